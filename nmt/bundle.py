@@ -1,0 +1,212 @@
+"""A trained model as one folder that loads anywhere.
+
+The folder holds `bundle.json` (format and file hashes), `config.yaml`, `weights.safetensors`, the
+SentencePiece models, `metrics.json` and a model card. It holds no pickle and no path, and loading
+it runs no code from it.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import nn
+
+from nmt import __version__
+from nmt.config import Config, dump_config, load_config
+from nmt.errors import BundleError, ConfigError
+from nmt.models.seq2seq import Seq2Seq
+from nmt.storage import atomic_folder, sha256
+from nmt.text.tokenizer import MODEL_FILES, Tokenizer, load_tokenizer
+
+FORMAT = 1
+_MANIFEST, _CONFIG, _WEIGHTS, _METRICS, _CARD = (
+    "bundle.json",
+    "config.yaml",
+    "weights.safetensors",
+    "metrics.json",
+    "README.md",
+)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded model with all that belongs to it.
+
+    Attributes:
+        model: the network, in evaluation mode.
+        tokenizer: text to ids and back.
+        config: how it was made; `data.splits` and paths are not kept.
+        metrics: validation scores, data fingerprints and versions.
+    """
+
+    model: Seq2Seq
+    tokenizer: Tokenizer
+    config: Config
+    metrics: dict[str, Any]
+
+
+def build_model(config: Config, tokenizer: Tokenizer) -> Seq2Seq:
+    """Make the network that a config describes, with fresh weights."""
+    return Seq2Seq(
+        config.model,
+        source_size=len(tokenizer.source),
+        target_size=len(tokenizer.target),
+        shared=tokenizer.shared,
+    )
+
+
+def save_bundle(
+    folder: Path, *, model: nn.Module, tokenizer: Tokenizer, config: Config, metrics: dict[str, Any]
+) -> None:
+    """Write a bundle, or put it in the place of the one that is there.
+
+    A reader at any moment finds a whole one.
+
+    Args:
+        folder: the bundle's path.
+        model: the network.
+        tokenizer: its tokenizer.
+        config: its config.
+        metrics: plain numbers, strings, lists and dicts.
+    """
+    with atomic_folder(folder) as temporary:
+        safetensors.torch.save_model(model, str(temporary / _WEIGHTS))
+        tokenizer.save(temporary)
+        (temporary / _CONFIG).write_text(dump_config(config, portable=True), encoding="utf-8")
+        (temporary / _METRICS).write_text(json.dumps(metrics, indent=2), encoding="utf-8")
+        (temporary / _CARD).write_text(_model_card(config, metrics), encoding="utf-8")
+        hashes = {file.name: sha256(file) for file in sorted(temporary.iterdir())}
+        manifest = {"format": FORMAT, "nmt": __version__, "files": hashes}
+        (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+
+
+def load_bundle(path: str | Path) -> Bundle:
+    """Load a model.
+
+    Args:
+        path: a run folder (its best model so far), a bundle folder, or `hf://owner/name`.
+
+    Raises:
+        BundleError: nothing there, a newer format, or a file that is missing or damaged, by name.
+    """
+    folder = find_bundle(path)
+    while True:
+        manifest = _read_manifest(folder)
+        try:
+            return _load(folder, manifest)
+        except BundleError:
+            # A training run may have put a better model here meanwhile; then that one is read.
+            if _read_manifest(folder) == manifest:
+                raise
+
+
+def find_bundle(path: str | Path) -> Path:
+    """Return the folder that holds the bundle which `path` names. See `load_bundle`."""
+    if str(path).startswith("hf://"):
+        return _download(str(path).removeprefix("hf://"))
+    folder = Path(path)
+    for candidate in (folder, folder / "model"):
+        if (candidate / _MANIFEST).exists():
+            return candidate
+    if not folder.exists():
+        raise BundleError(f"there is no model at {folder}: no such folder")
+    if (folder / "checkpoints").exists():
+        raise BundleError(f"the run {folder} has no model yet: none was validated so far")
+    raise BundleError(f"{folder} is neither a run nor a model: it holds no {_MANIFEST}")
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / _MANIFEST
+    try:
+        manifest = json.loads(path.read_bytes())
+        version, files = manifest["format"], manifest["files"]
+        if not isinstance(version, int) or not isinstance(files, dict):
+            raise TypeError
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise BundleError(f"{path} is damaged; copy the model again") from None
+    if version > FORMAT:
+        raise BundleError(
+            f"{folder} has bundle format {version}, and nmt {__version__} reads up to {FORMAT}; "
+            "install a newer nmt"
+        )
+    return dict(manifest)
+
+
+def _load(folder: Path, manifest: dict[str, Any]) -> Bundle:
+    hashes = manifest["files"]
+    for name in (_CONFIG, _WEIGHTS, _METRICS):
+        if name not in hashes:
+            raise BundleError(f"{folder / _MANIFEST} is damaged: it does not list {name}")
+    for name, expected in hashes.items():
+        if name not in (_CONFIG, _WEIGHTS, _METRICS, _CARD, *MODEL_FILES):
+            raise BundleError(f"{folder / _MANIFEST} is damaged: {name!r} is no part of a bundle")
+        try:
+            actual = sha256(folder / name)
+        except OSError as error:
+            raise BundleError(
+                f"cannot read {folder / name}: {error.strerror}; copy the model again"
+            ) from None
+        if actual != expected:
+            raise BundleError(
+                f"{folder / name} is damaged: its SHA-256 is not the one in {_MANIFEST}; "
+                "copy the model again"
+            )
+    try:
+        config = load_config(folder / _CONFIG)
+        metrics = json.loads((folder / _METRICS).read_bytes())
+        tokenizer = load_tokenizer(folder)
+        model = build_model(config, tokenizer).eval()
+        safetensors.torch.load_model(model, str(folder / _WEIGHTS))
+    except (ConfigError, OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise BundleError(f"{folder} does not fit nmt {__version__}: {error}") from None
+    return Bundle(model, tokenizer, config, metrics)
+
+
+def _download(repository: str) -> Path:
+    """Fetch a bundle from the hub, or find it in the hub's cache."""
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    try:
+        return Path(huggingface_hub.snapshot_download(repository, etag_timeout=5))
+    except errors.HFValidationError:
+        problem = "is no name of the form owner/name"
+    except errors.RepositoryNotFoundError:
+        problem = "is not on the hub, or is private: check the name, or log in"
+    except errors.LocalEntryNotFoundError:
+        problem = "cannot be fetched: the hub is out of reach, and there is no cached copy"
+    except (errors.HfHubHTTPError, OSError) as error:
+        problem = f"cannot be fetched: {' '.join(str(error).split())}"
+    raise BundleError(f"hf://{repository} {problem}")
+
+
+def _model_card(config: Config, metrics: dict[str, Any]) -> str:
+    data, model = config.data, config.model
+    scores = metrics.get("validation", {})
+    rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in scores.items())
+    return f"""---
+language: [{data.source_language}, {data.target_language}]
+library_name: nmt
+pipeline_tag: translation
+---
+# {data.source_language} → {data.target_language}
+
+Two recurrent networks ({model.layers} layers of {model.hidden_size}, cell {model.cell}, attention
+{model.attention}), trained by nmt {__version__} on `{data.corpus}`
+({metrics.get("data", {}).get("kept", 0):,} sentence pairs).
+
+    nmt translate FOLDER input.{data.source_language} -o output.{data.target_language}
+
+Scores on the validation split, greedy search, at update {metrics.get("update", 0):,}:
+
+| score | value |
+|---|---|
+{rows}
+
+`config.yaml` has every setting, `metrics.json` the data's fingerprints and all versions.
+"""

@@ -1,0 +1,87 @@
+"""`nmt VERB …`: finds the verb's own file and turns errors into one line and an exit code."""
+
+import argparse
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn
+
+from nmt import __version__
+from nmt.errors import NmtError, UsageError
+from nmt.log import log_to_stderr
+
+VERBS = {
+    "train": "train a model from a config, report BLEU on its test splits",
+    "translate": "translate files, or what is typed",
+    "evaluate": "report BLEU, chrF and TER with intervals and signatures",
+    "score": "log-probability of given translations",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are ours."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse a call."""
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and leave with its exit code: 0, 1 (the work failed) or 2 (a wrong call)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    if not debug and not sys.warnoptions:
+        warnings.simplefilter("ignore")  # the libraries' advice is for programmers
+    code = 0
+    try:
+        code = _run([word for word in words if word != "--debug"])
+        sys.stdout.flush()
+    except NmtError as error:
+        code = _complain(str(error), error.exit_code, debug)
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except KeyboardInterrupt:
+        code = _complain("interrupted", 130, debug)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        code = _complain(f"{place}{error.strerror or error}", 1, debug)
+    except Exception as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        code = _complain(f"unexpected {told}; --debug shows where", 1, debug)
+    sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    """Run the verb that comes first."""
+    if words[:1] == ["--version"]:
+        print(f"nmt {__version__}")
+        return 0
+    if not words or words[0] in ("-h", "--help"):
+        print(_overview())
+        return 0 if words else 2
+    verb, rest = words[0], words[1:]
+    if verb not in VERBS:
+        raise UsageError(f"unknown command {verb!r}; there are {', '.join(VERBS)}")
+    parser = Parser(prog=f"nmt {verb}", description=VERBS[verb].capitalize() + ".")
+    parser.add_argument("--debug", action="store_true", help="show where an error arose")
+    log_to_stderr()
+    module = importlib.import_module(f"nmt.cli.{verb}")
+    return int(module.run(parser, rest))
+
+
+def _complain(message: str, code: int, debug: bool) -> int:
+    if debug:
+        raise
+    print(f"nmt: error: {message}", file=sys.stderr)
+    return code
+
+
+def _overview() -> str:
+    verbs = "\n".join(f"  {verb:10} {what}" for verb, what in VERBS.items())
+    return (
+        "usage: nmt VERB …\n\nMachine translation with two recurrent networks.\n\n"
+        f"{verbs}\n\n`nmt VERB --help` shows the options; --debug shows tracebacks."
+    )

@@ -1,0 +1,29 @@
+"""`nmt score MODEL --source F --target F`: how likely the model finds given translations."""
+
+import argparse
+from pathlib import Path
+
+from nmt.cli.translate import add_model_arguments, load_translator
+from nmt.errors import DataError
+
+
+def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
+    """Parse the words after the verb and print one log-probability a line."""
+    add_model_arguments(parser)
+    parser.add_argument("--source", type=Path, required=True, help="source sentences")
+    parser.add_argument("--target", type=Path, required=True, help="their translations")
+    parser.add_argument("--batch-size", type=int, default=64, help="sentences scored together")
+    arguments = parser.parse_args(words)
+
+    from nmt.text.lines import read_lines
+
+    sources, targets = (list(read_lines(file)) for file in (arguments.source, arguments.target))
+    if len(sources) != len(targets):
+        raise DataError(
+            f"{arguments.source} has {len(sources)} lines, and {arguments.target} {len(targets)}; "
+            "they must match line by line"
+        )
+    translator = load_translator(arguments)
+    for score in translator.score(sources, targets, batch_size=arguments.batch_size):
+        print(f"{score:.6f}")
+    return 0

@@ -1,0 +1,174 @@
+"""`nmt translate MODEL [FILE …]`: raw text in, raw text out."""
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt.errors import DataError, UsageError
+from nmt.inference.options import SearchOptions
+
+if TYPE_CHECKING:
+    from nmt.inference.translator import Translator
+
+
+def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
+    """Parse the words after the verb and translate."""
+    add_model_arguments(parser)
+    parser.add_argument(
+        "files", metavar="FILE", nargs="*", type=Path, help="text files, also .gz (default: stdin)"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, help="file, or folder for several FILEs (default: stdout)"
+    )
+    parser.add_argument("--format", choices=["text", "tsv", "jsonl"], default="text")
+    add_search_arguments(parser)
+    parser.add_argument(
+        "--invalid-utf8", choices=["error", "replace"], default="error", help="what to do with it"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep outputs that are there, and go on with one that was stopped (needs -o)",
+    )
+    arguments = parser.parse_args(words)
+    settings = search_settings(arguments)
+    jobs = _jobs(arguments)
+
+    translator = load_translator(arguments)
+    failed = 0
+    for source, output in jobs:
+        failed += _translate(translator, source, output, arguments, settings)
+    return 1 if failed else 0
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every command with a model takes."""
+    parser.add_argument("model", metavar="MODEL", help="run folder, bundle folder, or hf://…/…")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument(
+        "--precision",
+        choices=["auto", "fp32", "bf16"],
+        default="auto",
+        help="auto is fp32; with bf16 a translation may depend on the sentences beside it",
+    )
+    parser.add_argument("--threads", type=int, help="processor threads (default: torch's choice)")
+
+
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the fields of `SearchOptions`; what is not given is the model's own default."""
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--beam-size", type=int, metavar="K", help="hypotheses kept at every step")
+    way.add_argument("--greedy", action="store_true", default=None, help="no beam")
+    way.add_argument("--sample", action="store_true", default=None, help="draw at random")
+    parser.add_argument("--n-best", type=int, metavar="N", help="candidates; needs tsv or jsonl")
+    parser.add_argument(
+        "--length-penalty", type=float, help="rank by log-probability ÷ length ** this"
+    )
+    parser.add_argument(
+        "--max-length-ratio", type=float, help="at most this × source length + 10 tokens"
+    )
+    parser.add_argument("--batch-size", type=int, help="sentences searched together")
+    parser.add_argument("--temperature", type=float, help="of --sample")
+    parser.add_argument("--top-k", type=int, help="--sample among this many tokens")
+    parser.add_argument("--top-p", type=float, help="--sample among tokens of this probability")
+    parser.add_argument("--seed", type=int, help="of --sample")
+
+
+def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the search settings that were given, once they are known to make sense."""
+    names = SearchOptions.__dataclass_fields__
+    given = {name: getattr(arguments, name, None) for name in names}
+    settings = {name: value for name, value in given.items() if value is not None}
+    n_best = settings.get("n_best", 1)
+    SearchOptions(**{"beam_size": max(n_best, 1), **settings})
+    if n_best > 1 and getattr(arguments, "format", "text") == "text":
+        raise UsageError(
+            f"--n-best {n_best}: text has one line for each sentence; use --format tsv or jsonl"
+        )
+    return settings
+
+
+def load_translator(arguments: argparse.Namespace) -> "Translator":
+    """Load the model on the device that was asked for."""
+    import torch
+
+    from nmt.inference.translator import Translator
+
+    if arguments.threads is not None:
+        if arguments.threads < 1:
+            raise UsageError(f"--threads: {arguments.threads} makes no sense: give at least 1")
+        torch.set_num_threads(arguments.threads)
+    return Translator.load(arguments.model, device=arguments.device, precision=arguments.precision)
+
+
+def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]]:
+    """Pair inputs with outputs, and refuse what cannot work before any work is done."""
+    files, output = arguments.files, arguments.output
+    if arguments.resume and output is None:
+        raise UsageError("--resume: there is nothing to go on with on standard output; give -o")
+    if arguments.resume and not files:
+        raise UsageError("--resume: standard input cannot be read again; name a FILE")
+    for file in files:
+        if not file.exists():
+            raise DataError(f"cannot read {file}: no such file")
+        if file.is_dir():
+            raise DataError(f"cannot read {file}: it is a folder")
+    if len(files) < 2 and not (output is not None and output.is_dir()):
+        if output is not None and not output.parent.is_dir():
+            raise DataError(f"cannot write {output}: there is no folder {output.parent}")
+        return [(files[0] if files else None, output)]
+    if not files:
+        raise UsageError(f"-o {output} is a folder; name a file for what comes from standard input")
+    if output is None:
+        raise UsageError(f"{len(files)} files need -o FOLDER")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{len(files)} files need a folder, and -o {output} is a file")
+    names = [file.name.removesuffix(".gz") for file in files]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise UsageError(f"several files would be written to {output / min(twice)}")
+    output.mkdir(parents=True, exist_ok=True)
+    return [(file, output / name) for file, name in zip(files, names, strict=True)]
+
+
+def _translate(
+    translator: "Translator",
+    source: Path | None,
+    output: Path | None,
+    arguments: argparse.Namespace,
+    settings: dict[str, Any],
+) -> int:
+    """Translate one input; return how many of its lines failed."""
+    from nmt.inference.files import line_writer, translate_as_typed, translate_lines
+    from nmt.inference.partial import partial_writer
+    from nmt.text.lines import decode_lines, read_lines
+
+    if source is None:
+        lines = decode_lines(sys.stdin.buffer, "standard input", arguments.invalid_utf8)
+    else:
+        lines = read_lines(source, arguments.invalid_utf8)
+    if arguments.resume:
+        assert source is not None and output is not None
+        if output.exists():
+            return 0
+        writing = partial_writer(output, arguments.format, _key(source, arguments, settings))
+    else:
+        writing = line_writer(output, arguments.format)
+    with writing as writer:
+        if source is None and sys.stdin.isatty():
+            translate_as_typed(translator, lines, writer, **settings)
+        else:
+            translate_lines(translator, lines, writer, **settings)
+    return writer.failed
+
+
+def _key(source: Path, arguments: argparse.Namespace, settings: dict[str, Any]) -> str:
+    """Stand for all that the translation of a file depends on."""
+    from nmt.bundle import find_bundle
+    from nmt.storage import sha256
+
+    model = sha256(find_bundle(arguments.model) / "bundle.json")
+    what = [sha256(source), model, sorted(settings.items()), arguments.precision, arguments.format]
+    return hashlib.sha256(repr(what).encode()).hexdigest()

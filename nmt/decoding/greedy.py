@@ -1,0 +1,25 @@
+"""Greedy search: at every step the likeliest token."""
+
+from nmt.decoding.rollout import roll_out
+from nmt.decoding.stepper import Hypothesis, Limits, Stepper
+from nmt.models.batch import Padded
+
+
+def greedy_search(stepper: Stepper, source: Padded, limits: Limits) -> list[Hypothesis]:
+    """Translate each sentence by its likeliest next tokens.
+
+    Args:
+        stepper: the model.
+        source: source sentences.
+        limits: start and end tokens, and the maximum length.
+
+    Returns:
+        One hypothesis for each sentence.
+    """
+    return roll_out(
+        stepper,
+        stepper.start(source),
+        limits.max_lengths(source).to(source.tokens.device),
+        limits,
+        choose=lambda log_probs, _rows, _position: log_probs.argmax(dim=-1),
+    )

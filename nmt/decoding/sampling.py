@@ -1,0 +1,96 @@
+"""Sampling: draw translations from the model's own distribution."""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from nmt.decoding.rollout import roll_out
+from nmt.decoding.stepper import Hypothesis, Limits, Stepper
+from nmt.models.batch import Padded
+
+
+def sample(
+    stepper: Stepper,
+    source: Padded,
+    limits: Limits,
+    *,
+    seed: int,
+    samples: int = 1,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> list[list[Hypothesis]]:
+    """Draw translations of each sentence.
+
+    The random numbers of a sentence come from a generator keyed by the seed and its own tokens,
+    and do not depend on its batch.
+
+    Args:
+        stepper: the model.
+        source: source sentences.
+        limits: start and end tokens, and the maximum length.
+        seed: key of the random numbers.
+        samples: how many to draw for each sentence.
+        temperature: log-probabilities are divided by it; below 1 favours the likely.
+        top_k: draw only among this many likeliest tokens.
+        top_p: draw only among the likeliest tokens that together have this probability.
+
+    Returns:
+        For each sentence its draws, the likeliest first. Scores are those of the model's own
+        distribution, untouched by temperature, top-k and top-p.
+    """
+    device = source.tokens.device
+    max_lengths = limits.max_lengths(source)
+    draws = _uniform(source, max_lengths, samples, seed).to(device)  # (rows, time)
+
+    def choose(log_probs: Tensor, rows: Tensor, position: int) -> Tensor:
+        narrowed = _narrow(log_probs / temperature, top_k, top_p)
+        return _draw(narrowed.softmax(dim=-1), draws[rows, position])
+
+    drawn = roll_out(
+        stepper,
+        stepper.start(source).repeat(samples),
+        max_lengths.repeat_interleave(samples).to(device),
+        limits,
+        choose,
+    )
+    groups = [drawn[first : first + samples] for first in range(0, len(drawn), samples)]
+    return [sorted(group, key=lambda hypothesis: -hypothesis.score) for group in groups]
+
+
+def _uniform(source: Padded, max_lengths: Tensor, samples: int, seed: int) -> Tensor:
+    """Random numbers in [0, 1) for every draw, `(batch × samples, longest)`."""
+    longest = int(max_lengths.max())
+    numbers = torch.zeros(len(max_lengths), samples, longest, dtype=torch.float64)
+    sentences = source.tokens.tolist()
+    for row, (length, steps) in enumerate(
+        zip(source.lengths.tolist(), max_lengths.tolist(), strict=True)
+    ):
+        key = f"{seed}:{sentences[row][:length]}".encode()
+        digest = hashlib.blake2b(key, digest_size=7).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest, "big"))
+        drawn = torch.rand(samples, steps, generator=generator, dtype=torch.float64)
+        numbers[row, :, :steps] = drawn
+    return numbers.flatten(0, 1)
+
+
+def _narrow(logits: Tensor, top_k: int | None, top_p: float | None) -> Tensor:
+    """Rule out all but the likeliest tokens of each row."""
+    if top_k is not None and top_k < logits.shape[1]:
+        weakest = logits.topk(top_k, dim=-1).values[:, -1:]
+        logits = logits.masked_fill(logits < weakest, float("-inf"))
+    if top_p is not None and top_p < 1:
+        ordered, order = logits.sort(dim=-1, descending=True)
+        before = ordered.softmax(dim=-1).cumsum(dim=-1) - ordered.softmax(dim=-1)
+        beyond = torch.zeros_like(logits, dtype=torch.bool).scatter(1, order, before >= top_p)
+        logits = logits.masked_fill(beyond, float("-inf"))
+    return logits
+
+
+def _draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
+    """Invert each row's distribution function at a number in [0, 1); `(rows,)` token ids."""
+    reached = probabilities.double().cumsum(dim=-1)
+    goal = uniform.to(reached.dtype) * reached[:, -1]
+    drawn = torch.searchsorted(reached, goal[:, None], right=True).squeeze(1)
+    return drawn.clamp(max=probabilities.shape[1] - 1)  # rounding may reach the very end

@@ -1,0 +1,102 @@
+"""What search knows of a model: something that can be started and stepped.
+
+A network, an ensemble, a quantised engine and a test double are all Steppers, by structure; no
+search imports a model.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor
+
+from nmt.models.batch import Padded
+
+
+class DecoderState(Protocol):
+    """What decoding carries between steps; it alone knows where its row axes are."""
+
+    def select(self, rows: Tensor) -> Self:
+        """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
+        ...
+
+    def repeat(self, times: int) -> Self:
+        """Return the state with every row `times` times in a row."""
+        ...
+
+
+class Stepper(Protocol):
+    """A model that reads a source once and then predicts token by token."""
+
+    def start(self, source: Padded) -> Any:
+        """Read the source sentences; return a `DecoderState` with one row for each."""
+        ...
+
+    def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Read one token per row and predict the next.
+
+        Args:
+            tokens: last token ids, `(rows,)`.
+            state: a `DecoderState` with `rows` rows.
+
+        Returns:
+            Log-probabilities in nats, `(rows, vocabulary)`, and the new state.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a search starts and where it has to end.
+
+    Attributes:
+        bos_id: token that starts every target.
+        eos_id: token that ends it.
+        max_length_ratio: target tokens allowed for each source token.
+        extra_length: target tokens allowed beside those.
+    """
+
+    bos_id: int
+    eos_id: int
+    max_length_ratio: float = 2.0
+    extra_length: int = 10
+
+    def max_lengths(self, source: Padded) -> Tensor:
+        """Most target tokens of each sentence, the end token included, `(batch,)`, on the CPU.
+
+        It depends on the sentence alone, so that its batch cannot change its translation.
+        """
+        longest = (source.lengths.double() * self.max_length_ratio).ceil() + self.extra_length
+        return longest.long().clamp(min=1)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One finished translation.
+
+    Attributes:
+        tokens: target token ids, without start and end.
+        score: sum of the log-probabilities in nats, the end token included.
+        cut: whether it was made to end at the maximum length.
+    """
+
+    tokens: list[int]
+    score: float
+    cut: bool = False
+
+
+def end_now(log_probs: Tensor, must_end: Tensor, eos_id: int) -> Tensor:
+    """Leave only the end token to rows at their maximum length.
+
+    Its own log-probability stays, so the score is that of the whole hypothesis.
+
+    Args:
+        log_probs: `(rows, vocabulary)`.
+        must_end: `(rows,)`, True at the last step allowed.
+        eos_id: the end token.
+    """
+    if not bool(must_end.any()):
+        return log_probs
+    others = torch.ones(log_probs.shape[1], dtype=torch.bool, device=log_probs.device)
+    others[eos_id] = False
+    return log_probs.masked_fill(must_end[:, None] & others, float("-inf"))

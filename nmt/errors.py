@@ -1,0 +1,29 @@
+"""The one tree of exceptions that a user can cause.
+
+Every message is one line and names the value, where it came from and the remedy. The command line
+prints it as `nmt: error: …` and leaves with `exit_code`.
+"""
+
+
+class NmtError(Exception):
+    """The work failed: exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(NmtError):
+    """A wrong call, config or input: exit code 2, and nothing was touched."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A config key is unknown, of the wrong type, or makes no sense beside another."""
+
+
+class DataError(UsageError):
+    """A corpus, a file or one of its lines is not what it should be."""
+
+
+class BundleError(UsageError):
+    """A model folder is missing, damaged, or of another format."""

@@ -1,0 +1,141 @@
+"""BLEU, chrF and TER of raw text, by sacreBLEU, each with its signature and an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from nmt.errors import DataError
+
+if TYPE_CHECKING:  # sacrebleu takes a while to import
+    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.base import Metric
+
+RESAMPLES = 1000
+"""Bootstrap samples behind every interval."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric's value for a whole corpus.
+
+    Attributes:
+        score: the metric, 0 to 100 (TER: lower is better, and it may pass 100).
+        low: lower end of the 95 % bootstrap interval.
+        high: upper end of it.
+        signature: sacreBLEU's own account of how it was computed.
+    """
+
+    score: float
+    low: float
+    high: float
+    signature: str
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a translation is worth against its references.
+
+    Attributes:
+        bleu: corpus BLEU.
+        chrf: corpus chrF2.
+        ter: translation edit rate.
+        sentences: how many sentences were compared.
+    """
+
+    bleu: Score
+    chrf: Score
+    ter: Score
+    sentences: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain dicts, strings and numbers."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{name:4} {score.score:6.2f}  [{score.low:.2f}, {score.high:.2f}]  {score.signature}"
+            for name, score in [("BLEU", self.bleu), ("chrF", self.chrf), ("TER", self.ter)]
+        ]
+        return "\n".join([*lines, f"{self.sentences} sentences"])
+
+
+def corpus_scores(
+    hypotheses: Sequence[str], references: Sequence[str], target_language: str
+) -> Scores:
+    """Score raw translations against untouched references.
+
+    Args:
+        hypotheses: one translation for each reference.
+        references: the human translations.
+        target_language: language tag; it chooses BLEU's tokenizer.
+
+    Raises:
+        DataError: unequal numbers, nothing to score, or a tokenizer that is not installed.
+    """
+    from sacrebleu.metrics import CHRF, TER
+
+    check_lengths(hypotheses, references)
+    return Scores(
+        bleu=_score(bleu_metric(target_language), hypotheses, references),
+        chrf=_score(CHRF(), hypotheses, references),
+        ter=_score(TER(), hypotheses, references),
+        sentences=len(references),
+    )
+
+
+def quick_scores(
+    hypotheses: Sequence[str], references: Sequence[str], target_language: str
+) -> dict[str, float]:
+    """Return corpus BLEU and chrF without intervals, for validation during training."""
+    from sacrebleu.metrics import CHRF
+
+    check_lengths(hypotheses, references)
+    metrics = {"bleu": bleu_metric(target_language), "chrf": CHRF()}
+    return {
+        name: float(metric.corpus_score(list(hypotheses), [list(references)]).score)
+        for name, metric in metrics.items()
+    }
+
+
+def bleu_metric(target_language: str, references: Sequence[str] | None = None) -> BLEU:
+    """Return BLEU with the tokenizer that fits a language tag, bound to references if given.
+
+    Raises:
+        DataError: the tokenizer needs a package that is not installed.
+    """
+    from sacrebleu.metrics import BLEU
+
+    language = target_language.replace("_", "-").split("-")[0].lower()
+    tokenizer = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}.get(language, "13a")
+    try:
+        return BLEU(tokenize=tokenizer, references=[list(references)] if references else None)
+    except (ImportError, RuntimeError):
+        raise DataError(
+            f"BLEU for {target_language} needs the {tokenizer} tokenizer: "
+            f"pip install 'sacrebleu[{language}]'"
+        ) from None
+
+
+def check_lengths(hypotheses: Sequence[str], references: Sequence[str]) -> None:
+    """Refuse what sacreBLEU would score without a word.
+
+    Raises:
+        DataError: unequal numbers, or none.
+    """
+    if len(hypotheses) != len(references):
+        raise DataError(
+            f"{len(hypotheses)} hypotheses do not match {len(references)} references line by line"
+        )
+    if not references:
+        raise DataError("there is nothing to score: the references are empty")
+
+
+def _score(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    # One sentence has no spread to sample.
+    resamples = RESAMPLES if len(references) > 1 else 1
+    result = metric.corpus_score(list(hypotheses), [list(references)], n_bootstrap=resamples)
+    mean, half = (result._mean, result._ci) if resamples > 1 else (result.score, 0.0)
+    signature = str(metric.get_signature())
+    return Score(float(result.score), float(mean - half), float(mean + half), signature)

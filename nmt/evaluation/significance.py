@@ -1,0 +1,64 @@
+"""Whether one translation is better than another by more than chance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nmt.evaluation.metrics import RESAMPLES, bleu_metric, check_lengths
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """BLEU of two systems on the same references.
+
+    Attributes:
+        baseline: BLEU of the baseline.
+        system: BLEU of the system.
+        p_value: probability of a difference this large where there is none.
+        signature: sacreBLEU's account of the test.
+    """
+
+    baseline: float
+    system: float
+    p_value: float
+    signature: str
+
+    def __str__(self) -> str:
+        return (
+            f"BLEU {self.system:.2f} against {self.baseline:.2f} of the baseline: "
+            f"{self.system - self.baseline:+.2f}, p = {self.p_value:.4f}  {self.signature}"
+        )
+
+
+def paired_bootstrap(
+    baseline: Sequence[str],
+    system: Sequence[str],
+    references: Sequence[str],
+    target_language: str,
+) -> Comparison:
+    """Compare two systems' translations by resampling sentences.
+
+    Args:
+        baseline: one translation for each reference.
+        system: the same of the other system.
+        references: the human translations.
+        target_language: language tag; it chooses BLEU's tokenizer.
+
+    Raises:
+        DataError: unequal numbers, or nothing to compare.
+
+    Source: Koehn 2004, as sacreBLEU computes it.
+    """
+    from sacrebleu.significance import PairedTest
+
+    check_lengths(baseline, references)
+    check_lengths(system, references)
+    signatures, results = PairedTest(
+        [("baseline", list(baseline)), ("system", list(system))],
+        {"BLEU": bleu_metric(target_language, references)},
+        references=None,
+        test_type="bs",
+        n_samples=RESAMPLES,
+    )()
+    before, after = (result for result in results["BLEU"] if not isinstance(result, str))
+    p_value = 1.0 if after.p_value is None else float(after.p_value)
+    return Comparison(float(before.score), float(after.score), p_value, str(signatures["BLEU"]))

@@ -1,0 +1,142 @@
+"""Translating files: as many lines out as came in, in order, whatever happens to one of them."""
+
+import contextlib
+import itertools
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from nmt.inference.translator import Translation, Translator
+from nmt.log import PROGRESS, ProgressBar
+from nmt.text.lines import open_output
+
+_log = logging.getLogger("nmt")
+_CHUNK = 2000  # lines searched together, so that like lengths share a batch
+_NAMED = 10  # problems named on standard error where there is no file for them
+
+Format = Literal["text", "tsv", "jsonl"]
+
+
+class LineWriter:
+    """Writes translations line by line and counts what went wrong.
+
+    Args:
+        stream: where the lines go.
+        layout: text (the best translation), tsv (line, rank, score, text) or jsonl.
+    """
+
+    def __init__(self, stream: IO[bytes], layout: Format):
+        self.stream = stream
+        self.layout = layout
+        self.lines = 0
+        self.problems: list[tuple[int, str]] = []
+        self.failed = 0
+        self.keep: Callable[[], None] = lambda: None
+        """Called after every chunk: makes what was written so far last, where that is wanted."""
+
+    def write(self, translation: Translation) -> None:
+        """Write what became of the next input line."""
+        self.lines += 1
+        if translation.problem is not None:
+            self.problems.append((self.lines, translation.problem))
+            self.failed += translation.failed
+        self.stream.write(self._format(translation).encode("utf-8"))
+
+    def _format(self, translation: Translation) -> str:
+        if self.layout == "text":
+            return f"{translation.text}\n"
+        if self.layout == "tsv":
+            return "".join(
+                f"{self.lines}\t{rank}\t{candidate.score:.6f}\t{candidate.text}\n"
+                for rank, candidate in enumerate(translation.n_best, start=1)
+            )
+        row = {
+            "line": self.lines,
+            "text": translation.text,
+            "score": translation.score,
+            "n_best": [vars(candidate) for candidate in translation.n_best],
+        }
+        if translation.problem is not None:
+            row["problem"] = translation.problem
+        return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def translate_lines(
+    translator: Translator,
+    lines: Iterable[str],
+    writer: LineWriter,
+    *,
+    total: int | None = None,
+    **settings: Any,
+) -> None:
+    """Translate a stream of lines in bounded memory, from where the writer stands.
+
+    Args:
+        translator: the model.
+        lines: raw text.
+        writer: takes the translations, in order.
+        total: how many lines there are, for the progress bar.
+        **settings: fields of `SearchOptions`.
+    """
+    started = time.perf_counter()
+    before = writer.lines
+    bar = ProgressBar("line", total, before)
+    iterator = itertools.islice(lines, before, None)
+    try:
+        while chunk := list(itertools.islice(iterator, _CHUNK)):
+            for translation in translator.translate(chunk, **settings):
+                writer.write(translation)
+            writer.keep()
+            bar.advance(len(chunk))
+            _log.log(PROGRESS, "%s lines, %s left", f"{writer.lines:,}", bar.time_left())
+    finally:
+        bar.stop()
+    seconds = time.perf_counter() - started
+    count = writer.lines - before
+    _log.info("%s lines in %.1f s, %s lines/s", f"{count:,}", seconds, f"{count / seconds:,.0f}")
+
+
+def translate_as_typed(
+    translator: Translator, lines: Iterable[str], writer: LineWriter, **settings: Any
+) -> None:
+    """Answer each line before the next is read."""
+    for line in lines:
+        writer.write(translator.translate([line], **settings)[0])
+        writer.stream.flush()
+
+
+@contextlib.contextmanager
+def line_writer(output: Path | None, layout: Format) -> Iterator[LineWriter]:
+    """Open an output that appears whole, and name its problems beside it.
+
+    Args:
+        output: the file; standard output where it is None.
+        layout: see `LineWriter`.
+
+    Raises:
+        DataError: it cannot be written; it then holds what it held before.
+    """
+    with open_output(output) as stream:
+        writer = LineWriter(stream, layout)
+        yield writer
+    name_problems(writer, output)
+
+
+def name_problems(writer: LineWriter, output: Path | None) -> None:
+    """Write each line's problem beside the output, and their number to standard error."""
+    if output is not None:
+        path = output.with_name(f"{output.name}.problems.tsv")
+        path.unlink(missing_ok=True)  # those of an older translation
+        where = f"see {path}"
+        if writer.problems:
+            with open_output(path) as stream:
+                rows = (f"{line}\t{reason}\n" for line, reason in writer.problems)
+                stream.writelines(row.encode() for row in rows)
+    else:
+        named = [f"line {line}: {reason}" for line, reason in writer.problems[:_NAMED]]
+        where = "; ".join(named) + ("; …" if len(writer.problems) > _NAMED else "")
+    if writer.problems:
+        _log.warning("%d of %d lines had problems: %s", len(writer.problems), writer.lines, where)

@@ -1,0 +1,230 @@
+"""From raw text to raw text: the one path for files, Python, validation and servers."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nmt.bundle import load_bundle
+from nmt.config import Config
+from nmt.decoding.beam import beam_search
+from nmt.decoding.forced import forced_scores
+from nmt.decoding.greedy import greedy_search
+from nmt.decoding.sampling import sample
+from nmt.decoding.stepper import Hypothesis, Limits, Stepper
+from nmt.errors import UsageError
+from nmt.inference.device import arithmetic, find_device
+from nmt.inference.options import SearchOptions
+from nmt.models.batch import pad
+from nmt.text.tokenizer import Tokenizer
+
+_USUAL_LENGTH = 50  # tokens; a batch of longer sentences holds fewer of them
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of several translations of a sentence.
+
+    Attributes:
+        text: raw text, one line.
+        score: sum of log-probabilities in nats, the end token included.
+    """
+
+    text: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What became of one sentence.
+
+    Attributes:
+        text: the best translation.
+        score: its log-probability in nats, the end token included; 0 for an empty line.
+        n_best: the best candidates, distinct as text, best first.
+        problem: what went wrong with this sentence; None where nothing did.
+        failed: whether there is no translation because the work failed.
+    """
+
+    text: str
+    score: float
+    n_best: list[Candidate]
+    problem: str | None = None
+    failed: bool = False
+
+
+class Translator:
+    """Translates and scores raw text with one model.
+
+    Args:
+        stepper: the model.
+        tokenizer: text to ids and back.
+        config: how the model was made; its `decoding` section has the defaults of the search.
+        device: where the model is.
+        precision: fp32 or bf16.
+    """
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        tokenizer: Tokenizer,
+        config: Config,
+        *,
+        device: torch.device | None = None,
+        precision: str = "fp32",
+    ):
+        self.stepper = stepper
+        self.tokenizer = tokenizer
+        self.config = config
+        self.device = device or torch.device("cpu")
+        self.precision = precision
+        self.defaults = SearchOptions(
+            beam_size=config.decoding.beam_size,
+            length_penalty=config.decoding.length_penalty,
+            max_length_ratio=config.decoding.max_length_ratio,
+        )
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, device: str = "auto", precision: str = "auto"
+    ) -> "Translator":
+        """Load a model; see `nmt.load`. Precision auto is fp32, which keeps batch invariance."""
+        place = find_device(device)
+        if precision not in ("auto", "fp32", "bf16"):
+            raise UsageError(f"--precision: {precision!r} is not one of auto, fp32, bf16")
+        bundle = load_bundle(path)
+        return cls(
+            bundle.model.to(place),
+            bundle.tokenizer,
+            bundle.config,
+            device=place,
+            precision="fp32" if precision == "auto" else precision,
+        )
+
+    def translate(self, sentences: Sequence[str], **settings: Any) -> list[Translation]:
+        """Translate sentences, each a line of raw text.
+
+        What a sentence becomes does not depend on the others.
+
+        Args:
+            sentences: raw text; blank ones give empty translations.
+            **settings: fields of `SearchOptions`, such as `beam_size=12`; by default the model's.
+
+        Raises:
+            UsageError: a setting that makes no sense.
+        """
+        options = replace(self.defaults, **settings)
+        limit = self.config.decoding.max_source_length
+        encoded = self.tokenizer.source.encode(sentences)
+        translations = [Translation("", 0.0, [Candidate("", 0.0)]) for _ in sentences]
+        work = [row for row, ids in enumerate(encoded) if ids]
+        for rows in _batches(work, [len(ids) for ids in encoded], options.batch_size):
+            sources = [encoded[row][:limit] for row in rows]
+            for row, result in zip(rows, self._search_safely(sources, options), strict=True):
+                if len(encoded[row]) > limit and result.problem is None:
+                    problem = f"source of {len(encoded[row])} tokens was cut to {limit}"
+                    result = replace(result, problem=problem)
+                translations[row] = result
+        return translations
+
+    @torch.inference_mode()
+    def score(
+        self, sources: Sequence[str], targets: Sequence[str], *, batch_size: int = 64
+    ) -> list[float]:
+        """Return the log-probability in nats of each target, the end token included.
+
+        Args:
+            sources: raw text.
+            targets: one raw translation for each.
+            batch_size: sentences scored together.
+
+        Raises:
+            UsageError: unequal numbers.
+        """
+        if len(sources) != len(targets):
+            raise UsageError(f"{len(sources)} sources do not match {len(targets)} targets")
+        source, target = self.tokenizer.source, self.tokenizer.target
+        pairs = [
+            ([*read, source.eos_id], [target.bos_id, *written, target.eos_id])
+            for read, written in zip(source.encode(sources), target.encode(targets), strict=True)
+        ]
+        scores = [0.0] * len(pairs)
+        lengths = [max(len(read), len(written)) for read, written in pairs]
+        for rows in _batches(range(len(pairs)), lengths, batch_size):
+            reads = pad([pairs[row][0] for row in rows], self.device)
+            writes = pad([pairs[row][1] for row in rows], self.device)
+            with arithmetic(self.precision, self.device):
+                found = forced_scores(self.stepper, reads, writes)
+            for row, score in zip(rows, found.tolist(), strict=True):
+                scores[row] = score
+        return scores
+
+    def _search_safely(self, sources: list[list[int]], options: SearchOptions) -> list[Translation]:
+        """Search a batch; where the machine gives in, each half of it, down to one sentence."""
+        try:
+            return self._search(sources, options)
+        except (RuntimeError, MemoryError) as error:  # out of memory comes as either
+            if len(sources) == 1:
+                problem = f"translation failed: {' '.join(str(error).split())[:200]}"
+                return [Translation("", 0.0, [Candidate("", 0.0)], problem, failed=True)]
+        middle = len(sources) // 2
+        return [
+            result
+            for half in (sources[:middle], sources[middle:])
+            for result in self._search_safely(half, options)
+        ]
+
+    @torch.inference_mode()
+    def _search(self, sources: list[list[int]], options: SearchOptions) -> list[Translation]:
+        eos_id = self.tokenizer.source.eos_id
+        source = pad([[*ids, eos_id] for ids in sources], self.device)
+        target = self.tokenizer.target
+        limits = Limits(target.bos_id, target.eos_id, options.max_length_ratio)
+        with arithmetic(self.precision, self.device):
+            if options.sample:
+                found = sample(
+                    self.stepper,
+                    source,
+                    limits,
+                    seed=options.seed,
+                    samples=options.n_best,
+                    temperature=options.temperature,
+                    top_k=options.top_k,
+                    top_p=options.top_p,
+                )
+            elif options.greedy:
+                found = [[best] for best in greedy_search(self.stepper, source, limits)]
+            else:
+                found = beam_search(
+                    self.stepper,
+                    source,
+                    limits,
+                    beam_size=options.beam_size,
+                    length_penalty=options.length_penalty,
+                    # Different tokens may spell one text: search for spare ones.
+                    n_best=options.beam_size if options.n_best > 1 else 1,
+                )
+        return [self._translation(hypotheses, options.n_best) for hypotheses in found]
+
+    def _translation(self, hypotheses: list[Hypothesis], n_best: int) -> Translation:
+        texts = self.tokenizer.target.decode([hypothesis.tokens for hypothesis in hypotheses])
+        distinct: dict[str, float] = {}
+        for text, hypothesis in zip(texts, hypotheses, strict=True):
+            distinct.setdefault(text, hypothesis.score)
+        candidates = [Candidate(text, score) for text, score in distinct.items()][:n_best]
+        best = hypotheses[0]
+        cut = f"translation was cut at {len(best.tokens)} tokens" if best.cut else None
+        return Translation(candidates[0].text, candidates[0].score, candidates, cut)
+
+
+def _batches(rows: Sequence[int], lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+    """Group rows of like length, the longest first."""
+    ordered = sorted(rows, key=lambda row: -lengths[row])
+    start = 0
+    while start < len(ordered):
+        fitting = batch_size * _USUAL_LENGTH // max(lengths[ordered[start]], _USUAL_LENGTH)
+        end = start + max(1, fitting)
+        yield ordered[start:end]
+        start = end

@@ -1,0 +1,98 @@
+"""What the program says while it works: on standard error, and into a run's log file."""
+
+import datetime
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+PROGRESS = 15
+"""Log level of regular progress lines; a terminal shows a bar instead."""
+
+
+class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes to whatever `sys.stderr` is at the moment: a progress bar takes it over."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Mark warnings."""
+        mark = "nmt: warning: " if record.levelno >= logging.WARNING else ""
+        return mark + super().format(record)
+
+
+def log_to_stderr() -> None:
+    """Let the log speak on standard error, and only there."""
+    handler = StderrHandler()
+    handler.setLevel(logging.INFO if sys.stderr.isatty() else PROGRESS)
+    logger = logging.getLogger("nmt")
+    logger.setLevel(PROGRESS)
+    logger.propagate = False
+    logger.handlers = [handler]
+
+
+def log_to_file(path: Path) -> logging.Handler:
+    """Let everything that is said also go to a file, with the time."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logging.getLogger("nmt").addHandler(handler)
+    return handler
+
+
+class ProgressBar:
+    """Counts work; draws a bar where standard error is a terminal.
+
+    Args:
+        unit: what is counted.
+        total: how much there is in all; None where it is not known.
+        done: how much of it was done before.
+    """
+
+    def __init__(self, unit: str, total: int | None, done: int = 0):
+        self._total = total
+        self._first = self._done = done
+        self._started = time.perf_counter()
+        self._bar: Any = None  # rich takes a while to import
+        if sys.stderr.isatty():
+            from rich import progress
+            from rich.console import Console
+
+            self._bar = progress.Progress(
+                progress.TextColumn(unit),
+                progress.MofNCompleteColumn(),
+                progress.BarColumn(),
+                progress.TextColumn("{task.fields[numbers]}"),
+                progress.TimeRemainingColumn(elapsed_when_finished=True),
+                console=Console(stderr=True),
+            )
+            self._task = self._bar.add_task("", total=total, completed=done, numbers="")
+            self._bar.start()
+
+    def advance(self, amount: int = 1) -> None:
+        """Count work that is done."""
+        self._done += amount
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done)
+
+    def show(self, numbers: str) -> None:
+        """Put numbers beside the bar."""
+        if self._bar is not None:
+            self._bar.update(self._task, numbers=numbers)
+
+    def time_left(self) -> str:
+        """Return an estimate as h:mm:ss."""
+        done = self._done - self._first
+        if self._total is None or done == 0:
+            return "unknown time"
+        pace = (time.perf_counter() - self._started) / done
+        return str(datetime.timedelta(seconds=round(pace * (self._total - self._done))))
+
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,65 @@
+"""Sentences of token ids as one padded tensor."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Padded:
+    """Token ids of several sentences, filled up to the longest.
+
+    Attributes:
+        tokens: `(batch, time)`, int64; what stands past a sentence's end is never read.
+        lengths: real tokens of each sentence, `(batch,)`, int64, on the CPU: packing and loop
+            bounds need them there.
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """True on real tokens, `(batch, time)`."""
+        positions = torch.arange(self.tokens.shape[1], device=self.tokens.device)
+        return positions < self.lengths.to(self.tokens.device)[:, None]
+
+    def to(self, device: torch.device) -> "Padded":
+        """Move the tokens to a device."""
+        return Padded(self.tokens.to(device, non_blocking=True), self.lengths)
+
+    def select(self, rows: Tensor) -> "Padded":
+        """Keep the given sentences, cut to the longest of them; `rows` is `(kept,)`."""
+        lengths = self.lengths[rows.cpu()]
+        longest = int(lengths.max()) if len(lengths) else 0
+        return Padded(self.tokens[rows.to(self.tokens.device), :longest], lengths)
+
+
+def pad(sentences: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> Padded:
+    """Put sentences of token ids into one tensor.
+
+    Args:
+        sentences: token ids of each sentence.
+        device: where the tokens go.
+    """
+    lengths = torch.tensor([len(sentence) for sentence in sentences], dtype=torch.int64)
+    rows = [torch.as_tensor(sentence, dtype=torch.int64) for sentence in sentences]
+    tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    return Padded(tokens.to(device), lengths)
+
+
+def reverse(padded: Padded) -> Tensor:
+    """Return the tokens, `(batch, time)`, each sentence from its last real token to its first."""
+    return padded.tokens.gather(1, reversed_positions(padded))
+
+
+def reversed_positions(padded: Padded) -> Tensor:
+    """Where each position of the reversed sentence stands in the sentence, `(batch, time)`.
+
+    Padding stays where it is. The map is its own inverse.
+    """
+    positions = torch.arange(padded.tokens.shape[1], device=padded.tokens.device)
+    mirrored = padded.lengths.to(positions.device)[:, None] - 1 - positions
+    return torch.where(mirrored >= 0, mirrored, positions)

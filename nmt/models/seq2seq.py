@@ -1,0 +1,129 @@
+"""The translator's network: encoder, bridge, decoder."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nmt.config import ModelConfig
+from nmt.models.batch import Padded
+from nmt.models.bridge import Bridge
+from nmt.models.cells import RecurrentState
+from nmt.models.decoder import Decoder, SourceView
+from nmt.models.encoder import Encoder
+
+
+@dataclass(frozen=True)
+class Seq2SeqState:
+    """What decoding carries from one step to the next.
+
+    Attributes:
+        recurrent: the decoder's state, `rows` on its row axis.
+        view: what belongs to a sentence, held once for each.
+        sentences: which sentence of `view` each row belongs to, `(rows,)`.
+    """
+
+    recurrent: RecurrentState
+    view: SourceView
+    sentences: Tensor
+
+    def select(self, rows: Tensor) -> "Seq2SeqState":
+        """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
+        return Seq2SeqState(self.recurrent.select(rows), self.view, self.sentences[rows])
+
+    def repeat(self, times: int) -> "Seq2SeqState":
+        """Return the state with every row `times` times in a row."""
+        rows = torch.arange(len(self.sentences), device=self.sentences.device)
+        return self.select(rows.repeat_interleave(times))
+
+
+class Seq2Seq(nn.Module):
+    """Two recurrent networks: the first reads, its final state starts the second.
+
+    Args:
+        config: the `model` section.
+        source_size: tokens in the source vocabulary.
+        target_size: tokens in the target vocabulary.
+        shared: whether the two vocabularies are one.
+
+    Source: Sutskever et al. 2014; Cho et al. 2014.
+    """
+
+    def __init__(self, config: ModelConfig, *, source_size: int, target_size: int, shared: bool):
+        super().__init__()
+        target_embedding = _embedding(target_size, config.embedding_size)
+        one_table = shared and config.tie_embeddings
+        source_embedding = (
+            target_embedding if one_table else _embedding(source_size, config.embedding_size)
+        )
+        self.encoder = Encoder(config, source_embedding)
+        self.bridge = Bridge(config)
+        self.decoder = Decoder(config, target_embedding)
+
+    def forward(self, source: Padded, target: Padded) -> Tensor:
+        """Predict every token of the target from those before it.
+
+        Args:
+            source: source sentences, the end token last.
+            target: target sentences, start token first, end token last.
+
+        Returns:
+            Logits of the real tokens after the start, `(tokens, target_size)`, sentence by
+            sentence; see `predicted_tokens`.
+        """
+        encoded = self.encoder(source)
+        readouts = self.decoder(
+            target.tokens[:, :-1], self.bridge(encoded.state), self.decoder.view(encoded)
+        )
+        # The vocabulary is wide: no logit is computed for padding.
+        logits: Tensor = self.decoder.projection(readouts[_predicted(target)])
+        return logits
+
+    def loss(self, source: Padded, target: Padded, label_smoothing: float = 0.0) -> Tensor:
+        """Return the cross-entropy in nats, summed over all real target tokens. See `forward`."""
+        logits = self(source, target)
+        return F.cross_entropy(
+            logits.float(),
+            target.tokens[:, 1:][_predicted(target)],
+            reduction="sum",
+            label_smoothing=label_smoothing,
+        )
+
+    def start(self, source: Padded) -> Seq2SeqState:
+        """Read the source sentences and make the state from which decoding starts."""
+        encoded = self.encoder(source)
+        return Seq2SeqState(
+            recurrent=self.bridge(encoded.state),
+            view=self.decoder.view(encoded),
+            sentences=torch.arange(len(source.lengths), device=source.tokens.device),
+        )
+
+    def step(self, tokens: Tensor, state: Seq2SeqState) -> tuple[Tensor, Seq2SeqState]:
+        """Read one token a row and predict the next.
+
+        Args:
+            tokens: last token ids, `(rows,)`.
+            state: what decoding carries, `rows` on its row axis.
+
+        Returns:
+            Log-probabilities in nats, `(rows, target_size)`, fp32, and the new state.
+        """
+        readouts, recurrent = self.decoder.step(
+            tokens, state.recurrent, state.view.at(state.sentences)
+        )
+        logits = self.decoder.projection(readouts)
+        log_probs = logits.float().log_softmax(dim=-1)
+        return log_probs, Seq2SeqState(recurrent, state.view, state.sentences)
+
+
+def _predicted(target: Padded) -> Tensor:
+    """True where a real token follows the start token, `(batch, time - 1)`."""
+    return target.mask[:, 1:]
+
+
+def _embedding(size: int, width: int) -> nn.Embedding:
+    """Make an embedding whose rows have norm about 1, so that a tied output starts sane."""
+    embedding = nn.Embedding(size, width)
+    nn.init.normal_(embedding.weight, std=width**-0.5)
+    return embedding

@@ -1,0 +1,186 @@
+"""Raw text to token ids and back, around SentencePiece."""
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import sentencepiece
+
+from nmt.config import TokenizerConfig
+from nmt.errors import BundleError, ConfigError, DataError
+from nmt.storage import atomic_write
+from nmt.text.lines import one_line
+
+_SHARED, _SOURCE, _TARGET = "shared.model", "source.model", "target.model"
+MODEL_FILES = (_SHARED, _SOURCE, _TARGET)
+
+
+class Vocabulary:
+    """One SentencePiece model: text to ids and back.
+
+    Args:
+        model: the serialised SentencePiece model.
+        name: what errors call it.
+    """
+
+    def __init__(self, model: bytes, name: str = "tokenizer"):
+        try:
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except RuntimeError:
+            raise BundleError(f"{name} is not a SentencePiece model") from None
+        self.model = model
+        self.bos_id: int = self._processor.bos_id()
+        self.eos_id: int = self._processor.eos_id()
+        for piece, id_ in {"<s>": self.bos_id, "</s>": self.eos_id}.items():
+            if id_ < 0:
+                raise BundleError(f"{name} has no piece {piece}; train one with bos_id and eos_id")
+
+    def __len__(self) -> int:
+        return int(self._processor.get_piece_size())
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text, without start and end."""
+        ids: list[list[int]] = self._processor.encode(list(texts))
+        return ids
+
+    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """Return the text of each list of token ids, as one line each."""
+        texts: list[str] = self._processor.decode([list(row) for row in ids])
+        return [one_line(text) for text in texts]
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Return the surface form of each token id, `▁` for a space."""
+        return [self._processor.id_to_piece(id_) for id_ in ids]
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """The vocabularies of the two sides; one object twice where they are shared."""
+
+    source: Vocabulary
+    target: Vocabulary
+
+    @property
+    def shared(self) -> bool:
+        """Whether both sides have one vocabulary."""
+        return self.source is self.target
+
+    def save(self, folder: Path) -> None:
+        """Write the SentencePiece models into an existing folder."""
+        models = (
+            {_SHARED: self.source}
+            if self.shared
+            else {
+                _SOURCE: self.source,
+                _TARGET: self.target,
+            }
+        )
+        for name, vocabulary in models.items():
+            with atomic_write(folder / name) as stream:
+                stream.write(vocabulary.model)
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Load one model file for both sides, or a folder that `Tokenizer.save` wrote.
+
+    Raises:
+        BundleError: missing, or not a SentencePiece model.
+    """
+    if path.is_dir() and not (path / _SHARED).exists():
+        source, target = path / _SOURCE, path / _TARGET
+    else:
+        source = target = path / _SHARED if path.is_dir() else path
+    vocabularies = {}
+    for file in {source, target}:
+        try:
+            vocabularies[file] = Vocabulary(file.read_bytes(), str(file))
+        except OSError as error:
+            raise BundleError(f"cannot read the tokenizer {file}: {error.strerror}") from None
+    return Tokenizer(vocabularies[source], vocabularies[target])
+
+
+def train_tokenizer(
+    config: TokenizerConfig, pairs: Iterable[tuple[str, str]]
+) -> tuple[Tokenizer, list[str]]:
+    """Learn the vocabularies from sentence pairs, or load `config.path`.
+
+    Args:
+        config: the `tokenizer` section.
+        pairs: (source, target) raw texts; read once for each vocabulary.
+
+    Returns:
+        The tokenizer, and what the user should be told: a vocabulary that came out smaller.
+
+    Raises:
+        ConfigError: the vocabulary size cannot hold the corpus's characters.
+        DataError: no text to learn from.
+    """
+    if config.path is not None:
+        return load_tokenizer(Path(config.path)), []
+    if config.shared:
+        vocabulary = _train_vocabulary(config, (text for pair in pairs for text in pair))
+        tokenizer = Tokenizer(vocabulary, vocabulary)
+    else:
+        tokenizer = Tokenizer(
+            _train_vocabulary(config, (source for source, _ in pairs)),
+            _train_vocabulary(config, (target for _, target in pairs)),
+        )
+    sizes = (
+        {"shared": tokenizer.source}
+        if tokenizer.shared
+        else {
+            "source": tokenizer.source,
+            "target": tokenizer.target,
+        }
+    )
+    notes = [
+        f"tokenizer.vocabulary_size {config.vocabulary_size} is more than the corpus holds: "
+        f"the {side} vocabulary has {len(vocabulary)} pieces"
+        for side, vocabulary in sizes.items()
+        if len(vocabulary) < config.vocabulary_size
+    ]
+    return tokenizer, notes
+
+
+def _train_vocabulary(config: TokenizerConfig, texts: Iterable[str]) -> Vocabulary:
+    model = io.BytesIO()
+    count = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal count
+        for text in texts:
+            if text.strip():
+                count += 1
+                yield text
+
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=counted(),
+            model_writer=model,
+            model_type=config.model,
+            vocab_size=config.vocabulary_size,
+            hard_vocab_limit=False,
+            byte_fallback=config.byte_fallback,
+            character_coverage=config.character_coverage,
+            normalization_rule_name=config.normalization,
+            pad_id=0,
+            unk_id=1,
+            bos_id=2,
+            eos_id=3,
+            num_threads=1,  # the same bytes on every call
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        if count == 0:
+            raise DataError("the training split holds no text to learn a tokenizer from") from None
+        too_small = re.search(r"smaller than required_chars. \d+ vs (\d+)", str(error))
+        if too_small or "(vocab_size) >= (0)" in str(error):
+            least = f"at least {too_small[1]}" if too_small else "more"
+            raise ConfigError(
+                f"tokenizer.vocabulary_size: {config.vocabulary_size} is too small for the "
+                f"corpus's characters; give {least}, or lower tokenizer.character_coverage"
+            ) from None
+        raise DataError(f"the tokenizer cannot be trained: {error}") from None
+    return Vocabulary(model.getvalue())

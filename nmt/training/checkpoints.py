@@ -1,0 +1,102 @@
+"""Checkpoints: all that training needs to go on as if it had never stopped."""
+
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+
+from nmt.storage import sync_folder
+
+_KEPT = 2
+
+
+class Checkpoints(lightning.Callback):
+    """Writes a checkpoint every so many updates and at the end; the two newest are kept.
+
+    A file appears under its name only when it is whole and on the disk.
+
+    Args:
+        folder: where they go.
+        every: updates between two of them.
+    """
+
+    def __init__(self, folder: Path, every: int):
+        self.folder = folder
+        self.every = every
+        self._random: dict[str, Any] | None = None
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Put the random states back, after everything that set-up may have drawn."""
+        if self._random is not None:
+            set_random_states(self._random)
+            self._random = None
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write one where it is due."""
+        if trainer.global_step % self.every == 0:
+            self.save(trainer)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Write the last one, which says that training is over."""
+        pl_module.finished = True
+        self.save(trainer)
+
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the random states, which Lightning leaves out."""
+        checkpoint["random"] = random_states()
+
+    def on_load_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the random states for the first update."""
+        self._random = checkpoint["random"]
+
+    def save(self, trainer: lightning.Trainer) -> None:
+        """Write a checkpoint of this moment and forget the oldest."""
+        self.folder.mkdir(exist_ok=True)
+        path = self.folder / f"update-{trainer.global_step:09d}.ckpt"
+        temporary = path.with_suffix(".tmp")
+        trainer.save_checkpoint(temporary)
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        sync_folder(self.folder)
+        for old in checkpoint_files(self.folder)[:-_KEPT]:
+            old.unlink()
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """Return a run's whole checkpoints, the oldest first."""
+    return sorted(folder.glob("update-*.ckpt"))
+
+
+def random_states() -> dict[str, Any]:
+    """Return the state of every global random generator, in plain numbers and tensors."""
+    _, keys, position, has_gauss, gauss = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": [np.asarray(keys).tolist(), int(position), int(has_gauss), float(gauss)],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_random_states(states: dict[str, Any]) -> None:
+    """Put back what `random_states` returned."""
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
+    keys, position, has_gauss, cached = states["numpy"]
+    np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(states["torch"])
+    if states["cuda"]:
+        torch.cuda.set_rng_state_all(states["cuda"])

@@ -1,0 +1,117 @@
+"""One update of the weights, as Lightning runs it."""
+
+import functools
+import math
+from typing import Any
+
+import lightning
+import torch
+from torch.utils.data import DataLoader
+
+from nmt.config import TrainingConfig
+from nmt.data.loader import Batch, Place, Update, Updates, update_loader
+from nmt.models.seq2seq import Seq2Seq
+from nmt.training.schedule import learning_rate_factor
+
+
+class TranslationModule(lightning.LightningModule):
+    """Learns from whole updates: to Lightning, one batch is one update of several micro-batches.
+
+    An update's gradient is the sum of the token losses over its micro-batches ÷ the sum of their
+    target tokens. All epochs are one to Lightning, so that the place in the update plan is the
+    only position there is to keep.
+
+    Args:
+        model: the network.
+        config: the `training` section.
+        updates: what to learn from.
+        max_epochs: passes over it at most.
+        total_updates: where training ends by itself; None where only patience ends it.
+    """
+
+    def __init__(
+        self,
+        model: Seq2Seq,
+        config: TrainingConfig,
+        updates: Updates,
+        *,
+        max_epochs: int | None,
+        total_updates: int | None,
+    ):
+        super().__init__()
+        self.automatic_optimization = False
+        self.model = model
+        self.config = config
+        self.updates = updates
+        self.max_epochs = max_epochs
+        self.total_updates = total_updates
+        self.place: Place = (0, 0)
+        """Epoch and number of the next update."""
+        self.finished = False
+        """Whether training has come to its end."""
+
+    def configure_optimizers(self) -> Any:
+        """Make Adam with decoupled weight decay, and its learning rate's schedule."""
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=self.config.learning_rate,
+            weight_decay=self.config.weight_decay,
+            fused=True,
+        )
+        factor = functools.partial(
+            learning_rate_factor,
+            schedule=self.config.schedule,
+            warmup_updates=self.config.warmup_updates,
+            total_updates=self.total_updates,
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    def train_dataloader(self) -> DataLoader[Update]:
+        """Give the updates that are left; called after a checkpoint has been read."""
+        return update_loader(
+            self.updates,
+            start=self.place,
+            max_epochs=self.max_epochs,
+            workers=self.config.workers,
+        )
+
+    def transfer_batch_to_device(
+        self, batch: Update, device: torch.device, dataloader_idx: int
+    ) -> Update:
+        """Move the micro-batches' tokens; their lengths stay on the CPU."""
+        batches: list[Batch] = [micro.to(device) for micro in batch.batches]
+        return Update(batch.epoch, batch.number, batches, batch.target_tokens)
+
+    def training_step(self, batch: Update, batch_idx: int) -> dict[str, torch.Tensor]:
+        """Make one update.
+
+        Returns:
+            `loss`: training loss in nats a target token; `gradient_norm`: before clipping.
+        """
+        optimizer = self.optimizers()
+        total = torch.zeros((), device=self.device)
+        for micro in batch.batches:
+            loss = self.model.loss(micro.source, micro.target, self.config.label_smoothing)
+            loss = loss / batch.target_tokens
+            self.manual_backward(loss)
+            total += loss.detach()
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.model.parameters(), self.config.clip_norm or math.inf
+        )
+        optimizer.step()  # type: ignore[union-attr]
+        optimizer.zero_grad()  # type: ignore[union-attr]
+        self.lr_schedulers().step()  # type: ignore[union-attr]
+        self.place = (batch.epoch, batch.number + 1)
+        return {"loss": total, "gradient_norm": norm}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the place in the update plan."""
+        checkpoint["place"] = list(self.place)
+        checkpoint["finished"] = self.finished
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from the place in the update plan."""
+        epoch, number = checkpoint["place"]
+        self.place = (epoch, number)
+        self.finished = checkpoint["finished"]

@@ -1,0 +1,159 @@
+"""What a run tells while it trains: a progress bar or plain lines, CSV and TensorBoard."""
+
+import csv
+import io
+import logging
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+
+from nmt.data.loader import Update
+from nmt.errors import NmtError
+from nmt.log import PROGRESS, ProgressBar
+from nmt.storage import atomic_write
+
+_log = logging.getLogger("nmt")
+_COLUMNS = [
+    "update",
+    "epoch",
+    "train_loss",
+    "learning_rate",
+    "gradient_norm",
+    "tokens_per_second",
+    "validation_loss",
+    "validation_perplexity",
+    "validation_bleu",
+    "validation_chrf",
+]
+
+
+class Recorder(lightning.Callback):
+    """Writes the training's numbers every so many updates.
+
+    Args:
+        run: the run folder; `metrics.csv` and `tensorboard/` are written there.
+        every: updates between two records.
+        total_updates: where training ends by itself.
+    """
+
+    def __init__(self, run: Path, every: int, total_updates: int | None):
+        self.run = run
+        self.every = every
+        self.total_updates = total_updates
+        self._bar: ProgressBar | None = None
+        self._losses: list[torch.Tensor] = []
+        self._tokens = 0
+        self._since = 0.0
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Open the logs, without what a stopped run wrote after its last checkpoint."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        update = trainer.global_step
+        path = self.run / "metrics.csv"
+        rows: list[dict[str, Any]] = []
+        if path.exists():
+            with open(path, newline="", encoding="utf-8") as stream:
+                rows = [row for row in csv.DictReader(stream) if int(row["update"]) <= update]
+        with atomic_write(path) as binary:
+            text = io.TextIOWrapper(binary, encoding="utf-8", newline="", write_through=True)
+            writer = csv.DictWriter(text, _COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+            text.detach()
+        self._csv = open(path, "a", newline="", encoding="utf-8")  # noqa: SIM115
+        self._rows = csv.DictWriter(self._csv, _COLUMNS)
+        self._board = SummaryWriter(str(self.run / "tensorboard"), purge_step=update + 1)
+        self._bar = ProgressBar("update", self.total_updates, update)
+        self._since = time.perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: Any,
+        outputs: Any,
+        batch: Update,
+        batch_idx: int,
+    ) -> None:
+        """Count the update, and record where that is due."""
+        self._losses.append(outputs["loss"])
+        self._tokens += batch.target_tokens
+        if self._bar is not None:
+            self._bar.advance()
+        if trainer.global_step % self.every == 0:
+            self._record(trainer, pl_module, float(outputs["gradient_norm"]))
+
+    def _record(self, trainer: lightning.Trainer, module: Any, gradient_norm: float) -> None:
+        loss = float(torch.stack(self._losses).mean())
+        if not math.isfinite(loss):
+            raise NmtError(
+                f"training diverged: the loss is {loss} at update {trainer.global_step}; "
+                "lower training.learning_rate or training.clip_norm"
+            )
+        now = time.perf_counter()
+        speed = self._tokens / (now - self._since)
+        self._losses, self._tokens, self._since = [], 0, now
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self._write(
+            trainer.global_step,
+            epoch=module.place[0] + 1,
+            train_loss=loss,
+            learning_rate=rate,
+            gradient_norm=gradient_norm,
+            tokens_per_second=speed,
+        )
+        assert self._bar is not None
+        self._bar.show(f"loss {loss:.3f}  {speed:,.0f} tokens/s")
+        total = f"/{self.total_updates}" if self.total_updates else ""
+        _log.log(
+            PROGRESS,
+            "update %d%s  epoch %d  loss %.3f  learning rate %.2e  %s tokens/s  %s left",
+            trainer.global_step,
+            total,
+            module.place[0] + 1,
+            loss,
+            rate,
+            f"{speed:,.0f}",
+            self._bar.time_left(),
+        )
+
+    def validation(self, update: int, scores: dict[str, float], *, best: bool) -> None:
+        """Record the scores of a validation."""
+        self._write(update, **{f"validation_{name}": value for name, value in scores.items()})
+        _log.info(
+            "update %d: validation loss %.3f, perplexity %.2f, BLEU %.2f, chrF %.2f%s",
+            update,
+            scores["loss"],
+            scores["perplexity"],
+            scores["bleu"],
+            scores["chrf"],
+            " (the best so far)" if best else "",
+        )
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Leave the time of a block out of the speed."""
+        start = time.perf_counter()
+        yield
+        self._since += time.perf_counter() - start
+
+    def _write(self, update: int, **values: float) -> None:
+        self._rows.writerow({"update": update, **{k: f"{v:.6g}" for k, v in values.items()}})
+        self._csv.flush()
+        for name, value in values.items():
+            self._board.add_scalar(name.replace("_", "/", 1), value, update)
+
+    def teardown(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str
+    ) -> None:
+        """Close the logs, however training ended."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._csv.close()
+            self._board.close()

@@ -1,0 +1,122 @@
+"""Validation: scores on raw text, the best model so far, and when to give up."""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import lightning
+
+from nmt.config import Config
+from nmt.evaluation.metrics import quick_scores
+from nmt.inference.translator import Translator
+from nmt.training.module import TranslationModule
+from nmt.training.records import Recorder
+
+_log = logging.getLogger("nmt")
+_SAMPLES = 3
+
+Export = Callable[[TranslationModule, int, dict[str, float]], None]
+"""Called with the module, the update and its scores whenever the model is the best so far."""
+
+
+class Validation(lightning.Callback):
+    """Scores the model every so many updates, keeps the best, and stops where patience ends.
+
+    Args:
+        config: the run's config.
+        translator: translates with the module's own network.
+        pairs: the validation split, raw.
+        recorder: takes the scores.
+        export: keeps the best model.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        translator: Translator,
+        pairs: Sequence[tuple[str, str]],
+        recorder: Recorder,
+        export: Export,
+    ):
+        self.config = config
+        self.translator = translator
+        self.sources = [source for source, _ in pairs]
+        self.references = [target for _, target in pairs]
+        encoded = translator.tokenizer.target.encode(self.references)
+        self.num_tokens = sum(len(ids) + 1 for ids in encoded)
+        self.recorder = recorder
+        self.export = export
+        self.best: float | None = None
+        self.since_best = 0
+        self.last_update = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {
+            "best": self.best,
+            "since_best": self.since_best,
+            "last_update": self.last_update,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.best = state_dict["best"]
+        self.since_best = state_dict["since_best"]
+        self.last_update = state_dict["last_update"]
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Validate where it is due."""
+        if trainer.global_step % self.config.training.validate_every == 0:
+            self.validate(trainer, pl_module)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Validate the last updates, too."""
+        if trainer.global_step != self.last_update:
+            self.validate(trainer, pl_module)
+
+    def validate(self, trainer: lightning.Trainer, module: TranslationModule) -> None:
+        """Score the model as it is now and act on the result."""
+        training = self.config.training
+        update = self.last_update = trainer.global_step
+        module.model.eval()
+        with self.recorder.pause():
+            scores = self.scores()
+        module.model.train()
+        value = scores[training.monitor] * (-1 if training.monitor == "loss" else 1)
+        better = not math.isnan(value) and (self.best is None or value > self.best)
+        self.recorder.validation(update, scores, best=better)
+        if better:
+            self.best, self.since_best = value, 0
+            self.export(module, update, scores)
+            return
+        self.since_best += 1
+        if training.schedule == "plateau":
+            scheduler: Any = module.lr_schedulers()
+            scheduler.base_lrs = [rate / 2 for rate in scheduler.base_lrs]
+        if training.patience is not None and self.since_best >= training.patience:
+            _log.info("no better %s in %d validations", training.monitor, self.since_best)
+            trainer.should_stop = True
+
+    def scores(self) -> dict[str, float]:
+        """Return loss (nats a target token, without label smoothing), perplexity, BLEU, chrF."""
+        translations = self.translator.translate(self.sources, greedy=True)
+        hypotheses = [translation.text for translation in translations]
+        log_probs = self.translator.score(self.sources, self.references)
+        loss = -sum(log_probs) / self.num_tokens
+        for row in range(min(_SAMPLES, len(self.sources))):
+            _log.info("  source     %s", self.sources[row])
+            _log.info("  reference  %s", self.references[row])
+            _log.info("  hypothesis %s", hypotheses[row])
+        return {
+            "loss": loss,
+            "perplexity": math.exp(min(loss, 100.0)),
+            **quick_scores(hypotheses, self.references, self.config.data.target_language),
+        }
