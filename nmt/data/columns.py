@@ -1,0 +1,133 @@
+"""Which two columns of a table are the two sides of a pair.
+
+`data.columns` where it is given, else columns named by the language tags, else
+`translation.TAG` (the layout of most translation sets on the hub).
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from nmt.config import DataConfig
+from nmt.errors import DataError
+from nmt.text.lines import one_line
+
+Pair = tuple[str, str]
+Row = Mapping[str, object]
+
+
+def candidate_columns(config: DataConfig) -> list[Pair]:
+    """Return the (source, target) columns to look for, the first that a table has counts."""
+    if config.columns is not None:
+        return [(config.columns.source, config.columns.target)]
+    source, target = config.source_language, config.target_language
+    return [(source, target), (f"translation.{source}", f"translation.{target}")]
+
+
+def find_columns(row: Row, config: DataConfig) -> Pair | None:
+    """Return the source and the target column of a table that has rows like this one."""
+    for columns in candidate_columns(config):
+        if all(_has(row, column) for column in columns):
+            return columns
+    return None
+
+
+def top_columns(names: Sequence[str], config: DataConfig) -> list[str]:
+    """Return the columns that have to be read: all, for the error, where none are right."""
+    for pair in candidate_columns(config):
+        tops = [[n for n in names if n == c or c.startswith(f"{n}.")] for c in pair]
+        if all(tops):
+            return list(dict.fromkeys(itertools.chain.from_iterable(tops)))
+    return list(names)
+
+
+def read_pairs(rows: Iterable[tuple[str, Row]], config: DataConfig) -> Iterator[Pair]:
+    """Take the two sides out of rows.
+
+    Args:
+        rows: each with the words that name it in errors, such as `train.csv: line 7`.
+        config: languages and columns.
+
+    Raises:
+        DataError: a column is missing, or holds something else than text.
+    """
+    columns = None
+    for where, row in rows:
+        columns = columns or find_columns(row, config)
+        if columns is None:
+            wanted = " or ".join(f"{s!r} and {t!r}" for s, t in candidate_columns(config))
+            raise DataError(
+                f"{where}: no columns {wanted}; there are {', '.join(map(repr, _names(row)))}; "
+                "name them with data.columns.source and data.columns.target"
+            )
+        yield _text(row, columns[0], where), _text(row, columns[1], where)
+
+
+def arrow_rows(batches: Iterable[Any], name: str) -> Iterator[tuple[str, Row]]:
+    """Number the rows of Arrow batches, for `read_pairs`; `name` stands for the table in errors."""
+    done = 0
+    for batch in batches:
+        try:
+            rows = batch.to_pylist()
+        except UnicodeDecodeError:
+            last = done + batch.num_rows
+            raise DataError(
+                f"{name} rows {done + 1} to {last} hold text that is not UTF-8"
+            ) from None
+        yield from ((f"{name} row {number}", row) for number, row in enumerate(rows, done + 1))
+        done += len(rows)
+
+
+def fold(pairs: Iterator[Pair]) -> Iterator[Pair]:
+    """Make one line of every text, for tables whose cells can hold line breaks."""
+    return ((one_line(source), one_line(target)) for source, target in pairs)
+
+
+def _has(row: Row, column: str) -> bool:
+    try:
+        _look_up(row, column)
+    except KeyError:
+        return False
+    return True
+
+
+def _look_up(row: object, column: str) -> object:
+    """Reach a column, or `a.b` inside of column `a`.
+
+    Raises:
+        KeyError: there is none.
+    """
+    if isinstance(row, Mapping):
+        if column in row:
+            return row[column]
+        head, dot, rest = column.partition(".")
+        if dot and head in row:
+            return _look_up(row[head], rest)
+    raise KeyError(column)
+
+
+def _names(row: Row) -> Iterator[str]:
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            yield from (f"{name}.{inner}" for inner in _names(value))
+        else:
+            yield name
+
+
+def _text(row: Row, column: str, where: str) -> str:
+    try:
+        value = _look_up(row, column)
+    except KeyError:
+        names = ", ".join(map(repr, _names(row)))
+        raise DataError(f"{where}: no column {column!r}; there are {names}") from None
+    if not isinstance(value, str):
+        found = "is empty (null)" if value is None else f"holds {reprlib.repr(value)}"
+        raise DataError(f"{where}: column {column!r} {found}, not text; leave the row out")
+    # JSON can spell half a surrogate pair, which no UTF-8 file could hold.
+    if re.search("[\ud800-\udfff]", value):
+        raise DataError(f"{where}: column {column!r} holds {value!a}, which is not valid Unicode")
+    return value

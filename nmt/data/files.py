@@ -1,0 +1,158 @@
+"""Sentence pairs from files: parallel text, or one table.
+
+Plain text and TSV are read by the line contract (`nmt.text.lines`) and without quoting: a stray
+quote stays a quote, and `NA` stays text.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import reprlib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from nmt.config import DataConfig
+from nmt.data.columns import Pair, Row, arrow_rows, find_columns, fold, read_pairs, top_columns
+from nmt.errors import DataError
+from nmt.text.lines import one_line, open_bytes, read_lines, reason
+
+
+def read_file_pairs(place: str, config: DataConfig) -> Iterator[Pair]:
+    """Yield the pairs of one place.
+
+    Args:
+        place: PREFIX, standing for PREFIX.SOURCE and PREFIX.TARGET, or one file .tsv, .csv, .jsonl
+            or .parquet; each may end in `.gz`.
+        config: languages and columns.
+
+    Raises:
+        DataError: a file is missing, damaged or not UTF-8, the sides have unequal line counts, or a
+            column is missing or holds no text.
+    """
+    kind = Path(place.removesuffix(".gz")).suffix
+    if kind not in _TABLES:
+        return _read_parallel(place, config)
+    pairs = read_pairs(_TABLES[kind](place, config), config)
+    return pairs if kind == ".tsv" else fold(pairs)
+
+
+def _read_parallel(prefix: str, config: DataConfig) -> Iterator[Pair]:
+    paths = [_side(prefix, tag) for tag in (config.source_language, config.target_language)]
+    sides = [read_lines(path) for path in paths]
+    for count, (source, target) in enumerate(itertools.zip_longest(*sides)):
+        if source is None or target is None:
+            longer = count + 1 + sum(1 for side in sides for _ in side)
+            lines = (count, longer) if source is None else (longer, count)
+            raise DataError(
+                f"{paths[0]} has {lines[0]} lines but {paths[1]} has {lines[1]}; "
+                "line by line, one must be the translation of the other"
+            )
+        yield source, target
+
+
+def _side(prefix: str, tag: str) -> str:
+    """Find one language's file of a prefix."""
+    path = f"{prefix}.{tag}"
+    for name in (path, f"{path}.gz"):
+        if Path(name).exists():
+            return name
+    if Path(prefix).is_file():
+        kinds = " ".join(_TABLES)
+        raise DataError(f"{prefix} is neither a prefix of two text files nor one of {kinds}")
+    folder = Path(prefix).parent
+    siblings = folder.glob("*") if folder.is_dir() else []
+    starts = [p.name.removesuffix(".gz").rpartition(".") for p in siblings]
+    tags = sorted(
+        {t for stem, _, t in starts if stem == Path(prefix).name and f".{t}" not in _TABLES}
+    )
+    remedy = f"{prefix} has the languages {', '.join(tags)}" if tags else "check data.splits"
+    raise DataError(f"there is no file {path}; {remedy}")
+
+
+def _tsv_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
+    """Read a TSV, whose first line is a header where it holds the names of both columns.
+
+    Without such a line, the first two columns are source and target. Where `data.columns` is given
+    there must be a header.
+    """
+    header: list[str] = []
+    width = None
+    for number, line in enumerate(_lines(path), start=1):
+        where, cells = f"{path}: line {number}", line.split("\t")
+        if number == 1:
+            if config.columns or find_columns(dict.fromkeys(cells), config):
+                header = cells
+                continue
+            header, width = [config.source_language, config.target_language], 2
+        yield where, _row(header, cells[:width], where)
+
+
+def _csv_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
+    """Read a CSV with a header; a quoted cell may hold line breaks, which become spaces."""
+    # The csv module refuses a lone carriage return, and lines without an end run together.
+    reader = csv.reader((one_line(line) + "\n" for line in _lines(path)), strict=True)
+    header: list[str] = []
+    try:
+        for cells in filter(None, reader):
+            where = f"{path}: line {reader.line_num}"
+            if header:
+                yield where, _row(header, cells, where)
+            header = header or cells
+    except csv.Error as error:
+        raise DataError(f"{path}: line {reader.line_num} is not valid CSV: {error}") from None
+
+
+def _row(header: list[str], cells: list[str], where: str) -> Row:
+    if len(cells) != len(header):
+        names = ", ".join(map(repr, header))
+        raise DataError(f"{where}: number of cells is {len(cells)}, not {len(header)} ({names})")
+    return dict(zip(header, cells, strict=True))
+
+
+def _jsonl_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}: line {number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{where} is not valid JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise DataError(f"{where} is not a JSON object: {reprlib.repr(row)}")
+        yield where, row
+
+
+def _parquet_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with open_bytes(path) as stream:
+            # Parquet is read from its end, which gzip reaches only by unpacking all of it.
+            packed = path.endswith(".gz")
+            table = pyarrow.parquet.ParquetFile(
+                pyarrow.BufferReader(stream.read()) if packed else stream
+            )
+            names = table.schema_arrow.names
+            batches = table.iter_batches(columns=top_columns(names, config))
+            yield from arrow_rows(batches, f"{path}:")
+    except (OSError, EOFError, zlib.error, pyarrow.ArrowException) as error:
+        raise DataError(f"cannot read {path}: {one_line(reason(error))}") from None
+
+
+def _lines(path: str) -> Iterator[str]:
+    """Yield a table's lines without the byte order mark that spreadsheets put before the first."""
+    for number, line in enumerate(read_lines(path)):
+        yield line if number else line.removeprefix("\ufeff")
+
+
+_TABLES = {
+    ".tsv": _tsv_rows,
+    ".csv": _csv_rows,
+    ".jsonl": _jsonl_rows,
+    ".parquet": _parquet_rows,
+}

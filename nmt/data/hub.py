@@ -1,0 +1,241 @@
+"""Sentence pairs from a data set of the Hugging Face hub, or a folder in the hub's layout.
+
+The files are downloaded once, and kept as Arrow tables that are mapped, not loaded, into memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nmt.config import DataConfig
+from nmt.data.columns import Pair, arrow_rows, fold, read_pairs, top_columns
+from nmt.errors import ConfigError, DataError
+
+_PROBE_SECONDS = 4
+# Cells are text: `NA` is a word, and in a TSV so is a quote.
+_CSV_OPTIONS: dict[str, Any] = {"keep_default_na": False}
+_TSV_OPTIONS: dict[str, Any] = {"keep_default_na": False, "quoting": csv.QUOTE_NONE}
+_logger = logging.getLogger("nmt")
+
+
+class _Address(NamedTuple):
+    """The parts of `OWNER/NAME[@REVISION][#CONFIG]` or `FOLDER[#CONFIG]`."""
+
+    text: str
+    path: str
+    revision: str | None
+    config: str | None
+
+
+class _UnreachableError(Exception):
+    """The hub did not answer; holds the reason."""
+
+
+def open_hub(
+    text: str, config: DataConfig
+) -> tuple[tuple[str, ...], Callable[[str], Iterator[Pair]]]:
+    """Load a data set: from the hub, from its cache where the hub is out of reach, or a folder.
+
+    Args:
+        text: `OWNER/NAME[@REVISION][#CONFIG]`, or `FOLDER[#CONFIG]` where there is such a folder.
+        config: languages and columns.
+
+    Returns:
+        The names of its splits, and a function that streams the pairs of one.
+
+    Raises:
+        ConfigError: the text is not an address.
+        DataError: the data set cannot be loaded.
+    """
+    address = _parse(text)
+    tables = _load(address)
+
+    def read(split: str) -> Iterator[Pair]:
+        table = tables[split]
+        table = table.select_columns(top_columns(table.column_names, config)).with_format("arrow")
+        rows = arrow_rows(table.iter(batch_size=1000), f"{address.text}: {split}")
+        return fold(read_pairs(rows, config))
+
+    return tuple(tables), read
+
+
+def _parse(text: str) -> _Address:
+    path, _, config = text.partition("#")
+    revision = ""
+    if not Path(path).is_dir():
+        path, _, revision = path.partition("@")
+        if Path(path).is_dir():
+            raise ConfigError(f"data.corpus: hub:{text}: the folder {path} has no revisions")
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", path, flags=re.ASCII):
+            raise ConfigError(
+                f"data.corpus: hub:{text} is neither hub:OWNER/NAME[@REVISION][#CONFIG] "
+                "nor a folder that exists"
+            )
+    return _Address(f"hub:{text}", path, revision or None, config or None)
+
+
+def _load(address: _Address) -> Any:
+    """Download what is not yet here, and return a mapping of split names to Arrow tables."""
+    import datasets
+    import huggingface_hub
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    # What they log of caches and formats is said by our own warnings and errors.
+    datasets.logging.set_verbosity(logging.CRITICAL)
+    huggingface_hub.logging.set_verbosity(logging.CRITICAL)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+        disable_progress_bars()
+    try:
+        if Path(address.path).is_dir():
+            # An absolute path is never taken for a data set of the hub.
+            builder = _builder(address._replace(path=str(Path(address.path).absolute())))
+        else:
+            builder = _hub_builder(address)
+        builder.download_and_prepare()
+        return builder.as_dataset()
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(_explain(error, address)) from error
+
+
+def _hub_builder(address: _Address) -> Any:
+    try:
+        commit = _commit(address)
+    except _UnreachableError as error:
+        return _cached_builder(address, str(error))
+    builder = _builder(address._replace(revision=commit))
+    if builder.hash != commit:
+        # The library falls back on any copy it has, whatever went wrong.
+        raise DataError(
+            f"{address.text}: commit {commit} cannot be loaded, though another, {builder.hash}, "
+            "is in the cache; name it after the @ to use it, or clear the cache to see why"
+        )
+    return builder
+
+
+def _commit(address: _Address) -> str:
+    """Ask the hub which commit a revision is; one question that is soon known to fail."""
+    import datasets
+    from huggingface_hub import HfApi
+    from huggingface_hub import errors as hub_errors
+
+    if datasets.config.HF_HUB_OFFLINE:
+        raise _UnreachableError("HF_HUB_OFFLINE is set")
+    api = HfApi()
+    try:
+        info = api.dataset_info(address.path, revision=address.revision, timeout=_PROBE_SECONDS)
+    except (hub_errors.RepositoryNotFoundError, hub_errors.RevisionNotFoundError):
+        raise
+    except Exception as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status is not None and status < 500:
+            raise
+        reason = f"{api.endpoint} cannot be reached: {_first_line(error)}"
+        raise _UnreachableError(reason) from error
+    return str(info.sha)
+
+
+def _builder(address: _Address) -> Any:
+    """Make the object that prepares a data set, with cells of CSV and TSV taken as they are."""
+    import datasets
+
+    def load(**options: Any) -> Any:
+        return datasets.load_dataset_builder(
+            address.path, address.config, revision=address.revision, **options
+        )
+
+    builder = load()
+    if hasattr(builder.config, "keep_default_na"):
+        return load(**(_TSV_OPTIONS if builder.config.sep == "\t" else _CSV_OPTIONS))
+    return builder
+
+
+def _cached_builder(address: _Address, reason: str) -> Any:
+    """Find the newest copy in the cache, without asking the hub again."""
+    import datasets
+
+    offline = datasets.config.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = True
+    try:
+        builder = _find_cached(address)
+    except (ConnectionError, ValueError) as error:
+        raise DataError(
+            f"{address.text}: {reason}, and the cache holds no copy; check the network and "
+            "HF_ENDPOINT, or bring the files here and use hub:FOLDER"
+        ) from error
+    finally:
+        datasets.config.HF_HUB_OFFLINE = offline
+    if address.revision not in (None, "main") and not builder.hash.startswith(address.revision):
+        raise DataError(
+            f"{address.text}: {reason}, and the newest copy in the cache is of commit "
+            f"{builder.hash}; name it after the @ to use it"
+        )
+    _logger.warning(
+        "%s: %s; using the cached copy of commit %s", address.text, reason, builder.hash
+    )
+    return builder
+
+
+def _find_cached(address: _Address) -> Any:
+    import datasets
+
+    # Copies are filed by these options, and only a look tells which a data set was read with.
+    for options in (_CSV_OPTIONS, _TSV_OPTIONS):
+        with contextlib.suppress(ValueError):
+            return datasets.load_dataset_builder(address.path, address.config, **options)
+    return datasets.load_dataset_builder(address.path, address.config)
+
+
+def _explain(error: Exception, address: _Address) -> str:
+    """Say in one line what the libraries found wrong, and what to do."""
+    from datasets.data_files import EmptyDatasetError
+    from datasets.exceptions import DataFilesNotFoundError
+    from huggingface_hub import errors as hub_errors
+
+    chain = list(_causes(error))
+
+    def caused_by(*kinds: type[Exception]) -> bool:
+        return any(isinstance(cause, kinds) for cause in chain)
+
+    name, text = address.text, str(error)
+    if caused_by(hub_errors.GatedRepoError) or "gated dataset" in text:
+        return f"{name} is gated: ask for access on its page, then log in with `hf auth login`"
+    if caused_by(hub_errors.RevisionNotFoundError):
+        return f"{name} has no revision {address.revision!r}; name a branch, tag or commit"
+    if caused_by(hub_errors.RepositoryNotFoundError):
+        return (
+            f"{name}: the hub has no data set {address.path}, or it is private; "
+            "check the name, or log in with `hf auth login`"
+        )
+    if "Dataset scripts are no longer supported" in text:
+        return (
+            f"{name} needs its loading script, and scripts are not run; use a copy with data "
+            "files (on the hub often under @refs/convert/parquet)"
+        )
+    if caused_by(EmptyDatasetError, DataFilesNotFoundError):
+        return f"{name} has no data files (parquet, jsonl, csv, tsv)"
+    if configs := re.search(r"[Aa]vailable(?: configs)?: \[(.*?)\]", text):
+        wrong = (
+            f"no configuration {address.config!r}" if address.config else "several configurations"
+        )
+        return f"{name} has {wrong}; give one after a #: {configs[1]}"
+    return f"{name} cannot be loaded: {type(chain[-1]).__name__}: {_first_line(chain[-1])}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,90 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from nmt.models.cells import RecurrentState, recurrent_stack, run_stack, step_stack
+
+CELLS = ["lstm", "gru", "tanh", "relu"]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [1, 3])
+def test_steps_equal_torchs_fused_layers(cell: str, layers: int) -> None:
+    torch.manual_seed(0)
+    stack = recurrent_stack(cell, input_size=5, hidden_size=7, layers=layers).double()
+    inputs = torch.randn(4, 6, 5, dtype=torch.float64)
+    hidden = torch.randn(layers, 4, 7, dtype=torch.float64)
+    state = RecurrentState(hidden, hidden * 0.5 if cell == "lstm" else None)
+    outputs, last = run_stack(stack, inputs, state)
+    for position in range(6):
+        output, state = step_stack(stack, inputs[:, position], state)
+        torch.testing.assert_close(output, outputs[:, position])
+    torch.testing.assert_close(state.hidden, last.hidden)
+    if cell == "lstm":
+        torch.testing.assert_close(state.cell, last.cell)
+    else:
+        assert state.cell is None and last.cell is None
+
+
+def test_an_lstm_step_is_what_the_equations_say() -> None:
+    """One unit, worked out with the gates as Hochreiter and Schmidhuber's successors write them."""
+    stack = recurrent_stack("lstm", input_size=1, hidden_size=1, layers=1)
+    weights = {"i": 0.5, "f": -0.25, "g": 1.0, "o": 2.0}
+    with torch.no_grad():
+        stack.weight_ih_l0.copy_(torch.tensor([[weights[gate]] for gate in "ifgo"]))
+        stack.weight_hh_l0.copy_(torch.tensor([[0.1], [0.2], [0.3], [0.4]]))
+        stack.bias_ih_l0.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0]))
+    x, h, c = 2.0, 0.5, -1.0
+
+    def sigmoid(value: float) -> float:
+        return 1 / (1 + math.exp(-value))
+
+    i = sigmoid(0.5 * x + 0.1 * h)
+    f = sigmoid(-0.25 * x + 0.2 * h + 1.0)
+    g = math.tanh(1.0 * x + 0.3 * h)
+    o = sigmoid(2.0 * x + 0.4 * h)
+    new_c = f * c + i * g
+    state = RecurrentState(torch.tensor([[[h]]]), torch.tensor([[[c]]]))
+    output, state = step_stack(stack, torch.tensor([[x]]), state)
+    assert state.cell is not None
+    assert state.cell.item() == pytest.approx(new_c, abs=1e-6)
+    assert output.item() == pytest.approx(o * math.tanh(new_c), abs=1e-6)
+
+
+def test_relu_cells_start_as_the_identity_with_zero_biases() -> None:
+    stack = recurrent_stack("relu", input_size=3, hidden_size=4, layers=2)
+    for layer in range(2):
+        assert torch.equal(getattr(stack, f"weight_hh_l{layer}"), torch.eye(4))
+        assert not getattr(stack, f"bias_ih_l{layer}").any()
+        assert not getattr(stack, f"bias_hh_l{layer}").any()
+
+
+def test_lstm_forget_gates_start_open() -> None:
+    stack = recurrent_stack("lstm", input_size=3, hidden_size=4, layers=2, bidirectional=True)
+    for suffix in ("l0", "l1_reverse"):
+        bias = getattr(stack, f"bias_ih_{suffix}") + getattr(stack, f"bias_hh_{suffix}")
+        assert bias.tolist() == [0] * 4 + [1] * 4 + [0] * 8
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "tanh"])
+def test_recurrent_matrices_start_orthogonal(cell: str) -> None:
+    stack = recurrent_stack(cell, input_size=3, hidden_size=5, layers=1)
+    for gate in stack.weight_hh_l0.split(5):
+        torch.testing.assert_close(gate @ gate.T, torch.eye(5))
+
+
+def test_the_kinds_are_torchs_own() -> None:
+    kinds = {"lstm": nn.LSTM, "gru": nn.GRU, "tanh": nn.RNN, "relu": nn.RNN}
+    for cell, kind in kinds.items():
+        assert type(recurrent_stack(cell, input_size=2, hidden_size=2, layers=1)) is kind
+    assert recurrent_stack("relu", input_size=2, hidden_size=2, layers=1).nonlinearity == "relu"
+    assert recurrent_stack("tanh", input_size=2, hidden_size=2, layers=1).nonlinearity == "tanh"
+
+
+def test_selecting_rows_orders_and_repeats_them() -> None:
+    hidden = torch.arange(6.0).view(1, 3, 2)
+    picked = RecurrentState(hidden, hidden + 10).select(torch.tensor([2, 0, 2]))
+    assert picked.hidden.tolist() == [[[4, 5], [0, 1], [4, 5]]]
+    assert picked.cell is not None and picked.cell[0, 1].tolist() == [10, 11]

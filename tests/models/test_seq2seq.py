@@ -1,0 +1,128 @@
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nmt.config import ModelConfig
+from nmt.decoding.beam import beam_search
+from nmt.decoding.forced import forced_scores
+from nmt.decoding.greedy import greedy_search
+from nmt.decoding.stepper import Limits
+from nmt.models.batch import pad
+from nmt.models.seq2seq import Seq2Seq
+
+SOURCE = pad([[4, 5, 6, 3], [7, 3], [8, 9, 3]])
+TARGET = pad([[2, 4, 3], [2, 5, 6, 7, 3], [2, 3]])
+LIMITS = Limits(bos_id=2, eos_id=3, extra_length=2)
+CELLS, ATTENTIONS = ["lstm", "gru", "tanh", "relu"], ["none", "dot", "general", "additive"]
+
+
+def network(shared: bool = False, **settings: object) -> Seq2Seq:
+    torch.manual_seed(0)
+    config = ModelConfig(**{"embedding_size": 6, "hidden_size": 8, **settings})  # type: ignore[arg-type]
+    return Seq2Seq(config, source_size=10, target_size=10, shared=shared)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_every_combination_runs_and_agrees_with_itself(
+    cell: str, attention: str, layers: int, bidirectional: bool
+) -> None:
+    """Forward, backward, greedy, beam and scoring; whole sequences against single steps."""
+    for reverse_source, bridge, feed_context, (tied, shared) in itertools.product(
+        [False, True],
+        ["copy", "linear"],
+        [False, True],
+        [(False, False), (True, False), (True, True)],
+    ):
+        model = network(
+            shared=shared,
+            cell=cell,
+            attention=attention,
+            layers=layers,
+            bidirectional=bidirectional,
+            reverse_source=reverse_source,
+            bridge=bridge,
+            feed_context=feed_context,
+            tie_embeddings=tied,
+        )
+        model.train()
+        model.loss(SOURCE, TARGET, label_smoothing=0.1).backward()
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        model.eval()
+        with torch.inference_mode():
+            scores = forced_scores(model, SOURCE, TARGET)
+            assert scores.sum().item() == pytest.approx(
+                -model.loss(SOURCE, TARGET).item(), abs=1e-4
+            )
+            greedy = greedy_search(model, SOURCE, LIMITS)
+            beam = beam_search(model, SOURCE, LIMITS, beam_size=3, n_best=3)
+            assert len(greedy) == len(beam) == 3
+
+
+def test_the_loss_is_the_sum_of_token_cross_entropies() -> None:
+    """Each sentence by itself, without padding, through plain log-softmax."""
+    model = network().eval()
+    total = 0.0
+    for row, length in enumerate(TARGET.lengths.tolist()):
+        source = SOURCE.select(torch.tensor([row]))
+        target = TARGET.select(torch.tensor([row]))
+        logits = model(source, target)
+        assert logits.shape == (length - 1, 10)
+        log_probs = logits.log_softmax(-1)
+        for position in range(length - 1):
+            total -= log_probs[position, target.tokens[0, position + 1]].item()
+    assert model.loss(SOURCE, TARGET).item() == pytest.approx(total, abs=1e-4)
+
+
+def test_label_smoothing_spreads_mass_evenly() -> None:
+    model = network().eval()
+    logits = model(SOURCE, TARGET)
+    truth = TARGET.tokens[:, 1:][TARGET.mask[:, 1:]]
+    wanted = F.one_hot(truth, 10) * 0.9 + 0.1 / 10
+    by_hand = -(wanted * logits.log_softmax(-1)).sum()
+    assert model.loss(SOURCE, TARGET, 0.1).item() == pytest.approx(by_hand.item(), abs=1e-4)
+
+
+def test_tying_shares_one_matrix_where_vocabularies_are_shared() -> None:
+    model = network(shared=True, tie_embeddings=True)
+    assert model.encoder.embedding is model.decoder.embedding
+    assert model.decoder.projection.weight is model.decoder.embedding.weight
+    model = network(shared=False, tie_embeddings=True)
+    assert model.encoder.embedding is not model.decoder.embedding
+    assert model.decoder.projection.weight is model.decoder.embedding.weight
+    model = network(shared=True, tie_embeddings=False)
+    assert model.encoder.embedding is not model.decoder.embedding
+    assert model.decoder.projection.weight is not model.decoder.embedding.weight
+
+
+def test_without_attention_the_final_state_is_the_only_link() -> None:
+    """Two sources that leave the same final state are the same to the decoder."""
+    model = network(attention="none").eval()
+    state = model.start(SOURCE)
+    assert state.view.memory is None and state.view.keys is None
+    assert state.view.context is not None and state.view.context.shape == (3, 8)
+
+
+def test_dropout_is_for_training_only() -> None:
+    model = network(dropout=0.5)
+    model.train()
+    assert model.loss(SOURCE, TARGET).item() != model.loss(SOURCE, TARGET).item()
+    model.eval()
+    assert model.loss(SOURCE, TARGET).item() == model.loss(SOURCE, TARGET).item()
+
+
+def test_states_know_their_rows() -> None:
+    model = network(attention="general").eval()
+    state = model.start(SOURCE).repeat(2)
+    assert state.sentences.tolist() == [0, 0, 1, 1, 2, 2]
+    picked = state.select(torch.tensor([5, 0, 0]))
+    assert picked.sentences.tolist() == [2, 0, 0]
+    assert picked.view is state.view  # what belongs to a sentence is not copied
+    whole, _ = model.step(torch.tensor([4] * 6), state)
+    part, _ = model.step(torch.tensor([4] * 3), picked)
+    torch.testing.assert_close(part, whole[[5, 0, 0]])

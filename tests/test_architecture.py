@@ -1,0 +1,92 @@
+"""The house of DESIGN.md: a module imports only from lower floors, and from its own room."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+FLOORS = {
+    # `storage` and `log` stand beside `config`: every room writes files and says things. All of
+    # floor 0 raises our errors, so these lie in the cellar.
+    "nmt.errors": -1,
+    "nmt.config": 0,
+    "nmt.storage": 0,
+    "nmt.log": 0,
+    "nmt.text": 1,
+    "nmt.models": 1,
+    "nmt.evaluation": 1,
+    "nmt.data": 2,
+    "nmt.decoding": 2,
+    "nmt.bundle": 3,
+    "nmt.inference": 4,
+    "nmt.training": 5,
+    "nmt.cli": 8,
+    "nmt.__main__": 9,
+}
+MODULES = sorted((ROOT / "nmt").rglob("*.py"))
+
+
+def room_of(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def imports(path: Path) -> list[str]:
+    """Every absolute import of a module, wherever in it; those for type checkers count, too."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.append(str(node.module))
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_only_from_lower_floors(path: Path) -> None:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    if module == "nmt.__init__":  # the door: it may lead anywhere, lazily
+        return
+    room = room_of(module)
+    for name in imports(path):
+        if name.startswith("nmt.") and room_of(name) != room:
+            assert FLOORS[room_of(name)] < FLOORS[room], f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lightning_and_torch_stay_in_their_rooms(path: Path) -> None:
+    room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    names = {name.split(".")[0] for name in imports(path)}
+    assert "lightning" not in names or room == "nmt.training"
+    if room in ("nmt.errors", "nmt.config", "nmt.storage", "nmt.log", "nmt.evaluation"):
+        assert "torch" not in names
+
+
+def test_every_room_has_its_floor() -> None:
+    rooms = {
+        path.relative_to(ROOT).with_suffix("").parts[1]
+        for path in MODULES
+        if path.parent == ROOT / "nmt" or path.name == "__init__.py"
+    }
+    rooms -= {"__init__"}
+    assert {f"nmt.{room}" for room in rooms} == set(FLOORS)
+
+
+@pytest.mark.parametrize("verb", ["", "train", "translate", "evaluate", "score"])
+def test_help_imports_neither_torch_nor_lightning(verb: str) -> None:
+    """Their import takes seconds; help is to answer at once."""
+    words = [verb, "--help"] if verb else ["--help"]
+    program = (
+        "import sys; from nmt.cli.main import main\n"
+        f"try: main({words!r})\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "heavy = {'torch', 'lightning', 'datasets', 'sacrebleu'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout

@@ -1,0 +1,140 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nmt.config import (
+    Config,
+    changed_keys,
+    config_parser,
+    dump_config,
+    load_config,
+    parse_config,
+)
+from nmt.errors import ConfigError
+from tests.conftest import ROOT
+
+MINIMAL = "data: {source_language: de, target_language: en, corpus: builtin:phrases}\n"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
+def test_shipped_configs_hold_only_what_differs_from_the_defaults(path: Path) -> None:
+    load_config(path)
+    defaults = dataclasses.asdict(Config())
+    for section, keys in yaml.safe_load(path.read_text()).items():
+        for key, value in keys.items() if isinstance(keys, dict) else []:
+            assert value != defaults[section][key], f"{section}.{key} is the default"
+
+
+def test_every_key_of_the_design_is_there() -> None:
+    keys = {
+        "data": "source_language target_language corpus splits columns max_length",
+        "tokenizer": "model vocabulary_size shared byte_fallback normalization path",
+        "model": "cell layers embedding_size hidden_size bidirectional reverse_source feed_context "
+        "attention dropout tie_embeddings",
+        "training": "max_updates max_epochs batch_tokens accumulate learning_rate schedule "
+        "warmup_updates label_smoothing clip_norm validate_every monitor patience precision "
+        "device init_from",
+        "decoding": "beam_size length_penalty max_length_ratio",
+    }
+    config = dataclasses.asdict(Config())
+    for section, names in keys.items():
+        assert set(names.split()) <= set(config[section])
+
+
+def test_every_key_is_explained() -> None:
+    help_text = config_parser().format_help()
+    for section in dataclasses.fields(Config):
+        if dataclasses.is_dataclass(section.default):
+            for field in dataclasses.fields(section.default):
+                _, _, after = help_text.partition(f"\n  --{section.name}.{field.name}")
+                explanation = after.split("(type:")[0].split("(required")[0]
+                assert len(explanation.split()) > 4, f"{section.name}.{field.name}"
+
+
+def test_overrides_win_over_the_file() -> None:
+    words = ["--model.cell", "gru", "--seed=7", "--data.splits.extra", "other"]
+    config = parse_config(MINIMAL + "model: {cell: tanh, layers: 3}", words)
+    assert (config.model.cell, config.model.layers, config.seed) == ("gru", 3, 7)
+    assert config.data.splits == {"extra": "other"}
+
+
+def test_scalars_follow_yaml_1_2() -> None:
+    text = "data: {source_language: no, target_language: en, corpus: builtin:phrases}"
+    config = parse_config(text + "\ntraining: {learning_rate: 1e-3}", ["--decoding.beam_size", "4"])
+    assert config.data.source_language == "no"  # Norwegian, not false
+    assert config.training.learning_rate == 0.001
+    assert parse_config(dump_config(config)) == config
+
+
+def test_dumped_config_reads_back_and_the_portable_one_holds_no_path() -> None:
+    words = ["--tokenizer.path", "/a/b", "--training.init_from", "/c", "--data.cache", "/d"]
+    words += ["--data.splits", "{train: /e, test: [x, y], validation: {cut: 5}}"]
+    words += ["--data.columns", "{source: s, target: t}"]
+    config = parse_config(MINIMAL, words)
+    assert parse_config(dump_config(config)) == config
+    assert "/" not in dump_config(config, portable=True)
+
+
+def test_changed_keys_are_named_by_path() -> None:
+    old = parse_config(MINIMAL)
+    new = parse_config(MINIMAL, ["--model.layers", "3", "--data.splits.train", "x"])
+    assert changed_keys(old, new) == ["data.splits.train", "model.layers"]
+    assert changed_keys(old, old) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "told"),
+    [
+        ("model: {layerss: 2}", [], "c.yaml: unknown key model.layerss; did you mean model.layers"),
+        ("data: {columns: {sourc: a, target: b}}", [], "unknown key data.columns.sourc"),
+        ("foo: 1", [], "c.yaml: unknown key foo; known: data, tokenizer"),
+        ("", ["--model.cel", "gru"], "command line: unknown key model.cel"),
+        (
+            "",
+            ["--model.layers", "two"],
+            "command line: model.layers: Expected a int. Got value: two",
+        ),
+        ("model: {layers: 2.5}", [], "c.yaml: model.layers: Expected a int. Got value: 2.5"),
+        ("", ["--model.cell", "gruu"], "'lstm', 'gru', 'tanh', 'relu']. Got value: gruu"),
+        ("model: 3", [], "c.yaml: model is a section of keys, not 3"),
+        ("model: [", [], "c.yaml: not valid YAML"),
+        ("[]", [], "c.yaml: a config is a mapping of sections, not []"),
+        ("", [], "data.source_language: '' makes no sense: give a language tag"),
+        (MINIMAL, ["--data.source_language", "../x"], "data.source_language: '../x'"),
+        (MINIMAL, ["--data.target_language", "de"], "data.target_language: 'de'"),
+        (MINIMAL, ["--data.corpus", "nowhere"], "data.corpus: 'nowhere'"),
+        (MINIMAL, ["--data.splits", "{a/b: x}"], "data.splits: 'a/b'"),
+        (MINIMAL, ["--model.layers", "0"], "model.layers: 0 makes no sense: it must be > 0"),
+        (MINIMAL, ["--model.dropout", "1"], "model.dropout: 1.0"),
+        (MINIMAL, ["--model.hidden_size", "7"], "two directions need an even number"),
+        (MINIMAL, ["--training.batch_tokens", "100"], "training.batch_tokens: 100"),
+        (MINIMAL, ["--training.max_updates", "50"], "training.warmup_updates: 200"),
+        (MINIMAL, ["--training.clip_norm", "-1"], "training.clip_norm: -1.0"),
+        (
+            MINIMAL,
+            ["--training.schedule", "inverse_sqrt", "--training.warmup_updates", "0"],
+            "training.warmup_updates: 0",
+        ),
+        (
+            MINIMAL,
+            ["--tokenizer.model", "word", "--tokenizer.byte_fallback", "true"],
+            "tokenizer.byte_fallback: True",
+        ),
+        (MINIMAL, ["--tokenizer.character_coverage", "0.5"], "tokenizer.character_coverage: 0.5"),
+    ],
+)
+def test_senseless_configs_are_refused_in_one_line(text: str, words: list[str], told: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_config(text or "{}", words, "c.yaml")
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_config_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read the config .*/no.yaml: No such file"):
+        load_config(tmp_path / "no.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"seed: 1 # \xe4")
+    with pytest.raises(ConfigError, match=r"cannot read the config .*latin.yaml: 'utf-8' codec"):
+        load_config(tmp_path / "latin.yaml")
