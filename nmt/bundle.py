@@ -163,7 +163,8 @@ def _load(folder: Path, manifest: dict[str, Any]) -> Bundle:
         model = build_model(config, tokenizer).eval()
         safetensors.torch.load_model(model, str(folder / _WEIGHTS))
     except (ConfigError, OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
-        raise BundleError(f"{folder} does not fit nmt {__version__}: {error}") from None
+        told = " ".join(str(error).split())[:300]
+        raise BundleError(f"{folder} does not fit nmt {__version__}: {told}") from None
     return Bundle(model, tokenizer, config, metrics)
 
 

@@ -61,7 +61,7 @@ class TokenizerConfig:
     """How raw text becomes token ids (SentencePiece)."""
 
     model: Literal["unigram", "bpe", "char", "word"] = "unigram"
-    """Kind of segmentation."""
+    """Kind of pieces: subwords (unigram or bpe), characters, or words."""
     vocabulary_size: int = 8000
     """Pieces of one vocabulary, special tokens included; lowered where the corpus has fewer."""
     shared: bool = True

@@ -75,7 +75,7 @@ def _run(words: list[str]) -> int:
 def _complain(message: str, code: int, debug: bool) -> int:
     if debug:
         raise
-    print(f"nmt: error: {message}", file=sys.stderr)
+    print(f"nmt: error: {' '.join(message.split())}", file=sys.stderr)
     return code
 
 

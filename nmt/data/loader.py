@@ -132,4 +132,5 @@ def update_loader(
         sampler=UpdateOrder(updates, start, max_epochs),
         batch_size=None,
         num_workers=workers,
+        generator=torch.Generator(),  # the loader's own draws must not move the global one
     )

@@ -117,7 +117,8 @@ def _pack(lengths: Indices, batch_tokens: int) -> Indices:
         cost = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
         start += int(np.searchsorted(cost, batch_tokens, side="right"))
         ends.append(start)
-    return np.array([[0, *ends[:-1]], ends], dtype=np.int64).reshape(2, -1).T
+    bounds = np.array([0, *ends], dtype=np.int64)
+    return np.stack([bounds[:-1], bounds[1:]], axis=1)
 
 
 def _even_out(slices: Indices, per_update: int, world_size: int) -> Indices:

@@ -133,6 +133,16 @@ def check_lengths(hypotheses: Sequence[str], references: Sequence[str]) -> None:
 
 
 def _score(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    # sacreBLEU 2.6 gives samples that score nothing another type of number than the others, and
+    # then cannot average them: make all of them plain floats.
+    compute = metric._compute_score_from_stats
+
+    def compute_plainly(stats: list[int]) -> object:
+        result = compute(stats)
+        result.score = float(result.score)
+        return result
+
+    metric._compute_score_from_stats = compute_plainly  # type: ignore[method-assign]
     # One sentence has no spread to sample.
     resamples = RESAMPLES if len(references) > 1 else 1
     result = metric.corpus_score(list(hypotheses), [list(references)], n_bootstrap=resamples)

@@ -60,5 +60,7 @@ def paired_bootstrap(
         n_samples=RESAMPLES,
     )()
     before, after = (result for result in results["BLEU"] if not isinstance(result, str))
-    p_value = 1.0 if after.p_value is None else float(after.p_value)
+    # sacreBLEU counts strictly larger differences, and so finds no difference significant.
+    p_value = after.p_value if before.score != after.score else None
+    p_value = 1.0 if p_value is None else float(p_value)
     return Comparison(float(before.score), float(after.score), p_value, str(signatures["BLEU"]))

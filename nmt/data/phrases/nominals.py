@@ -108,6 +108,8 @@ def _thing(chance: Chance, verb: Verb, noun: Noun, *, habit: bool) -> NounPhrase
     if generic or (verb.infinitive == "mögen" and chance.happens(0.3)):
         found = noun_phrase(chance, noun, {"ein": 1}, plural=1)
         return replace(found, determiner="ein")
+    if verb.infinitive == "kaufen":
+        return noun_phrase(chance, noun, {"der": 1, "ein": 1})
     if verb.infinitive == "haben":
         return noun_phrase(chance, noun, {"ein": 1})
     if verb.infinitive in _KNOWN or fits(noun.kinds, ("room", "opening", "home", "town", "kin")):

@@ -98,6 +98,8 @@ def _place(chance: Chance) -> Sentence | None:
         return None
     gap = Phrase(spot.preposition, Relative(spot.noun))
     relative = replace(found, phrases=(gap,))
+    if not _agree(main, relative):
+        return None
     return Sentence(replace(main, subject=replace(head, relative=relative)))
 
 

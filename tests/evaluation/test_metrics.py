@@ -1,0 +1,116 @@
+"""Scores against sacreBLEU's own command line and numbers worked by hand."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nmt.errors import DataError
+from nmt.evaluation.metrics import bleu_metric, corpus_scores, quick_scores
+from nmt.evaluation.significance import paired_bootstrap
+
+REFERENCES = [
+    "The cat is sitting on the mat .",
+    "A man reads the newspaper in the park.",
+    "Two dogs are running through the snow, and a child is watching them.",
+    "She did not want to go home because it was early.",
+]
+HYPOTHESES = [
+    "The cat sits on the mat .",
+    "A man reads a newspaper in a park.",
+    "Two dogs run through the snow, and a child is watching.",
+    "She did not want to go home because it was early.",
+]
+
+
+def test_scores_and_signatures_are_sacrebleus(tmp_path: Path) -> None:
+    (tmp_path / "ref").write_text("\n".join(REFERENCES) + "\n")
+    (tmp_path / "hyp").write_text("\n".join(HYPOTHESES) + "\n")
+    words = ["ref", "-i", "hyp", "-m", "bleu", "chrf", "ter", "--confidence", "-w", "6"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sacrebleu", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    theirs = json.loads(done.stdout)
+    scores = corpus_scores(HYPOTHESES, REFERENCES, "en")
+    for ours, reported in zip((scores.bleu, scores.chrf, scores.ter), theirs, strict=True):
+        assert ours.score == pytest.approx(reported["score"], abs=1e-5)
+        assert (ours.low + ours.high) / 2 == pytest.approx(reported["confidence_mean"], abs=1e-5)
+        assert (ours.high - ours.low) / 2 == pytest.approx(reported["confidence_var"], abs=1e-5)
+        assert ours.signature in reported["signature"]
+    assert scores.sentences == 4
+
+
+def test_bleu_by_hand() -> None:
+    """Six of seven words, and their runs, by the formula of Papineni et al. 2002."""
+    bleu = corpus_scores(["the cat sat on the red mat"], ["the cat sat on the mat"], "en").bleu
+    precisions = [6 / 7, 4 / 6, 3 / 5, 2 / 4]
+    by_hand = 100 * math.exp(sum(map(math.log, precisions)) / 4)  # longer, so no brevity penalty
+    assert bleu.score == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_a_perfect_translation_scores_full_marks() -> None:
+    scores = corpus_scores(REFERENCES, REFERENCES, "en")
+    assert scores.bleu.score == pytest.approx(100)
+    assert scores.bleu.low == pytest.approx(100) and scores.bleu.high == pytest.approx(100)
+    assert scores.ter.score == 0
+
+
+def test_intervals_hold_the_score() -> None:
+    bleu = corpus_scores(HYPOTHESES * 20, REFERENCES * 20, "en").bleu
+    assert bleu.low < bleu.score < bleu.high
+    assert "bs:1000" in bleu.signature
+
+
+def test_the_tokenizer_fits_the_target_language() -> None:
+    for tag, tokenizer in [("en", "13a"), ("zh", "zh"), ("zh_CN", "zh"), ("de-AT", "13a")]:
+        metric = bleu_metric(tag)
+        metric.corpus_score(["a"], [["a"]])
+        assert f"tok:{tokenizer}|" in str(metric.get_signature())
+
+
+@pytest.mark.parametrize(("tag", "extra"), [("ja", "ja"), ("ko-KR", "ko")])
+def test_a_tokenizer_that_is_not_installed_is_named(tag: str, extra: str) -> None:
+    try:
+        bleu_metric(tag)
+    except DataError as error:
+        assert f"BLEU for {tag} needs the {extra}-mecab tokenizer" in str(error)
+        assert f"pip install 'sacrebleu[{extra}]'" in str(error)
+
+
+def test_quick_scores_are_the_same_without_intervals() -> None:
+    quick, full = (
+        quick_scores(HYPOTHESES, REFERENCES, "en"),
+        corpus_scores(HYPOTHESES, REFERENCES, "en"),
+    )
+    assert quick == {"bleu": full.bleu.score, "chrf": full.chrf.score}
+
+
+def test_translations_that_are_almost_all_empty_still_get_their_interval() -> None:
+    """Some bootstrap samples then score nothing at all, which sacreBLEU 2.6 stumbles over."""
+    scores = corpus_scores(["", "", "", "x sun"], ["sun set", "moon", "", "the sun"], "en")
+    assert 0 <= scores.chrf.low <= scores.chrf.score <= scores.chrf.high
+
+
+def test_what_sacrebleu_would_score_without_a_word_is_refused() -> None:
+    with pytest.raises(DataError, match="3 hypotheses do not match 4 references line by line"):
+        corpus_scores(HYPOTHESES[:3], REFERENCES, "en")
+    with pytest.raises(DataError, match="nothing to score: the references are empty"):
+        corpus_scores([], [], "en")
+    with pytest.raises(DataError, match="3 hypotheses do not match 4"):
+        paired_bootstrap(HYPOTHESES, HYPOTHESES[:3], REFERENCES, "en")
+
+
+def test_a_clear_difference_is_significant_and_none_is_not() -> None:
+    many = REFERENCES * 20
+    clear = paired_bootstrap(HYPOTHESES * 20, many, many, "en")
+    assert clear.system == pytest.approx(100) and clear.baseline < 100
+    assert clear.p_value < 0.01
+    same = paired_bootstrap(HYPOTHESES * 20, HYPOTHESES * 20, many, "en")
+    assert same.p_value > 0.5

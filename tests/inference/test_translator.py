@@ -1,0 +1,128 @@
+from pathlib import Path
+
+import pytest
+
+import nmt
+from nmt.bundle import load_bundle
+from nmt.errors import UsageError
+from nmt.inference.translator import Translator
+from nmt.models.batch import pad
+
+SENTENCES = ["Der Hund schläft.", "", "Maria möchte schwimmen.", "   ", "\u200b", "x" * 50]
+
+
+@pytest.fixture(scope="module")
+def translator(tiny_run: Path) -> Translator:
+    return nmt.load(str(tiny_run))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"greedy": True}, {"sample": True, "seed": 3, "top_k": 5}, {"n_best": 3, "beam_size": 4}],
+)
+def test_one_translation_for_each_sentence_blank_ones_empty(
+    translator: Translator, settings: dict[str, object]
+) -> None:
+    found = translator.translate(SENTENCES, **settings)
+    assert len(found) == len(SENTENCES)
+    for row in (1, 3, 4):
+        assert (found[row].text, found[row].score, found[row].problem) == ("", 0.0, None)
+    assert found[0].score < 0
+
+
+def test_n_best_is_ranked_and_distinct_as_text(translator: Translator) -> None:
+    (found,) = translator.translate(["Der Hund schläft."], n_best=4, beam_size=8, length_penalty=0)
+    texts = [candidate.text for candidate in found.n_best]
+    scores = [candidate.score for candidate in found.n_best]
+    assert len(set(texts)) == len(texts) == 4
+    assert scores == sorted(scores, reverse=True)
+    assert (found.text, found.score) == (texts[0], scores[0])
+
+
+def test_the_defaults_are_the_models_own(translator: Translator) -> None:
+    assert translator.defaults.beam_size == 3  # of the tiny config
+    plain = translator.translate(SENTENCES)
+    assert plain == translator.translate(SENTENCES, beam_size=3, length_penalty=1.0)
+
+
+def test_scores_of_text_are_the_networks_own_loss(translator: Translator, tiny_run: Path) -> None:
+    targets = ["The dog is sleeping.", "", "Maria would like to swim."]
+    bundle = load_bundle(tiny_run)
+    read, written = bundle.tokenizer.source, bundle.tokenizer.target
+    for source, target, score in zip(
+        SENTENCES[:3], targets, translator.score(SENTENCES[:3], targets), strict=True
+    ):
+        loss = bundle.model.loss(
+            pad([[*read.encode([source])[0], read.eos_id]]),
+            pad([[written.bos_id, *written.encode([target])[0], written.eos_id]]),
+        )
+        assert score == pytest.approx(-loss.item(), abs=1e-3)
+
+
+def test_a_source_too_long_is_cut_and_said(translator: Translator) -> None:
+    sentence = "Hund " * 1500
+    (found,) = translator.translate([sentence], greedy=True)
+    assert found.problem is not None
+    assert "source of" in found.problem or "was cut at" in found.problem
+
+
+def test_a_sentence_that_fails_takes_no_other_with_it(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = translator.stepper.start
+
+    def failing(source):  # type: ignore[no-untyped-def]
+        if 9 in source.lengths.tolist():
+            raise RuntimeError("out of memory")
+        return plain(source)
+
+    lengths = [len(ids) + 1 for ids in translator.tokenizer.source.encode(["Hund", "Hund Hund"])]
+    before = translator.translate(["Hund", "Hund Hund", "Hund"])
+    monkeypatch.setattr(translator.stepper, "start", failing)
+    bad = next(
+        text
+        for text in ("Hund " * n for n in range(1, 30))
+        if len(translator.tokenizer.source.encode([text])[0]) + 1 == 9
+    )
+    assert 9 not in lengths
+    found = translator.translate(["Hund", bad, "Hund Hund", "Hund"])
+    assert found[1].failed and found[1].problem == "translation failed: out of memory"
+    assert [one.text for one in (found[0], found[2], found[3])] == [one.text for one in before]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"beam_size": 0}, "beam_size: 0 makes no sense: give at least 1"),
+        ({"n_best": 9}, "n_best: 9 makes no sense: is more than the beam holds"),
+        ({"n_best": 2, "greedy": True}, "greedy search finds only 1"),
+        ({"greedy": True, "sample": True}, "greedy and sample exclude each other"),
+        ({"temperature": 0.0}, "temperature: 0.0 makes no sense"),
+        ({"top_p": 1.5}, "top_p: 1.5 makes no sense"),
+        ({"length_penalty": -1.0}, "length_penalty: -1.0 makes no sense"),
+    ],
+)
+def test_senseless_settings_are_refused(
+    translator: Translator, settings: dict[str, object], told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        translator.translate(["Hund"], **settings)
+
+
+def test_unequal_numbers_cannot_be_scored(translator: Translator) -> None:
+    with pytest.raises(UsageError, match="2 sources do not match 1 targets"):
+        translator.score(["a", "b"], ["c"])
+
+
+def test_a_device_that_is_not_there_is_an_error(tiny_run: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(UsageError, match="cuda was asked for, but torch finds no GPU"):
+        nmt.load(str(tiny_run), device="cuda")
+
+
+def test_bf16_runs(tiny_run: Path) -> None:
+    found = nmt.load(str(tiny_run), precision="bf16").translate(SENTENCES, beam_size=2)
+    assert len(found) == len(SENTENCES)

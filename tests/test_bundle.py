@@ -1,0 +1,162 @@
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from nmt.bundle import Bundle, find_bundle, load_bundle, save_bundle
+from nmt.errors import BundleError
+from nmt.storage import sha256
+
+
+@pytest.fixture
+def folder(tiny_run: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model, to be damaged."""
+    return Path(shutil.copytree(tiny_run / "model", tmp_path / "model"))
+
+
+def save_again(bundle: Bundle, folder: Path, metrics: dict[str, object]) -> None:
+    save_bundle(
+        folder,
+        model=bundle.model,
+        tokenizer=bundle.tokenizer,
+        config=bundle.config,
+        metrics=metrics,
+    )
+
+
+def test_a_bundle_holds_what_the_design_says_and_no_path(tiny_run: Path) -> None:
+    folder = tiny_run / "model"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "bundle.json",
+        "config.yaml",
+        "weights.safetensors",
+        "shared.model",
+        "metrics.json",
+        "README.md",
+    }
+    for name in names - {"shared.model", "weights.safetensors"}:
+        text = (folder / name).read_text()
+        assert str(tiny_run.parent) not in text and "train" not in text.split("\n")[0]
+    manifest = json.loads((folder / "bundle.json").read_text())
+    assert set(manifest["files"]) == names - {"bundle.json"}
+    for name, digest in manifest["files"].items():
+        assert sha256(folder / name) == digest
+    card = (folder / "README.md").read_text()
+    assert "de → en" in card and "400 sentence pairs" in card and "| bleu |" in card
+
+
+def test_a_saved_bundle_loads_the_same_wherever_it_lies(tiny_run: Path, tmp_path: Path) -> None:
+    first = load_bundle(tiny_run)
+    save_again(first, tmp_path / "elsewhere", {"update": 3})
+    second = load_bundle(tmp_path / "elsewhere")
+    assert second.config == first.config and second.metrics == {"update": 3}
+    assert second.tokenizer.source.model == first.tokenizer.source.model
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(value, second.model.state_dict()[name])
+    assert not second.model.training
+    decoder = second.model.decoder
+    assert decoder.projection.weight is decoder.embedding.weight  # still tied
+
+
+def test_a_run_stands_for_its_best_bundle(tiny_run: Path) -> None:
+    assert find_bundle(tiny_run) == tiny_run / "model"
+    assert find_bundle(tiny_run / "model") == tiny_run / "model"
+
+
+def break_weights(folder: Path) -> None:
+    data = bytearray((folder / "weights.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "weights.safetensors").write_bytes(data)
+
+
+def change_manifest(**values: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "bundle.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+    return change
+
+
+def cut(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-3])  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (break_weights, r"weights.safetensors is damaged: its SHA-256 is not the one"),
+        (cut("config.yaml"), r"config.yaml is damaged"),
+        (cut("shared.model"), r"shared.model is damaged"),
+        (cut("metrics.json"), r"metrics.json is damaged"),
+        (cut("bundle.json"), r"bundle.json is damaged; copy the model again"),
+        (lambda f: (f / "weights.safetensors").unlink(), r"weights.safetensors: No such file"),
+        (lambda f: (f / "bundle.json").write_text("[]"), r"bundle.json is damaged"),
+        (change_manifest(format=2), r"has bundle format 2, and nmt .* reads up to 1; install"),
+        (change_manifest(files={}), r"bundle.json is damaged: it does not list config.yaml"),
+    ],
+)
+def test_a_damaged_bundle_is_refused_by_the_files_name(
+    folder: Path, damage: Callable[[Path], None], told: str
+) -> None:
+    damage(folder)
+    with pytest.raises(BundleError, match=told) as error:
+        load_bundle(folder)
+    assert "\n" not in str(error.value) and str(folder) in str(error.value)
+
+
+def test_a_manifest_cannot_reach_out_of_its_folder(folder: Path) -> None:
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["files"]["../secret"] = "0" * 64
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"'../secret' is no part of a bundle"):
+        load_bundle(folder)
+
+
+def test_weights_of_another_network_are_refused(folder: Path) -> None:
+    safetensors.torch.save_file({"x": torch.zeros(1)}, folder / "weights.safetensors")
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["files"]["weights.safetensors"] = sha256(folder / "weights.safetensors")
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="does not fit nmt") as error:
+        load_bundle(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_model_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"there is no model at .*no: no such folder"):
+        find_bundle(tmp_path / "no")
+    with pytest.raises(BundleError, match=r"is neither a run nor a model: it holds no bundle.json"):
+        find_bundle(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(BundleError, match="has no model yet: none was validated so far"):
+        find_bundle(tmp_path)
+
+
+def test_a_reader_always_finds_a_whole_bundle_while_newer_ones_replace_it(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    bundle, folder, stop = load_bundle(tiny_run), tmp_path / "model", threading.Event()
+    save_again(bundle, folder, {"update": 0})
+    errors: list[Exception] = []
+    seen: list[int] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                seen.append(load_bundle(folder).metrics["update"])
+            except Exception as error:
+                errors.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for update in range(1, 40):
+        save_again(bundle, folder, {"update": update})
+    stop.set()
+    reader.join()
+    assert not errors and seen == sorted(seen) and len(seen) > 1

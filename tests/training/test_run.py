@@ -1,0 +1,315 @@
+"""A run against plain torch, against itself interrupted, and what it leaves behind."""
+
+import csv
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+import nmt.training.run as running
+from nmt.bundle import build_model, load_bundle
+from nmt.config import Config, load_config
+from nmt.data.corpus import open_corpus
+from nmt.data.encoded import cache_folder, encode_pairs
+from nmt.data.loader import Updates
+from nmt.errors import NmtError
+from nmt.text.tokenizer import load_tokenizer
+from nmt.training.checkpoints import Checkpoints, checkpoint_files, random_states, set_random_states
+from nmt.training.schedule import learning_rate_factor
+from nmt.training.validation import Validation
+
+
+def last_weights(run: Path) -> dict[str, torch.Tensor]:
+    """The weights after the last update, which need not be the best."""
+    checkpoint = torch.load(checkpoint_files(run / "checkpoints")[-1], weights_only=True)
+    assert checkpoint["finished"]
+    weights: dict[str, torch.Tensor] = checkpoint["state_dict"]
+    return weights
+
+
+def assert_equal_weights(one: Path, other: Path) -> None:
+    first, second = last_weights(one), last_weights(other)
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+def changed(path: Path, **settings: Any) -> Config:
+    config = load_config(path)
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, **settings))
+
+
+def test_a_run_leaves_what_the_design_says(tiny_run: Path) -> None:
+    expected = {
+        "config.yaml",
+        "tokenizer",
+        "checkpoints",
+        "model",
+        "metrics.csv",
+        "tensorboard",
+        "environment.json",
+        "train.log",
+        "scores.test.json",
+    }
+    assert {path.name for path in tiny_run.iterdir()} == expected
+    scores = json.loads((tiny_run / "scores.test.json").read_text())
+    assert set(scores) == {"bleu", "chrf", "ter", "sentences"}
+    assert set(scores["bleu"]) == {"score", "low", "high", "signature"}
+    assert scores["sentences"] == 20
+    environment = json.loads((tiny_run / "environment.json").read_text())
+    assert environment["seed"] == 1 and environment["data"]["kept"] == 400
+    assert len(environment["data"]["fingerprint"]) == 64
+    assert environment["versions"]["torch"] == torch.__version__
+    assert len(checkpoint_files(tiny_run / "checkpoints")) == 2
+    log = (tiny_run / "train.log").read_text()
+    assert "hypothesis" in log and "update 30: validation loss" in log
+    assert "tokens/s" in log and "left" in log
+
+
+def test_metrics_are_logged_at_their_updates(tiny_run: Path) -> None:
+    with open(tiny_run / "metrics.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    trained = [int(row["update"]) for row in rows if row["train_loss"]]
+    validated = [int(row["update"]) for row in rows if row["validation_bleu"]]
+    assert trained == [5, 10, 15, 20, 25, 30]
+    assert validated == [10, 20, 30]
+    losses = [float(row["train_loss"]) for row in rows if row["train_loss"]]
+    assert losses[-1] < losses[0]
+    for row in rows:
+        if row["validation_loss"]:
+            perplexity = math.exp(float(row["validation_loss"]))
+            assert float(row["validation_perplexity"]) == pytest.approx(perplexity, rel=1e-3)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_run_gives_the_weights_of_a_plain_torch_loop(
+    tiny_config: Path, tmp_path: Path, accumulate: int
+) -> None:
+    """The same updates without Lightning: sum of token losses ÷ target tokens, clipped, Adam."""
+    config = changed(tiny_config, max_updates=8, accumulate=accumulate)
+    run = tmp_path / "run"
+    running.train(config, run)
+
+    tokenizer = load_tokenizer(run / "tokenizer")
+    corpus = open_corpus(config.data)
+    pairs = encode_pairs(
+        lambda: corpus.pairs("train"), tokenizer, max_length=100, cache=cache_folder(None)
+    )
+    updates = Updates(pairs, tokenizer, batch_tokens=256, accumulate=accumulate, seed=1)
+    torch.manual_seed(1)
+    model = build_model(config, tokenizer)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    number = epoch = 0
+    for done in range(8):
+        if number == len(updates.plan(epoch)):
+            epoch, number = epoch + 1, 0
+        update = updates[epoch, number]
+        factor = learning_rate_factor(done, schedule="cosine", warmup_updates=5, total_updates=8)
+        optimizer.param_groups[0]["lr"] = 0.01 * factor
+        optimizer.zero_grad()
+        total = sum(
+            model.loss(batch.source, batch.target, label_smoothing=0.1) for batch in update.batches
+        )
+        tokens = sum(int((batch.target.lengths - 1).sum()) for batch in update.batches)
+        (total / tokens).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        number += 1
+    trained = last_weights(run)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(trained[f"model.{name}"], value, atol=1e-5, rtol=1e-4)
+
+
+class Killed(Exception):  # noqa: N818
+    """Stands for `kill -9`: nothing after it runs."""
+
+
+@pytest.mark.parametrize("stop_after", [7, 14, 29])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_run_killed_and_resumed_gives_the_same_weights_bit_for_bit(
+    tiny_config: Path,
+    tiny_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop_after: int,
+    workers: int,
+) -> None:
+    if workers and stop_after != 14:
+        pytest.skip("one place is enough to see that workers change nothing")
+    config = changed(tiny_config, workers=workers)
+    if workers:
+        whole = tmp_path / "whole"
+        running.train(config, whole)
+    else:
+        whole = tiny_run
+    run = tmp_path / "run"
+    plain = Checkpoints.on_train_batch_end
+
+    def dying(self: Checkpoints, trainer: Any, *rest: Any) -> None:
+        plain(self, trainer, *rest)
+        if trainer.global_step == stop_after:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "on_train_batch_end", dying)
+        with pytest.raises(Killed):
+            running.train(config, run)
+    running.train(config, run, resume=True)
+    assert_equal_weights(run, whole)
+
+    def steady(folder: Path) -> list[dict[str, str]]:
+        with open(folder / "metrics.csv", newline="") as stream:
+            return [row | {"tokens_per_second": ""} for row in csv.DictReader(stream)]
+
+    kept = {row["update"]: row for row in steady(run) if not row["train_loss"]}
+    assert kept == {row["update"]: row for row in steady(whole) if not row["train_loss"]}
+    best = [safetensors.torch.load_file(r / "model" / "weights.safetensors") for r in (run, whole)]
+    assert all(torch.equal(value, best[1][name]) for name, value in best[0].items())
+
+
+def test_a_finished_run_resumes_to_nothing_and_scores_what_is_missing(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    config = changed(tiny_config, max_updates=10)
+    run = tmp_path / "run"
+    running.train(config, run, resume=True)  # there is none: it starts
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")}
+    (run / "scores.test.json").unlink()
+    running.train(config, run, resume=True)
+    assert (run / "scores.test.json").exists()
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")} == before
+
+
+def test_training_twice_gives_the_same_model(
+    tiny_config: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    running.train(load_config(tiny_config), tmp_path / "run")
+    assert_equal_weights(tmp_path / "run", tiny_run)
+
+
+def test_patience_stops_and_the_best_model_is_the_one_kept(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([3.0, 5.0, 4.0, 5.0, 9.0])
+
+    def scripted(self: Validation) -> dict[str, float]:
+        return {"loss": 1.0, "perplexity": math.e, "bleu": next(scores), "chrf": 1.0}
+
+    monkeypatch.setattr(Validation, "scores", scripted)
+    config = changed(tiny_config, validate_every=4, patience=2)
+    running.train(config, tmp_path / "run")
+    metrics = load_bundle(tmp_path / "run").metrics
+    assert metrics["update"] == 8 and metrics["validation"]["bleu"] == 5.0
+    assert checkpoint_files(tmp_path / "run" / "checkpoints")[-1].stem == "update-000000016"
+
+
+@pytest.mark.parametrize(("monitor", "best"), [("bleu", 12), ("chrf", 8), ("loss", 4)])
+def test_the_monitored_score_chooses_the_best(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, monitor: str, best: int
+) -> None:
+    rows = iter([(1.0, 1.0, 1.0), (2.0, 2.0, 9.0), (3.0, 3.0, 3.0)])
+
+    def scripted(self: Validation) -> dict[str, float]:
+        loss, bleu, chrf = next(rows)
+        return {"loss": loss, "perplexity": 1.0, "bleu": bleu, "chrf": chrf}
+
+    monkeypatch.setattr(Validation, "scores", scripted)
+    config = changed(tiny_config, validate_every=4, max_updates=12, monitor=monitor)
+    running.train(config, tmp_path / "run")
+    assert load_bundle(tmp_path / "run").metrics["update"] == best
+
+
+def test_plateau_halves_the_rate_after_a_validation_without_gain(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bleu = iter([5.0, 4.0, 6.0, 1.0])
+    monkeypatch.setattr(
+        Validation,
+        "scores",
+        lambda self: {"loss": 1.0, "perplexity": 1.0, "bleu": next(bleu), "chrf": 1.0},
+    )
+    config = changed(tiny_config, schedule="plateau", validate_every=6, max_updates=24, log_every=1)
+    running.train(config, tmp_path / "run")
+    with open(tmp_path / "run" / "metrics.csv", newline="") as stream:
+        rows = {int(r["update"]): r["learning_rate"] for r in csv.DictReader(stream) if r["epoch"]}
+    # A scheduler's step precedes validation, so its word counts from the update after the next.
+    assert [float(rows[update]) for update in (12, 14, 18, 20, 24)] == [
+        pytest.approx(rate) for rate in (0.01, 0.005, 0.005, 0.005, 0.005)
+    ]
+
+
+def test_validation_loss_is_the_models_own_without_smoothing(
+    tiny_run: Path, tiny_config: Path
+) -> None:
+    from nmt.models.batch import pad
+
+    bundle = load_bundle(tiny_run)
+    total = tokens = 0.0
+    for source, target in open_corpus(load_config(tiny_config).data).pairs("validation"):
+        read = [*bundle.tokenizer.source.encode([source])[0], bundle.tokenizer.source.eos_id]
+        vocabulary = bundle.tokenizer.target
+        written = [vocabulary.bos_id, *vocabulary.encode([target])[0], vocabulary.eos_id]
+        total += bundle.model.loss(pad([read]), pad([written])).item()
+        tokens += len(written) - 1
+    assert bundle.metrics["validation"]["loss"] == pytest.approx(total / tokens, rel=1e-4)
+
+
+def test_a_bundle_can_be_trained_further(tiny_config: Path, tiny_run: Path, tmp_path: Path) -> None:
+    """One update from its weights, with its tokenizer and its network's shape."""
+    config = changed(
+        tiny_config,
+        init_from=str(tiny_run),
+        max_updates=1,
+        warmup_updates=0,
+        learning_rate=1e-9,
+        schedule="constant",
+    )
+    config = dataclasses.replace(config, model=Config().model)  # all left to the bundle
+    running.train(config, tmp_path / "run")
+    base, tuned = load_bundle(tiny_run), load_bundle(tmp_path / "run")
+    assert tuned.config.model == base.config.model
+    assert tuned.tokenizer.source.model == base.tokenizer.source.model
+    for name, value in base.model.state_dict().items():
+        torch.testing.assert_close(tuned.model.state_dict()[name], value, atol=1e-6, rtol=0)
+
+
+def test_a_network_unlike_the_bundles_is_refused(
+    tiny_config: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    config = changed(tiny_config, init_from=str(tiny_run))
+    config = dataclasses.replace(
+        config, model=dataclasses.replace(config.model, hidden_size=64, dropout=0.5)
+    )
+    told = r"model.hidden_size: 64 does not fit the model of training.init_from, which has 32"
+    with pytest.raises(NmtError, match=told):
+        running.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_divergence_is_an_error_and_not_a_model(tiny_config: Path, tmp_path: Path) -> None:
+    config = changed(
+        tiny_config, learning_rate=1e30, clip_norm=0.0, warmup_updates=0, validate_every=100
+    )
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, cell="relu"))
+    with pytest.raises(NmtError, match=r"training diverged: the loss is .* at update"):
+        running.train(config, tmp_path / "run")
+
+
+def test_random_states_come_back_through_plain_values(tmp_path: Path) -> None:
+    import random
+
+    import numpy as np
+
+    def draw() -> tuple[float, float, float]:
+        return random.random(), float(np.random.rand()), torch.rand(1).item()
+
+    torch.save(random_states(), tmp_path / "states")
+    first = draw()
+    assert draw() != first
+    set_random_states(torch.load(tmp_path / "states", weights_only=True))
+    assert draw() == first
