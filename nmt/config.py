@@ -110,7 +110,7 @@ class TrainingConfig:
     """How the weights are learned. Ends at the first of max_updates, max_epochs and patience."""
 
     max_updates: int | None = None
-    """Updates at most."""
+    """Stop after this many updates, whatever the epochs."""
     max_epochs: int | None = None
     """Passes over the training split at most; 20 where neither limit is given."""
     batch_tokens: int = 4096

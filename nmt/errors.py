@@ -17,6 +17,12 @@ class UsageError(NmtError):
     exit_code = 2
 
 
+class StoppedError(NmtError):
+    """The user stopped it: exit code 130, as a shell says it."""
+
+    exit_code = 130
+
+
 class ConfigError(UsageError):
     """A config key is unknown, of the wrong type, or makes no sense beside another."""
 

@@ -65,7 +65,7 @@ def _run(words: list[str]) -> int:
     verb, rest = words[0], words[1:]
     if verb not in VERBS:
         raise UsageError(f"unknown command {verb!r}; there are {', '.join(VERBS)}")
-    parser = Parser(prog=f"nmt {verb}", description=VERBS[verb].capitalize() + ".")
+    parser = Parser(prog=f"nmt {verb}", description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.")
     parser.add_argument("--debug", action="store_true", help="show where an error arose")
     log_to_stderr()
     module = importlib.import_module(f"nmt.cli.{verb}")

@@ -20,7 +20,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     )
     own, keys = _split_words(words)
     if "-h" in own or "--help" in own:
-        _, _, options = config_parser().format_help().partition("show this help message and exit.")
+        _, _, options = config_parser().format_help().partition("Show this help message and exit.")
         parser.epilog = f"Every config key is an option, too:{options}"
     arguments = parser.parse_args(own)
     config = load_config(arguments.config, keys)

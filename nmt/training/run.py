@@ -21,7 +21,7 @@ from nmt.config import Config, ModelConfig, changed_keys, dump_config, load_conf
 from nmt.data.corpus import Corpus, open_corpus
 from nmt.data.encoded import EncodedPairs, cache_folder, encode_pairs, text_fingerprint
 from nmt.data.loader import Updates
-from nmt.errors import ConfigError, DataError, UsageError
+from nmt.errors import ConfigError, DataError, StoppedError, UsageError
 from nmt.evaluation.metrics import bleu_metric, corpus_scores
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.inference.translator import Translator
@@ -236,7 +236,10 @@ def _fit(prepared: Prepared, run: Path, device: torch.device, precision: str) ->
         use_distributed_sampler=False,
         default_root_dir=run,
     )
-    trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+    try:
+        trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:  # what Lightning makes of Ctrl-C
+        raise StoppedError("interrupted; go on with --resume") from None
 
 
 def _score_tests(prepared: Prepared, run: Path, device: torch.device) -> None:
