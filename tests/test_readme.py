@@ -1,0 +1,98 @@
+"""Every command and every example of the README runs. Only long trainings are cut short."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Command, write_pairs
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHORT = [
+    *("--training.max_updates", "4", "--training.warmup_updates", "1"),
+    *("--model.hidden_size", "16", "--model.layers", "1", "--decoding.beam_size", "1"),
+]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    """The shell lines, without comments."""
+    lines = "\n".join(blocks("sh")).splitlines()
+    return [line.split("  #")[0].strip() for line in lines if line.strip()]
+
+
+@pytest.fixture
+def readers_folder(
+    tmp_path: Path, tiny_run: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Where a reader of the README stands, with a model and the files that it speaks of."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("configs", "scripts"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "quickstart").symlink_to(tiny_run)
+    (tmp_path / "data").symlink_to(corpus_folder)
+    pairs = [("Der Hund schläft.", "The dog is sleeping."), ("Gut.", "Good.")]
+    write_pairs(tmp_path / "input", pairs)
+    for name in ("output.en", "reference.en", "other.en"):
+        (tmp_path / name).write_text((tmp_path / "input.en").read_text())
+    config = next(block for block in blocks("yaml") if block.startswith("# my.yaml"))
+    (tmp_path / "my.yaml").write_text(config + "tokenizer: {vocabulary_size: 300}\n")
+    return tmp_path
+
+
+def test_the_readme_has_the_commands_it_should() -> None:
+    verbs = {shlex.split(line.split("|")[-1])[1] for line in commands() if "nmt " in line}
+    assert {"train", "translate", "evaluate", "score"} <= verbs
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if not line.startswith("scripts/")])
+def test_a_command_of_the_readme_runs(line: str, readers_folder: Path, nmt: Command) -> None:
+    if line.startswith("echo "):
+        line = line.replace("nmt ", f"{sys.executable} -m nmt ")
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+        assert done.returncode == 0 and done.stdout.count("\n") == 1, done.stderr
+        return
+    words = shlex.split(line)
+    assert words.pop(0) == "nmt"
+    if words[0] == "train":
+        words += SHORT if "--run" in words else [*SHORT, "--run", "runs/readme"]
+    result = nmt(*words)
+    assert result.code == 0, result.err
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("scripts/")])
+def test_a_script_of_the_readme_is_there(line: str) -> None:
+    script = ROOT / line.split()[0]
+    assert script.stat().st_mode & 0o100
+    subprocess.run(["bash", "-n", script], check=True)
+
+
+@pytest.mark.parametrize("example", blocks("python"))
+def test_a_python_example_of_the_readme_runs(
+    example: str, readers_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(compile(example, "README.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_map_names_what_is_there() -> None:
+    for path in re.findall(r"^\| `(nmt/[^`]*)`", README, re.MULTILINE):
+        assert (ROOT / path).exists(), path
+    rooms = {path.name for path in (ROOT / "nmt").iterdir() if (path / "__init__.py").exists()}
+    for room in rooms:
+        assert f"`nmt/{room}/`" in README
+
+
+def test_nothing_in_the_repository_names_this_machine() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    names = listed.stdout.split() if listed.returncode == 0 else ["README.md"]
+    for name in names:
+        data = (ROOT / name).read_bytes()
+        assert b"/wo" + b"rk/" not in data, name
