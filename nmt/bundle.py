@@ -29,6 +29,7 @@ _MANIFEST, _CONFIG, _WEIGHTS, _METRICS, _CARD = (
     "metrics.json",
     "README.md",
 )
+_PARTS = (_CONFIG, _WEIGHTS, _METRICS, _CARD, *MODEL_FILES)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _load(folder: Path, manifest: dict[str, Any]) -> Bundle:
         if name not in hashes:
             raise BundleError(f"{folder / _MANIFEST} is damaged: it does not list {name}")
     for name, expected in hashes.items():
-        if name not in (_CONFIG, _WEIGHTS, _METRICS, _CARD, *MODEL_FILES):
+        if name not in _PARTS:
             raise BundleError(f"{folder / _MANIFEST} is damaged: {name!r} is no part of a bundle")
         try:
             actual = sha256(folder / name)
@@ -173,8 +174,14 @@ def _download(repository: str) -> Path:
     import huggingface_hub
     from huggingface_hub import errors
 
+    names = [_MANIFEST, *_PARTS]
     try:
-        return Path(huggingface_hub.snapshot_download(repository, etag_timeout=5))
+        folder = Path(
+            huggingface_hub.snapshot_download(repository, etag_timeout=5, allow_patterns=names)
+        )
+        if (folder / _MANIFEST).exists():
+            return folder
+        problem = f"is no model of nmt: it holds no {_MANIFEST}"
     except errors.HFValidationError:
         problem = "is no name of the form owner/name"
     except errors.RepositoryNotFoundError:

@@ -59,9 +59,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Route by the first words of the path."""
         path = unquote(urlsplit(self.path).path).strip("/")
         match path.split("/"):
-            case ["api", "datasets", owner, name, *rest]:
+            case ["api", "datasets" | "models", owner, name, *rest]:
                 self._api(f"{owner}/{name}", rest)
-            case ["datasets", owner, name, "resolve", revision, *file]:
+            case ["datasets", owner, name, "resolve", revision, *file] | [
+                owner,
+                name,
+                "resolve",
+                revision,
+                *file,
+            ]:
                 self._resolve(f"{owner}/{name}", revision, "/".join(file))
             case ["storage", owner, name, *file]:
                 self._send(200, self.server.repositories[f"{owner}/{name}"]["/".join(file)])
