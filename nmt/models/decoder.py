@@ -111,8 +111,5 @@ class Decoder(nn.Module):
             assert view.memory is not None and view.keys is not None and view.mask is not None
             attended, _ = self.attention(outputs, view.memory, view.keys, view.mask)
             features.append(attended)
-        readout = torch.cat(features, dim=-1) if len(features) > 1 else outputs
-        if self.readout is not None:
-            readout = torch.tanh(self.readout(self.dropout(readout)))
-        dropped: Tensor = self.dropout(readout)
-        return dropped
+        readout: Tensor = self.dropout(torch.cat(features, dim=-1))
+        return readout if self.readout is None else torch.tanh(self.readout(readout))

@@ -1,0 +1,35 @@
+"""The settings of a run: `sections` lists them, `parser` reads them, `checks` refuses nonsense."""
+
+from nmt.config.parser import (
+    changed_keys,
+    config_parser,
+    dump_config,
+    load_config,
+    parse_config,
+)
+from nmt.config.sections import (
+    ColumnsConfig,
+    Config,
+    DataConfig,
+    DecodingConfig,
+    ModelConfig,
+    Place,
+    TokenizerConfig,
+    TrainingConfig,
+)
+
+__all__ = [
+    "ColumnsConfig",
+    "Config",
+    "DataConfig",
+    "DecodingConfig",
+    "ModelConfig",
+    "Place",
+    "TokenizerConfig",
+    "TrainingConfig",
+    "changed_keys",
+    "config_parser",
+    "dump_config",
+    "load_config",
+    "parse_config",
+]

@@ -1,0 +1,101 @@
+"""Values that have the right type and still make no sense, by themselves or together."""
+
+import re
+
+from nmt.config.sections import Config
+from nmt.errors import ConfigError
+
+
+def check_config(config: Config, origin: str) -> None:
+    """Refuse values that make no sense.
+
+    Raises:
+        ConfigError: the first such value, with its key.
+    """
+    data, tokenizer = config.data, config.tokenizer
+    model, training = config.model, config.training
+
+    def refuse(wrong: bool, key: str, value: object, remedy: str) -> None:
+        if wrong:
+            raise ConfigError(f"{origin}: {key}: {value!r} makes no sense: {remedy}")
+
+    for key in ("source_language", "target_language"):
+        tag = getattr(data, key)
+        well_formed = re.fullmatch(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*", tag)
+        refuse(not well_formed, f"data.{key}", tag, "give a language tag such as de or pt_BR")
+    refuse(
+        data.source_language == data.target_language,
+        "data.target_language",
+        data.target_language,
+        "it is the source language, too",
+    )
+    known_corpus = data.corpus == "files" or re.match(r"(builtin|hub):.", data.corpus)
+    refuse(not known_corpus, "data.corpus", data.corpus, "use files, builtin:NAME or hub:NAME")
+    for name in data.splits or {}:
+        refuse(not re.fullmatch(r"[\w-]+", name), "data.splits", name, "use letters and digits")
+    for section, names in {
+        "data": ["max_length"],
+        "tokenizer": ["vocabulary_size"],
+        "model": ["layers", "embedding_size", "hidden_size"],
+        "training": [
+            "max_updates",
+            "max_epochs",
+            "batch_tokens",
+            "accumulate",
+            "learning_rate",
+            "validate_every",
+            "checkpoint_every",
+            "patience",
+            "log_every",
+        ],
+        "decoding": ["beam_size", "max_length_ratio", "max_source_length"],
+    }.items():
+        for name in names:
+            value = getattr(getattr(config, section), name)
+            refuse(value is not None and value <= 0, f"{section}.{name}", value, "it must be > 0")
+    for section, name in [
+        ("training", "warmup_updates"),
+        ("training", "weight_decay"),
+        ("training", "clip_norm"),
+        ("training", "workers"),
+        ("decoding", "length_penalty"),
+    ]:
+        value = getattr(getattr(config, section), name)
+        refuse(value < 0, f"{section}.{name}", value, "it must not be negative")
+    for key, share in {
+        "model.dropout": model.dropout,
+        "training.label_smoothing": training.label_smoothing,
+    }.items():
+        refuse(not 0 <= share < 1, key, share, "it must be at least 0 and below 1")
+    coverage = tokenizer.character_coverage
+    refuse(not 0.9 <= coverage <= 1, "tokenizer.character_coverage", coverage, "use 0.9 to 1")
+    refuse(
+        model.bidirectional and model.hidden_size % 2 == 1,
+        "model.hidden_size",
+        model.hidden_size,
+        "two directions need an even number",
+    )
+    refuse(
+        tokenizer.byte_fallback and tokenizer.model == "word",
+        "tokenizer.byte_fallback",
+        tokenizer.byte_fallback,
+        "a word model cannot spell words in bytes; use unigram, bpe or char",
+    )
+    refuse(
+        training.batch_tokens <= data.max_length,
+        "training.batch_tokens",
+        training.batch_tokens,
+        f"one sentence of data.max_length {data.max_length} and its end token would not fit",
+    )
+    refuse(
+        training.max_updates is not None and training.warmup_updates >= training.max_updates,
+        "training.warmup_updates",
+        training.warmup_updates,
+        f"it must be below training.max_updates {training.max_updates}",
+    )
+    refuse(
+        training.schedule == "inverse_sqrt" and training.warmup_updates == 0,
+        "training.warmup_updates",
+        0,
+        "the inverse_sqrt schedule is measured in it",
+    )

@@ -1,0 +1,164 @@
+"""The one parser of configs, for commands, Python and bundles; and its way back to YAML."""
+
+import dataclasses
+import difflib
+import functools
+import re
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+import yaml
+
+from nmt.config.checks import check_config
+from nmt.config.sections import Config
+from nmt.errors import ConfigError
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a config file and apply overrides.
+
+    Args:
+        path: a YAML file that holds what differs from the defaults.
+        overrides: command-line words, such as `["--model.cell", "gru"]`.
+
+    Raises:
+        ConfigError: unreadable file, unknown key, wrong type, or values that make no sense
+            together; the message names the key.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the config {path}: {_reason(error)}") from None
+    return parse_config(text, overrides, origin=str(path))
+
+
+def parse_config(text: str, overrides: Sequence[str] = (), origin: str = "config") -> Config:
+    """Parse the YAML text of a config; `origin` names it in errors. See `load_config`."""
+    values = _parse_yaml(text, origin)
+    _refuse_unknown_keys(values, Config, origin)
+    parser = config_parser()
+    source = origin
+    try:
+        parsed = parser.parse_object(values)
+        source = "command line"
+        parsed = parser.parse_args(list(overrides), namespace=parsed)
+    except jsonargparse.ArgumentError as error:
+        raise ConfigError(f"{source}: {_one_line(error)}") from None
+    config = Config(**vars(parser.instantiate(parsed)))
+    check_config(config, origin)
+    return config
+
+
+@functools.cache
+def config_parser() -> jsonargparse.ArgumentParser:
+    """Return the parser of all keys, whose help lists each with its default and its unit."""
+    jsonargparse.set_loader("nmt", _load_yaml, exceptions=(yaml.YAMLError,))
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = jsonargparse.ArgumentParser(
+        exit_on_error=False, parser_mode="nmt", prog="nmt train CONFIG", allow_abbrev=False
+    )
+    parser.add_class_arguments(Config)
+    return parser
+
+
+def dump_config(config: Config, *, portable: bool = False) -> str:
+    """Write a config as YAML with every key.
+
+    Args:
+        config: what to write.
+        portable: leave out what belongs to this machine: `data.splits` and all paths.
+    """
+    values = dataclasses.asdict(config)
+    if portable:
+        values["data"] |= {"splits": None, "cache": None}
+        values["tokenizer"]["path"] = None
+        values["training"]["init_from"] = None
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def changed_keys(old: Config, new: Config) -> list[str]:
+    """Return the paths of the keys whose values differ between two configs."""
+    before, after = _flatten(dataclasses.asdict(old)), _flatten(dataclasses.asdict(new))
+    return sorted(key for key in before | after if before.get(key) != after.get(key))
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """YAML 1.2's plain scalars: `no` is Norwegian, `1e-3` is a number, dates are text."""
+
+
+_YamlLoader.yaml_implicit_resolvers = {
+    first: [(tag, rule) for tag, rule in rules if tag.endswith((":null", ":merge"))]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _rule, _first in [
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+]:
+    _YamlLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_rule})$"), list(_first)
+    )
+
+
+def _load_yaml(text: str) -> Any:
+    return yaml.load(text, _YamlLoader)
+
+
+def _parse_yaml(text: str, origin: str) -> dict[str, Any]:
+    try:
+        values = _load_yaml(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{origin}: a config is a mapping of sections, not {values!r}")
+    return values
+
+
+def _refuse_unknown_keys(values: object, kind: Any, origin: str, path: str = "") -> None:
+    """Walk a parsed file beside the dataclasses, and name the first key they do not have."""
+    kind = next(filter(dataclasses.is_dataclass, [kind, *typing.get_args(kind)]), None)
+    if kind is None or values is None:
+        return
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{origin}: {path.rstrip('.')} is a section of keys, not {values!r}")
+    fields = typing.get_type_hints(kind)
+    for key, value in values.items():
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1)
+            hint = f"did you mean {path}{near[0]}?" if near else f"known: {', '.join(fields)}"
+            raise ConfigError(f"{origin}: unknown key {path}{key}; {hint}")
+        _refuse_unknown_keys(value, fields[key], origin, f"{path}{key}.")
+
+
+def _flatten(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{path}{key}.")
+        else:
+            flat[f"{path}{key}"] = value
+    return flat
+
+
+def _one_line(error: Exception) -> str:
+    """Fold the parser's message into one line of plain words."""
+    rules = [
+        (r"\s+", " "),
+        (r"<class '(?:[\w.]*\.)?(\w+)'>", r"\1"),
+        (r"typing\.", ""),
+        (r"Parser key \"([^\"]*)\": ", r"\1: "),
+        (r"unrecognized arguments: --(\S+)", r"unknown key \1:"),
+        (r"Does not validate against any of the Union subtypes Subtypes:", "expected one of"),
+        (r" Errors: .* Given value type: \S+", "."),
+    ]
+    message = str(error)
+    for pattern, replacement in rules:
+        message = re.sub(pattern, replacement, message)
+    return message.strip()
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,0 +1,166 @@
+"""Every setting of a run, as frozen dataclasses.
+
+A config file holds only what differs from the defaults below. Sizes count units or tokens,
+lengths count tokens, `*_updates` count optimizer updates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+Place = str | list[str] | dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnsConfig:
+    """Which columns of a table hold the two sides."""
+
+    source: str
+    """Column of the source sentences; `a.b` reaches into a nested column."""
+    target: str
+    """Column of the target sentences."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Where the sentence pairs come from."""
+
+    source_language: str = ""
+    """Language tag to translate from, such as de; must be given."""
+    target_language: str = ""
+    """Language tag to translate to, such as en; must be given."""
+    corpus: str = "files"
+    """files, builtin:NAME, or hub:OWNER/NAME[@REVISION][#CONFIG]."""
+    splits: dict[str, Place] | None = None
+    """Split name to place. files: PREFIX (PREFIX.de, PREFIX.en) or one .tsv .csv .jsonl .parquet,
+    each also .gz, or a list; hub and builtin: the split's own name. {cut: N} takes N pairs out of
+    train. hub and builtin default to train, validation and test."""
+    columns: ColumnsConfig | None = None
+    """Columns of tables; by default the language tags, then translation.TAG."""
+    max_length: int = 100
+    """Longest side of a training pair, in tokens without the end token; longer pairs are left out
+    of training and counted."""
+    cache: str | None = None
+    """Folder of encoded corpora; by default nmt under $XDG_CACHE_HOME or ~/.cache."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizerConfig:
+    """How raw text becomes token ids (SentencePiece)."""
+
+    model: Literal["unigram", "bpe", "char", "word"] = "unigram"
+    """Kind of pieces: subwords (unigram or bpe), characters, or words."""
+    vocabulary_size: int = 8000
+    """Pieces of one vocabulary, special tokens included; lowered where the corpus has fewer."""
+    shared: bool = True
+    """One vocabulary for both languages, or one for each."""
+    byte_fallback: bool = False
+    """Spell unknown characters in bytes (adds 256 pieces) instead of one unknown token."""
+    normalization: Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"] = "nmt_nfkc"
+    """Unicode normalisation; _cf also folds case."""
+    character_coverage: float = 1.0
+    """Share of the corpus's characters that get a piece of their own."""
+    path: str | None = None
+    """A ready-made model file, or a folder as a run's tokenizer/, instead of training one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The two recurrent networks."""
+
+    cell: Literal["lstm", "gru", "tanh", "relu"] = "lstm"
+    """Recurrent cell of encoder and decoder; relu starts from identity recurrent weights."""
+    layers: int = 2
+    """Layers of the encoder and of the decoder."""
+    embedding_size: int = 256
+    """Width of the token embeddings."""
+    hidden_size: int = 512
+    """Width of the decoder; a bidirectional encoder has half of it in each direction."""
+    bidirectional: bool = True
+    """Read the source in both directions."""
+    reverse_source: bool = False
+    """Read the source from its last token to its first."""
+    bridge: Literal["copy", "linear"] = "linear"
+    """Hand the encoder's final state over as it is, or through a learned map for each layer."""
+    feed_context: bool = True
+    """Show the encoder's final state to the decoder at every step, and to the output."""
+    attention: Literal["none", "dot", "general", "additive"] = "none"
+    """How the output looks back at the source's states; none leaves only the final state."""
+    dropout: float = 0.2
+    """Share of units dropped on embeddings, between layers and before the output."""
+    tie_embeddings: bool = True
+    """One matrix for target embedding and output, and for the source where the vocabulary is
+    shared; a bottleneck of embedding_size stands before the output."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How the weights are learned. Ends at the first of max_updates, max_epochs and patience."""
+
+    max_updates: int | None = None
+    """Stop after this many updates, whatever the epochs."""
+    max_epochs: int | None = None
+    """Passes over the training split at most; 20 where neither limit is given."""
+    batch_tokens: int = 4096
+    """Bound on sentences × longest sentence (the longer side) of one micro-batch."""
+    accumulate: int = 1
+    """Micro-batches summed into one update."""
+    learning_rate: float = 2e-3
+    """Peak learning rate of Adam."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay (AdamW)."""
+    schedule: Literal["cosine", "inverse_sqrt", "plateau", "constant"] = "cosine"
+    """Course of the learning rate after the warm-up; plateau halves it after each validation that
+    brought nothing better."""
+    warmup_updates: int = 200
+    """Updates in which the learning rate rises from zero to its peak."""
+    label_smoothing: float = 0.1
+    """Probability mass spread over the vocabulary in the training loss."""
+    clip_norm: float = 1.0
+    """Largest norm of the gradient; 0 turns clipping off."""
+    validate_every: int = 500
+    """Updates between two validations."""
+    checkpoint_every: int | None = None
+    """Updates between two checkpoints; by default one at each validation."""
+    monitor: Literal["bleu", "chrf", "loss"] = "bleu"
+    """Validation score that chooses the best model."""
+    patience: int | None = None
+    """Stop after this many validations without a better score."""
+    log_every: int = 50
+    """Updates between two lines of the training log."""
+    workers: int = 0
+    """Processes that prepare batches; 0 prepares them in the training process."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic; auto is bf16 on a GPU that has it, else fp32."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; auto takes a GPU where there is one."""
+    init_from: str | None = None
+    """A model folder whose weights and tokenizer to start from (fine-tuning)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodingConfig:
+    """How translations are searched, unless a call says otherwise."""
+
+    beam_size: int = 5
+    """Hypotheses kept at every step."""
+    length_penalty: float = 1.0
+    """Hypotheses are ranked by log-probability ÷ length ** length_penalty."""
+    max_length_ratio: float = 2.0
+    """A translation has at most max_length_ratio × source length + 10 tokens."""
+    max_source_length: int = 1000
+    """Longer source sentences are cut to this many tokens, and named as a problem."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One run: data, tokenizer, model, training, decoding."""
+
+    data: DataConfig = DataConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    decoding: DecodingConfig = DecodingConfig()
+    seed: int = 1
+    """Seed of everything random."""
