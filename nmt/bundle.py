@@ -96,12 +96,15 @@ def load_bundle(path: str | Path) -> Bundle:
     folder = find_bundle(path)
     while True:
         manifest = _read_manifest(folder)
+        # A training run may put a better model here meanwhile; then that one is read, whole.
         try:
-            return _load(folder, manifest)
+            bundle = _load(folder, manifest)
         except BundleError:
-            # A training run may have put a better model here meanwhile; then that one is read.
             if _read_manifest(folder) == manifest:
                 raise
+        else:
+            if _read_manifest(folder) == manifest:
+                return bundle
 
 
 def find_bundle(path: str | Path) -> Path:

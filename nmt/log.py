@@ -53,7 +53,7 @@ class ProgressBar:
     """
 
     def __init__(self, unit: str, total: int | None, done: int = 0):
-        self._total = total
+        self._unit, self._total = unit, total
         self._first = self._done = done
         self._started = time.perf_counter()
         self._bar: Any = None  # rich takes a while to import
@@ -82,6 +82,13 @@ class ProgressBar:
         """Put numbers beside the bar."""
         if self._bar is not None:
             self._bar.update(self._task, numbers=numbers)
+
+    def pace(self) -> str:
+        """Show the rate beside the bar, and return it with the time left."""
+        seconds = time.perf_counter() - self._started
+        rate = f"{(self._done - self._first) / max(seconds, 1e-9):,.0f} {self._unit}s/s"
+        self.show(rate)
+        return f"{rate}, {self.time_left()} left"
 
     def time_left(self) -> str:
         """Return an estimate as h:mm:ss."""

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,24 @@ from nmt.cli.translate import (
     load_translator,
     search_settings,
 )
-from nmt.errors import UsageError
+from nmt.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is compared, line by line.
+
+    Attributes:
+        sources: to translate; None where there are hypotheses already.
+        hypotheses: translations to score.
+        references: human translations.
+        baseline: another system's translations.
+    """
+
+    sources: list[str] | None
+    hypotheses: list[str] | None
+    references: list[str]
+    baseline: list[str] | None
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -21,8 +39,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "nmt evaluate MODEL [--split NAME | --source F --reference F] [options]\n"
         "       nmt evaluate --hypotheses F --reference F [--target-language TAG] [options]"
     )
-    add_model_arguments(parser)
-    parser._positionals._group_actions[0].nargs = "?"
+    add_model_arguments(parser, optional=True)
     parser.add_argument("--split", help="a split of the model's own corpus (default: test)")
     parser.add_argument("--source", type=Path, help="file to translate")
     parser.add_argument("--reference", type=Path, help="file of human translations")
@@ -33,20 +50,28 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "--target-language", help="chooses BLEU's tokenizer (default: the model's, else en)"
     )
     add_search_arguments(parser)
-    arguments = parser.parse_args(words)
-    _refuse_senseless(arguments)
+    arguments = parser.parse_intermixed_args(words)
     settings = search_settings(arguments)
+    _refuse_senseless(arguments, settings)
 
-    hypotheses, references, language = _gather(arguments, settings)
-    return _report(arguments, hypotheses, references, language)
+    config = _config(arguments)
+    texts = _read(arguments, config)
+    hypotheses = texts.hypotheses
+    if hypotheses is None:
+        assert texts.sources is not None
+        hypotheses = load_translator(arguments).translate_all(
+            texts.sources, progress=True, **settings
+        )
+    language = arguments.target_language or (config.data.target_language if config else "en")
+    return _report(arguments, texts, hypotheses, language)
 
 
-def _refuse_senseless(arguments: argparse.Namespace) -> None:
+def _refuse_senseless(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
     if arguments.n_best is not None:
         raise UsageError("--n-best: only the best translation is scored; leave it out")
     if arguments.split and (arguments.source or arguments.reference):
         raise UsageError(
-            "--split has its own source and reference; leave --source, --reference out"
+            "--split has its own source and reference; leave --source and --reference out"
         )
     if arguments.model is None:
         if arguments.hypotheses is None or arguments.reference is None:
@@ -59,68 +84,80 @@ def _refuse_senseless(arguments: argparse.Namespace) -> None:
         raise UsageError("--reference needs --source to translate, or --hypotheses")
     elif arguments.hypotheses and arguments.source:
         raise UsageError("--hypotheses are scored as they are; leave --source out")
+    if arguments.hypotheses and settings:
+        name = next(iter(settings)).replace("_", "-")
+        raise UsageError(f"--{name}: --hypotheses are scored as they are; leave it out")
+    if arguments.json not in (None, "-") and not Path(arguments.json).parent.is_dir():
+        raise DataError(f"cannot write {arguments.json}: there is no folder for it")
 
 
-def _gather(
-    arguments: argparse.Namespace, settings: dict[str, Any]
-) -> tuple[list[str], list[str], str]:
-    """Return hypotheses, references and the target language."""
-    from nmt.text.lines import read_lines
+def _config(arguments: argparse.Namespace) -> Any:
+    """Return how the model was made; None without a model."""
+    from nmt.config import load_config
 
     if arguments.model is None:
-        hypotheses, references = (
-            list(read_lines(file)) for file in (arguments.hypotheses, arguments.reference)
-        )
-        return hypotheses, references, arguments.target_language or "en"
-    translator = load_translator(arguments)
-    if arguments.reference:
-        references = list(read_lines(arguments.reference))
-        sources = list(read_lines(arguments.source)) if arguments.source else []
-    else:
-        pairs = _split_pairs(arguments, translator.config)
-        sources, references = map(list, zip(*pairs, strict=True))
-    if arguments.hypotheses:
-        hypotheses = list(read_lines(arguments.hypotheses))
-    else:
-        if len(sources) != len(references):
-            raise UsageError(
-                f"{arguments.source} has {len(sources)} lines, and {arguments.reference} "
-                f"{len(references)}; they must match line by line"
+        return None
+    from nmt.bundle import find_bundle
+
+    bundle = find_bundle(arguments.model)
+    run = Path(arguments.model)
+    if bundle == run / "model":  # a bundle's own config does not say where data lies
+        return load_config(run / "config.yaml")
+    return load_config(bundle / "config.yaml")
+
+
+def _read(arguments: argparse.Namespace, config: Any) -> Texts:
+    """Read all that is compared, and refuse what does not match, before any work."""
+    from nmt.text.lines import read_lines
+
+    def lines(path: Path | None) -> list[str] | None:
+        return None if path is None else list(read_lines(path))
+
+    sources, references = lines(arguments.source), lines(arguments.reference)
+    where = arguments.reference
+    if references is None:
+        where = f"the split {arguments.split or 'test'}"
+        pairs = _split_pairs(arguments, config)
+        sources, references = (list(side) for side in zip(*pairs, strict=True))
+    texts = Texts(sources, lines(arguments.hypotheses), references, lines(arguments.baseline))
+    for path, side in [
+        (arguments.source, texts.sources),
+        (arguments.hypotheses, texts.hypotheses),
+        (arguments.baseline, texts.baseline),
+    ]:
+        if side is not None and len(side) != len(references):
+            raise DataError(
+                f"{path} has {len(side)} lines, and {where} {len(references)}; "
+                "they must match line by line"
             )
-        hypotheses = [translation.text for translation in translator.translate(sources, **settings)]
-    language = arguments.target_language or translator.config.data.target_language
-    return hypotheses, references, language
+    return texts
 
 
 def _split_pairs(arguments: argparse.Namespace, config: Any) -> list[tuple[str, str]]:
     """Read a split of the corpus that the model was trained on."""
-    from nmt.config import load_config
     from nmt.data.corpus import open_corpus
 
-    run_config = Path(arguments.model) / "config.yaml"
-    if (Path(arguments.model) / "model").is_dir() and run_config.exists():
-        config = load_config(run_config)  # a bundle's own config does not say where data lies
-    elif config.data.corpus == "files":
+    if config.data.corpus == "files" and config.data.splits is None:
         raise UsageError(
             f"{arguments.model} is a bundle, which does not say where its data lies; "
             "give --source and --reference"
         )
-    return list(open_corpus(config.data).pairs(arguments.split or "test"))
+    split = arguments.split or "test"
+    return list(open_corpus(config.data, only=split).pairs(split))
 
 
 def _report(
-    arguments: argparse.Namespace, hypotheses: list[str], references: list[str], language: str
+    arguments: argparse.Namespace, texts: Texts, hypotheses: list[str], language: str
 ) -> int:
     from nmt.evaluation.metrics import corpus_scores
     from nmt.evaluation.significance import paired_bootstrap
-    from nmt.text.lines import open_output, read_lines
+    from nmt.text.lines import open_output
 
-    scores = corpus_scores(hypotheses, references, language)
+    scores = corpus_scores(hypotheses, texts.references, language)
     result = scores.to_json()
     report = str(scores)
-    if arguments.baseline:
-        baseline = list(read_lines(arguments.baseline))
-        comparison = paired_bootstrap(baseline, hypotheses, references, language)
+    if texts.baseline is not None:
+        comparison = paired_bootstrap(texts.baseline, hypotheses, texts.references, language)
         result["baseline"] = vars(comparison)
         report = f"{report}\n{comparison}"
     print(report, file=sys.stderr if arguments.json == "-" else sys.stdout)

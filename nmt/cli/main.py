@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     debug = "--debug" in words
     if not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")  # the libraries' advice is for programmers
+    # So that what is half written is cleared away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     code = 0
     try:
         code = _run([word for word in words if word != "--debug"])

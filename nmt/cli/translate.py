@@ -2,12 +2,16 @@
 
 import argparse
 import hashlib
+import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.errors import DataError, UsageError
 from nmt.inference.options import SearchOptions
+
+_log = logging.getLogger("nmt")
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
@@ -32,20 +36,28 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         action="store_true",
         help="keep outputs that are there, and go on with one that was stopped (needs -o)",
     )
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_intermixed_args(words)
     settings = search_settings(arguments)
     jobs = _jobs(arguments)
 
     translator = load_translator(arguments)
+    replace(translator.defaults, **settings)  # refuses what the model's own settings exclude
+    if len(jobs) > 1:
+        arguments.output.mkdir(parents=True, exist_ok=True)
     failed = 0
     for source, output in jobs:
         failed += _translate(translator, source, output, arguments, settings)
     return 1 if failed else 0
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """Add what every command with a model takes."""
-    parser.add_argument("model", metavar="MODEL", help="run folder, bundle folder, or hf://…/…")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        nargs="?" if optional else None,
+        help="run folder, bundle folder, or hf://owner/name",
+    )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument(
         "--precision",
@@ -81,6 +93,9 @@ def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     names = SearchOptions.__dataclass_fields__
     given = {name: getattr(arguments, name, None) for name in names}
     settings = {name: value for name, value in given.items() if value is not None}
+    sampling = [name for name in ("temperature", "top_k", "top_p", "seed") if name in settings]
+    if sampling and not settings.get("sample"):
+        raise UsageError(f"--{sampling[0].replace('_', '-')} belongs to --sample; give that, too")
     n_best = settings.get("n_best", 1)
     SearchOptions(**{"beam_size": max(n_best, 1), **settings})
     if n_best > 1 and getattr(arguments, "format", "text") == "text":
@@ -106,6 +121,12 @@ def load_translator(arguments: argparse.Namespace) -> "Translator":
 def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]]:
     """Pair inputs with outputs, and refuse what cannot work before any work is done."""
     files, output = arguments.files, arguments.output
+    if files == [Path("-")]:
+        files = []
+    if not files and sys.stdin is None:
+        raise UsageError("there is no standard input; name a FILE")
+    if output is not None and output.suffix == ".gz":
+        raise UsageError(f"-o {output}: the output is plain text; leave .gz out")
     if arguments.resume and output is None:
         raise UsageError("--resume: there is nothing to go on with on standard output; give -o")
     if arguments.resume and not files:
@@ -115,9 +136,13 @@ def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]
             raise DataError(f"cannot read {file}: no such file")
         if file.is_dir():
             raise DataError(f"cannot read {file}: it is a folder")
+        if arguments.resume and not file.is_file():
+            raise UsageError(f"--resume: {file} cannot be read again, as a file could")
     if len(files) < 2 and not (output is not None and output.is_dir()):
         if output is not None and not output.parent.is_dir():
             raise DataError(f"cannot write {output}: there is no folder {output.parent}")
+        if files and output is not None:
+            _refuse_same(files[0], output)
         return [(files[0] if files else None, output)]
     if not files:
         raise UsageError(f"-o {output} is a folder; name a file for what comes from standard input")
@@ -129,8 +154,14 @@ def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise UsageError(f"several files would be written to {output / min(twice)}")
-    output.mkdir(parents=True, exist_ok=True)
+    for file, name in zip(files, names, strict=True):
+        _refuse_same(file, output / name)
     return [(file, output / name) for file, name in zip(files, names, strict=True)]
+
+
+def _refuse_same(source: Path, output: Path) -> None:
+    if output.exists() and output.samefile(source):
+        raise UsageError(f"{output} is the input itself; choose another output")
 
 
 def _translate(
@@ -152,6 +183,7 @@ def _translate(
     if arguments.resume:
         assert source is not None and output is not None
         if output.exists():
+            _log.info("%s is there, and is kept", output)
             return 0
         writing = partial_writer(output, arguments.format, _key(source, arguments, settings))
     else:
@@ -160,7 +192,11 @@ def _translate(
         if source is None and sys.stdin.isatty():
             translate_as_typed(translator, lines, writer, **settings)
         else:
-            translate_lines(translator, lines, writer, **settings)
+            # A pipe can be read only once, and so not be counted first.
+            total = None
+            if source is not None and source.is_file():
+                total = sum(1 for _ in read_lines(source, "replace"))
+            translate_lines(translator, lines, writer, total=total, **settings)
     return writer.failed
 
 

@@ -31,11 +31,14 @@ def check_config(config: Config, origin: str) -> None:
     )
     known_corpus = data.corpus == "files" or re.match(r"(builtin|hub):.", data.corpus)
     refuse(not known_corpus, "data.corpus", data.corpus, "use files, builtin:NAME or hub:NAME")
+    seed = config.seed
+    refuse(not 0 <= seed < 2**32, "seed", seed, "it must be at least 0 and below 2**32")
+    size = tokenizer.vocabulary_size
+    refuse(size < 5, "tokenizer.vocabulary_size", size, "the special tokens alone are 4")
     for name in data.splits or {}:
         refuse(not re.fullmatch(r"[\w-]+", name), "data.splits", name, "use letters and digits")
     for section, names in {
         "data": ["max_length"],
-        "tokenizer": ["vocabulary_size"],
         "model": ["layers", "embedding_size", "hidden_size"],
         "training": [
             "max_updates",

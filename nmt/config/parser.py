@@ -48,7 +48,7 @@ def parse_config(text: str, overrides: Sequence[str] = (), origin: str = "config
     except jsonargparse.ArgumentError as error:
         raise ConfigError(f"{source}: {_one_line(error)}") from None
     config = Config(**vars(parser.instantiate(parsed)))
-    check_config(config, origin)
+    check_config(config, f"{origin} or the command line" if overrides else origin)
     return config
 
 
@@ -88,6 +88,16 @@ def changed_keys(old: Config, new: Config) -> list[str]:
 class _YamlLoader(yaml.SafeLoader):
     """YAML 1.2's plain scalars: `no` is Norwegian, `1e-3` is a number, dates are text."""
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that stands twice, of which YAML would keep the last."""
+        names = [key.value for key, _ in node.value]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {name!r} stands twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
 
 _YamlLoader.yaml_implicit_resolvers = {
     first: [(tag, rule) for tag, rule in rules if tag.endswith((":null", ":merge"))]
@@ -95,7 +105,7 @@ _YamlLoader.yaml_implicit_resolvers = {
 }
 for _tag, _rule, _first in [
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
     ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
 ]:
     _YamlLoader.add_implicit_resolver(
@@ -119,6 +129,10 @@ def _parse_yaml(text: str, origin: str) -> dict[str, Any]:
 
 def _refuse_unknown_keys(values: object, kind: Any, origin: str, path: str = "") -> None:
     """Walk a parsed file beside the dataclasses, and name the first key they do not have."""
+    if isinstance(values, Mapping):
+        for key in values:
+            if not isinstance(key, str):
+                raise ConfigError(f"{origin}: {path}{key}: a key is text; put {key!r} in quotes")
     kind = next(filter(dataclasses.is_dataclass, [kind, *typing.get_args(kind)]), None)
     if kind is None or values is None:
         return

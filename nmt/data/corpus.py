@@ -87,31 +87,49 @@ class Corpus:
         return {position: name for name, (_, position) in zip(names, chosen, strict=False)}
 
 
-def open_corpus(config: DataConfig) -> Corpus:
+def corpus_places(config: DataConfig) -> dict[str, Place]:
+    """Return every split's place, those of builtin and hub corpora that go without saying too.
+
+    Raises:
+        ConfigError: a place makes no sense.
+    """
+    for split, place in (config.splits or {}).items():
+        _check_place(split, place)
+    kind = config.corpus.partition(":")[0]
+    defaults: tuple[str, ...] = ()
+    if kind == "hub":
+        defaults = ("train", "validation", "test")
+    elif kind == "builtin":
+        defaults = ("train", "validation", "test", "long")
+    return {name: name for name in defaults} | (config.splits or {})
+
+
+def open_corpus(config: DataConfig, only: str | None = None) -> Corpus:
     """Open the corpus that a config names, and read the first pair of every split.
+
+    Args:
+        config: the `data` section.
+        only: the one split that will be read; the others need not be there.
 
     Raises:
         ConfigError: the corpus or a split's place is not one.
         DataError: a split, file, language or column is not there, or a split has no pairs.
     """
     kind, _, name = config.corpus.partition(":")
-    for split, place in (config.splits or {}).items():
-        _check_place(split, place)
+    places = corpus_places(config)
     offered: tuple[str, ...] | None = None
-    defaults: tuple[str, ...] = ()
     if kind == "builtin":
         offered, read = _open_builtin(name, config)
-        defaults = offered
     elif kind == "hub":
         from nmt.data.hub import open_hub
 
         offered, read = open_hub(name, config)
-        defaults = ("train", "validation", "test")
     else:
         read = functools.partial(read_file_pairs, config=config)
-    corpus = Corpus(config.corpus, {n: n for n in defaults} | (config.splits or {}), read)
-    for split in corpus.splits:
-        _try_places(corpus, split, offered)
+    corpus = Corpus(config.corpus, places, read)
+    for split in corpus.splits if only is None else [only]:
+        if split in places:
+            _try_places(corpus, split, offered)
         corpus.pairs(split)
     return corpus
 

@@ -107,7 +107,9 @@ def encode_pairs(
     for vocabulary in (tokenizer.source, tokenizer.target):
         key.update(hashlib.sha256(vocabulary.model).digest())
     folder = cache / key.hexdigest()[:32]
-    if not (folder / _FACTS).exists():
+    try:
+        return EncodedPairs(folder)
+    except (OSError, ValueError, KeyError, TypeError):  # not there, or damaged
         try:
             with atomic_folder(folder) as temporary:
                 _write(temporary, pairs(), tokenizer, max_length, fingerprint)

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from nmt.inference.translator import Translation, Translator
+from nmt.inference.translator import CHUNK, Translation, Translator
 from nmt.log import PROGRESS, ProgressBar
 from nmt.text.lines import open_output
 
 _log = logging.getLogger("nmt")
-_CHUNK = 2000  # lines searched together, so that like lengths share a batch
 _NAMED = 10  # problems named on standard error where there is no file for them
 
 Format = Literal["text", "tsv", "jsonl"]
@@ -86,12 +85,12 @@ def translate_lines(
     bar = ProgressBar("line", total, before)
     iterator = itertools.islice(lines, before, None)
     try:
-        while chunk := list(itertools.islice(iterator, _CHUNK)):
+        while chunk := list(itertools.islice(iterator, CHUNK)):
             for translation in translator.translate(chunk, **settings):
                 writer.write(translation)
             writer.keep()
             bar.advance(len(chunk))
-            _log.log(PROGRESS, "%s lines, %s left", f"{writer.lines:,}", bar.time_left())
+            _log.log(PROGRESS, "%s lines, %s", f"{writer.lines:,}", bar.pace())
     finally:
         bar.stop()
     seconds = time.perf_counter() - started
@@ -122,7 +121,8 @@ def line_writer(output: Path | None, layout: Format) -> Iterator[LineWriter]:
     with open_output(output) as stream:
         writer = LineWriter(stream, layout)
         yield writer
-    name_problems(writer, output)
+    # A device has no place beside it.
+    name_problems(writer, output if output is not None and output.is_file() else None)
 
 
 def name_problems(writer: LineWriter, output: Path | None) -> None:

@@ -53,7 +53,7 @@ class SearchOptions:
             (
                 "n_best",
                 self.greedy or self.sample or self.n_best <= self.beam_size,
-                f"is more than the beam holds; give a beam_size above {self.beam_size}",
+                f"the beam holds {self.beam_size}; give a beam_size of at least {self.n_best}",
             ),
         ]:
             if not sane:

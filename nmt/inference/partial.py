@@ -51,10 +51,10 @@ def partial_writer(output: Path, layout: Format, key: str) -> Iterator[LineWrite
             writer.keep = keep
             yield writer
             keep()
+        name_problems(writer, output)
         os.replace(part, output)
         state.unlink()
         sync_folder(output.parent)
-    name_problems(writer, output)
 
 
 def _read_state(path: Path, key: str) -> dict | None:  # type: ignore[type-arg]

@@ -1,5 +1,7 @@
 """From raw text to raw text: the one path for files, Python, validation and servers."""
 
+import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +16,16 @@ from nmt.decoding.forced import forced_scores
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.sampling import sample
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
-from nmt.errors import UsageError
+from nmt.errors import NmtError, UsageError
 from nmt.inference.device import arithmetic, find_device
 from nmt.inference.options import SearchOptions
+from nmt.log import PROGRESS, ProgressBar
 from nmt.models.batch import pad
 from nmt.text.tokenizer import Tokenizer
 
+_log = logging.getLogger("nmt")
+CHUNK = 2000
+"""Sentences searched together, so that like lengths share a batch."""
 _USUAL_LENGTH = 50  # tokens; a batch of longer sentences holds fewer of them
 
 
@@ -129,6 +135,43 @@ class Translator:
                 translations[row] = result
         return translations
 
+    def translate_all(
+        self, sentences: Sequence[str], *, progress: bool = False, **settings: Any
+    ) -> list[str]:
+        """Translate sentences whose scores will count: none may have failed.
+
+        Args:
+            sentences: raw text.
+            progress: show how far the work is.
+            **settings: fields of `SearchOptions`.
+
+        Raises:
+            NmtError: a sentence could not be translated.
+        """
+        bar = ProgressBar("sentence", len(sentences)) if progress else None
+        found: list[Translation] = []
+        try:
+            while len(found) < len(sentences):
+                chunk = sentences[len(found) : len(found) + CHUNK]
+                found += self.translate(chunk, **settings)
+                if bar is not None:
+                    bar.advance(len(chunk))
+                    _log.log(PROGRESS, "%s translated, %s", f"{len(found):,}", bar.pace())
+        finally:
+            if bar is not None:
+                bar.stop()
+        failed = [(row, one.problem) for row, one in enumerate(found, start=1) if one.failed]
+        if failed:
+            row, problem = failed[0]
+            raise NmtError(
+                f"{len(failed)} of {len(found)} sentences have no translation and cannot be "
+                f"scored; sentence {row}: {problem}; try a smaller --batch-size"
+            )
+        problems = sum(one.problem is not None for one in found)
+        if problems:
+            _log.info("%d of %d sentences or translations were cut", problems, len(found))
+        return [one.text for one in found]
+
     @torch.inference_mode()
     def score(
         self, sources: Sequence[str], targets: Sequence[str], *, batch_size: int = 64
@@ -143,11 +186,14 @@ class Translator:
         Raises:
             UsageError: unequal numbers.
         """
+        if batch_size < 1:
+            raise UsageError(f"batch_size: {batch_size} makes no sense: give at least 1")
         if len(sources) != len(targets):
             raise UsageError(f"{len(sources)} sources do not match {len(targets)} targets")
         source, target = self.tokenizer.source, self.tokenizer.target
+        limit = self.config.decoding.max_source_length  # as in `translate`
         pairs = [
-            ([*read, source.eos_id], [target.bos_id, *written, target.eos_id])
+            ([*read[:limit], source.eos_id], [target.bos_id, *written, target.eos_id])
             for read, written in zip(source.encode(sources), target.encode(targets), strict=True)
         ]
         scores = [0.0] * len(pairs)
@@ -165,9 +211,11 @@ class Translator:
         """Search a batch; where the machine gives in, each half of it, down to one sentence."""
         try:
             return self._search(sources, options)
-        except (RuntimeError, MemoryError) as error:  # out of memory comes as either
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
             if len(sources) == 1:
-                problem = f"translation failed: {' '.join(str(error).split())[:200]}"
+                problem = "translation failed: out of memory"
                 return [Translation("", 0.0, [Candidate("", 0.0)], problem, failed=True)]
         middle = len(sources) // 2
         return [
@@ -209,6 +257,11 @@ class Translator:
         return [self._translation(hypotheses, options.n_best) for hypotheses in found]
 
     def _translation(self, hypotheses: list[Hypothesis], n_best: int) -> Translation:
+        if not hypotheses or not math.isfinite(hypotheses[0].score):
+            raise NmtError(
+                "the model gives no finite probability: its weights are damaged, or its training "
+                "diverged"
+            )
         texts = self.tokenizer.target.decode([hypothesis.tokens for hypothesis in hypotheses])
         distinct: dict[str, float] = {}
         for text, hypothesis in zip(texts, hypotheses, strict=True):
@@ -217,6 +270,14 @@ class Translator:
         best = hypotheses[0]
         cut = f"translation was cut at {len(best.tokens)} tokens" if best.cut else None
         return Translation(candidates[0].text, candidates[0].score, candidates, cut)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Tell whether the machine gave in, and not the program: torch has several ways to say it."""
+    told = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        words in told for words in ("out of memory", "not enough memory", "can't allocate memory")
+    )
 
 
 def _batches(rows: Sequence[int], lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:

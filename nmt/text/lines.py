@@ -50,7 +50,8 @@ def decode_lines(
             raise DataError(
                 f"{name}: line {number}, byte {error.start + 1} "
                 f"(0x{line[error.start]:02x}) is not UTF-8; "
-                "convert the file, or replace such bytes with --invalid-utf8 replace"
+                "convert the file (nmt translate can also replace such bytes: "
+                "--invalid-utf8 replace)"
             ) from None
 
 
@@ -72,8 +73,9 @@ def open_output(path: str | Path | None) -> Iterator[IO[bytes]]:
         DataError, NmtError: it cannot be written; it then holds what it held before.
     """
     if path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with writing_to("standard output"):
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
         return
     with writing_to(path), atomic_write(Path(path)) as stream:
         yield stream
@@ -89,6 +91,8 @@ def writing_to(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
+    except BrokenPipeError:  # nobody reads any more; that is not the output's fault
+        raise
     except OSError as error:
         broken = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
         kind = NmtError if broken else DataError

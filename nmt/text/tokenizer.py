@@ -147,13 +147,18 @@ def train_tokenizer(
 def _train_vocabulary(config: TokenizerConfig, texts: Iterable[str]) -> Vocabulary:
     model = io.BytesIO()
     count = 0
+    broken: BaseException | None = None  # SentencePiece would hide it in an error of its own
 
     def counted() -> Iterator[str]:
-        nonlocal count
-        for text in texts:
-            if text.strip():
-                count += 1
-                yield text
+        nonlocal count, broken
+        try:
+            for text in texts:
+                if text.strip():
+                    count += 1
+                    yield text
+        except BaseException as error:
+            broken = error
+            raise
 
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -173,6 +178,8 @@ def _train_vocabulary(config: TokenizerConfig, texts: Iterable[str]) -> Vocabula
             minloglevel=2,
         )
     except RuntimeError as error:
+        if broken is not None:
+            raise broken from None
         if count == 0:
             raise DataError("the training split holds no text to learn a tokenizer from") from None
         too_small = re.search(r"smaller than required_chars. \d+ vs (\d+)", str(error))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from nmt.storage import sync_folder
+from nmt.text.lines import writing_to
 
 _KEPT = 2
 
@@ -40,8 +41,13 @@ class Checkpoints(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write one where it is due."""
-        if trainer.global_step % self.every == 0:
+        """Write one where it is due.
+
+        At an end that is known only `on_train_end` writes: a run that is killed in between comes
+        back before its end, and ends in the same way.
+        """
+        ending = trainer.should_stop or trainer.global_step == trainer.max_steps
+        if trainer.global_step % self.every == 0 and not ending:
             self.save(trainer)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
@@ -63,13 +69,17 @@ class Checkpoints(lightning.Callback):
 
     def save(self, trainer: lightning.Trainer) -> None:
         """Write a checkpoint of this moment and forget the oldest."""
-        self.folder.mkdir(exist_ok=True)
         path = self.folder / f"update-{trainer.global_step:09d}.ckpt"
         temporary = path.with_suffix(".tmp")
-        trainer.save_checkpoint(temporary)
-        with open(temporary, "rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        with writing_to(path):
+            self.folder.mkdir(exist_ok=True)
+            try:
+                trainer.save_checkpoint(temporary)
+                with open(temporary, "rb") as stream:
+                    os.fsync(stream.fileno())
+                os.replace(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
         sync_folder(self.folder)
         for old in checkpoint_files(self.folder)[:-_KEPT]:
             old.unlink()

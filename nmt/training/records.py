@@ -33,6 +33,12 @@ _COLUMNS = [
 ]
 
 
+def diverged(loss: float) -> str:
+    """Say that training has lost its way, and what to do."""
+    remedy = "lower training.learning_rate, or training.clip_norm"
+    return f"training diverged: the loss is {loss}; {remedy}"
+
+
 class Recorder(lightning.Callback):
     """Writes the training's numbers every so many updates.
 
@@ -50,6 +56,14 @@ class Recorder(lightning.Callback):
         self._losses: list[torch.Tensor] = []
         self._tokens = 0
         self._since = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: the losses since the last record."""
+        return {"losses": [float(loss) for loss in self._losses]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._losses = [torch.tensor(loss) for loss in state_dict["losses"]]
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Open the logs, without what a stopped run wrote after its last checkpoint."""
@@ -90,12 +104,9 @@ class Recorder(lightning.Callback):
             self._record(trainer, pl_module, float(outputs["gradient_norm"]))
 
     def _record(self, trainer: lightning.Trainer, module: Any, gradient_norm: float) -> None:
-        loss = float(torch.stack(self._losses).mean())
+        loss = float(torch.stack(self._losses).cpu().mean())
         if not math.isfinite(loss):
-            raise NmtError(
-                f"training diverged: the loss is {loss} at update {trainer.global_step}; "
-                "lower training.learning_rate or training.clip_norm"
-            )
+            raise NmtError(diverged(loss))
         now = time.perf_counter()
         speed = self._tokens / (now - self._since)
         self._losses, self._tokens, self._since = [], 0, now

@@ -1,62 +1,37 @@
 """A training run from config to scores, in a folder of its own."""
 
-import dataclasses
 import json
 import logging
-import os
-import platform
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 
-from nmt.bundle import build_model, load_bundle, save_bundle
-from nmt.config import Config, ModelConfig, changed_keys, dump_config, load_config
-from nmt.data.corpus import Corpus, open_corpus
-from nmt.data.encoded import EncodedPairs, cache_folder, encode_pairs, text_fingerprint
+from nmt.bundle import save_bundle
+from nmt.config import Config, dump_config
+from nmt.data.corpus import corpus_places
 from nmt.data.loader import Updates
-from nmt.errors import ConfigError, DataError, StoppedError, UsageError
-from nmt.evaluation.metrics import bleu_metric, corpus_scores
+from nmt.errors import DataError, StoppedError, UsageError
+from nmt.evaluation.metrics import corpus_scores
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.inference.translator import Translator
 from nmt.log import log_to_file
-from nmt.models.seq2seq import Seq2Seq
-from nmt.storage import atomic_write
-from nmt.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+from nmt.storage import atomic_folder, atomic_write
+from nmt.text.lines import writing_to
 from nmt.training.checkpoints import Checkpoints, checkpoint_files
 from nmt.training.module import TranslationModule
+from nmt.training.prepare import Prepared, prepare, resumed_config
 from nmt.training.records import Recorder
 from nmt.training.validation import Validation
 
 _log = logging.getLogger("nmt")
 _DEFAULT_EPOCHS = 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Prepared:
-    """What a run trains with, all of it checked before the run folder is touched.
-
-    Attributes:
-        config: the run's config, its model section complete.
-        corpus: where raw pairs come from.
-        tokenizer: new, ready made, or that of the run or bundle to go on from.
-        pairs: the encoded training split.
-        validation: the raw validation split.
-        model: the network, with its first weights.
-    """
-
-    config: Config
-    corpus: Corpus
-    tokenizer: Tokenizer
-    pairs: EncodedPairs
-    validation: list[tuple[str, str]]
-    model: Seq2Seq
 
 
 def train(config: Config, run: Path, *, resume: bool = False) -> None:
@@ -69,108 +44,81 @@ def train(config: Config, run: Path, *, resume: bool = False) -> None:
 
     Raises:
         UsageError: the folder exists, or its run was made with another config.
-        DataError: the corpus is not what the config says.
+        DataError: the corpus is not what the config says, or not what the run began with.
     """
     device = find_device(config.training.device, "training.device")
     precision = find_precision(config.training.precision, device)
-    known = resume and (run / "config.yaml").exists()
-    if not resume and run.exists() and (not run.is_dir() or any(run.iterdir())):
-        raise UsageError(f"{run} exists; go on with --resume, or choose another folder with --run")
+    known = _is_run(run, resume)
+    checkpoint = _newest_checkpoint(run)
+    if known:
+        config = resumed_config(run, config)
+        if _is_finished(run, config, checkpoint):
+            _log.info("training is finished: the best model is %s", run / "model")
+            return
     _log.info("device: %s, precision %s", describe_device(device), precision)
     _quieten_lightning()
     lightning.seed_everything(config.seed, verbose=False)
-    prepared = _prepare(config, run if known else None)
-    with _opened(run, prepared, known):
-        _fit(prepared, run, device, precision)
+    prepared = prepare(config, run if known else None, from_base=checkpoint is None)
+    with _opened(run, prepared):
+        if checkpoint is None or not checkpoint["finished"]:
+            _fit(prepared, run, device, precision)
         _score_tests(prepared, run, device)
 
 
-def _prepare(config: Config, known_run: Path | None) -> Prepared:
-    """Read, check and encode everything a run needs."""
-    base = load_bundle(config.training.init_from) if config.training.init_from else None
-    if base is not None:
-        config = _adopt(config, base.config)
-    if known_run is not None:
-        _refuse_changes(known_run, config)
-    corpus = open_corpus(config.data)
-    if "validation" not in corpus.splits:
-        raise ConfigError(
-            "data.splits: there is no validation split to choose the best model on; "
-            "name one, or cut one out of train with data.splits.validation: {cut: 2000}"
-        )
-    small = {name: list(corpus.pairs(name)) for name in corpus.splits if name != "train"}
-    bleu_metric(config.data.target_language)  # a missing tokenizer is said now, not in an hour
-    if known_run is not None:
-        tokenizer = load_tokenizer(known_run / "tokenizer")
-    elif base is not None:
-        tokenizer = base.tokenizer
-    else:
-        tokenizer, notes = train_tokenizer(config.tokenizer, _Pairs(corpus))
-        for note in notes:
-            _log.warning(note)
-    pairs = encode_pairs(
-        lambda: corpus.pairs("train"),
-        tokenizer,
-        max_length=config.data.max_length,
-        cache=cache_folder(config.data.cache),
-    )
-    _log.info("train: %s", pairs.facts)
-    for name, split in small.items():
-        _log.info("%s: %s pairs", name, f"{len(split):,}")
-    model = build_model(config, tokenizer)
-    if base is not None:
-        model.load_state_dict(base.model.state_dict())
-    _log.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
-    return Prepared(config, corpus, tokenizer, pairs, small["validation"], model)
+def _is_run(run: Path, resume: bool) -> bool:
+    """Tell whether there is a run to go on with.
 
-
-class _Pairs:
-    """The training split as something to iterate over again and again."""
-
-    def __init__(self, corpus: Corpus):
-        self._corpus = corpus
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return self._corpus.pairs("train")
-
-
-def _adopt(config: Config, base: Config) -> Config:
-    """Take over the network and the tokenizer of the bundle to start from.
-
-    Model keys left at their defaults follow the bundle; others must agree with it, dropout aside.
+    Raises:
+        UsageError: there is something else, or a run that was not to be touched.
     """
-    settings = dataclasses.asdict(base.model)
-    for field in dataclasses.fields(ModelConfig):
-        value = getattr(config.model, field.name)
-        if value == field.default or value == settings[field.name]:
-            continue
-        if field.name != "dropout":
-            raise ConfigError(
-                f"model.{field.name}: {value!r} does not fit the model of training.init_from, "
-                f"which has {settings[field.name]!r}; leave the key out"
-            )
-        settings[field.name] = value
-    return dataclasses.replace(config, model=ModelConfig(**settings), tokenizer=base.tokenizer)
+    for path in (run, *run.parents):
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"--run {run}: {path} is a file; choose another folder")
+    if not run.exists() or not any(run.iterdir()):
+        return False
+    if not (run / "config.yaml").exists():
+        raise UsageError(f"--run {run}: it holds something else than a run; choose another folder")
+    if not resume:
+        raise UsageError(f"{run} exists; go on with --resume, or choose another folder with --run")
+    return True
 
 
-def _refuse_changes(run: Path, config: Config) -> None:
-    changed = changed_keys(load_config(run / "config.yaml"), config)
-    if changed:
-        raise ConfigError(
-            f"--resume: the run {run} was made with another {', '.join(changed)}; "
-            "give the same config, or choose another folder with --run"
-        )
+def _newest_checkpoint(run: Path) -> dict[str, Any] | None:
+    """Read the newest checkpoint, so that a damaged one is said before any work."""
+    found = checkpoint_files(run / "checkpoints")
+    if not found:
+        return None
+    try:
+        checkpoint: dict[str, Any] = torch.load(found[-1], map_location="cpu", weights_only=True)
+        return {"finished": checkpoint["finished"], "path": found[-1]}
+    except Exception as error:
+        raise DataError(
+            f"the checkpoint {found[-1]} is damaged ({type(error).__name__}); "
+            "delete it to go on from the one before"
+        ) from None
+
+
+def _is_finished(run: Path, config: Config, checkpoint: dict[str, Any] | None) -> bool:
+    tests = [name for name in corpus_places(config.data) if name not in ("train", "validation")]
+    scored = all((run / f"scores.{name}.json").exists() for name in tests)
+    return checkpoint is not None and checkpoint["finished"] and scored
 
 
 @contextmanager
-def _opened(run: Path, prepared: Prepared, known: bool) -> Iterator[None]:
-    """Make the run folder, or open it again, and log into it."""
-    if not known:
-        (run / "tokenizer").mkdir(parents=True, exist_ok=True)
-        prepared.tokenizer.save(run / "tokenizer")
-        _write_text(run / "environment.json", json.dumps(_environment(prepared), indent=2))
-        _write_text(run / "config.yaml", dump_config(prepared.config))  # last: now it is a run
-    handler = log_to_file(run / "train.log")
+def _opened(run: Path, prepared: Prepared) -> Iterator[None]:
+    """Make the run folder, or what is missing of it, and log into it."""
+    with writing_to(run):
+        run.mkdir(parents=True, exist_ok=True)
+        if not (run / "config.yaml").exists():  # first: now it is a run
+            _write_text(run / "config.yaml", dump_config(prepared.config))
+        for left in run.glob(".*.tmp"):  # by a run that was killed while it wrote
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        if not (run / "tokenizer").exists():
+            with atomic_folder(run / "tokenizer") as folder:
+                prepared.tokenizer.save(folder)
+        if not (run / "environment.json").exists():
+            _write_text(run / "environment.json", json.dumps(prepared.environment, indent=2))
+        handler = log_to_file(run / "train.log")
     try:
         yield
     finally:
@@ -184,9 +132,6 @@ def _fit(prepared: Prepared, run: Path, device: torch.device, precision: str) ->
     found = checkpoint_files(run / "checkpoints")
     checkpoint = found[-1] if found else None
     if checkpoint is not None:
-        if torch.load(checkpoint, map_location="cpu", weights_only=True)["finished"]:
-            _log.info("%s: training is finished", run)
-            return
         _log.info("going on from %s", checkpoint)
     updates = Updates(
         prepared.pairs,
@@ -214,7 +159,7 @@ def _fit(prepared: Prepared, run: Path, device: torch.device, precision: str) ->
             model=trained.model,
             tokenizer=prepared.tokenizer,
             config=prepared.config,
-            metrics=_environment(prepared) | {"update": update, "validation": scores},
+            metrics=prepared.environment | {"update": update, "validation": scores},
         )
 
     recorder = Recorder(run, config.log_every, min(ends))
@@ -229,6 +174,8 @@ def _fit(prepared: Prepared, run: Path, device: torch.device, precision: str) ->
             Validation(prepared.config, translator, prepared.validation, recorder, export),
             Checkpoints(run / "checkpoints", config.checkpoint_every or config.validate_every),
         ],
+        # On a CPU all of torch's kernels used here are deterministic as they are.
+        deterministic="warn" if device.type == "cuda" else None,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -250,9 +197,8 @@ def _score_tests(prepared: Prepared, run: Path, device: torch.device) -> None:
     for name in missing:
         assert translator is not None
         pairs = list(prepared.corpus.pairs(name))
-        translations = translator.translate([source for source, _ in pairs])
         scores = corpus_scores(
-            [translation.text for translation in translations],
+            translator.translate_all([source for source, _ in pairs], progress=True),
             [target for _, target in pairs],
             prepared.config.data.target_language,
         )
@@ -261,30 +207,9 @@ def _score_tests(prepared: Prepared, run: Path, device: torch.device) -> None:
     _log.info("the best model is %s", run / "model")
 
 
-def _environment(prepared: Prepared) -> dict[str, Any]:
-    """Say what would have to be the same to get the same model again."""
-    packages = ("torch", "lightning", "datasets", "sentencepiece", "sacrebleu", "numpy")
-    validation = text_fingerprint(prepared.validation)
-    return {
-        "seed": prepared.config.seed,
-        "data": dataclasses.asdict(prepared.pairs.facts) | {"validation": validation},
-        "versions": {"python": platform.python_version(), "nmt": version("nmt")}
-        | {name: version(name) for name in packages},
-        "machine": {
-            "system": platform.platform(),
-            "processors": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        },
-    }
-
-
 def _write_text(path: Path, text: str) -> None:
-    try:
-        with atomic_write(path) as stream:
-            stream.write(text.encode())
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from None
+    with writing_to(path), atomic_write(path) as stream:
+        stream.write(text.encode())
 
 
 def _quieten_lightning() -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import lightning
 
 from nmt.config import Config
+from nmt.errors import NmtError
 from nmt.evaluation.metrics import quick_scores
 from nmt.inference.translator import Translator
 from nmt.training.module import TranslationModule
-from nmt.training.records import Recorder
+from nmt.training.records import Recorder, diverged
 
 _log = logging.getLogger("nmt")
 _SAMPLES = 3
@@ -91,7 +92,7 @@ class Validation(lightning.Callback):
             scores = self.scores()
         module.model.train()
         value = scores[training.monitor] * (-1 if training.monitor == "loss" else 1)
-        better = not math.isnan(value) and (self.best is None or value > self.best)
+        better = self.best is None or value > self.best
         self.recorder.validation(update, scores, best=better)
         if better:
             self.best, self.since_best = value, 0
@@ -107,10 +108,10 @@ class Validation(lightning.Callback):
 
     def scores(self) -> dict[str, float]:
         """Return loss (nats a target token, without label smoothing), perplexity, BLEU, chrF."""
-        translations = self.translator.translate(self.sources, greedy=True)
-        hypotheses = [translation.text for translation in translations]
-        log_probs = self.translator.score(self.sources, self.references)
-        loss = -sum(log_probs) / self.num_tokens
+        loss = -sum(self.translator.score(self.sources, self.references)) / self.num_tokens
+        if not math.isfinite(loss):
+            raise NmtError(diverged(loss))
+        hypotheses = self.translator.translate_all(self.sources, greedy=True)
         for row in range(min(_SAMPLES, len(self.sources))):
             _log.info("  source     %s", self.sources[row])
             _log.info("  reference  %s", self.references[row])

@@ -66,6 +66,8 @@ def test_a_run_that_exists_is_refused_or_resumed(
     assert f"nmt: error: {run} exists; go on with --resume" in refused.err
     again = nmt("train", tiny_config, "--run", run, "--resume", *FAST)
     assert again.code == 0 and "training is finished" in again.err
+    harmless = ["--training.log_every", "3", "--data.cache", tmp_path / "cache"]
+    assert nmt("train", tiny_config, "--run", run, "--resume", *FAST, *harmless).code == 0
     other = nmt("train", tiny_config, "--run", run, "--resume", *FAST, "--model.dropout", "0.4")
     assert other.code == 2
     assert "was made with another model.dropout" in other.err
@@ -163,6 +165,10 @@ def place(corpus: Path, name: str, source: bytes, target: bytes) -> Path:
         (["--data.max_length", "1"], "no pair of the training split is left"),
         (["--training.batch_tokens", "50"], "training.batch_tokens: 50 makes no sense"),
         (["stray"], "unrecognized arguments: stray"),
+        (["--seed", "-1"], "seed: -1 makes no sense"),
+        (["--run", "{tmp}/table.csv", "--resume"], "{tmp}/table.csv is a file"),
+        (["--run", "{tmp}/table.csv/run"], "{tmp}/table.csv is a file"),
+        (["--run", "{tmp}", "--resume"], "--run {tmp}: it holds something else than a run"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -186,7 +192,9 @@ def test_what_a_user_gets_wrong_is_one_line_and_leaves_nothing(
     if "fr" in words and "builtin:phrases" not in words:
         words = [*words, "--data.splits.train", f"{tmp_path}/train"]
     filled = [word.format(tmp=tmp_path) for word in words]
-    result = nmt("train", tiny_config, "--run", tmp_path / "run", *filled)
+    if "--run" not in filled:
+        filled += ["--run", str(tmp_path / "run")]
+    result = nmt("train", tiny_config, *filled)
     assert result.code == 2
     last = result.err.splitlines()[-1]
     assert last.startswith("nmt: error: ") and told.format(tmp=tmp_path) in last

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,15 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
         (["{run}", "{tmp}/in.de", "--beam-size", "x"], "invalid int value: 'x'"),
         (["{run}", "{tmp}/in.de", "--greedy", "--sample"], "not allowed with argument"),
         (["{run}", "{tmp}/in.de", "--threads", "0"], "--threads: 0 makes no sense"),
+        (["{run}", "{tmp}/in.de", "-o", "{tmp}/in.de"], "in.de is the input itself"),
+        (["{run}", "{tmp}/in.de", "-o", "{tmp}"], "in.de is the input itself"),
+        (["{run}", "{tmp}/in.de", "-o", "{tmp}/out.gz"], "leave .gz out"),
+        (["{run}", "{tmp}/in.de", "--top-k", "3"], "--top-k belongs to --sample"),
+        (
+            ["{run}", "{tmp}/in.de", "{tmp}/latin", "-o", "{tmp}/new", "--beam-size", "0"],
+            "beam_size",
+        ),
+        (["{tmp}/no", "{tmp}/in.de", "{tmp}/latin", "-o", "{tmp}/new"], "there is no model"),
         (["{run}", "--resume"], "--resume: there is nothing to go on with"),
         (["{run}", "--colour"], "unrecognized arguments: --colour"),
         ([], "the following arguments are required: MODEL"),
@@ -170,6 +180,25 @@ def test_wrong_calls_are_one_line_and_keep_what_was_there(
     assert sorted(path.name for path in folder.iterdir()) == ["in.de", "latin", "out"]
 
 
+@pytest.mark.parametrize("order", ["MFO", "MOF", "FO", "OMF"])
+def test_options_may_stand_anywhere(nmt: Command, tiny_run: Path, source: Path, order: str) -> None:
+    if order == "FO":
+        result = nmt("translate", "--greedy", tiny_run, "--seed", "1", "--sample", source)
+        assert result.code == 2 and "not allowed with argument" in result.err
+        return
+    out = source.with_name("out")
+    parts = {"M": [tiny_run], "F": [source], "O": ["-o", out, "--greedy"]}
+    result = nmt("translate", *(word for part in order for word in parts[part]))
+    assert result.code == 0, result.err
+    assert len(texts(out.read_text())) == 5
+
+
+def test_a_resumed_pipe_is_refused(nmt: Command, tiny_run: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result = nmt("translate", tiny_run, tmp_path / "pipe", "-o", tmp_path / "out", "--resume")
+    assert result.code == 2 and "cannot be read again" in result.err
+
+
 def test_invalid_utf8_can_be_replaced(nmt: Command, tiny_run: Path, tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"gut\n\xff\n")
     result = nmt("translate", tiny_run, tmp_path / "latin", "--invalid-utf8", "replace")
@@ -181,7 +210,7 @@ def test_a_stopped_translation_goes_on(
 ) -> None:
     import nmt.inference.files as files
 
-    monkeypatch.setattr(files, "_CHUNK", 2)
+    monkeypatch.setattr(files, "CHUNK", 2)
     source, out = tmp_path / "in", tmp_path / "out"
     source.write_text("".join(f"Der Hund schläft {n} mal.\n" for n in range(9)))
     whole = nmt("translate", tiny_run, source, "--format", "tsv").out
@@ -295,7 +324,13 @@ def test_evaluate_compares_with_a_baseline(
         ),
         (
             ["--hypotheses", "{dir}/test.en", "--reference", "{dir}/train.en"],
-            "20 hypotheses do not match 400 references line by line",
+            "test.en has 20 lines, and {dir}/train.en 400; they must match line by line",
+        ),
+        (["--hypotheses", "x", "--reference", "y", "--beam-size", "2"], "leave it out"),
+        (["{run}", "--json", "{dir}/no/x.json"], "there is no folder for it"),
+        (
+            ["{run}", "--baseline", "{dir}/train.en"],
+            "train.en has 400 lines, and the split test 20",
         ),
         (["{run}", "--n-best", "2"], "--n-best: only the best translation is scored"),
     ],

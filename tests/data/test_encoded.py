@@ -68,6 +68,13 @@ def test_a_corpus_is_encoded_once_and_again_when_anything_changes(
     assert len(list(tmp_path.iterdir())) == 4
 
 
+def test_a_damaged_cache_is_encoded_again(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    encode(tokenizer, tmp_path)
+    (arrow,) = tmp_path.glob("*/pairs.arrow")
+    arrow.write_bytes(arrow.read_bytes()[:-200])
+    assert encode(tokenizer, tmp_path)[np.array([59])][0] == tokenizer.source.encode([PAIRS[59][0]])
+
+
 def test_fingerprints_tell_sides_and_lines_apart() -> None:
     prints = [
         text_fingerprint(pairs)

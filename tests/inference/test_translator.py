@@ -4,7 +4,7 @@ import pytest
 
 import nmt
 from nmt.bundle import load_bundle
-from nmt.errors import UsageError
+from nmt.errors import NmtError, UsageError
 from nmt.inference.translator import Translator
 from nmt.models.batch import pad
 
@@ -87,14 +87,45 @@ def test_a_sentence_that_fails_takes_no_other_with_it(
     assert 9 not in lengths
     found = translator.translate(["Hund", bad, "Hund Hund", "Hund"])
     assert found[1].failed and found[1].problem == "translation failed: out of memory"
+    with pytest.raises(NmtError, match="1 of 3 sentences have no translation and cannot be scored"):
+        translator.translate_all(["Hund", bad, "Hund"])
     assert [one.text for one in (found[0], found[2], found[3])] == [one.text for one in before]
+
+
+def test_a_fault_of_the_program_is_not_taken_for_a_bad_sentence(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(source):  # type: ignore[no-untyped-def]
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(translator.stepper, "start", broken)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        translator.translate(["Hund"])
+
+
+@pytest.mark.parametrize("settings", [{}, {"greedy": True}, {"sample": True}])
+def test_weights_that_give_no_number_are_an_error(
+    tiny_run: Path, settings: dict[str, object]
+) -> None:
+    broken = nmt.load(str(tiny_run))
+    broken.stepper.decoder.projection.bias.data.fill_(float("nan"))  # type: ignore[attr-defined]
+    with pytest.raises(NmtError, match="the model gives no finite probability"):
+        broken.translate(["Hund"], **settings)
+
+
+def test_translate_all_gives_the_texts_alone(translator: Translator) -> None:
+    expected = [one.text for one in translator.translate(SENTENCES)]
+    assert translator.translate_all(SENTENCES, progress=True) == expected
 
 
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
         ({"beam_size": 0}, "beam_size: 0 makes no sense: give at least 1"),
-        ({"n_best": 9}, "n_best: 9 makes no sense: is more than the beam holds"),
+        (
+            {"n_best": 9},
+            "n_best: 9 makes no sense: the beam holds 3; give a beam_size of at least 9",
+        ),
         ({"n_best": 2, "greedy": True}, "greedy search finds only 1"),
         ({"greedy": True, "sample": True}, "greedy and sample exclude each other"),
         ({"temperature": 0.0}, "temperature: 0.0 makes no sense"),

@@ -1,0 +1,193 @@
+"""Everything a run needs, read and checked before its folder is touched."""
+
+import dataclasses
+import json
+import logging
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from nmt.bundle import build_model, load_bundle
+from nmt.config import Config, ModelConfig, TokenizerConfig, changed_keys, load_config
+from nmt.data.corpus import Corpus, open_corpus
+from nmt.data.encoded import EncodedPairs, cache_folder, encode_pairs, text_fingerprint
+from nmt.errors import ConfigError, DataError
+from nmt.evaluation.metrics import bleu_metric
+from nmt.models.seq2seq import Seq2Seq
+from nmt.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+
+_log = logging.getLogger("nmt")
+SectionT = TypeVar("SectionT", ModelConfig, TokenizerConfig)
+_FREE_KEYS = ("data.cache", "training.log_every", "training.workers")  # of no effect on weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What a run trains with, all of it checked before the run folder is touched.
+
+    Attributes:
+        config: the run's config, complete.
+        corpus: where raw pairs come from.
+        tokenizer: new, ready made, or that of the run or bundle to go on from.
+        pairs: the encoded training split.
+        validation: the raw validation split.
+        model: the network, with its first weights.
+    """
+
+    config: Config
+    corpus: Corpus
+    tokenizer: Tokenizer
+    pairs: EncodedPairs
+    validation: list[tuple[str, str]]
+    model: Seq2Seq
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What would have to be the same to get the same model again."""
+        packages = ("torch", "lightning", "datasets", "sentencepiece", "sacrebleu", "numpy")
+        validation = text_fingerprint(self.validation)
+        return {
+            "seed": self.config.seed,
+            "data": dataclasses.asdict(self.pairs.facts) | {"validation": validation},
+            "versions": {"python": platform.python_version(), "nmt": version("nmt")}
+            | {name: version(name) for name in packages},
+            "machine": {
+                "system": platform.platform(),
+                "processors": os.cpu_count(),
+                "threads": torch.get_num_threads(),
+                "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            },
+        }
+
+
+def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
+    """Read, check and encode everything a run needs.
+
+    Args:
+        config: what to do.
+        run: the run to go on with; None for a new one.
+        from_base: whether the weights of `training.init_from` are needed: no checkpoint is there.
+
+    Raises:
+        ConfigError, DataError, BundleError: something is not what the config says.
+    """
+    base = None
+    if config.training.init_from is not None and from_base:
+        base = load_bundle(config.training.init_from)
+        config = config if run is not None else _adopt(config, base.config)
+    corpus = open_corpus(config.data)
+    if "validation" not in corpus.splits:
+        raise ConfigError(
+            "data.splits: there is no validation split to choose the best model on; "
+            "name one, or cut one out of train with data.splits.validation: {cut: 2000}"
+        )
+    small = {name: list(corpus.pairs(name)) for name in corpus.splits if name != "train"}
+    bleu_metric(config.data.target_language)  # a missing tokenizer is said now, not in an hour
+    if run is not None and (run / "tokenizer").exists():
+        tokenizer = load_tokenizer(run / "tokenizer")
+    elif base is not None:
+        tokenizer = base.tokenizer
+    else:
+        tokenizer, notes = train_tokenizer(config.tokenizer, _TrainingPairs(corpus))
+        for note in notes:
+            _log.warning(note)
+    pairs = encode_pairs(
+        lambda: corpus.pairs("train"),
+        tokenizer,
+        max_length=config.data.max_length,
+        cache=cache_folder(config.data.cache),
+    )
+    _log.info("train: %s", pairs.facts)
+    for name, split in small.items():
+        _log.info("%s: %s pairs", name, f"{len(split):,}")
+    model = build_model(config, tokenizer)
+    if base is not None:
+        model.load_state_dict(base.model.state_dict())
+    _log.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
+    prepared = Prepared(config, corpus, tokenizer, pairs, small["validation"], model)
+    if run is not None:
+        _refuse_other_data(run, prepared)
+    return prepared
+
+
+def resumed_config(run: Path, config: Config) -> Config:
+    """Return the config to go on with: the run's own, with the keys that may change.
+
+    Raises:
+        ConfigError: another key has changed.
+    """
+    stored = load_config(run / "config.yaml")
+    taken_over = ("model.", "tokenizer.") if config.training.init_from is not None else ()
+    changed = [
+        key
+        for key in changed_keys(stored, config)
+        if key not in _FREE_KEYS and not key.startswith(taken_over)
+    ]
+    if changed:
+        raise ConfigError(
+            f"--resume: the run {run} was made with another {', '.join(changed)}; "
+            "give the same config, or choose another folder with --run"
+        )
+    return dataclasses.replace(config, model=stored.model, tokenizer=stored.tokenizer)
+
+
+class _TrainingPairs:
+    """The training split as something to iterate over again and again."""
+
+    def __init__(self, corpus: Corpus):
+        self._corpus = corpus
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return self._corpus.pairs("train")
+
+
+def _adopt(config: Config, base: Config) -> Config:
+    """Take over the network and the tokenizer of the bundle to start from.
+
+    Keys left at their defaults follow the bundle; others must agree with it, dropout aside.
+    """
+    model = _follow(config.model, base.model, "model", free=("dropout",))
+    tokenizer = _follow(config.tokenizer, base.tokenizer, "tokenizer")
+    shown = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(model).items())
+    _log.info("weights, tokenizer and network from %s: %s", config.training.init_from, shown)
+    ours, theirs = (
+        (section.source_language, section.target_language) for section in (config.data, base.data)
+    )
+    if ours != theirs:
+        _log.warning("it was trained for %s → %s, not %s → %s", *theirs, *ours)
+    return dataclasses.replace(config, model=model, tokenizer=tokenizer)
+
+
+def _follow(section: SectionT, base: SectionT, name: str, free: tuple[str, ...] = ()) -> SectionT:
+    """Return the base's section with the free keys that differ from their defaults."""
+    kept = {}
+    for field in dataclasses.fields(section):
+        value, theirs = getattr(section, field.name), getattr(base, field.name)
+        if value == field.default or value == theirs:
+            continue
+        if field.name not in free:
+            raise ConfigError(
+                f"{name}.{field.name}: {value!r} does not fit the model of training.init_from, "
+                f"which has {theirs!r}; leave the key out"
+            )
+        kept[field.name] = value
+    return dataclasses.replace(base, **kept)
+
+
+def _refuse_other_data(run: Path, prepared: Prepared) -> None:
+    """Compare the raw text with what the run began with."""
+    path = run / "environment.json"
+    if not path.exists():
+        return
+    before, now = json.loads(path.read_bytes())["data"], prepared.environment["data"]
+    for key, split in {"fingerprint": "train", "validation": "validation"}.items():
+        if before[key] != now[key]:
+            raise DataError(
+                f"--resume: the text of data.splits.{split} is not what the run {run} began with; "
+                "put it back, or choose another folder with --run"
+            )
