@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.cli.translate import (
+from nmt.cli.arguments import (
     add_model_arguments,
     add_search_arguments,
     load_translator,
@@ -51,8 +51,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     )
     add_search_arguments(parser)
     arguments = parser.parse_intermixed_args(words)
+    _refuse_senseless(arguments)
     settings = search_settings(arguments)
-    _refuse_senseless(arguments, settings)
 
     config = _config(arguments)
     texts = _read(arguments, config)
@@ -66,7 +66,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     return _report(arguments, texts, hypotheses, language)
 
 
-def _refuse_senseless(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
+def _refuse_senseless(arguments: argparse.Namespace) -> None:
     if arguments.n_best is not None:
         raise UsageError("--n-best: only the best translation is scored; leave it out")
     if arguments.split and (arguments.source or arguments.reference):
@@ -84,7 +84,7 @@ def _refuse_senseless(arguments: argparse.Namespace, settings: dict[str, Any]) -
         raise UsageError("--reference needs --source to translate, or --hypotheses")
     elif arguments.hypotheses and arguments.source:
         raise UsageError("--hypotheses are scored as they are; leave --source out")
-    if arguments.hypotheses and settings:
+    if arguments.hypotheses and (settings := search_settings(arguments)):
         name = next(iter(settings)).replace("_", "-")
         raise UsageError(f"--{name}: --hypotheses are scored as they are; leave it out")
     if arguments.json not in (None, "-") and not Path(arguments.json).parent.is_dir():

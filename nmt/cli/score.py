@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from nmt.cli.translate import add_model_arguments, load_translator
+from nmt.cli.arguments import add_model_arguments, load_translator
 from nmt.errors import DataError
 
 

@@ -8,8 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nmt.cli.arguments import (
+    add_model_arguments,
+    add_search_arguments,
+    load_translator,
+    search_settings,
+)
 from nmt.errors import DataError, UsageError
-from nmt.inference.options import SearchOptions
 
 _log = logging.getLogger("nmt")
 
@@ -48,74 +53,6 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     for source, output in jobs:
         failed += _translate(translator, source, output, arguments, settings)
     return 1 if failed else 0
-
-
-def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    """Add what every command with a model takes."""
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        nargs="?" if optional else None,
-        help="run folder, bundle folder, or hf://owner/name",
-    )
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument(
-        "--precision",
-        choices=["auto", "fp32", "bf16"],
-        default="auto",
-        help="auto is fp32; with bf16 a translation may depend on the sentences beside it",
-    )
-    parser.add_argument("--threads", type=int, help="processor threads (default: torch's choice)")
-
-
-def add_search_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the fields of `SearchOptions`; what is not given is the model's own default."""
-    way = parser.add_mutually_exclusive_group()
-    way.add_argument("--beam-size", type=int, metavar="K", help="hypotheses kept at every step")
-    way.add_argument("--greedy", action="store_true", default=None, help="no beam")
-    way.add_argument("--sample", action="store_true", default=None, help="draw at random")
-    parser.add_argument("--n-best", type=int, metavar="N", help="candidates; needs tsv or jsonl")
-    parser.add_argument(
-        "--length-penalty", type=float, help="rank by log-probability ÷ length ** this"
-    )
-    parser.add_argument(
-        "--max-length-ratio", type=float, help="at most this × source length + 10 tokens"
-    )
-    parser.add_argument("--batch-size", type=int, help="sentences searched together")
-    parser.add_argument("--temperature", type=float, help="of --sample")
-    parser.add_argument("--top-k", type=int, help="--sample among this many tokens")
-    parser.add_argument("--top-p", type=float, help="--sample among tokens of this probability")
-    parser.add_argument("--seed", type=int, help="of --sample")
-
-
-def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the search settings that were given, once they are known to make sense."""
-    names = SearchOptions.__dataclass_fields__
-    given = {name: getattr(arguments, name, None) for name in names}
-    settings = {name: value for name, value in given.items() if value is not None}
-    sampling = [name for name in ("temperature", "top_k", "top_p", "seed") if name in settings]
-    if sampling and not settings.get("sample"):
-        raise UsageError(f"--{sampling[0].replace('_', '-')} belongs to --sample; give that, too")
-    n_best = settings.get("n_best", 1)
-    SearchOptions(**{"beam_size": max(n_best, 1), **settings})
-    if n_best > 1 and getattr(arguments, "format", "text") == "text":
-        raise UsageError(
-            f"--n-best {n_best}: text has one line for each sentence; use --format tsv or jsonl"
-        )
-    return settings
-
-
-def load_translator(arguments: argparse.Namespace) -> "Translator":
-    """Load the model on the device that was asked for."""
-    import torch
-
-    from nmt.inference.translator import Translator
-
-    if arguments.threads is not None:
-        if arguments.threads < 1:
-            raise UsageError(f"--threads: {arguments.threads} makes no sense: give at least 1")
-        torch.set_num_threads(arguments.threads)
-    return Translator.load(arguments.model, device=arguments.device, precision=arguments.precision)
 
 
 def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]]:

@@ -26,7 +26,7 @@ class TranslationModule(lightning.LightningModule):
         config: the `training` section.
         updates: what to learn from.
         max_epochs: passes over it at most.
-        total_updates: where training ends by itself; None where only patience ends it.
+        total_updates: where training ends by itself, at the latest.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class TranslationModule(lightning.LightningModule):
         updates: Updates,
         *,
         max_epochs: int | None,
-        total_updates: int | None,
+        total_updates: int,
     ):
         super().__init__()
         self.automatic_optimization = False

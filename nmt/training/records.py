@@ -48,7 +48,7 @@ class Recorder(lightning.Callback):
         total_updates: where training ends by itself.
     """
 
-    def __init__(self, run: Path, every: int, total_updates: int | None):
+    def __init__(self, run: Path, every: int, total_updates: int):
         self.run = run
         self.every = every
         self.total_updates = total_updates
@@ -121,12 +121,11 @@ class Recorder(lightning.Callback):
         )
         assert self._bar is not None
         self._bar.show(f"loss {loss:.3f}  {speed:,.0f} tokens/s")
-        total = f"/{self.total_updates}" if self.total_updates else ""
         _log.log(
             PROGRESS,
-            "update %d%s  epoch %d  loss %.3f  learning rate %.2e  %s tokens/s  %s left",
+            "update %d/%d  epoch %d  loss %.3f  learning rate %.2e  %s tokens/s  %s left",
             trainer.global_step,
-            total,
+            self.total_updates,
             module.place[0] + 1,
             loss,
             rate,

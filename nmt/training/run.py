@@ -129,26 +129,8 @@ def _opened(run: Path, prepared: Prepared) -> Iterator[None]:
 def _fit(prepared: Prepared, run: Path, device: torch.device, precision: str) -> None:
     """Train to the end, from the newest checkpoint where there is one."""
     config = prepared.config.training
-    found = checkpoint_files(run / "checkpoints")
-    checkpoint = found[-1] if found else None
-    if checkpoint is not None:
-        _log.info("going on from %s", checkpoint)
-    updates = Updates(
-        prepared.pairs,
-        prepared.tokenizer,
-        batch_tokens=config.batch_tokens,
-        accumulate=config.accumulate,
-        seed=prepared.config.seed,
-    )
-    max_epochs = config.max_epochs
-    if max_epochs is None and config.max_updates is None:
-        max_epochs = _DEFAULT_EPOCHS
-    ends = [config.max_updates] if config.max_updates else []
-    if max_epochs is not None:  # every epoch has about as many updates as the first
-        ends.append(max_epochs * len(updates.plan(0)))
-    module = TranslationModule(
-        prepared.model, config, updates, max_epochs=max_epochs, total_updates=min(ends)
-    )
+    module = _module(prepared)
+    recorder = Recorder(run, config.log_every, module.total_updates)
     translator = Translator(
         prepared.model, prepared.tokenizer, prepared.config, device=device, precision=precision
     )
@@ -162,7 +144,6 @@ def _fit(prepared: Prepared, run: Path, device: torch.device, precision: str) ->
             metrics=prepared.environment | {"update": update, "validation": scores},
         )
 
-    recorder = Recorder(run, config.log_every, min(ends))
     trainer = lightning.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
@@ -183,10 +164,34 @@ def _fit(prepared: Prepared, run: Path, device: torch.device, precision: str) ->
         use_distributed_sampler=False,
         default_root_dir=run,
     )
+    found = checkpoint_files(run / "checkpoints")
+    if found:
+        _log.info("going on from %s", found[-1])
     try:
-        trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(module, ckpt_path=found[-1] if found else None, weights_only=True)
     except SystemExit:  # what Lightning makes of Ctrl-C
         raise StoppedError("interrupted; go on with --resume") from None
+
+
+def _module(prepared: Prepared) -> TranslationModule:
+    """Join the network with its updates, and work out where training ends by itself."""
+    config = prepared.config.training
+    updates = Updates(
+        prepared.pairs,
+        prepared.tokenizer,
+        batch_tokens=config.batch_tokens,
+        accumulate=config.accumulate,
+        seed=prepared.config.seed,
+    )
+    max_epochs = config.max_epochs
+    if max_epochs is None and config.max_updates is None:
+        max_epochs = _DEFAULT_EPOCHS
+    ends = [] if config.max_updates is None else [config.max_updates]
+    if max_epochs is not None:  # every epoch has about as many updates as the first
+        ends.append(max_epochs * len(updates.plan(0)))
+    return TranslationModule(
+        prepared.model, config, updates, max_epochs=max_epochs, total_updates=min(ends)
+    )
 
 
 def _score_tests(prepared: Prepared, run: Path, device: torch.device) -> None:

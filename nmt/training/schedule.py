@@ -7,7 +7,7 @@ Schedule = Literal["cosine", "inverse_sqrt", "plateau", "constant"]
 
 
 def learning_rate_factor(
-    update: int, *, schedule: Schedule, warmup_updates: int, total_updates: int | None
+    update: int, *, schedule: Schedule, warmup_updates: int, total_updates: int
 ) -> float:
     """Return the learning rate of an update ÷ the peak learning rate.
 
@@ -19,7 +19,7 @@ def learning_rate_factor(
         update: counted from 0.
         schedule: the course after the warm-up.
         warmup_updates: length of the warm-up.
-        total_updates: where the cosine ends; the other schedules do not need it.
+        total_updates: where the cosine ends.
 
     Source: Goyal et al. 2017 (warm-up), Loshchilov and Hutter 2017 (cosine), Vaswani et al. 2017
     (inverse square root).
@@ -27,7 +27,6 @@ def learning_rate_factor(
     if update < warmup_updates:
         return (update + 1) / warmup_updates
     if schedule == "cosine":
-        assert total_updates is not None
         done = (update - warmup_updates) / max(1, total_updates - warmup_updates)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
     if schedule == "inverse_sqrt":

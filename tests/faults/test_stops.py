@@ -65,11 +65,14 @@ def test_killed_training_goes_on_to_the_same_weights(tiny_config: Path, tmp_path
     assert (run / "scores.test.json").read_text() == (whole / "scores.test.json").read_text()
 
 
-def test_interrupted_training_says_so_in_one_line(tiny_config: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_training_says_so_in_one_line(
+    tiny_config: Path, tmp_path: Path, stop: signal.Signals
+) -> None:
     run = tmp_path / "run"
     process = start("train", tiny_config, "--run", run, "--training.max_updates", "5000")
     wait_for_checkpoints(run / "checkpoints", 1, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert told.splitlines()[-1].startswith("nmt: error: interrupted")
