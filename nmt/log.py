@@ -1,9 +1,12 @@
 """What the program says while it works: on standard error, and into a run's log file."""
 
+import contextlib
 import datetime
 import logging
+import logging.handlers
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +38,32 @@ def log_to_stderr() -> None:
     logger.handlers = [handler]
 
 
-def log_to_file(path: Path) -> logging.Handler:
-    """Let everything that is said also go to a file, with the time."""
+@contextlib.contextmanager
+def kept_log() -> Iterator[logging.handlers.MemoryHandler]:
+    """Keep what is said in a block, until it is known which file it goes to."""
+    handler = logging.handlers.MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1)
+    logger = logging.getLogger("nmt")
+    logger.addHandler(handler)
+    try:
+        yield handler
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def log_to_file(path: Path, earlier: logging.handlers.MemoryHandler) -> Iterator[None]:
+    """Let everything that is said, and was kept earlier, also go to a file, with the time."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logging.getLogger("nmt").addHandler(handler)
-    return handler
+    earlier.setTarget(handler)
+    earlier.flush()
+    logger = logging.getLogger("nmt")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 class ProgressBar:

@@ -5,8 +5,6 @@ import logging
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from nmt.errors import DataError, StoppedError, UsageError
 from nmt.evaluation.metrics import corpus_scores
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.inference.translator import Translator
-from nmt.log import log_to_file
+from nmt.log import kept_log, log_to_file
 from nmt.storage import atomic_folder, atomic_write
 from nmt.text.lines import writing_to
 from nmt.training.checkpoints import Checkpoints, checkpoint_files
@@ -55,11 +53,13 @@ def train(config: Config, run: Path, *, resume: bool = False) -> None:
         if _is_finished(run, config, checkpoint):
             _log.info("training is finished: the best model is %s", run / "model")
             return
-    _log.info("device: %s, precision %s", describe_device(device), precision)
-    _quieten_lightning()
-    lightning.seed_everything(config.seed, verbose=False)
-    prepared = prepare(config, run if known else None, from_base=checkpoint is None)
-    with _opened(run, prepared):
+    with kept_log() as earlier:
+        _log.info("device: %s, precision %s", describe_device(device), precision)
+        _quieten_lightning()
+        lightning.seed_everything(config.seed, verbose=False)
+        prepared = prepare(config, run if known else None, from_base=checkpoint is None)
+    _make_folder(run, prepared)
+    with log_to_file(run / "train.log", earlier):
         if checkpoint is None or not checkpoint["finished"]:
             _fit(prepared, run, device, precision)
         _score_tests(prepared, run, device)
@@ -104,9 +104,8 @@ def _is_finished(run: Path, config: Config, checkpoint: dict[str, Any] | None) -
     return checkpoint is not None and checkpoint["finished"] and scored
 
 
-@contextmanager
-def _opened(run: Path, prepared: Prepared) -> Iterator[None]:
-    """Make the run folder, or what is missing of it, and log into it."""
+def _make_folder(run: Path, prepared: Prepared) -> None:
+    """Make the run folder, or what is missing of it."""
     with writing_to(run):
         run.mkdir(parents=True, exist_ok=True)
         if not (run / "config.yaml").exists():  # first: now it is a run
@@ -118,12 +117,6 @@ def _opened(run: Path, prepared: Prepared) -> Iterator[None]:
                 prepared.tokenizer.save(folder)
         if not (run / "environment.json").exists():
             _write_text(run / "environment.json", json.dumps(prepared.environment, indent=2))
-        handler = log_to_file(run / "train.log")
-    try:
-        yield
-    finally:
-        logging.getLogger("nmt").removeHandler(handler)
-        handler.close()
 
 
 def _fit(prepared: Prepared, run: Path, device: torch.device, precision: str) -> None:

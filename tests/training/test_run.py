@@ -67,6 +67,7 @@ def test_a_run_leaves_what_the_design_says(tiny_run: Path) -> None:
     assert environment["versions"]["torch"] == torch.__version__
     assert len(checkpoint_files(tiny_run / "checkpoints")) == 2
     log = (tiny_run / "train.log").read_text()
+    assert "device: cpu" in log and "400 pairs, 400 kept" in log
     assert "hypothesis" in log and "update 30: validation loss" in log
     assert "tokens/s" in log and "left" in log
 
