@@ -55,7 +55,7 @@ def test_directions_stand_side_by_side() -> None:
 
 
 def test_a_reversed_source_is_the_sentence_backwards() -> None:
-    backwards, forwards = encoder(reverse_source=True, bidirectional=False), None
+    backwards = encoder(reverse_source=True, bidirectional=False)
     forwards = encoder(reverse_source=False, bidirectional=False)
     forwards.load_state_dict(backwards.state_dict())
     sentence = SENTENCES[0]

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from nmt.config import Config, ModelConfig
+from nmt.config import Config, ModelConfig, TokenizerConfig
 from nmt.decoding.beam import beam_search
 from nmt.decoding.forced import forced_scores
 from nmt.decoding.greedy import greedy_search
@@ -72,12 +72,12 @@ def test_search_gives_the_same_alone_shuffled_and_padded(
     width = together.tokens.shape[1] + 5  # more padding than needed, of any token
     padding = torch.full((len(order), width), 7)
     padding[:, : together.tokens.shape[1]] = torch.where(together.mask, together.tokens, 7)
-    for name, search in searches.items():
+    for search in searches.values():
         shuffled, padded = search(together), search(Padded(padding, together.lengths))
         for place, row in enumerate(order):
             (alone,) = search(pad([sentences[row]]))
             assert_same(shuffled[place], alone)
-            assert_same(padded[place], alone), name
+            assert_same(padded[place], alone)
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
@@ -101,8 +101,6 @@ def test_the_translator_gives_the_same_at_every_batch_size(settings: dict[str, o
     generator = random.Random(5)
     texts = [" ".join(generator.choices(words, k=generator.randrange(0, 9))) for _ in range(40)]
     config = Config(model=ModelConfig(embedding_size=12, hidden_size=16))
-    from nmt.config import TokenizerConfig
-
     tokenizer, _ = train_tokenizer(
         TokenizerConfig(vocabulary_size=60), [(text, text) for text in texts]
     )
