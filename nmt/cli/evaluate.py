@@ -53,6 +53,9 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     arguments = parser.parse_intermixed_args(words)
     _refuse_senseless(arguments)
     settings = search_settings(arguments)
+    if arguments.hypotheses and settings:
+        name = next(iter(settings)).replace("_", "-")
+        raise UsageError(f"--{name}: --hypotheses are scored as they are; leave it out")
 
     config = _config(arguments)
     texts = _read(arguments, config)
@@ -84,9 +87,6 @@ def _refuse_senseless(arguments: argparse.Namespace) -> None:
         raise UsageError("--reference needs --source to translate, or --hypotheses")
     elif arguments.hypotheses and arguments.source:
         raise UsageError("--hypotheses are scored as they are; leave --source out")
-    if arguments.hypotheses and (settings := search_settings(arguments)):
-        name = next(iter(settings)).replace("_", "-")
-        raise UsageError(f"--{name}: --hypotheses are scored as they are; leave it out")
     if arguments.json not in (None, "-") and not Path(arguments.json).parent.is_dir():
         raise DataError(f"cannot write {arguments.json}: there is no folder for it")
 

@@ -10,7 +10,6 @@ import sentencepiece
 
 from nmt.config import TokenizerConfig
 from nmt.errors import BundleError, ConfigError, DataError
-from nmt.storage import atomic_write
 from nmt.text.lines import one_line
 
 _SHARED, _SOURCE, _TARGET = "shared.model", "source.model", "target.model"
@@ -78,8 +77,7 @@ class Tokenizer:
             }
         )
         for name, vocabulary in models.items():
-            with atomic_write(folder / name) as stream:
-                stream.write(vocabulary.model)
+            (folder / name).write_bytes(vocabulary.model)
 
 
 def load_tokenizer(path: Path) -> Tokenizer:

@@ -1,6 +1,7 @@
 """Everything a run needs, read and checked before its folder is touched."""
 
 import dataclasses
+import functools
 import json
 import logging
 import os
@@ -46,7 +47,7 @@ class Prepared:
     validation: list[tuple[str, str]]
     model: Seq2Seq
 
-    @property
+    @functools.cached_property
     def environment(self) -> dict[str, Any]:
         """What would have to be the same to get the same model again."""
         packages = ("torch", "lightning", "datasets", "sentencepiece", "sacrebleu", "numpy")

@@ -61,7 +61,8 @@ def train(config: Config, run: Path, *, resume: bool = False) -> None:
     _make_folder(run, prepared)
     with log_to_file(run / "train.log", earlier):
         if checkpoint is None or not checkpoint["finished"]:
-            _fit(prepared, run, device, precision)
+            newest = None if checkpoint is None else checkpoint["path"]
+            _fit(prepared, run, device, precision, newest)
         _score_tests(prepared, run, device)
 
 
@@ -119,7 +120,9 @@ def _make_folder(run: Path, prepared: Prepared) -> None:
             _write_text(run / "environment.json", json.dumps(prepared.environment, indent=2))
 
 
-def _fit(prepared: Prepared, run: Path, device: torch.device, precision: str) -> None:
+def _fit(
+    prepared: Prepared, run: Path, device: torch.device, precision: str, newest: Path | None
+) -> None:
     """Train to the end, from the newest checkpoint where there is one."""
     config = prepared.config.training
     module = _module(prepared)
@@ -157,11 +160,10 @@ def _fit(prepared: Prepared, run: Path, device: torch.device, precision: str) ->
         use_distributed_sampler=False,
         default_root_dir=run,
     )
-    found = checkpoint_files(run / "checkpoints")
-    if found:
-        _log.info("going on from %s", found[-1])
+    if newest is not None:
+        _log.info("going on from %s", newest)
     try:
-        trainer.fit(module, ckpt_path=found[-1] if found else None, weights_only=True)
+        trainer.fit(module, ckpt_path=newest, weights_only=True)
     except SystemExit:  # what Lightning makes of Ctrl-C
         raise StoppedError("interrupted; go on with --resume") from None
 
