@@ -72,6 +72,7 @@ class EncodedPairs:
         import datasets
         import pyarrow.compute as arrow
 
+        self._folder = folder
         self.facts = Facts(**json.loads((folder / _FACTS).read_text()))
         self._table: datasets.Dataset = datasets.Dataset.from_file(str(folder / _PAIRS))
 
@@ -81,6 +82,9 @@ class EncodedPairs:
 
         self.source_lengths = lengths("source")
         self.target_lengths = lengths("target")
+
+    def __reduce__(self) -> tuple[type[EncodedPairs], tuple[Path]]:
+        return EncodedPairs, (self._folder,)
 
     def __getitem__(self, indices: NDArray[np.int64]) -> tuple[list[list[int]], list[list[int]]]:
         """Return the sources and the targets of the given pairs."""

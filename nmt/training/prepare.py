@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import logging
 import os
 import platform
@@ -14,17 +13,17 @@ from typing import Any, TypeVar
 import torch
 
 from nmt.bundle import build_model, load_bundle
-from nmt.config import Config, ModelConfig, TokenizerConfig, changed_keys, load_config
+from nmt.config import Config, ModelConfig, TokenizerConfig
 from nmt.data.corpus import Corpus, open_corpus
 from nmt.data.encoded import EncodedPairs, cache_folder, encode_pairs, text_fingerprint
-from nmt.errors import ConfigError, DataError
+from nmt.errors import ConfigError
 from nmt.evaluation.metrics import bleu_metric
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+from nmt.training.resume import refuse_other_data
 
 _log = logging.getLogger("nmt")
 SectionT = TypeVar("SectionT", ModelConfig, TokenizerConfig)
-_FREE_KEYS = ("data.cache", "training.log_every", "training.workers")  # of no effect on weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,25 +32,23 @@ class Prepared:
 
     Attributes:
         config: the run's config, complete.
-        corpus: where raw pairs come from.
         tokenizer: new, ready made, or that of the run or bundle to go on from.
         pairs: the encoded training split.
-        validation: the raw validation split.
+        held_out: the other splits, raw, by their names: validation and the tests.
         model: the network, with its first weights.
     """
 
     config: Config
-    corpus: Corpus
     tokenizer: Tokenizer
     pairs: EncodedPairs
-    validation: list[tuple[str, str]]
+    held_out: dict[str, list[tuple[str, str]]]
     model: Seq2Seq
 
     @functools.cached_property
     def environment(self) -> dict[str, Any]:
         """What would have to be the same to get the same model again."""
         packages = ("torch", "lightning", "datasets", "sentencepiece", "sacrebleu", "numpy")
-        validation = text_fingerprint(self.validation)
+        validation = text_fingerprint(self.held_out["validation"])
         return {
             "seed": self.config.seed,
             "data": dataclasses.asdict(self.pairs.facts) | {"validation": validation},
@@ -87,7 +84,7 @@ def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
             "data.splits: there is no validation split to choose the best model on; "
             "name one, or cut one out of train with data.splits.validation: {cut: 2000}"
         )
-    small = {name: list(corpus.pairs(name)) for name in corpus.splits if name != "train"}
+    held_out = {name: list(corpus.pairs(name)) for name in corpus.splits if name != "train"}
     bleu_metric(config.data.target_language)  # a missing tokenizer is said now, not in an hour
     if run is not None and (run / "tokenizer").exists():
         tokenizer = load_tokenizer(run / "tokenizer")
@@ -104,37 +101,16 @@ def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
         cache=cache_folder(config.data.cache),
     )
     _log.info("train: %s", pairs.facts)
-    for name, split in small.items():
+    for name, split in held_out.items():
         _log.info("%s: %s pairs", name, f"{len(split):,}")
     model = build_model(config, tokenizer)
     if base is not None:
         model.load_state_dict(base.model.state_dict())
     _log.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
-    prepared = Prepared(config, corpus, tokenizer, pairs, small["validation"], model)
+    prepared = Prepared(config, tokenizer, pairs, held_out, model)
     if run is not None:
-        _refuse_other_data(run, prepared)
+        refuse_other_data(run, prepared.environment["data"])
     return prepared
-
-
-def resumed_config(run: Path, config: Config) -> Config:
-    """Return the config to go on with: the run's own, with the keys that may change.
-
-    Raises:
-        ConfigError: another key has changed.
-    """
-    stored = load_config(run / "config.yaml")
-    taken_over = ("model.", "tokenizer.") if config.training.init_from is not None else ()
-    changed = [
-        key
-        for key in changed_keys(stored, config)
-        if key not in _FREE_KEYS and not key.startswith(taken_over)
-    ]
-    if changed:
-        raise ConfigError(
-            f"--resume: the run {run} was made with another {', '.join(changed)}; "
-            "give the same config, or choose another folder with --run"
-        )
-    return dataclasses.replace(config, model=stored.model, tokenizer=stored.tokenizer)
 
 
 class _TrainingPairs:
@@ -178,17 +154,3 @@ def _follow(section: SectionT, base: SectionT, name: str, free: tuple[str, ...] 
             )
         kept[field.name] = value
     return dataclasses.replace(base, **kept)
-
-
-def _refuse_other_data(run: Path, prepared: Prepared) -> None:
-    """Compare the raw text with what the run began with."""
-    path = run / "environment.json"
-    if not path.exists():
-        return
-    before, now = json.loads(path.read_bytes())["data"], prepared.environment["data"]
-    for key, split in {"fingerprint": "train", "validation": "validation"}.items():
-        if before[key] != now[key]:
-            raise DataError(
-                f"--resume: the text of data.splits.{split} is not what the run {run} began with; "
-                "put it back, or choose another folder with --run"
-            )
