@@ -4,16 +4,26 @@ import argparse
 from pathlib import Path
 
 from nmt.config import config_parser, dump_config, load_config
+from nmt.errors import UsageError
+
+_FLAGS = ("--resume", "--verify-resume", "--print-config", "--help")
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb and train."""
-    parser.usage = "nmt train CONFIG [--run DIR] [--resume] [--print-config] [--KEY VALUE …]"
+    parser.usage = (
+        "nmt train CONFIG [--run DIR] [--resume] [--verify-resume] [--print-config] [--KEY VALUE …]"
+    )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("config", metavar="CONFIG", help="YAML file; see the keys below")
     parser.add_argument("--run", type=Path, help="run folder (default: runs/ + CONFIG's stem)")
     parser.add_argument(
         "--resume", action="store_true", help="go on with the run, or start it where there is none"
+    )
+    parser.add_argument(
+        "--verify-resume",
+        action="store_true",
+        help="prove with a short run that a killed training goes on to the same weights, and leave",
     )
     parser.add_argument(
         "--print-config", action="store_true", help="show every key with its value, and leave"
@@ -26,6 +36,14 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     config = load_config(arguments.config, keys)
     if arguments.print_config:
         print(dump_config(config), end="")
+        return 0
+
+    if arguments.verify_resume:
+        if arguments.run or arguments.resume:
+            raise UsageError("--verify-resume has a temporary run; leave --run and --resume out")
+        from nmt.training.verify import verify_resume
+
+        verify_resume(config)
         return 0
 
     from nmt.training.run import train  # imports torch and lightning
@@ -44,7 +62,7 @@ def _split_words(words: list[str]) -> tuple[list[str], list[str]]:
         name = word.partition("=")[0]
         if name == "--run":
             own += [word] if "=" in word else [word, *[next(rest, "")]]
-        elif not word.startswith("--") or name in ("--resume", "--print-config", "--help"):
+        elif not word.startswith("--") or name in _FLAGS:
             own.append(word)
         else:
             keys += (
