@@ -125,7 +125,7 @@ def _fit(
 ) -> None:
     """Train to the end, from the newest checkpoint where there is one."""
     config = prepared.config.training
-    module = _module(prepared)
+    module = training_module(prepared)
     recorder = Recorder(run, config.log_every, module.total_updates)
     translator = Translator(
         prepared.model, prepared.tokenizer, prepared.config, device=device, precision=precision
@@ -168,7 +168,7 @@ def _fit(
         raise StoppedError("interrupted; go on with --resume") from None
 
 
-def _module(prepared: Prepared) -> TranslationModule:
+def training_module(prepared: Prepared) -> TranslationModule:
     """Join the network with its updates, and work out where training ends by itself."""
     config = prepared.config.training
     updates = Updates(

@@ -1,0 +1,175 @@
+"""What training would learn from, what it would cost, and what had better be changed before."""
+
+import dataclasses
+import logging
+from collections.abc import Iterable, Iterator
+
+from nmt.config import Config
+from nmt.data.encoded import Facts
+from nmt.data.leakage import Overlap, Pair, find_overlaps
+from nmt.data.statistics import (
+    LengthBin,
+    Lengths,
+    PlanFacts,
+    SideFacts,
+    SplitFacts,
+    length_histogram,
+    plan_facts,
+    side_facts,
+)
+from nmt.inference.device import describe_device, find_device, find_precision
+from nmt.training.advice import advice
+from nmt.training.measure import MemoryFacts, TimeFacts, measure_memory, time_updates
+from nmt.training.prepare import Prepared, prepare
+from nmt.training.run import training_module
+
+_log = logging.getLogger("nmt")
+_SAMPLE = 100_000
+
+
+@dataclasses.dataclass(frozen=True)
+class FilterFacts:
+    """What the filters make of train.
+
+    Attributes:
+        pairs: raw pairs.
+        kept: pairs to train on.
+        found: pairs that each filter matches, whether it is on or off.
+        left_out: pairs that each filter which is on left out; the first that matches counts.
+    """
+
+    pairs: int
+    kept: int
+    found: dict[str, int]
+    left_out: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Plain numbers and words, as `nmt check` shows them.
+
+    Attributes:
+        source_language: language tag.
+        target_language: language tag.
+        device: where training would compute.
+        precision: fp32 or bf16.
+        splits: facts by split, train first.
+        filters: what became of train's raw pairs.
+        lengths: histogram of the pairs to train on.
+        overlaps: what splits have in common.
+        source_pieces: size of the source vocabulary.
+        target_pieces: size of the target vocabulary.
+        shared_vocabulary: whether the two are one.
+        plan: the first epoch.
+        parameters: of the network.
+        memory: estimated.
+        time: of single updates.
+        total_updates: where training ends by itself, at the latest.
+        validations: until then.
+        estimated_seconds: until then, without the validations.
+        warnings: what had better be changed, a line each.
+    """
+
+    source_language: str
+    target_language: str
+    device: str
+    precision: str
+    splits: dict[str, SplitFacts]
+    filters: FilterFacts
+    lengths: list[LengthBin]
+    overlaps: list[Overlap]
+    source_pieces: int
+    target_pieces: int
+    shared_vocabulary: bool
+    plan: PlanFacts
+    parameters: int
+    memory: MemoryFacts
+    time: TimeFacts
+    total_updates: int
+    validations: int
+    estimated_seconds: float
+    warnings: list[str]
+
+
+def check(config: Config) -> Check:
+    """Look at everything a run would do, without doing it. Only the data cache is written.
+
+    Args:
+        config: the run's.
+
+    Raises:
+        ConfigError, DataError, BundleError: what `train` would raise.
+    """
+    device = find_device(config.training.device, "training.device")
+    precision = find_precision(config.training.precision, device)
+    prepared = prepare(config, None, from_base=True)
+    config = prepared.config
+    _log.info("comparing train with the other splits")
+    splits, overlaps = _read_splits(prepared)
+    pairs = prepared.pairs
+    _log.info("timing a few updates on %s", describe_device(device))
+    module = training_module(prepared)
+    memory = measure_memory(module, pairs, device, precision)
+    timing = time_updates(module, device, precision)
+    found = Check(
+        source_language=config.data.source_language,
+        target_language=config.data.target_language,
+        device=describe_device(device),
+        precision=precision,
+        splits=splits,
+        filters=_filter_facts(pairs.facts),
+        lengths=length_histogram(pairs.source_lengths - 1, pairs.target_lengths - 1),
+        overlaps=overlaps,
+        source_pieces=len(prepared.tokenizer.source),
+        target_pieces=len(prepared.tokenizer.target),
+        shared_vocabulary=prepared.tokenizer.shared,
+        plan=plan_facts(module.updates.plan(0), pairs.source_lengths, pairs.target_lengths),
+        parameters=sum(parameter.numel() for parameter in module.model.parameters()),
+        memory=memory,
+        time=timing,
+        total_updates=module.total_updates,
+        validations=-(-module.total_updates // config.training.validate_every),
+        estimated_seconds=module.total_updates * timing.seconds_per_update,
+        warnings=[],
+    )
+    return dataclasses.replace(found, warnings=advice(found, config))
+
+
+def _read_splits(prepared: Prepared) -> tuple[dict[str, SplitFacts], list[Overlap]]:
+    """Measure every split and compare them; train is read once, and a sample of it kept."""
+    corpus, tokenizer, encoded = prepared.corpus, prepared.tokenizer, prepared.pairs
+    names = sorted(corpus.splits, key=lambda name: name != "validation")
+    held_out = {name: list(corpus.pairs(name)) for name in names if name != "train"}
+    sample: list[Pair] = []
+    train = _sampled(corpus.pairs("train"), -(-encoded.facts.pairs // _SAMPLE), sample)
+    overlaps = find_overlaps(train, held_out)
+
+    def measured(
+        pairs: list[Pair],
+        source_lengths: Lengths | None = None,
+        target_lengths: Lengths | None = None,
+    ) -> tuple[SideFacts, SideFacts]:
+        sources, targets = zip(*pairs, strict=True)
+        return (
+            side_facts(tokenizer.source, sources, source_lengths),
+            side_facts(tokenizer.target, targets, target_lengths),
+        )
+
+    lengths = encoded.source_lengths - 1, encoded.target_lengths - 1
+    splits = {"train": SplitFacts(encoded.facts.kept, len(sample), *measured(sample, *lengths))}
+    for name, pairs in held_out.items():
+        splits[name] = SplitFacts(len(pairs), len(pairs), *measured(pairs))
+    return splits, overlaps
+
+
+def _sampled(pairs: Iterable[Pair], every: int, sample: list[Pair]) -> Iterator[Pair]:
+    """Pass pairs on, and put every so many of them into the sample."""
+    for position, pair in enumerate(pairs):
+        if position % every == 0:
+            sample.append(pair)
+        yield pair
+
+
+def _filter_facts(facts: Facts) -> FilterFacts:
+    counts = {"empty": facts.empty, "too_long": facts.too_long}
+    return FilterFacts(facts.pairs, facts.kept, counts, counts)
