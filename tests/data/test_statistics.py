@@ -1,5 +1,7 @@
 """Facts of a corpus and its plan, against numbers worked by hand and by brute force."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -60,7 +62,7 @@ def test_the_histogram_holds_every_sentence_once() -> None:
     assert bins[0] == LengthBin(1, 1, 1, 206)
     assert bins[-1] == LengthBin(10, 40, 2, 0)  # 99 % have 5 tokens at most: the bins are narrow
     assert sum(row.source for row in bins) == sum(row.target for row in bins) == 206
-    for one, following in zip(bins, bins[1:], strict=False):
+    for one, following in itertools.pairwise(bins):
         assert following.first == one.last + 1
     for row in bins:
         assert row.source == sum(row.first <= length <= row.last for length in sources)
