@@ -1,5 +1,6 @@
 """Values that have the right type and still make no sense, by themselves or together."""
 
+import math
 import re
 
 from nmt.config.sections import Config
@@ -38,7 +39,8 @@ def check_config(config: Config, origin: str) -> None:
     for name in data.splits or {}:
         refuse(not re.fullmatch(r"[\w-]+", name), "data.splits", name, "use letters and digits")
     for section, names in {
-        "data": ["max_length"],
+        "data": ["max_length", "workers"],
+        "tokenizer": ["max_pairs"],
         "model": ["layers", "embedding_size", "hidden_size"],
         "training": [
             "max_updates",
@@ -84,8 +86,21 @@ def check_config(config: Config, origin: str) -> None:
         tokenizer.byte_fallback,
         "a word model cannot spell words in bytes; use unigram, bpe or char",
     )
+    script, ratio = data.filters.script, data.filters.length_ratio
     refuse(
-        training.batch_tokens <= data.max_length,
+        script is not None and not 0 < script <= 1,
+        "data.filters.script",
+        script,
+        "it is a share, above 0 and at most 1",
+    )
+    refuse(
+        ratio is not None and not 1 <= ratio < math.inf,
+        "data.filters.length_ratio",
+        ratio,
+        "the longer side is at least 1 × the shorter",
+    )
+    refuse(
+        data.max_length is not None and training.batch_tokens <= data.max_length,
         "training.batch_tokens",
         training.batch_tokens,
         f"one sentence of data.max_length {data.max_length} and its end token would not fit",

@@ -42,7 +42,8 @@ class Vocabulary:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text, without start and end."""
-        ids: list[list[int]] = self._processor.encode(list(texts))
+        # Large corpora are encoded by processes; threads beside those would be in the way.
+        ids: list[list[int]] = self._processor.encode(list(texts), num_threads=1)
         return ids
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
@@ -143,6 +144,11 @@ def train_tokenizer(
             _train_vocabulary(config, (source for source, _ in pairs)),
             _train_vocabulary(config, (target for _, target in pairs)),
         )
+    return tokenizer, size_notes(config, tokenizer)
+
+
+def size_notes(config: TokenizerConfig, tokenizer: Tokenizer) -> list[str]:
+    """Say which vocabularies came out smaller than they were to be."""
     sizes = (
         {"shared": tokenizer.source}
         if tokenizer.shared
@@ -151,13 +157,12 @@ def train_tokenizer(
             "target": tokenizer.target,
         }
     )
-    notes = [
+    return [
         f"tokenizer.vocabulary_size {config.vocabulary_size} is more than the corpus holds: "
         f"the {side} vocabulary has {len(vocabulary)} pieces"
         for side, vocabulary in sizes.items()
         if len(vocabulary) < config.vocabulary_size
     ]
-    return tokenizer, notes
 
 
 def _train_vocabulary(config: TokenizerConfig, texts: Iterable[str]) -> Vocabulary:

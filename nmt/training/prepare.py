@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,15 +15,22 @@ import torch
 from nmt.bundle import build_model, load_bundle
 from nmt.config import Config, ModelConfig, TokenizerConfig, changed_keys, load_config
 from nmt.data.corpus import Corpus, open_corpus
-from nmt.data.encoded import EncodedPairs, cache_folder, encode_pairs, text_fingerprint
+from nmt.data.encoded import EncodedPairs, encode_pairs
+from nmt.data.learning import learn_tokenizer
+from nmt.data.survey import survey, text_fingerprint
 from nmt.errors import ConfigError, DataError
 from nmt.evaluation.metrics import bleu_metric
 from nmt.models.seq2seq import Seq2Seq
-from nmt.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+from nmt.text.tokenizer import Tokenizer, load_tokenizer
 
 _log = logging.getLogger("nmt")
 SectionT = TypeVar("SectionT", ModelConfig, TokenizerConfig)
-_FREE_KEYS = ("data.cache", "training.log_every", "training.workers")  # of no effect on weights
+_FREE_KEYS = (
+    "data.cache",
+    "data.workers",
+    "training.log_every",
+    "training.workers",
+)  # of no effect on weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,30 +93,25 @@ def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
             "data.splits: there is no validation split to choose the best model on; "
             "name one, or cut one out of train with data.splits.validation: {cut: 2000}"
         )
-    small = {name: list(corpus.pairs(name)) for name in corpus.splits if name != "train"}
     bleu_metric(config.data.target_language)  # a missing tokenizer is said now, not in an hour
+    surveyed = survey(corpus)
     if run is not None and (run / "tokenizer").exists():
         tokenizer = load_tokenizer(run / "tokenizer")
     elif base is not None:
         tokenizer = base.tokenizer
     else:
-        tokenizer, notes = train_tokenizer(config.tokenizer, _TrainingPairs(corpus))
+        tokenizer, notes = learn_tokenizer(config, corpus, surveyed)
         for note in notes:
             _log.warning(note)
-    pairs = encode_pairs(
-        lambda: corpus.pairs("train"),
-        tokenizer,
-        max_length=config.data.max_length,
-        cache=cache_folder(config.data.cache),
-    )
-    _log.info("train: %s", pairs.facts)
-    for name, split in small.items():
+    pairs = encode_pairs(config, corpus, surveyed, tokenizer)
+    _log.info("%s", pairs.table())
+    for name, split in surveyed.held_out.items():
         _log.info("%s: %s pairs", name, f"{len(split):,}")
     model = build_model(config, tokenizer)
     if base is not None:
         model.load_state_dict(base.model.state_dict())
     _log.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
-    prepared = Prepared(config, corpus, tokenizer, pairs, small["validation"], model)
+    prepared = Prepared(config, corpus, tokenizer, pairs, surveyed.held_out["validation"], model)
     if run is not None:
         _refuse_other_data(run, prepared)
     return prepared
@@ -135,16 +136,6 @@ def resumed_config(run: Path, config: Config) -> Config:
             "give the same config, or choose another folder with --run"
         )
     return dataclasses.replace(config, model=stored.model, tokenizer=stored.tokenizer)
-
-
-class _TrainingPairs:
-    """The training split as something to iterate over again and again."""
-
-    def __init__(self, corpus: Corpus):
-        self._corpus = corpus
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return self._corpus.pairs("train")
 
 
 def _adopt(config: Config, base: Config) -> Config:
