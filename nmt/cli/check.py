@@ -122,10 +122,12 @@ def _filters(check: "Check") -> "RenderableType":
     """What each filter finds in train, and what it takes."""
     filters = check.filters
     kept = f"filters ({filters.kept:,} of {filters.pairs:,} pairs of train kept)"
-    table = _table(kept, "found", "left out")
+    table = _table(kept, "setting", "found", "left out")
     for name, found in filters.found.items():
-        left_out = f"{filters.left_out[name]:,}" if name in filters.left_out else "off"
-        table.add_row(name, f"{found:,}", left_out)
+        setting = filters.settings[name]
+        shown = "off" if setting in (None, False) else "on" if setting is True else f"{setting:,}"
+        left_out = f"{filters.left_out[name]:,}" if name in filters.left_out else "-"
+        table.add_row(name, shown, f"{found:,}", left_out)
     return table
 
 

@@ -4,7 +4,8 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-Pair = tuple[str, str]
+from nmt.data.columns import Pair
+from nmt.data.marks import folded
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,13 @@ def find_overlaps(train: Iterable[Pair], held_out: Mapping[str, Sequence[Pair]])
         train: raw pairs, read once and not kept.
         held_out: raw pairs of the other splits.
     """
-    folded = {name: [_fold(pair) for pair in pairs] for name, pairs in held_out.items()}
-    found = _search(train, list(itertools.chain.from_iterable(folded.values())))
-    overlaps = [_count(name, "train", pairs, found) for name, pairs in folded.items()]
-    for other, split in itertools.combinations(folded, 2):
-        found = _search(folded[other], folded[split])
-        same = folded[other] == folded[split]
-        overlaps.append(_count(split, other, folded[split], found, identical=same))
+    texts = {name: [_fold(pair) for pair in pairs] for name, pairs in held_out.items()}
+    found = _search(train, list(itertools.chain.from_iterable(texts.values())))
+    overlaps = [_count(name, "train", pairs, found) for name, pairs in texts.items()]
+    for other, split in itertools.combinations(texts, 2):
+        found = _search(texts[other], texts[split])
+        same = texts[other] == texts[split]
+        overlaps.append(_count(split, other, texts[split], found, identical=same))
     return overlaps
 
 
@@ -85,5 +86,4 @@ def _count(
 
 
 def _fold(pair: Pair) -> Pair:
-    source, target = pair
-    return " ".join(source.split()), " ".join(target.split())
+    return folded(pair[0]), folded(pair[1])

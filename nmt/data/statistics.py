@@ -151,14 +151,15 @@ def length_histogram(sources: Lengths, targets: Lengths, bins: int = 10) -> list
     """Count sentences by their tokens, in bins of one width; the last takes all longer ones.
 
     Args:
-        sources: tokens of each source without the end token, at least 1, `(pairs,)`.
+        sources: tokens of each source without the end token, `(pairs,)`.
         targets: the same of each target.
         bins: at most so many; without the last they hold at least 99 % of each side.
     """
     usual = max(int(np.quantile(side, 0.99, method="higher")) for side in (sources, targets))
     longest = int(max(sources.max(), targets.max()))
     width = max(1, -(-usual // max(1, bins - 1)))
-    firsts = list(range(1, min(longest, (bins - 1) * width + 1) + 1, width))
+    shortest = min(1, int(sources.min()), int(targets.min()))
+    firsts = list(range(shortest, min(longest, (bins - 1) * width + 1) + 1, width))
     lasts = [*(first + width - 1 for first in firsts[:-1]), longest]
     edges = [*firsts, longest + 1]
     counted = [np.histogram(side, edges)[0].tolist() for side in (sources, targets)]

@@ -20,7 +20,7 @@ FOUND = {  # share of train that a filter finds and that is worth a word while i
     "control_characters": (0.001, "hold control characters", "true"),
     "untranslated": (0.01, "have the same text on both sides", "true"),
     "script": (0.01, "are in another script than validation", "0.5"),
-    "length_ratio": (0.01, "have sides of very unlike length", "9"),
+    "length_ratio": (0.01, "have sides of very unlike length", "4"),
     "duplicates": (0.1, "stand there before", "true"),
 }
 PADDING = 0.2
@@ -48,7 +48,8 @@ def _leaks(check: Check, config: Config) -> Iterator[str]:
             else:
                 yield f"{leak.other} has {seen}, and the source of {leak.sources:,}: {cut}"
         elif "overlap" not in check.filters.left_out:
-            remedy = "leave them out of it with data.filters.overlap: true"
+            taken = check.filters.found.get("overlap", 0)
+            remedy = f"leave {taken:,} pairs out of it with data.filters.overlap: true"
             yield f"train has {seen}, and the source of {leak.sources:,}: {remedy}"
 
 
@@ -90,10 +91,9 @@ def _filters(check: Check, config: Config) -> Iterator[str]:
     filters = check.filters
     too_long = filters.left_out.get("too_long", 0) / filters.pairs
     if too_long > TOO_LONG:
-        yield (
-            f"{_percent(too_long)} of train is longer than data.max_length "
-            f"{config.data.max_length} tokens and left out: raise it"
-        )
+        key = "data.max_length" if config.data.max_length else "training.batch_tokens"
+        limit = filters.settings["too_long"]
+        yield f"{_percent(too_long)} of train is longer than {limit} tokens: raise {key}"
     left_out = 1 - filters.kept / filters.pairs
     if left_out > LEFT_OUT:
         most = max(filters.left_out, key=lambda name: filters.left_out[name])

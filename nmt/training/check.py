@@ -1,12 +1,15 @@
 """What training would learn from, what it would cost, and what had better be changed before."""
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Iterable, Iterator
 
 from nmt.config import Config
-from nmt.data.encoded import Facts
-from nmt.data.leakage import Overlap, Pair, find_overlaps
+from nmt.data.chunks import chunked, show_progress
+from nmt.data.columns import Pair
+from nmt.data.filters import Rules
+from nmt.data.leakage import Overlap, find_overlaps
 from nmt.data.statistics import (
     LengthBin,
     Lengths,
@@ -34,12 +37,14 @@ class FilterFacts:
     Attributes:
         pairs: raw pairs.
         kept: pairs to train on.
+        settings: of each filter; None and False are off.
         found: pairs that each filter matches, whether it is on or off.
         left_out: pairs that each filter which is on left out; the first that matches counts.
     """
 
     pairs: int
     kept: int
+    settings: dict[str, bool | float | None]
     found: dict[str, int]
     left_out: dict[str, int]
 
@@ -117,7 +122,13 @@ def check(config: Config) -> Check:
         device=describe_device(device),
         precision=precision,
         splits=splits,
-        filters=_filter_facts(pairs.facts),
+        filters=FilterFacts(
+            pairs=pairs.facts.pairs,
+            kept=pairs.facts.kept,
+            settings=Rules.of(config).settings,
+            found=pairs.facts.found,
+            left_out=pairs.facts.left_out,
+        ),
         lengths=length_histogram(pairs.source_lengths - 1, pairs.target_lengths - 1),
         overlaps=overlaps,
         source_pieces=len(prepared.tokenizer.source),
@@ -137,11 +148,13 @@ def check(config: Config) -> Check:
 
 def _read_splits(prepared: Prepared) -> tuple[dict[str, SplitFacts], list[Overlap]]:
     """Measure every split and compare them; train is read once, and a sample of it kept."""
-    corpus, tokenizer, encoded = prepared.corpus, prepared.tokenizer, prepared.pairs
-    names = sorted(corpus.splits, key=lambda name: name != "validation")
-    held_out = {name: list(corpus.pairs(name)) for name in names if name != "train"}
+    tokenizer, encoded = prepared.tokenizer, prepared.pairs
+    names = sorted(prepared.held_out, key=lambda name: name != "validation")
+    held_out = {name: prepared.held_out[name] for name in names}
+    size = encoded.facts.pairs
+    chunks = show_progress(chunked(prepared.corpus.pairs("train")), "comparing", size)
     sample: list[Pair] = []
-    train = _sampled(corpus.pairs("train"), -(-encoded.facts.pairs // _SAMPLE), sample)
+    train = _sampled(itertools.chain.from_iterable(chunks), -(-size // _SAMPLE), sample)
     overlaps = find_overlaps(train, held_out)
 
     def measured(
@@ -168,8 +181,3 @@ def _sampled(pairs: Iterable[Pair], every: int, sample: list[Pair]) -> Iterator[
         if position % every == 0:
             sample.append(pair)
         yield pair
-
-
-def _filter_facts(facts: Facts) -> FilterFacts:
-    counts = {"empty": facts.empty, "too_long": facts.too_long}
-    return FilterFacts(facts.pairs, facts.kept, counts, counts)

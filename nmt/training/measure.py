@@ -134,7 +134,8 @@ def _widest(updates: Updates, pairs: EncodedPairs) -> list[Batch]:
     plan = updates.plan(0)
     sizes = {
         (number, position): (
-            len(rows) * int(pairs.source_lengths[rows].max() + pairs.target_lengths[rows].max()),
+            len(rows)
+            * (int(pairs.source_lengths[rows].max()) + int(pairs.target_lengths[rows].max())),
             int(pairs.target_lengths[rows].sum()),
         )
         for number in range(len(plan))

@@ -42,7 +42,7 @@ class Prepared:
         corpus: where raw pairs come from.
         tokenizer: new, ready made, or that of the run or bundle to go on from.
         pairs: the encoded training split.
-        validation: the raw validation split.
+        held_out: the raw pairs of every other split, validation and tests.
         model: the network, with its first weights.
     """
 
@@ -50,8 +50,13 @@ class Prepared:
     corpus: Corpus
     tokenizer: Tokenizer
     pairs: EncodedPairs
-    validation: list[tuple[str, str]]
+    held_out: dict[str, list[tuple[str, str]]]
     model: Seq2Seq
+
+    @property
+    def validation(self) -> list[tuple[str, str]]:
+        """The raw validation split."""
+        return self.held_out["validation"]
 
     @functools.cached_property
     def environment(self) -> dict[str, Any]:
@@ -111,7 +116,7 @@ def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
     if base is not None:
         model.load_state_dict(base.model.state_dict())
     _log.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
-    prepared = Prepared(config, corpus, tokenizer, pairs, surveyed.held_out["validation"], model)
+    prepared = Prepared(config, corpus, tokenizer, pairs, surveyed.held_out, model)
     if run is not None:
         _refuse_other_data(run, prepared)
     return prepared

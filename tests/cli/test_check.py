@@ -29,8 +29,12 @@ def test_the_page_has_the_numbers_of_the_json(
     assert f"{found['total_updates']} updates at most, {found['validations']} val" in page
     assert f"{found['time']['target_tokens_per_second']:,.0f} target tokens/s" in page
     assert found["device"] in page and "time about" in page
-    for name, count in found["filters"]["found"].items():
-        assert f"{name} {count}" in page
+    filters = found["filters"]
+    assert list(filters["found"]) == list(filters["settings"]) and len(filters["found"]) == 8
+    for name, count in filters["found"].items():
+        assert re.search(
+            rf"\b{name} (on|off|100) {count} {filters['left_out'].get(name, '-')}", page
+        )
     for warning in found["warnings"]:
         assert warning in re.sub(" warning ", " ", page)
     assert all(len(line) <= 80 for line in result.out.splitlines())
@@ -42,7 +46,9 @@ def test_json_alone_goes_to_standard_output(nmt: Command, tiny_config: Path) -> 
     found = json.loads(result.out)
     left = found["filters"]["left_out"]["too_long"]
     assert left > 0 and found["splits"]["train"]["pairs"] == 400 - left
-    assert any("data.max_length 12" in line for line in found["warnings"])  # and still code 0
+    assert any(
+        "longer than 12 tokens: raise data.max_length" in line for line in found["warnings"]
+    )  # and still code 0
 
 
 def test_a_validation_that_is_the_test_is_said(

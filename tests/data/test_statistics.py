@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nmt.config import TokenizerConfig
-from nmt.data.plan import plan_epoch
+from nmt.data.plan import Weights, plan_epoch
 from nmt.data.statistics import LengthBin, length_histogram, plan_facts, side_facts
 from nmt.text.tokenizer import Vocabulary, train_tokenizer
 
@@ -68,19 +68,21 @@ def test_the_histogram_holds_every_sentence_once() -> None:
         assert row.source == sum(row.first <= length <= row.last for length in sources)
 
 
-@pytest.mark.parametrize("lengths", [[1], [7, 7], [1, 100], list(range(1, 31))])
+@pytest.mark.parametrize("lengths", [[1], [7, 7], [1, 100], [0, 3], list(range(31))])
 def test_the_histogram_of_odd_lengths(lengths: list[int]) -> None:
     sides = np.array(lengths)
     bins = length_histogram(sides, sides)
-    assert bins[0].first == 1 and bins[-1].last == max(lengths) and len(bins) <= 10
+    assert bins[0].first == min(1, *lengths) and bins[-1].last == max(lengths) and len(bins) <= 10
     assert sum(row.source for row in bins) == len(lengths)
 
 
+@pytest.mark.parametrize("weights", [None, ((100, 2.0), (100, 0.5))])
 @pytest.mark.parametrize("accumulate", [1, 3])
-def test_padding_is_what_brute_force_counts(accumulate: int) -> None:
+def test_padding_is_what_brute_force_counts(accumulate: int, weights: Weights | None) -> None:
     random = np.random.default_rng(1)
     sources, targets = random.integers(1, 30, 200), random.integers(1, 30, 200)
-    plan = plan_epoch(sources, targets, batch_tokens=100, accumulate=accumulate, seed=1, epoch=0)
+    settings = {"batch_tokens": 100, "accumulate": accumulate, "seed": 1, "epoch": 0}
+    plan = plan_epoch(sources, targets, weights, **settings)
     cells, tokens = [0, 0], [0, 0]
     for update in range(len(plan)):
         for batch in plan[update]:
@@ -91,5 +93,6 @@ def test_padding_is_what_brute_force_counts(accumulate: int) -> None:
     assert facts.source_padding == pytest.approx(1 - tokens[0] / cells[0])
     assert facts.target_padding == pytest.approx(1 - tokens[1] / cells[1])
     assert facts.target_padding > 0.01
-    assert facts.updates == len(plan) and facts.sentences_per_update == 200 / len(plan)
-    assert facts.target_tokens_per_update == targets.sum() / len(plan)
+    sentences = 200 if weights is None else 250
+    assert facts.updates == len(plan) and facts.sentences_per_update == sentences / len(plan)
+    assert facts.target_tokens_per_update == tokens[1] / len(plan)

@@ -13,14 +13,19 @@ from nmt.training.check import Check, FilterFacts
 from nmt.training.measure import MemoryFacts, TimeFacts
 
 SIDE = SideFacts(10_000, 50, 8_000, 1.25, 5.0, 0.0, 1.0, [], 0.9)
-FILTERS = ("empty", "control_characters", "untranslated", "script", "too_long", "length_ratio")
+FILTERS = (
+    *("empty", "control_characters", "untranslated", "script"),
+    *("too_long", "length_ratio", "overlap", "duplicates"),
+)
 WELL = Check(
     source_language="de",
     target_language="en",
     device="cpu (2 threads)",
     precision="fp32",
     splits={name: SplitFacts(1000, 1000, SIDE, SIDE) for name in ("train", "validation", "test")},
-    filters=FilterFacts(1000, 1000, dict.fromkeys(FILTERS, 0), {"empty": 0, "too_long": 0}),
+    filters=FilterFacts(
+        1000, 1000, {"too_long": 100}, dict.fromkeys(FILTERS, 0), {"empty": 0, "too_long": 0}
+    ),
     lengths=[],
     overlaps=[Overlap("validation", "train", 1000, 0, 10, 500)],
     source_pieces=8000,
@@ -51,8 +56,11 @@ def split(**changes: Any) -> dict[str, Any]:
 def filters(kept: int = 1000, found: Any = None, left_out: Any = None) -> dict[str, Any]:
     before = WELL.filters
     return {
-        "filters": FilterFacts(
-            1000, kept, before.found | (found or {}), before.left_out | (left_out or {})
+        "filters": dataclasses.replace(
+            before,
+            kept=kept,
+            found=before.found | (found or {}),
+            left_out=before.left_out | (left_out or {}),
         )
     }
 
@@ -74,10 +82,10 @@ CASES: list[tuple[dict[str, Any], list[str], str]] = [
         "validation has 2 of the 1,000 pairs of test, and the source of 3: cut validation",
     ),
     (
-        {"overlaps": [Overlap("test", "train", 1000, 0, 11, 0)]},
+        {"overlaps": [Overlap("test", "train", 1000, 0, 11, 0)]} | filters(found={"overlap": 40}),
         [],
-        "train has 0 of the 1,000 pairs of test, and the source of 11: leave them out of it with "
-        "data.filters.overlap: true",
+        "train has 0 of the 1,000 pairs of test, and the source of 11: "
+        "leave 40 pairs out of it with data.filters.overlap: true",
     ),
     (
         split(unknown_rate=0.0011, commonest_unknown=[("漢", 9), ("字", 2)]),
@@ -99,7 +107,12 @@ CASES: list[tuple[dict[str, Any], list[str], str]] = [
     (
         filters(kept=940, left_out={"too_long": 60}),
         [],
-        "6.00 % of train is longer than data.max_length 100 tokens and left out: raise it",
+        "6.00 % of train is longer than 100 tokens: raise data.max_length",
+    ),
+    (
+        filters(kept=940, left_out={"too_long": 60}),
+        ["--data.max_length", "null"],
+        "6.00 % of train is longer than 100 tokens: raise training.batch_tokens",
     ),
     (
         filters(kept=750, left_out={"empty": 240, "too_long": 10}),
@@ -111,7 +124,7 @@ CASES: list[tuple[dict[str, Any], list[str], str]] = [
         [],
         "101 pairs of train stand there before: leave them out with data.filters.duplicates: true",
     ),
-    (filters(found={"length_ratio": 11}), [], "leave them out with data.filters.length_ratio: 9"),
+    (filters(found={"length_ratio": 11}), [], "leave them out with data.filters.length_ratio: 4"),
     (
         plan(target_padding=0.21),
         [],
@@ -159,7 +172,7 @@ def test_a_warning_says_what_to_do(
         (split(tokens_per_word=9.0, characters_per_word=15.0), []),  # Chinese has no spaces
         (split(tokens_per_word=5.0), ["--tokenizer.model", "char"]),
         (filters(found={"duplicates": 150}, left_out={"duplicates": 150}, kept=850), []),
-        (filters(left_out={"overlap": 0}) | CASES[2][0], []),
+        ({"overlaps": CASES[2][0]["overlaps"]} | filters(left_out={"overlap": 0}), []),
         ({"memory": MemoryFacts(2**32, 2**34, None)}, []),
     ],
 )
