@@ -2,15 +2,15 @@
 
 import argparse
 import dataclasses
-from collections.abc import Iterable
+import logging
 from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import add_config_argument, refuse_output, split_words, write_json
+from nmt.cli.page import duration, memory_size, percent, plain_table, word_table
 from nmt.config import load_config
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
     from nmt.training.check import Check
 
@@ -31,6 +31,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
     from nmt.training.check import check  # imports torch and lightning
 
+    for handler in logging.getLogger("nmt").handlers:  # the page has what tables the log shows
+        handler.addFilter(lambda record: "\n" not in record.getMessage())
     found = check(config)
     if arguments.json != "-":
         _print(f"{arguments.config}: {found.source_language} → {found.target_language}", found)
@@ -40,41 +42,29 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 
 def _print(title: str, check: "Check") -> None:
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.text import Text
 
     console = Console(highlight=False)
     console.width = min(console.width, _WIDTH)
     parts: list[RenderableType] = [
         Text(title, style="bold"),
-        _splits(check),
-        _legend(check),
+        Group(_splits(check), _legend(check)),
         _lengths(check),
         _filters(check),
         _overlaps(check),
         _cost(check),
-        _warnings(check),
     ]
-    for number, part in enumerate(parts):
-        if number and number != 2:
-            console.print()
+    for part in parts:
         console.print(part)
-
-
-def _table(*columns: str, words: int = 1) -> "Table":
-    """Make a plain table, whose first `words` columns hold words, the others numbers."""
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number >= words else "left", no_wrap=True)
-    return table
+        console.print()
+    console.print(_warnings(check))
 
 
 def _splits(check: "Check") -> "RenderableType":
     """Both sides of every split."""
-    columns = ("pairs", "tokens", "longest", "per word", "unknown", "covered")
-    table = _table("split", "", *columns, words=2)
+    columns = ("pairs", "tokens", "longest", "tokens/word", "unknown", "covered")
+    table = plain_table("split", "", *columns, words=2)
     for name, split in check.splits.items():
         languages = check.source_language, check.target_language
         sides = split.source, split.target
@@ -86,8 +76,8 @@ def _splits(check: "Check") -> "RenderableType":
                 f"{side.tokens:,}",
                 f"{side.longest:,}",
                 f"{side.tokens_per_word:.2f}",
-                _percent(side.unknown_rate),
-                _percent(side.covered_characters),
+                percent(side.unknown_rate),
+                percent(side.covered_characters),
             )
     return table
 
@@ -98,7 +88,7 @@ def _legend(check: "Check") -> "RenderableType":
     train = check.splits["train"]
     legend = "tokens: without end tokens; covered: characters that no unknown token swallows"
     if train.sampled < check.filters.pairs:
-        legend += f"\nthe last three of train: measured on {train.sampled:,} pairs across it"
+        legend += f"\ntrain's words, unknown and covered: of {train.sampled:,} pairs, evenly spread"
     return Text(legend, style="dim")
 
 
@@ -108,7 +98,7 @@ def _lengths(check: "Check") -> "RenderableType":
 
     most = max(max(row.source, row.target) for row in check.lengths)
     columns = ("train, tokens", check.source_language, "", check.target_language, "")
-    table = _table(*columns, words=0)
+    table = plain_table(*columns, words=0)
     for column in (2, 4):
         table.columns[column].justify = "left"
     for row in check.lengths:
@@ -122,7 +112,7 @@ def _filters(check: "Check") -> "RenderableType":
     """What each filter finds in train, and what it takes."""
     filters = check.filters
     kept = f"filters ({filters.kept:,} of {filters.pairs:,} pairs of train kept)"
-    table = _table(kept, "setting", "found", "left out")
+    table = plain_table(kept, "setting", "found", "left out")
     for name, found in filters.found.items():
         setting = filters.settings[name]
         shown = "off" if setting in (None, False) else "on" if setting is True else f"{setting:,}"
@@ -135,8 +125,8 @@ def _overlaps(check: "Check") -> "RenderableType":
     """What stands in two splits, white space aside."""
     common = [overlap for overlap in check.overlaps if overlap.sources or overlap.targets]
     if not common:
-        return _pairs([("sentences in two splits", "none")])
-    table = _table("sentences in two splits", "of", "pairs", "sources", "targets")
+        return word_table([("sentences in two splits", "none")])
+    table = plain_table("sentences in two splits", "of", "pairs", "sources", "targets")
     for overlap in common:
         table.add_row(
             f"{overlap.split} in {overlap.other}",
@@ -150,65 +140,31 @@ def _overlaps(check: "Check") -> "RenderableType":
 
 def _cost(check: "Check") -> "RenderableType":
     """Vocabulary, plan, memory and time, a line each."""
-    plan, memory, time = check.plan, check.memory, check.time
+    plan, cost, memory, update = check.plan, check.cost, check.cost.memory, check.cost.update
     train = check.splits["train"]
     pieces = f"{check.source_pieces:,} pieces for both sides"
     if not check.shared_vocabulary:
         pieces = f"{check.source_pieces:,} and {check.target_pieces:,} pieces"
     needed = memory.parameters + memory.activations
-    there = "" if memory.device is None else f" of {_bytes(memory.device)}"
+    there = "" if memory.device is None else f" of {memory_size(memory.device)}"
     rows = {
-        "vocabulary": f"{pieces}; train uses {_percent(train.source.used_pieces)} of them in "
-        f"{check.source_language}, {_percent(train.target.used_pieces)} in {check.target_language}",
+        "vocabulary": f"{pieces}; train uses {percent(train.source.used_pieces)} of them in "
+        f"{check.source_language}, {percent(train.target.used_pieces)} in {check.target_language}",
         "epoch": f"{plan.updates:,} updates of {plan.sentences_per_update:,.1f} sentences, "
         f"{plan.target_tokens_per_update:,.0f} target tokens",
-        "padding": f"{_percent(plan.source_padding)} of the source, "
-        f"{_percent(plan.target_padding)} of the target",
-        "training": f"{check.total_updates:,} updates at most, {check.validations:,} validations",
-        "device": f"{check.device}, {check.precision}",
-        "model": f"{check.parameters:,} parameters",
-        "memory": f"about {_bytes(needed)}{there}: {_bytes(memory.parameters)} for weights and "
-        f"optimizer, {_bytes(memory.activations)} for a batch",
-        "an update": f"{time.seconds_per_update:.3g} s, "
-        f"{time.target_tokens_per_second:,.0f} target tokens/s ({time.updates} timed)",
-        "time": f"about {_duration(check.estimated_seconds)}, validations aside",
+        "padding": f"{percent(plan.source_padding)} of the source, "
+        f"{percent(plan.target_padding)} of the target",
+        "training": f"{cost.total_updates:,} updates at most, {cost.validations:,} validations",
+        "device": f"{cost.device}, {cost.precision}",
+        "model": f"{cost.parameters:,} parameters",
+        "memory": f"about {memory_size(needed)}{there}: {memory_size(memory.parameters)} for "
+        f"weights and optimizer, {memory_size(memory.activations)} for a batch",
+        "an update": f"{update.seconds_per_update:.3g} s, "
+        f"{update.target_tokens_per_second:,.0f} target tokens/s ({update.updates} timed)",
+        "time": f"about {duration(cost.estimated_seconds)}, validations aside",
     }
-    return _pairs(rows.items())
+    return word_table(rows.items())
 
 
 def _warnings(check: "Check") -> "RenderableType":
-    return _pairs([("warning", line) for line in check.warnings] or [("warnings", "none")])
-
-
-def _pairs(rows: Iterable[tuple[str, str]]) -> "Table":
-    """Draw words, and beside them text that may be longer than a line."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
-    for name, text in rows:
-        table.add_row(name, Text(text))
-    return table
-
-
-def _percent(share: float) -> str:
-    """Show a share; 100 % only where it is all, and 0 % only where it is nothing."""
-    if 0 < share < 0.0001:
-        return "<0.01 %"
-    if 0.9999 < share < 1:
-        return ">99.99 %"
-    return f"{100 * share:.2f} %"
-
-
-def _bytes(size: float) -> str:
-    return f"{size / 2**30:,.2f} GiB" if size >= 2**30 else f"{size / 2**20:,.1f} MiB"
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    return word_table([("warning", line) for line in check.warnings] or [("warnings", "none")])

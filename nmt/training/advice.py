@@ -127,7 +127,7 @@ def _batches(check: Check, config: Config) -> Iterator[str]:
 
 
 def _course(check: Check, config: Config) -> Iterator[str]:
-    total, training = check.total_updates, config.training
+    total, training = check.cost.total_updates, config.training
     if training.warmup_updates > WARMUP * total:
         yield (
             f"training.warmup_updates {training.warmup_updates:,} is much of {total:,} updates: "
@@ -141,16 +141,16 @@ def _course(check: Check, config: Config) -> Iterator[str]:
 
 
 def _cost(check: Check, config: Config) -> Iterator[str]:
-    memory = check.memory
+    cost, memory = check.cost, check.cost.memory
     needed = memory.parameters + memory.activations
     if memory.device is not None and needed > MEMORY * memory.device:
         yield (
             f"training needs about {needed / 2**30:.1f} GiB of {memory.device / 2**30:.1f}: lower "
             "training.batch_tokens (and raise training.accumulate), or take a smaller model"
         )
-    if check.estimated_seconds > DAY:
+    if cost.estimated_seconds > DAY:
         yield (
-            f"training takes about {check.estimated_seconds / DAY:.1f} days on {check.device}: "
+            f"training takes about {cost.estimated_seconds / DAY:.1f} days on {cost.device}: "
             "take a faster device, fewer training.max_updates or a smaller model"
         )
 

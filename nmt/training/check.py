@@ -5,6 +5,8 @@ import itertools
 import logging
 from collections.abc import Iterable, Iterator
 
+import torch
+
 from nmt.config import Config
 from nmt.data.chunks import chunked, show_progress
 from nmt.data.columns import Pair
@@ -20,6 +22,7 @@ from nmt.data.statistics import (
     plan_facts,
     side_facts,
 )
+from nmt.errors import NmtError
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.training.advice import advice
 from nmt.training.measure import MemoryFacts, TimeFacts, measure_memory, time_updates
@@ -50,14 +53,37 @@ class FilterFacts:
 
 
 @dataclasses.dataclass(frozen=True)
+class Cost:
+    """What training takes.
+
+    Attributes:
+        device: where it would compute.
+        precision: fp32 or bf16.
+        parameters: of the network.
+        memory: estimated.
+        update: the time of one.
+        total_updates: where training ends by itself, at the latest.
+        validations: until then.
+        estimated_seconds: until then, without the validations.
+    """
+
+    device: str
+    precision: str
+    parameters: int
+    memory: MemoryFacts
+    update: TimeFacts
+    total_updates: int
+    validations: int
+    estimated_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Check:
     """Plain numbers and words, as `nmt check` shows them.
 
     Attributes:
         source_language: language tag.
         target_language: language tag.
-        device: where training would compute.
-        precision: fp32 or bf16.
         splits: facts by split, train first.
         filters: what became of train's raw pairs.
         lengths: histogram of the pairs to train on.
@@ -66,19 +92,12 @@ class Check:
         target_pieces: size of the target vocabulary.
         shared_vocabulary: whether the two are one.
         plan: the first epoch.
-        parameters: of the network.
-        memory: estimated.
-        time: of single updates.
-        total_updates: where training ends by itself, at the latest.
-        validations: until then.
-        estimated_seconds: until then, without the validations.
+        cost: of the whole training.
         warnings: what had better be changed, a line each.
     """
 
     source_language: str
     target_language: str
-    device: str
-    precision: str
     splits: dict[str, SplitFacts]
     filters: FilterFacts
     lengths: list[LengthBin]
@@ -87,12 +106,7 @@ class Check:
     target_pieces: int
     shared_vocabulary: bool
     plan: PlanFacts
-    parameters: int
-    memory: MemoryFacts
-    time: TimeFacts
-    total_updates: int
-    validations: int
-    estimated_seconds: float
+    cost: Cost
     warnings: list[str]
 
 
@@ -104,50 +118,65 @@ def check(config: Config) -> Check:
 
     Raises:
         ConfigError, DataError, BundleError: what `train` would raise.
+        NmtError: an update does not fit into the GPU's memory.
     """
     device = find_device(config.training.device, "training.device")
     precision = find_precision(config.training.precision, device)
     prepared = prepare(config, None, from_base=True)
-    config = prepared.config
-    _log.info("comparing train with the other splits")
     splits, overlaps = _read_splits(prepared)
-    pairs = prepared.pairs
-    _log.info("timing a few updates on %s", describe_device(device))
-    module = training_module(prepared)
-    memory = measure_memory(module, pairs, device, precision)
-    timing = time_updates(module, device, precision)
+    config, pairs, tokenizer = prepared.config, prepared.pairs, prepared.tokenizer
+    plan = training_module(prepared).updates.plan(0)
     found = Check(
         source_language=config.data.source_language,
         target_language=config.data.target_language,
-        device=describe_device(device),
-        precision=precision,
         splits=splits,
-        filters=FilterFacts(
-            pairs=pairs.facts.pairs,
-            kept=pairs.facts.kept,
-            settings=Rules.of(config).settings,
-            found=pairs.facts.found,
-            left_out=pairs.facts.left_out,
-        ),
+        filters=_filter_facts(prepared),
         lengths=length_histogram(pairs.source_lengths - 1, pairs.target_lengths - 1),
         overlaps=overlaps,
-        source_pieces=len(prepared.tokenizer.source),
-        target_pieces=len(prepared.tokenizer.target),
-        shared_vocabulary=prepared.tokenizer.shared,
-        plan=plan_facts(module.updates.plan(0), pairs.source_lengths, pairs.target_lengths),
-        parameters=sum(parameter.numel() for parameter in module.model.parameters()),
-        memory=memory,
-        time=timing,
-        total_updates=module.total_updates,
-        validations=-(-module.total_updates // config.training.validate_every),
-        estimated_seconds=module.total_updates * timing.seconds_per_update,
+        source_pieces=len(tokenizer.source),
+        target_pieces=len(tokenizer.target),
+        shared_vocabulary=tokenizer.shared,
+        plan=plan_facts(plan, pairs.source_lengths, pairs.target_lengths),
+        cost=_measure(prepared, device, precision),
         warnings=[],
     )
     return dataclasses.replace(found, warnings=advice(found, config))
 
 
+def _filter_facts(prepared: Prepared) -> FilterFacts:
+    facts = prepared.pairs.facts
+    settings = Rules.of(prepared.config).settings
+    return FilterFacts(facts.pairs, facts.kept, settings, facts.found, facts.left_out)
+
+
+def _measure(prepared: Prepared, device: torch.device, precision: str) -> Cost:
+    """Make a few updates on the device, which changes the network's weights."""
+    described = describe_device(device)
+    _log.info("timing a few updates on %s", described)
+    module = training_module(prepared)
+    try:
+        memory = measure_memory(module, prepared.pairs, device, precision)
+        update = time_updates(module, device, precision)
+    except torch.cuda.OutOfMemoryError:
+        raise NmtError(
+            f"an update does not fit into the memory of {described}: lower training.batch_tokens "
+            "(and raise training.accumulate), or take a smaller model"
+        ) from None
+    return Cost(
+        device=described,
+        precision=precision,
+        parameters=sum(parameter.numel() for parameter in prepared.model.parameters()),
+        memory=memory,
+        update=update,
+        total_updates=module.total_updates,
+        validations=-(-module.total_updates // module.config.validate_every),
+        estimated_seconds=module.total_updates * update.seconds_per_update,
+    )
+
+
 def _read_splits(prepared: Prepared) -> tuple[dict[str, SplitFacts], list[Overlap]]:
     """Measure every split and compare them; train is read once, and a sample of it kept."""
+    _log.info("comparing train with the other splits")
     tokenizer, encoded = prepared.tokenizer, prepared.pairs
     names = sorted(prepared.held_out, key=lambda name: name != "validation")
     held_out = {name: prepared.held_out[name] for name in names}

@@ -22,13 +22,13 @@ def test_the_page_has_the_numbers_of_the_json(
         assert f"en {split['target']['tokens']:,} {split['target']['longest']}" in page
     for row in found["lengths"]:
         assert re.search(rf"\b{row['first']}(-{row['last']})? {row['source']}\b", page)
-    plan = found["plan"]
+    plan, cost = found["plan"], found["cost"]
     assert f"{plan['updates']} updates of {plan['sentences_per_update']:.1f} sentences" in page
     assert f"{100 * plan['target_padding']:.2f} % of the target" in page
-    assert f"{found['parameters']:,} parameters" in page
-    assert f"{found['total_updates']} updates at most, {found['validations']} val" in page
-    assert f"{found['time']['target_tokens_per_second']:,.0f} target tokens/s" in page
-    assert found["device"] in page and "time about" in page
+    assert f"{cost['parameters']:,} parameters" in page
+    assert f"{cost['total_updates']} updates at most, {cost['validations']} val" in page
+    assert f"{cost['update']['target_tokens_per_second']:,.0f} target tokens/s" in page
+    assert cost["device"] in page and "time about" in page
     filters = found["filters"]
     assert list(filters["found"]) == list(filters["settings"]) and len(filters["found"]) == 8
     for name, count in filters["found"].items():

@@ -9,7 +9,7 @@ from nmt.config import Config, load_config
 from nmt.data.leakage import Overlap
 from nmt.data.statistics import PlanFacts, SideFacts, SplitFacts
 from nmt.training.advice import advice
-from nmt.training.check import Check, FilterFacts
+from nmt.training.check import Check, Cost, FilterFacts
 from nmt.training.measure import MemoryFacts, TimeFacts
 
 SIDE = SideFacts(10_000, 50, 8_000, 1.25, 5.0, 0.0, 1.0, [], 0.9)
@@ -20,8 +20,6 @@ FILTERS = (
 WELL = Check(
     source_language="de",
     target_language="en",
-    device="cpu (2 threads)",
-    precision="fp32",
     splits={name: SplitFacts(1000, 1000, SIDE, SIDE) for name in ("train", "validation", "test")},
     filters=FilterFacts(
         1000, 1000, {"too_long": 100}, dict.fromkeys(FILTERS, 0), {"empty": 0, "too_long": 0}
@@ -32,12 +30,16 @@ WELL = Check(
     target_pieces=8000,
     shared_vocabulary=True,
     plan=PlanFacts(100, 100, 80.0, 2000.0, 0.01, 0.1),
-    parameters=1000,
-    memory=MemoryFacts(2**30, 2**30, 2**34),
-    time=TimeFacts(3, 1.0, 2000.0),
-    total_updates=5000,
-    validations=10,
-    estimated_seconds=5000.0,
+    cost=Cost(
+        device="cpu (2 threads)",
+        precision="fp32",
+        parameters=1000,
+        memory=MemoryFacts(2**30, 2**30, 2**34),
+        update=TimeFacts(3, 1.0, 2000.0),
+        total_updates=5000,
+        validations=10,
+        estimated_seconds=5000.0,
+    ),
     warnings=[],
 )
 
@@ -67,6 +69,10 @@ def filters(kept: int = 1000, found: Any = None, left_out: Any = None) -> dict[s
 
 def plan(**changes: Any) -> dict[str, Any]:
     return {"plan": dataclasses.replace(WELL.plan, **changes)}
+
+
+def cost(**changes: Any) -> dict[str, Any]:
+    return {"cost": dataclasses.replace(WELL.cost, **changes)}
 
 
 CASES: list[tuple[dict[str, Any], list[str], str]] = [
@@ -136,21 +142,21 @@ CASES: list[tuple[dict[str, Any], list[str], str]] = [
         "an update learns from 9.5 sentences: raise training.batch_tokens above 4,096",
     ),
     (
-        {"total_updates": 600},
+        cost(total_updates=600),
         [],
         "training.warmup_updates 200 is much of 600 updates: lower it to 60",
     ),
     (
-        {"total_updates": 499},
+        cost(total_updates=499),
         ["--training.warmup_updates", "0"],
         "training.validate_every 500 is more than all 499 updates",
     ),
     (
-        {"memory": MemoryFacts(2**32, 2**34, 2**34)},
+        cost(memory=MemoryFacts(2**32, 2**34, 2**34)),
         [],
         "training needs about 20.0 GiB of 16.0: lower training.batch_tokens",
     ),
-    ({"estimated_seconds": 130_000.0}, [], "training takes about 1.5 days on cpu (2 threads)"),
+    (cost(estimated_seconds=130_000.0), [], "training takes about 1.5 days on cpu (2 threads)"),
 ]
 
 
@@ -173,7 +179,7 @@ def test_a_warning_says_what_to_do(
         (split(tokens_per_word=5.0), ["--tokenizer.model", "char"]),
         (filters(found={"duplicates": 150}, left_out={"duplicates": 150}, kept=850), []),
         ({"overlaps": CASES[2][0]["overlaps"]} | filters(left_out={"overlap": 0}), []),
-        ({"memory": MemoryFacts(2**32, 2**34, None)}, []),
+        (cost(memory=MemoryFacts(2**32, 2**34, None)), []),
     ],
 )
 def test_what_is_meant_or_taken_care_of_is_not_said(

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nmt.config import Config, load_config
 from nmt.data.phrases import read_split
+from nmt.errors import NmtError
 from nmt.training import run as running
 from nmt.training.check import Check, check
 from nmt.training.checkpoints import checkpoint_files
@@ -35,9 +37,9 @@ def test_the_numbers_agree_with_each_other(tiny_check: Check) -> None:
     assert sum(row.source for row in tiny_check.lengths) == 400
     assert tiny_check.lengths[-1].last == max(train.source.longest, train.target.longest)
     assert tiny_check.filters.kept == 400
-    assert tiny_check.total_updates == 30 and tiny_check.validations == 3
-    seconds = tiny_check.time.seconds_per_update
-    assert tiny_check.estimated_seconds == pytest.approx(30 * seconds)
+    assert tiny_check.cost.total_updates == 30 and tiny_check.cost.validations == 3
+    seconds = tiny_check.cost.update.seconds_per_update
+    assert tiny_check.cost.estimated_seconds == pytest.approx(30 * seconds)
     assert tiny_check.shared_vocabulary and tiny_check.source_pieces == 300
     tokens = train.target.tokens + 400  # the plan has the end tokens, too
     mean = tiny_check.plan.target_tokens_per_update
@@ -52,10 +54,10 @@ def test_updates_and_validations_are_those_of_the_run(tiny_config: Path, tmp_pat
     running.train(config, tmp_path / "run")
     last = checkpoint_files(tmp_path / "run" / "checkpoints")[-1]
     assert last.name == f"update-{found.plan.updates:09d}.ckpt"
-    assert found.total_updates == found.plan.updates
+    assert found.cost.total_updates == found.plan.updates
     metrics = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
     validated = [row for row in metrics[1:] if row.split(",")[6]]
-    assert found.validations == len(validated)
+    assert found.cost.validations == len(validated)
 
 
 def test_an_unknown_character_of_a_held_out_split_is_found(
@@ -106,3 +108,14 @@ def test_of_a_large_train_every_so_many_pairs_are_measured(
     assert found.source.words == words
     whole = tiny_check.splits["train"].source
     assert (found.source.tokens, found.source.longest) == (whole.tokens, whole.longest)
+
+
+def test_an_update_that_does_not_fit_is_one_line(
+    tiny_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("nmt.training.check.time_updates", full)
+    with pytest.raises(NmtError, match=r"does not fit into .* lower training\.batch_tokens"):
+        check(load_config(tiny_config))
