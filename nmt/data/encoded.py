@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -164,10 +165,9 @@ def encode_pairs(
     if set(corpus.weights) != {1.0}:
         weights = tuple(zip(survey.sizes, corpus.weights, strict=True))
     rules = Rules.of(config)
-    try:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # not there, or damaged
         return EncodedPairs(folder, rules, weights)
-    except (OSError, ValueError, KeyError, TypeError):  # not there, or damaged
-        _encode(folder, config, corpus, survey, tokenizer)
+    _encode(folder, config, corpus, survey, tokenizer)
     return EncodedPairs(folder, rules, weights)
 
 
