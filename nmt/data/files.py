@@ -142,7 +142,9 @@ def _parquet_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
             packed = path.endswith(".gz")
             table = pyarrow.parquet.ParquetFile(
                 pyarrow.BufferReader(stream.read()) if packed else stream,
-                buffer_size=2**20,  # else a whole column of a row group would be read at once
+                # Else a row group's columns would be read whole.
+                buffer_size=2**20,
+                pre_buffer=False,
             )
             columns = top_columns(table.schema_arrow.names, config)
             batches = table.iter_batches(_PARQUET_ROWS, columns=columns)

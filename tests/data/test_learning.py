@@ -14,7 +14,7 @@ from nmt.text.tokenizer import Tokenizer, train_tokenizer
 from tests.data.made import made_config
 
 PAIRS = [(f"wort{n} a", f"word{n} b") for n in range(100)]
-SIZE = ["--tokenizer.vocabulary_size", "20"]
+SIZE = ["--tokenizer.vocabulary_size", "24"]
 
 
 class Counted:
