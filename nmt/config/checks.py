@@ -1,6 +1,5 @@
 """Values that have the right type and still make no sense, by themselves or together."""
 
-import math
 import re
 
 from nmt.config.sections import Config
@@ -94,7 +93,7 @@ def check_config(config: Config, origin: str) -> None:
         "it is a share, above 0 and at most 1",
     )
     refuse(
-        ratio is not None and not 1 <= ratio < math.inf,
+        ratio is not None and ratio < 1,
         "data.filters.length_ratio",
         ratio,
         "the longer side is at least 1 × the shorter",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ from nmt.storage import atomic_folder
 from nmt.text.tokenizer import Tokenizer
 
 _FORMAT = 2
+_log = logging.getLogger("nmt")
 _ABOUT = "facts.json"
 
 Rows = list[list[int]]
@@ -164,10 +167,9 @@ def encode_pairs(
     if set(corpus.weights) != {1.0}:
         weights = tuple(zip(survey.sizes, corpus.weights, strict=True))
     rules = Rules.of(config)
-    try:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # not there, or damaged
         return EncodedPairs(folder, rules, weights)
-    except (OSError, ValueError, KeyError, TypeError):  # not there, or damaged
-        _encode(folder, config, corpus, survey, tokenizer)
+    _encode(folder, config, corpus, survey, tokenizer)
     return EncodedPairs(folder, rules, weights)
 
 
@@ -201,6 +203,7 @@ def _encode(
     pairs = itertools.chain.from_iterable(corpus.parts("train"))
     encoder = encoding.ChunkEncoder(tokenizer, survey.held_out)
     workers = config.data.workers or os.cpu_count() or 1
+    _log.info("encoding %s pairs", f"{survey.pairs:,}")
     try:
         with atomic_folder(folder) as temporary:
             encoding.write_encoded(temporary, pairs, survey.pairs, encoder, workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -43,13 +44,12 @@ def learn_tokenizer(config: Config, corpus: Corpus, survey: Survey) -> tuple[Tok
     if config.tokenizer.path is not None:
         return train_tokenizer(config.tokenizer, ())
     folder = cache_folder(config.data.cache) / _key(config.tokenizer, survey)
-    try:
+    with contextlib.suppress(BundleError):  # not there, or damaged
         tokenizer = load_tokenizer(folder)
         return tokenizer, size_notes(config.tokenizer, tokenizer)
-    except BundleError:  # not there, or damaged
-        sample = _Sample(corpus, survey.pairs, config.tokenizer.max_pairs)
-        _log.info("learning the tokenizer from %s pairs", f"{len(sample):,}")
-        learned = train_tokenizer(config.tokenizer, sample)
+    sample = _Sample(corpus, survey.pairs, config.tokenizer.max_pairs)
+    _log.info("learning the tokenizer from %s pairs", f"{len(sample):,}")
+    learned = train_tokenizer(config.tokenizer, sample)
     try:
         with atomic_folder(folder) as temporary:
             learned[0].save(temporary)
