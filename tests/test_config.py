@@ -29,7 +29,7 @@ def test_shipped_configs_hold_only_what_differs_from_the_defaults(path: Path) ->
 
 def test_every_key_of_the_design_is_there() -> None:
     keys = {
-        "data": "source_language target_language corpus splits columns max_length",
+        "data": "source_language target_language corpus splits columns max_length filters",
         "tokenizer": "model vocabulary_size shared byte_fallback normalization path",
         "model": "cell layers embedding_size hidden_size bidirectional reverse_source feed_context "
         "attention dropout tie_embeddings",
@@ -70,7 +70,10 @@ def test_scalars_follow_yaml_1_2() -> None:
 
 def test_dumped_config_reads_back_and_the_portable_one_holds_no_path() -> None:
     words = ["--tokenizer.path", "/a/b", "--training.init_from", "/c", "--data.cache", "/d"]
-    words += ["--data.splits", "{train: /e, test: [x, y], validation: {cut: 5}}"]
+    words += [
+        "--data.splits",
+        "{train: [/e, {place: f, weight: 2.5}], test: [x, y], validation: {cut: 5}}",
+    ]
     words += ["--data.columns", "{source: s, target: t}"]
     config = parse_config(MINIMAL, words)
     assert parse_config(dump_config(config)) == config
@@ -82,6 +85,8 @@ def test_changed_keys_are_named_by_path() -> None:
     new = parse_config(MINIMAL, ["--model.layers", "3", "--data.splits.train", "x"])
     assert changed_keys(old, new) == ["data.splits.train", "model.layers"]
     assert changed_keys(old, old) == []
+    new = parse_config(MINIMAL, ["--data.filters.overlap", "true"])
+    assert changed_keys(old, new) == ["data.filters.overlap"]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +121,14 @@ def test_changed_keys_are_named_by_path() -> None:
         (MINIMAL, ["--model.hidden_size", "7"], "two directions need an even number"),
         (MINIMAL, ["--training.batch_tokens", "100"], "training.batch_tokens: 100"),
         (MINIMAL, ["--training.max_updates", "50"], "training.warmup_updates: 200"),
+        (MINIMAL, ["--data.max_length", "0"], "data.max_length: 0 makes no sense"),
+        (MINIMAL, ["--data.workers", "0"], "data.workers: 0 makes no sense: it must be > 0"),
+        (MINIMAL, ["--tokenizer.max_pairs", "0"], "tokenizer.max_pairs: 0 makes no sense"),
+        (MINIMAL, ["--data.filters.script", "0"], "data.filters.script: 0.0 makes no sense"),
+        (MINIMAL, ["--data.filters.script", "1.1"], "it is a share, above 0 and at most 1"),
+        (MINIMAL, ["--data.filters.length_ratio", "0.5"], "the longer side is at least 1 × the"),
+        (MINIMAL, ["--data.filters.lenght_ratio", "3"], "unknown key data.filters.lenght_ratio"),
+        ("data: {filters: {script: yes}}", [], "data.filters.script: expected one of [float"),
         (MINIMAL, ["--training.clip_norm", "-1"], "training.clip_norm: -1.0"),
         (
             MINIMAL,

@@ -38,7 +38,8 @@ def check_config(config: Config, origin: str) -> None:
     for name in data.splits or {}:
         refuse(not re.fullmatch(r"[\w-]+", name), "data.splits", name, "use letters and digits")
     for section, names in {
-        "data": ["max_length"],
+        "data": ["max_length", "workers"],
+        "tokenizer": ["max_pairs"],
         "model": ["layers", "embedding_size", "hidden_size"],
         "training": [
             "max_updates",
@@ -87,8 +88,21 @@ def check_config(config: Config, origin: str) -> None:
         tokenizer.byte_fallback,
         "a word model cannot spell words in bytes; use unigram, bpe or char",
     )
+    script, ratio = data.filters.script, data.filters.length_ratio
     refuse(
-        training.batch_tokens <= data.max_length,
+        script is not None and not 0 < script <= 1,
+        "data.filters.script",
+        script,
+        "it is a share, above 0 and at most 1",
+    )
+    refuse(
+        ratio is not None and ratio < 1,
+        "data.filters.length_ratio",
+        ratio,
+        "the longer side is at least 1 × the shorter",
+    )
+    refuse(
+        data.max_length is not None and training.batch_tokens <= data.max_length,
         "training.batch_tokens",
         training.batch_tokens,
         f"one sentence of data.max_length {data.max_length} and its end token would not fit",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-Place = str | list[str] | dict[str, int]
+Place = str | list[str | dict[str, str | float]] | dict[str, int]
+"""A name, a list of names or {place: NAME, weight: TIMES}, or {cut: PAIRS}."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +21,30 @@ class ColumnsConfig:
     """Column of the source sentences; `a.b` reaches into a nested column."""
     target: str
     """Column of the target sentences."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FiltersConfig:
+    """Which training pairs are left out: each is counted at the first filter that it meets.
+
+    Beside these, and between script and length_ratio, stands `data.max_length`.
+    """
+
+    empty: bool = True
+    """Leave out pairs with a side that has no token; else such a side is its end token alone."""
+    control_characters: bool = False
+    """Leave out pairs that hold control characters (Unicode category Cc) other than tabs."""
+    untranslated: bool = False
+    """Leave out pairs whose two sides are the same text."""
+    script: float | None = None
+    """Least share of a side's letters, to the percent, that are of its language's scripts: those
+    of at least 1 % of the letters on that side of the validation split."""
+    length_ratio: float | None = None
+    """Longer ÷ shorter side at most, in tokens with the end token."""
+    overlap: bool = False
+    """Leave out pairs that share a sentence with validation or a test split, white space aside."""
+    duplicates: bool = False
+    """Leave out pairs that stood in the training split before, both sides the same."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,14 +60,20 @@ class DataConfig:
     splits: dict[str, Place] | None = None
     """Split name to place. files: PREFIX (PREFIX.de, PREFIX.en) or one .tsv .csv .jsonl .parquet,
     each also .gz, or a list; hub and builtin: the split's own name. {cut: N} takes N pairs out of
-    train. hub and builtin default to train, validation and test."""
+    train. In train's list, {place: NAME, weight: W} has each pair W times in an epoch; of 2.5, half
+    of the pairs come a third time, others in every epoch. hub and builtin default to train,
+    validation and test."""
     columns: ColumnsConfig | None = None
     """Columns of tables; by default the language tags, then translation.TAG."""
-    max_length: int = 100
+    max_length: int | None = 100
     """Longest side of a training pair, in tokens without the end token; longer pairs are left out
-    of training and counted."""
+    of training and counted. null keeps what fits into training.batch_tokens."""
+    filters: FiltersConfig = FiltersConfig()
+    """Which further training pairs are left out, and counted."""
     cache: str | None = None
     """Folder of encoded corpora; by default nmt under $XDG_CACHE_HOME or ~/.cache."""
+    workers: int | None = None
+    """Processes that encode a large corpus; by default one for each processor."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +92,8 @@ class TokenizerConfig:
     """Unicode normalisation; _cf also folds case."""
     character_coverage: float = 1.0
     """Share of the corpus's characters that get a piece of their own."""
+    max_pairs: int = 200_000
+    """Pairs to learn from, which SentencePiece holds in memory; of a larger corpus every n-th."""
     path: str | None = None
     """A ready-made model file, or a folder as a run's tokenizer/, instead of training one."""
 

@@ -9,8 +9,10 @@ import dataclasses
 import functools
 import heapq
 import itertools
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from nmt.config import DataConfig, Place
 from nmt.data.columns import Pair
@@ -18,6 +20,13 @@ from nmt.data.files import read_file_pairs
 from nmt.errors import ConfigError, DataError
 
 Read = Callable[[str], Iterator[Pair]]
+
+
+class Part(NamedTuple):
+    """One of the places of a split, and how often an epoch goes through its pairs."""
+
+    place: str
+    weight: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,22 +55,31 @@ class Corpus:
         if split not in self.places:
             known = ", ".join(self.splits)
             raise DataError(f"the corpus {self.name} has no split {split!r}; it has {known}")
-        pairs = self._cut(split)
+        pairs = itertools.chain.from_iterable(self.parts(split))
         first = next(pairs, None)
         if first is None:
             raise DataError(f"data.splits.{split}: no sentence pair in {self.places[split]}")
         return itertools.chain([first], pairs)
 
-    def _cut(self, split: str) -> Iterator[Pair]:
-        """Stream a split without what belongs to another."""
-        if split != "train" and not isinstance(self.places[split], dict):
-            return self._read(split)
-        owners = self._owners
-        pairs = enumerate(self._read("train"))
-        return (pair for position, pair in pairs if owners.get(position, "train") == split)
+    def parts(self, split: str) -> Iterator[Iterator[Pair]]:
+        """Stream the pairs of a split place by place, each to its end before the next.
 
-    def _read(self, split: str) -> Iterator[Pair]:
-        return itertools.chain.from_iterable(map(self.read, _parts(self.places[split])))
+        A cut split has the places of train.
+        """
+        is_cut = isinstance(self.places[split], dict)
+        owners = self._owners if is_cut or split == "train" else {}
+        positions = itertools.count()
+        for part in place_parts(self.places["train" if is_cut else split]):
+            pairs = self.read(part.place)
+            if owners:
+                owned = zip(pairs, positions, strict=False)
+                pairs = (pair for pair, at in owned if owners.get(at, "train") == split)
+            yield pairs
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """How often an epoch goes through the pairs of each place of train."""
+        return tuple(part.weight for part in place_parts(self.places["train"]))
 
     @functools.cached_property
     def _owners(self) -> dict[int, str]:
@@ -77,7 +95,9 @@ class Corpus:
         if not cuts:
             return {}
         total, draw = sum(cuts.values()), random.Random(1).random
-        drawn = ((draw(), position) for position, _ in enumerate(self._read("train")))
+        places = place_parts(self.places["train"])
+        pairs = itertools.chain.from_iterable(self.read(part.place) for part in places)
+        drawn = ((draw(), position) for position, _ in enumerate(pairs))
         # One more than is cut: a pair has to be left for train.
         chosen = heapq.nsmallest(total + 1, drawn)
         if len(chosen) <= total:
@@ -161,22 +181,45 @@ def _check_place(split: str, place: Place) -> None:
             raise ConfigError(f"{key}: {place!r} makes no sense: give a place, or {{cut: 2000}}")
         if split == "train":
             raise ConfigError(f"{key}: {place!r} makes no sense: others are cut out of train")
-    elif not all(_parts(place)) or not place:
+        return
+    for item in [place] if isinstance(place, str) else place:
+        if isinstance(item, dict):
+            _check_weighted(key, item)
+    if not place or not all(part.place for part in place_parts(place)):
         raise ConfigError(f"{key}: {place!r} names no place")
+
+
+def _check_weighted(key: str, item: dict[str, str | float]) -> None:
+    """Refuse an item of a list of places that is not a place with a weight."""
+    place, weight = item.get("place"), item.get("weight")
+    if set(item) != {"place", "weight"} or not isinstance(place, str):
+        raise ConfigError(f"{key}: {item!r} makes no sense: give {{place: NAME, weight: 2}}")
+    if not isinstance(weight, int | float) or not 0 < weight < math.inf:
+        raise ConfigError(f"{key}: {place}: weight {weight!r} makes no sense: it must be > 0")
+    if key != "data.splits.train":
+        raise ConfigError(f"{key}: {place}: only the places of train have a weight")
 
 
 def _try_places(corpus: Corpus, split: str, offered: tuple[str, ...] | None) -> None:
     """Read a pair of every place of a split; `offered` are those of a corpus that has its own."""
     place = corpus.places[split]
-    for part in () if isinstance(place, dict) else _parts(place):
-        if offered is not None and part not in offered:
+    for part in () if isinstance(place, dict) else place_parts(place):
+        if offered is not None and part.place not in offered:
             key = f"data.splits.{split}"
             cut = "" if split == "train" else f", or cut it out of train with {key}: {{cut: 2000}}"
             raise DataError(
-                f"{key}: {corpus.name} has no split {part!r}; name one of {', '.join(offered)}{cut}"
+                f"{key}: {corpus.name} has no split {part.place!r}; "
+                f"name one of {', '.join(offered)}{cut}"
             )
-        next(corpus.read(part), None)
+        next(corpus.read(part.place), None)
 
 
-def _parts(place: Place) -> list[str]:
-    return [place] if isinstance(place, str) else list(place)
+def place_parts(place: Place) -> list[Part]:
+    """Return the places that a split's place stands for; none where it is cut out of train."""
+    if isinstance(place, dict):
+        return []
+    items = [place] if isinstance(place, str) else place
+    return [
+        Part(str(item["place"]), float(item["weight"])) if isinstance(item, dict) else Part(item)
+        for item in items
+    ]

@@ -1,32 +1,38 @@
-"""Training pairs as token ids: encoded once, kept in Arrow, memory-mapped."""
+"""Training pairs as token ids: encoded once, memory-mapped, filtered as a run asks for."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
+import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.config import Config
+from nmt.data import encoding
+from nmt.data.chunks import CHUNK
+from nmt.data.corpus import Corpus
+from nmt.data.filters import Lengths, Mask, Notes, Rules, choose
+from nmt.data.plan import Weights
+from nmt.data.survey import Survey, text_fingerprint
 from nmt.errors import DataError
 from nmt.storage import atomic_folder
 from nmt.text.tokenizer import Tokenizer
 
-if TYPE_CHECKING:
-    import datasets
+_FORMAT = 2
+_log = logging.getLogger("nmt")
+_ABOUT = "facts.json"
 
-_FORMAT = 1
-_CHUNK = 10_000
-_PAIRS, _FACTS = "pairs.arrow", "facts.json"
-
-Pairs = Callable[[], Iterable[tuple[str, str]]]
-"""Gives the (source, target) raw texts; called once for each pass over them."""
+Rows = list[list[int]]
+Side = list[tuple[NDArray[np.int32], NDArray[Any]]]
+"""One side of every pair, chunk by chunk: where each row ends, from 0 on, and all token ids."""
 
 
 @dataclass(frozen=True)
@@ -37,92 +43,134 @@ class Facts:
         fingerprint: SHA-256 of the raw text, in hexadecimal.
         pairs: raw pairs.
         kept: pairs to train on.
-        empty: pairs left out because a side has no token.
-        too_long: pairs left out because a side is longer than `data.max_length`.
         source_tokens: tokens kept, end tokens included.
         target_tokens: the same of the target.
+        found: pairs that match each filter, whether it is on or off; script and length_ratio, where
+            they are off, at 0.5 and 4.
+        left_out: pairs that each filter that is on leaves out; the first that matches counts.
     """
 
     fingerprint: str
     pairs: int
     kept: int
-    empty: int
-    too_long: int
     source_tokens: int
     target_tokens: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.pairs:,} pairs, {self.kept:,} kept; left out: {self.empty:,} with an empty "
-            f"side, {self.too_long:,} too long; {self.source_tokens:,} source and "
-            f"{self.target_tokens:,} target tokens"
-        )
+    found: dict[str, int]
+    left_out: dict[str, int]
 
 
 class EncodedPairs:
     """Pairs of token ids on disk, without start and end tokens.
 
+    It is pickled as what it is opened with.
+
+    Args:
+        folder: what `encode_pairs` wrote.
+        rules: which pairs to keep.
+        weights: runs of raw pairs and how often an epoch goes through them; None for once each.
+
     Attributes:
-        facts: what was encoded.
+        facts: what was encoded and kept.
         source_lengths: tokens of each source with its end token, `(pairs,)`.
         target_lengths: the same of each target.
+        weights: the same as given, of the pairs that are kept.
+
+    Raises:
+        OSError, ValueError, KeyError: nothing there, or damaged.
+        DataError: no pair is left to train on.
     """
 
-    def __init__(self, folder: Path):
-        import datasets
-        import pyarrow.compute as arrow
+    def __init__(self, folder: Path, rules: Rules, weights: Weights | None = None):
+        self._opened_with = folder, rules, weights
+        about = json.loads((folder / _ABOUT).read_text())
+        notes = Notes(
+            *(
+                np.load(folder / name, mmap_mode="r")
+                for name in (encoding.LENGTHS, encoding.MARKS, encoding.SHARES)
+            )
+        )
+        self._sides = _read_arrow(folder / encoding.PAIRS, about["pairs"])
+        kept, found, left_out = choose(notes, rules)
+        # Row numbers in the files, where they are other than those of the kept pairs.
+        self._rows = None if kept.all() else np.flatnonzero(kept).astype(np.uint32)
+        lengths = notes.lengths if self._rows is None else notes.lengths[:, self._rows]
+        self.source_lengths: Lengths = lengths[0]
+        self.target_lengths: Lengths = lengths[1]
+        self.weights = None if weights is None else _kept_weights(weights, kept)
+        self.facts = Facts(
+            fingerprint=about["fingerprint"],
+            pairs=len(kept),
+            kept=len(self.source_lengths),
+            source_tokens=int(self.source_lengths.sum(dtype=np.int64)),
+            target_tokens=int(self.target_lengths.sum(dtype=np.int64)),
+            found=found,
+            left_out=left_out,
+        )
+        if not len(self):
+            counts = ", ".join(f"{name} {count:,}" for name, count in left_out.items() if count)
+            raise DataError(
+                f"no pair of the training split is left of {len(kept):,}; left out: {counts}; "
+                f"data.max_length is {rules.max_length} tokens, the rest is under data.filters"
+            )
 
-        self._folder = folder
-        self.facts = Facts(**json.loads((folder / _FACTS).read_text()))
-        self._table: datasets.Dataset = datasets.Dataset.from_file(str(folder / _PAIRS))
+    def __reduce__(self) -> tuple[type[EncodedPairs], tuple[Path, Rules, Weights | None]]:
+        return type(self), self._opened_with
 
-        def lengths(column: str) -> NDArray[np.int32]:
-            counted = arrow.list_value_length(self._table.data.column(column))
-            return np.asarray(counted.to_numpy()).astype(np.int32) + 1
+    def __len__(self) -> int:
+        return self.facts.kept
 
-        self.source_lengths = lengths("source")
-        self.target_lengths = lengths("target")
-
-    def __reduce__(self) -> tuple[type[EncodedPairs], tuple[Path]]:
-        return EncodedPairs, (self._folder,)
-
-    def __getitem__(self, indices: NDArray[np.int64]) -> tuple[list[list[int]], list[list[int]]]:
+    def __getitem__(self, indices: NDArray[np.integer]) -> tuple[Rows, Rows]:
         """Return the sources and the targets of the given pairs."""
-        rows = self._table[indices]
-        return rows["source"], rows["target"]
+        rows = indices if self._rows is None else self._rows[indices]
+        places = [divmod(row, CHUNK) for row in rows.tolist()]
+        source, target = self._sides
+        return _ids(source, places), _ids(target, places)
+
+    def table(self) -> str:
+        """Return what the filters found and left out, for the log."""
+        facts, rules = self.facts, self._opened_with[1]
+        rows = [("filter", "setting", "found", "left out")]
+        for name, setting in rules.settings.items():
+            shown = "off" if setting in (None, False) else str(setting).replace("True", "on")
+            left_out = f"{facts.left_out[name]:,}" if name in facts.left_out else "-"
+            rows.append((name, shown, f"{facts.found[name]:,}", left_out))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            f"  {row[0]:<{widths[0]}}"
+            + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+            for row in rows
+        ]
+        kept = (
+            f"train: {facts.pairs:,} pairs, {facts.kept:,} kept; "
+            f"{facts.source_tokens:,} source and {facts.target_tokens:,} target tokens"
+        )
+        return "\n".join([kept, *lines])
 
 
 def encode_pairs(
-    pairs: Pairs, tokenizer: Tokenizer, *, max_length: int, cache: Path
+    config: Config, corpus: Corpus, survey: Survey, tokenizer: Tokenizer
 ) -> EncodedPairs:
     """Encode a training split, or find it encoded already.
 
     Args:
-        pairs: gives the raw pairs; called twice where the cache has nothing.
-        tokenizer: turns them into ids.
-        max_length: longest side to keep, in tokens without the end token.
-        cache: folder of encoded corpora, made where it is missing.
+        config: its `data` section, and what fits into a micro-batch.
+        corpus: where the raw pairs come from; read once where the cache has nothing.
+        survey: of this corpus.
+        tokenizer: turns texts into ids.
 
     Raises:
         DataError: no pair is left to train on, or the cache cannot be written.
+        NmtError: a worker process died.
     """
-    fingerprint = text_fingerprint(pairs())
-    key = hashlib.sha256(f"{_FORMAT} {fingerprint} {max_length}".encode())
-    for vocabulary in (tokenizer.source, tokenizer.target):
-        key.update(hashlib.sha256(vocabulary.model).digest())
-    folder = cache / key.hexdigest()[:32]
-    try:
-        return EncodedPairs(folder)
-    except (OSError, ValueError, KeyError, TypeError):  # not there, or damaged
-        try:
-            with atomic_folder(folder) as temporary:
-                _write(temporary, pairs(), tokenizer, max_length, fingerprint)
-        except OSError as error:
-            raise DataError(
-                f"cannot write the encoded corpus to {folder}: {error.strerror}; "
-                "choose another folder with --data.cache"
-            ) from None
-    return EncodedPairs(folder)
+    folder = cache_folder(config.data.cache) / _key(survey, tokenizer)
+    weights = None
+    if set(corpus.weights) != {1.0}:
+        weights = tuple(zip(survey.sizes, corpus.weights, strict=True))
+    rules = Rules.of(config)
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # not there, or damaged
+        return EncodedPairs(folder, rules, weights)
+    _encode(folder, config, corpus, survey, tokenizer)
+    return EncodedPairs(folder, rules, weights)
 
 
 def cache_folder(configured: str | None) -> Path:
@@ -132,50 +180,63 @@ def cache_folder(configured: str | None) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nmt"
 
 
-def text_fingerprint(pairs: Iterable[tuple[str, str]]) -> str:
-    """Return the SHA-256 of raw pairs, in hexadecimal."""
-    digest = hashlib.sha256()
-    for source, target in pairs:
-        # A sentence holds no line feed, so no two corpora give the same bytes.
-        digest.update(f"{source}\n{target}\n".encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+def unwritable(folder: Path, error: OSError) -> DataError:
+    """Say that a folder of the cache cannot be written."""
+    return DataError(
+        f"cannot write the encoded corpus to {folder}: {error.strerror}; "
+        "choose another folder with --data.cache"
+    )
 
 
-def _write(
-    folder: Path,
-    pairs: Iterable[tuple[str, str]],
-    tokenizer: Tokenizer,
-    max_length: int,
-    fingerprint: str,
+def _key(survey: Survey, tokenizer: Tokenizer) -> str:
+    """Return a name for all that the files depend on."""
+    parts = [str(_FORMAT), survey.fingerprint]
+    parts += [hashlib.sha256(v.model).hexdigest() for v in (tokenizer.source, tokenizer.target)]
+    for name, pairs in sorted(survey.held_out.items()):
+        parts += [name, text_fingerprint(pairs)]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
+
+
+def _encode(
+    folder: Path, config: Config, corpus: Corpus, survey: Survey, tokenizer: Tokenizer
 ) -> None:
+    pairs = itertools.chain.from_iterable(corpus.parts("train"))
+    encoder = encoding.ChunkEncoder(tokenizer, survey.held_out)
+    workers = config.data.workers or os.cpu_count() or 1
+    _log.info("encoding %s pairs", f"{survey.pairs:,}")
+    try:
+        with atomic_folder(folder) as temporary:
+            encoding.write_encoded(temporary, pairs, survey.pairs, encoder, workers)
+            about = {"fingerprint": survey.fingerprint, "pairs": survey.pairs}
+            (temporary / _ABOUT).write_text(json.dumps(about))
+    except OSError as error:
+        raise unwritable(folder, error) from None
+
+
+def _read_arrow(path: Path, pairs: int) -> list[Side]:
+    """Map source and target into memory, and nothing of them into objects."""
     import pyarrow as arrow
 
-    ids = arrow.list_(arrow.int32())
-    schema = arrow.schema({"source": ids, "target": ids})
-    seen = kept = empty = source_tokens = target_tokens = 0
-    with arrow.ipc.new_stream(str(folder / _PAIRS), schema) as stream:
-        for chunk in _chunks(pairs):
-            sources = tokenizer.source.encode([source for source, _ in chunk])
-            targets = tokenizer.target.encode([target for _, target in chunk])
-            whole = [pair for pair in zip(sources, targets, strict=True) if all(pair)]
-            short = [pair for pair in whole if max(map(len, pair)) <= max_length]
-            seen += len(chunk)
-            empty += len(chunk) - len(whole)
-            kept += len(short)
-            source_tokens += sum(len(source) + 1 for source, _ in short)
-            target_tokens += sum(len(target) + 1 for _, target in short)
-            columns = [[source for source, _ in short], [target for _, target in short]]
-            stream.write_batch(arrow.record_batch(columns, schema=schema))
-    if kept == 0:
-        raise DataError(
-            f"no pair of the training split is left of {seen:,}: {empty:,} have an empty side and "
-            f"{seen - empty:,} are longer than data.max_length {max_length} tokens"
-        )
-    facts = Facts(fingerprint, seen, kept, empty, seen - empty - kept, source_tokens, target_tokens)
-    (folder / _FACTS).write_text(json.dumps(asdict(facts), indent=2))
+    table = arrow.ipc.open_stream(arrow.memory_map(str(path))).read_all()
+    if len(table) != pairs:
+        raise ValueError(f"{path} holds {len(table)} pairs, not {pairs}")
+    return [
+        [(chunk.offsets.to_numpy(), chunk.values.to_numpy()) for chunk in column.chunks]
+        for column in table.columns
+    ]
 
 
-def _chunks(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    iterator = iter(pairs)
-    while chunk := list(itertools.islice(iterator, _CHUNK)):
-        yield chunk
+def _ids(side: Side, places: list[tuple[int, int]]) -> Rows:
+    """Return the token ids of rows, given as a chunk's number and the row in it."""
+    rows = []
+    for chunk, row in places:
+        ends, ids = side[chunk]
+        rows.append(ids[ends[row] : ends[row + 1]].tolist())
+    return rows
+
+
+def _kept_weights(weights: Weights, kept: Mask) -> Weights:
+    """Count, in runs of raw pairs, those that are kept."""
+    ends = np.cumsum([size for size, _ in weights])
+    runs = np.split(kept, ends[:-1])
+    return tuple((int(run.sum()), weight) for run, (_, weight) in zip(runs, weights, strict=True))

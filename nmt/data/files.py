@@ -19,6 +19,8 @@ from nmt.data.columns import Pair, Row, arrow_rows, find_columns, fold, read_pai
 from nmt.errors import DataError
 from nmt.text.lines import one_line, open_bytes, read_lines, reason
 
+_PARQUET_ROWS = 4096  # unpacked at a time
+
 
 def read_file_pairs(place: str, config: DataConfig) -> Iterator[Pair]:
     """Yield the pairs of one place.
@@ -127,18 +129,25 @@ def _jsonl_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
 
 
 def _parquet_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
+    """Read a Parquet file some rows at a time.
+
+    Of what can be read, only a `.parquet.gz` has to fit into memory, unpacked: Parquet is read from
+    its end, which gzip reaches by unpacking all of it.
+    """
     import pyarrow
     import pyarrow.parquet
 
     try:
         with open_bytes(path) as stream:
-            # Parquet is read from its end, which gzip reaches only by unpacking all of it.
             packed = path.endswith(".gz")
             table = pyarrow.parquet.ParquetFile(
-                pyarrow.BufferReader(stream.read()) if packed else stream
+                pyarrow.BufferReader(stream.read()) if packed else stream,
+                # Else a row group's columns would be read whole.
+                buffer_size=2**20,
+                pre_buffer=False,
             )
-            names = table.schema_arrow.names
-            batches = table.iter_batches(columns=top_columns(names, config))
+            columns = top_columns(table.schema_arrow.names, config)
+            batches = table.iter_batches(_PARQUET_ROWS, columns=columns)
             yield from arrow_rows(batches, f"{path}:")
     except (OSError, EOFError, zlib.error, pyarrow.ArrowException) as error:
         raise DataError(f"cannot read {path}: {one_line(reason(error))}") from None

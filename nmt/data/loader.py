@@ -82,6 +82,7 @@ class Updates(Dataset[Update]):
             plan_epoch,
             pairs.source_lengths,
             pairs.target_lengths,
+            pairs.weights,
             batch_tokens=batch_tokens,
             accumulate=accumulate,
             seed=seed,

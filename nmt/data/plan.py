@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Indices = NDArray[np.int64]
+Indices = NDArray[np.integer]
+Weights = tuple[tuple[int, float], ...]
+"""Runs of examples and how often an epoch goes through each of them."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class UpdatePlan:
     """One epoch's updates, for one rank of `world_size`.
 
     Attributes:
-        order: every example once; micro-batches are slices of it.
+        order: every example once, or as often as its weight says; micro-batches are slices of it.
         slices: start and end in `order` of each micro-batch, `(micro_batches, 2)`; an update is
             `accumulate × world_size` of them in a row, dealt to the ranks in turn.
         target_lengths: target tokens of each example, the end token included.
@@ -61,6 +63,7 @@ class UpdatePlan:
 def plan_epoch(
     source_lengths: NDArray[np.integer],
     target_lengths: NDArray[np.integer],
+    weights: Weights | None = None,
     *,
     batch_tokens: int,
     accumulate: int = 1,
@@ -78,6 +81,8 @@ def plan_epoch(
     Args:
         source_lengths: tokens of each source, the end token included, `(examples,)`.
         target_lengths: the same of each target.
+        weights: runs of examples and how often each comes; of a fraction, as many are drawn anew
+            for the epoch. None for once each.
         batch_tokens: bound on sentences × longest side of a micro-batch.
         accumulate: micro-batches of one update on one rank.
         seed: of the run.
@@ -89,9 +94,10 @@ def plan_epoch(
         ValueError: an example is longer than `batch_tokens`.
     """
     random = np.random.default_rng([seed, epoch])
-    order = random.permutation(len(source_lengths))
+    order = _draw(weights or ((len(source_lengths), 1.0),), random)
+    random.shuffle(order)
     order = order[np.lexsort((target_lengths[order], source_lengths[order]))]
-    longer = np.maximum(source_lengths, target_lengths)[order].astype(np.int64)
+    longer = np.maximum(source_lengths[order], target_lengths[order])
     slices = _pack(longer, batch_tokens)
     slices = slices[random.permutation(len(slices))]
     return UpdatePlan(
@@ -104,6 +110,22 @@ def plan_epoch(
     )
 
 
+def _draw(weights: Weights, random: np.random.Generator) -> Indices:
+    """Return the examples of an epoch, in four bytes each where those do."""
+    size = sum(run for run, _ in weights)
+    kind = np.int32 if size < 2**31 else np.int64
+    drawn, start = [], 0
+    for run, weight in weights:
+        examples = np.arange(start, start + run, dtype=kind)
+        drawn += [examples] * int(weight)
+        extra = round(weight % 1 * run)
+        if weight < 1 and run:
+            extra = max(extra, 1)  # no run is left out altogether
+        drawn.append(random.permuted(examples)[:extra] if extra else examples[:0])
+        start += run
+    return np.concatenate(drawn)
+
+
 def _pack(lengths: Indices, batch_tokens: int) -> Indices:
     """Cut a row of examples into micro-batches, each as large as the budget allows."""
     if len(lengths) and lengths.max() > batch_tokens:
@@ -113,7 +135,7 @@ def _pack(lengths: Indices, batch_tokens: int) -> Indices:
     ends: list[int] = []
     start = 0
     while start < len(lengths):
-        window = lengths[start : start + batch_tokens // lengths[start]]
+        window = lengths[start : start + batch_tokens // int(lengths[start])]
         cost = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
         start += int(np.searchsorted(cost, batch_tokens, side="right"))
         ends.append(start)

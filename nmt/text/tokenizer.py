@@ -32,6 +32,7 @@ class Vocabulary:
         self.model = model
         self.bos_id: int = self._processor.bos_id()
         self.eos_id: int = self._processor.eos_id()
+        self.unk_id: int = self._processor.unk_id()
         for piece, id_ in {"<s>": self.bos_id, "</s>": self.eos_id}.items():
             if id_ < 0:
                 raise BundleError(f"{name} has no piece {piece}; train one with bos_id and eos_id")
@@ -41,7 +42,8 @@ class Vocabulary:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text, without start and end."""
-        ids: list[list[int]] = self._processor.encode(list(texts))
+        # Large corpora are encoded by processes; threads beside those would be in the way.
+        ids: list[list[int]] = self._processor.encode(list(texts), num_threads=1)
         return ids
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
@@ -52,6 +54,23 @@ class Vocabulary:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Return the surface form of each token id, `▁` for a space."""
         return [self._processor.id_to_piece(id_) for id_ in ids]
+
+    def unknown_parts(self, text: str) -> list[str]:
+        """Return the parts of a normalised text that the unknown token stands for."""
+        parts = zip(
+            self._processor.encode(text), self._processor.encode(text, out_type=str), strict=True
+        )
+        return [part.replace("▁", " ").strip() for id_, part in parts if id_ == self.unk_id]
+
+    def text_ids(self) -> set[int]:
+        """Return the ids of the pieces that spell text: no special ones, and no single bytes."""
+        special = (
+            self._processor.is_control,
+            self._processor.is_unknown,
+            self._processor.is_unused,
+            self._processor.is_byte,
+        )
+        return {id_ for id_ in range(len(self)) if not any(test(id_) for test in special)}
 
 
 @dataclass(frozen=True)
@@ -125,6 +144,11 @@ def train_tokenizer(
             _train_vocabulary(config, (source for source, _ in pairs)),
             _train_vocabulary(config, (target for _, target in pairs)),
         )
+    return tokenizer, size_notes(config, tokenizer)
+
+
+def size_notes(config: TokenizerConfig, tokenizer: Tokenizer) -> list[str]:
+    """Say which vocabularies came out smaller than they were to be."""
     sizes = (
         {"shared": tokenizer.source}
         if tokenizer.shared
@@ -133,13 +157,12 @@ def train_tokenizer(
             "target": tokenizer.target,
         }
     )
-    notes = [
+    return [
         f"tokenizer.vocabulary_size {config.vocabulary_size} is more than the corpus holds: "
         f"the {side} vocabulary has {len(vocabulary)} pieces"
         for side, vocabulary in sizes.items()
         if len(vocabulary) < config.vocabulary_size
     ]
-    return tokenizer, notes
 
 
 def _train_vocabulary(config: TokenizerConfig, texts: Iterable[str]) -> Vocabulary:

@@ -68,7 +68,7 @@ def fit(
     _quieten_lightning()
     if ranks.size > 1:
         torch.manual_seed(prepared.config.seed + ranks.rank)  # other units drop out in each
-    module = _module(prepared, ranks)
+    module = training_module(prepared, ranks)
     recorder = Recorder(run, config.log_every, module.total_updates, ranks)
     every = config.checkpoint_every or config.validate_every
     checkpoints = Checkpoints(run / "checkpoints", every, ranks)
@@ -125,7 +125,7 @@ def _validation(prepared: Prepared, run: Path, recorder: Recorder, ranks: Ranks)
             metrics=prepared.environment | {"update": update, "validation": scores},
         )
 
-    pairs = prepared.held_out["validation"]
+    pairs = prepared.validation
     return Validation(config, translator, pairs, recorder, export, ranks)
 
 
@@ -136,7 +136,7 @@ def _strategy(wanted: str, ranks: Ranks) -> str | DDPStrategy:
     return DDPStrategy(process_group_backend="gloo" if not torch.cuda.is_available() else None)
 
 
-def _module(prepared: Prepared, ranks: Ranks) -> TranslationModule:
+def training_module(prepared: Prepared, ranks: Ranks) -> TranslationModule:
     """Join the network with its updates, and work out where training ends by itself."""
     config = prepared.config.training
     updates = Updates(

@@ -5,7 +5,6 @@ import functools
 import logging
 import os
 import platform
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,12 +13,14 @@ import torch
 
 from nmt.bundle import build_model, load_bundle
 from nmt.config import Config, ModelConfig, TokenizerConfig
-from nmt.data.corpus import Corpus, open_corpus
-from nmt.data.encoded import EncodedPairs, cache_folder, encode_pairs, text_fingerprint
+from nmt.data.corpus import open_corpus
+from nmt.data.encoded import EncodedPairs, encode_pairs
+from nmt.data.learning import learn_tokenizer
+from nmt.data.survey import survey, text_fingerprint
 from nmt.errors import ConfigError
 from nmt.evaluation.metrics import bleu_metric
 from nmt.models.seq2seq import Seq2Seq
-from nmt.text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+from nmt.text.tokenizer import Tokenizer, load_tokenizer
 from nmt.training.resume import refuse_other_data
 
 _log = logging.getLogger("nmt")
@@ -34,7 +35,7 @@ class Prepared:
         config: the run's config, complete.
         tokenizer: new, ready made, or that of the run or bundle to go on from.
         pairs: the encoded training split.
-        held_out: the other splits, raw, by their names: validation and the tests.
+        held_out: the raw pairs of every other split, validation and tests.
         model: the network, with its first weights.
     """
 
@@ -44,11 +45,16 @@ class Prepared:
     held_out: dict[str, list[tuple[str, str]]]
     model: Seq2Seq
 
+    @property
+    def validation(self) -> list[tuple[str, str]]:
+        """The raw validation split."""
+        return self.held_out["validation"]
+
     @functools.cached_property
     def environment(self) -> dict[str, Any]:
         """What would have to be the same to get the same model again."""
         packages = ("torch", "lightning", "datasets", "sentencepiece", "sacrebleu", "numpy")
-        validation = text_fingerprint(self.held_out["validation"])
+        validation = text_fingerprint(self.validation)
         return {
             "seed": self.config.seed,
             "data": dataclasses.asdict(self.pairs.facts) | {"validation": validation},
@@ -84,43 +90,28 @@ def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
             "data.splits: there is no validation split to choose the best model on; "
             "name one, or cut one out of train with data.splits.validation: {cut: 2000}"
         )
-    held_out = {name: list(corpus.pairs(name)) for name in corpus.splits if name != "train"}
     bleu_metric(config.data.target_language)  # a missing tokenizer is said now, not in an hour
+    surveyed = survey(corpus)
     if run is not None and (run / "tokenizer").exists():
         tokenizer = load_tokenizer(run / "tokenizer")
     elif base is not None:
         tokenizer = base.tokenizer
     else:
-        tokenizer, notes = train_tokenizer(config.tokenizer, _TrainingPairs(corpus))
+        tokenizer, notes = learn_tokenizer(config, corpus, surveyed)
         for note in notes:
             _log.warning(note)
-    pairs = encode_pairs(
-        lambda: corpus.pairs("train"),
-        tokenizer,
-        max_length=config.data.max_length,
-        cache=cache_folder(config.data.cache),
-    )
-    _log.info("train: %s", pairs.facts)
-    for name, split in held_out.items():
+    pairs = encode_pairs(config, corpus, surveyed, tokenizer)
+    _log.info("%s", pairs.table())
+    for name, split in surveyed.held_out.items():
         _log.info("%s: %s pairs", name, f"{len(split):,}")
     model = build_model(config, tokenizer)
     if base is not None:
         model.load_state_dict(base.model.state_dict())
     _log.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
-    prepared = Prepared(config, tokenizer, pairs, held_out, model)
+    prepared = Prepared(config, tokenizer, pairs, surveyed.held_out, model)
     if run is not None:
         refuse_other_data(run, prepared.environment["data"])
     return prepared
-
-
-class _TrainingPairs:
-    """The training split as something to iterate over again and again."""
-
-    def __init__(self, corpus: Corpus):
-        self._corpus = corpus
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return self._corpus.pairs("train")
 
 
 def _adopt(config: Config, base: Config) -> Config:

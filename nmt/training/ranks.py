@@ -118,7 +118,7 @@ def joined(config: TrainingConfig, device: torch.device, *call: object) -> Itera
         with _group(ranks):
             yield ranks
         return
-    size = _num_devices(config, device)
+    size = num_devices(config, device)
     if size == 1:
         yield Ranks()
         return
@@ -147,7 +147,7 @@ def joined(config: TrainingConfig, device: torch.device, *call: object) -> Itera
             torch.set_num_threads(threads)
 
 
-def _num_devices(config: TrainingConfig, device: torch.device) -> int:
+def num_devices(config: TrainingConfig, device: torch.device) -> int:
     """Return how many processes to start."""
     if config.num_nodes > 1:
         raise UsageError(

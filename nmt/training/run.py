@@ -126,7 +126,7 @@ def _start(
     if not known:
         stack.enter_context(locked(run))
     if rehearsal is not None:
-        few = prepared.held_out["validation"][: rehearsal.sentences]
+        few = prepared.validation[: rehearsal.sentences]
         prepared = dataclasses.replace(prepared, held_out={"validation": few})
     return _Start(prepared, None if checkpoint is None else checkpoint.path, trained)
 

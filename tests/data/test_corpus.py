@@ -183,3 +183,51 @@ def test_opening_files_imports_no_large_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_places_of_train_have_weights() -> None:
+    Path("a.tsv").write_text("z\ten z\n")
+    opened = corpus(train=["two", {"place": "a.tsv", "weight": 2.5}, "two"])
+    assert opened.weights == (1.0, 2.5, 1.0)
+    assert sources(opened, "train") == ["x", "y", "z", "x", "y"]  # once, whatever the weight
+    assert [len(list(part)) for part in opened.parts("train")] == [2, 1, 2]
+    assert corpus(train="two").weights == (1.0,)
+
+
+def test_cuts_work_across_places() -> None:
+    train = ["ten", {"place": "two", "weight": 3}, "ten"]
+    opened = corpus(train=train, validation={"cut": 6}, test={"cut": 4})
+    rest = [[source for source, _ in part] for part in opened.parts("train")]
+    cut = sources(opened, "validation") + sources(opened, "test")
+    assert len(cut) == 10 and sum(map(len, rest)) == 12 and len(rest) == 3
+    assert set(rest[1]) <= {"x", "y"} and not {"x", "y"} & {*rest[0], *rest[2]}
+    everything = [str(number) for number in range(10)] * 2 + ["x", "y"]
+    assert sorted(cut + [line for part in rest for line in part]) == sorted(everything)
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ({"place": "two"}, "{'place': 'two'} makes no sense: give {place: NAME, weight: 2}"),
+        ({"place": 3.0, "weight": 2}, "makes no sense: give {place: NAME, weight: 2}"),
+        ({"place": "two", "wieght": 2}, "makes no sense: give {place: NAME, weight: 2}"),
+        ({"place": "two", "weight": 0}, "two: weight 0 makes no sense: it must be > 0"),
+        ({"place": "two", "weight": -1.5}, "two: weight -1.5 makes no sense: it must be > 0"),
+        ({"place": "two", "weight": "x"}, "two: weight 'x' makes no sense: it must be > 0"),
+        ({"place": "two", "weight": float("inf")}, "two: weight inf makes no sense"),
+        ({"place": "", "weight": 2}, "names no place"),
+    ],
+)
+def test_wrong_weights(item: dict[str, str | float], told: str) -> None:
+    message = error(ConfigError, train=["ten", item])
+    assert message.startswith("data.splits.train: ")
+    assert told in message
+
+
+def test_only_train_has_weights() -> None:
+    assert error(ConfigError, train="ten", test=[{"place": "two", "weight": 2}]) == (
+        "data.splits.test: two: only the places of train have a weight"
+    )
+    assert error(DataError, train=["ten", {"place": "nowhere", "weight": 2}]) == (
+        "there is no file nowhere.de; check data.splits"
+    )

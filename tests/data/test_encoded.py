@@ -1,3 +1,5 @@
+import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -5,10 +7,13 @@ import pytest
 import torch
 
 from nmt.config import TokenizerConfig
-from nmt.data.encoded import EncodedPairs, cache_folder, encode_pairs, text_fingerprint
+from nmt.data.chunks import CHUNK
+from nmt.data.corpus import Corpus
+from nmt.data.encoded import EncodedPairs, cache_folder
 from nmt.data.loader import Update, Updates, update_loader
 from nmt.errors import DataError
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
+from tests.data.made import encode, made_corpus
 
 PAIRS = [(f"wort{i % 7} " * (i % 5 + 1), f"word{i % 7} " * (i % 4 + 1)) for i in range(60)]
 
@@ -18,14 +23,8 @@ def tokenizer() -> Tokenizer:
     return train_tokenizer(TokenizerConfig(vocabulary_size=40), PAIRS)[0]
 
 
-def encode(
-    tokenizer: Tokenizer, cache: Path, pairs: list[tuple[str, str]] = PAIRS, max_length: int = 50
-) -> EncodedPairs:
-    return encode_pairs(lambda: pairs, tokenizer, max_length=max_length, cache=cache)
-
-
 def test_encoded_pairs_are_the_tokenizers_own(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    encoded = encode(tokenizer, tmp_path)
+    encoded = encode(PAIRS, tokenizer, tmp_path)
     rows = np.array([3, 0, 59, 3])
     sources, targets = encoded[rows]
     assert sources == tokenizer.source.encode([PAIRS[row][0] for row in rows])
@@ -36,51 +35,102 @@ def test_encoded_pairs_are_the_tokenizers_own(tokenizer: Tokenizer, tmp_path: Pa
     assert encoded.facts.target_tokens == sum(encoded.target_lengths)
 
 
+def test_every_pair_is_found_in_its_chunk(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    pairs = [("wort1 " * (i % 3 + 1), "word2 " * (i % 5 + 1)) for i in range(2 * CHUNK + 5)]
+    pairs[7] = pairs[CHUNK] = ("", "word2")
+    encoded = encode(pairs, tokenizer, tmp_path)
+    kept = [pair for pair in pairs if pair[0]]
+    rows = np.array([0, 6, 7, CHUNK - 2, CHUNK - 1, CHUNK, 2 * CHUNK - 1, 2 * CHUNK + 2])
+    sources, targets = encoded[rows]
+    assert sources == tokenizer.source.encode([kept[row][0] for row in rows])
+    assert targets == tokenizer.target.encode([kept[row][1] for row in rows])
+    assert encoded.source_lengths[rows].tolist() == [len(ids) + 1 for ids in sources]
+    assert len(encoded) == len(kept) == len(encoded.target_lengths)
+
+
+def test_lengths_cost_two_bytes_a_side_and_are_mapped_where_all_are_kept(
+    tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    encoded = encode(PAIRS, tokenizer, tmp_path)
+    assert encoded.source_lengths.dtype == encoded.target_lengths.dtype == np.uint16
+    assert isinstance(encoded.source_lengths, np.memmap)
+
+
 def test_what_is_left_out_is_counted(tokenizer: Tokenizer, tmp_path: Path) -> None:
     pairs = [("wort1", "word1"), ("", "word1"), ("wort1", " \u200b"), ("wort1 " * 40, "word2")]
-    facts = encode(tokenizer, tmp_path, pairs, max_length=20).facts
-    assert (facts.pairs, facts.kept, facts.empty, facts.too_long) == (4, 1, 2, 1)
-    assert "4 pairs, 1 kept; left out: 2 with an empty side, 1 too long" in str(facts)
+    encoded = encode(pairs, tokenizer, tmp_path, "--data.max_length", "20")
+    facts = encoded.facts
+    assert (facts.pairs, facts.kept, facts.left_out) == (4, 1, {"empty": 2, "too_long": 1})
+    assert facts.source_tokens == len(tokenizer.source.encode(["wort1"])[0]) + 1
+    lines = encoded.table().splitlines()
+    assert lines[0].startswith("train: 4 pairs, 1 kept; ")
+    assert lines[1].split() == ["filter", "setting", "found", "left", "out"]
+    assert lines[2].split() == ["empty", "on", "2", "2"]
+    assert lines[6].split() == ["too_long", "20", "1", "1"]
+    assert lines[7].split() == ["length_ratio", "off", "1", "-"]
+    assert len(lines) == 10
+    assert len({len(line) for line in lines[1:]}) == 1  # aligned
 
 
 def test_nothing_left_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no pair of the training split is left of 2: 1 have an"):
-        encode(tokenizer, tmp_path, [("", "word1"), ("wort1 " * 40, "word2")], max_length=20)
-    assert list(tmp_path.iterdir()) == []
+    pairs = [("", "word1"), ("wort1 " * 40, "word2")]
+    with pytest.raises(DataError) as caught:
+        encode(pairs, tokenizer, tmp_path, "--data.max_length", "20")
+    assert str(caught.value) == (
+        "no pair of the training split is left of 2; left out: empty 1, too_long 1; "
+        "data.max_length is 20 tokens, the rest is under data.filters"
+    )
 
 
-def test_a_corpus_is_encoded_once_and_again_when_anything_changes(
+def test_a_corpus_is_encoded_once_and_again_when_anything_but_a_filter_changes(
     tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    calls = []
+    passes = []
 
-    def pairs() -> list[tuple[str, str]]:
-        calls.append(1)
-        return PAIRS
+    def read(place: str) -> Iterator[tuple[str, str]]:
+        passes.append(place)
+        return iter(PAIRS)
 
-    encode_pairs(pairs, tokenizer, max_length=50, cache=tmp_path)
-    assert len(calls) == 2  # to fingerprint, and to encode
-    encode_pairs(pairs, tokenizer, max_length=50, cache=tmp_path)
-    assert len(calls) == 3
-    encode(tokenizer, tmp_path, max_length=49)
-    encode(tokenizer, tmp_path, PAIRS[:-1])
-    encode(train_tokenizer(TokenizerConfig(model="word"), PAIRS)[0], tmp_path)
+    corpus = Corpus("made", {"train": "train"}, read)
+    encode(corpus, tokenizer, tmp_path)
+    assert len(passes) == 2  # to survey, and to encode
+    encode(corpus, tokenizer, tmp_path, "--data.max_length", "9", "--data.filters.duplicates=true")
+    assert len(passes) == 3
+    encode(PAIRS[:-1], tokenizer, tmp_path)
+    encode(made_corpus(PAIRS, test=PAIRS[:3]), tokenizer, tmp_path)
+    encode(PAIRS, train_tokenizer(TokenizerConfig(model="word"), PAIRS)[0], tmp_path)
     assert len(list(tmp_path.iterdir())) == 4
 
 
+def test_encoded_pairs_can_be_sent_to_another_process(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    encoded = encode([*PAIRS, ("", "")], tokenizer, tmp_path)
+    sent = pickle.dumps(encoded)
+    assert len(sent) < 1000  # where it lies, not what it holds
+    copy = pickle.loads(sent)
+    assert copy.facts == encoded.facts
+    assert copy[np.arange(60)] == encoded[np.arange(60)]
+    assert copy.source_lengths.tolist() == encoded.source_lengths.tolist()
+
+
+def test_weights_count_the_pairs_that_are_kept(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    places = {"a": [*PAIRS[:3], ("", "x")], "b": PAIRS[3:8], "c": [("", ""), PAIRS[8]]}
+    train = ["a", {"place": "b", "weight": 2.5}, {"place": "c", "weight": 3}, "a"]
+    corpus = Corpus("made", {"train": train}, lambda place: iter(places[place]))
+    encoded = encode(corpus, tokenizer, tmp_path)
+    assert encoded.weights == ((3, 1.0), (5, 2.5), (1, 3.0), (3, 1.0))
+    assert encode(PAIRS, tokenizer, tmp_path).weights is None
+    updates = updates_of(encoded, tokenizer)
+    assert sum(len(b.source.lengths) for n in range(len(updates.plan(0)))
+               for b in updates[0, n].batches) == 3 + 12 + 3 + 3  # fmt: skip
+
+
 def test_a_damaged_cache_is_encoded_again(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    encode(tokenizer, tmp_path)
-    (arrow,) = tmp_path.glob("*/pairs.arrow")
-    arrow.write_bytes(arrow.read_bytes()[:-200])
-    assert encode(tokenizer, tmp_path)[np.array([59])][0] == tokenizer.source.encode([PAIRS[59][0]])
-
-
-def test_fingerprints_tell_sides_and_lines_apart() -> None:
-    prints = [
-        text_fingerprint(pairs)
-        for pairs in ([("a", "b")], [("b", "a")], [("a b", "")], [("a", "b"), ("a", "b")], [])
-    ]
-    assert len(set(prints)) == len(prints)
+    encode(PAIRS, tokenizer, tmp_path)
+    for name in ("pairs.arrow", "lengths.npy", "marks.npy", "shares.npy", "facts.json"):
+        (file,) = tmp_path.glob(f"*/{name}")
+        file.write_bytes(file.read_bytes()[:-30])
+        again = encode(PAIRS, tokenizer, tmp_path)
+        assert again[np.array([59])][0] == tokenizer.source.encode([PAIRS[59][0]])
 
 
 def test_the_cache_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +142,7 @@ def test_the_cache_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_cache_that_cannot_be_written_is_named(tokenizer: Tokenizer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot write the encoded corpus to .*--data.cache"):
-        encode(tokenizer, tmp_path / "file")
+        encode(PAIRS, tokenizer, tmp_path / "file")
 
 
 def updates_of(encoded: EncodedPairs, tokenizer: Tokenizer) -> Updates:
@@ -104,7 +154,7 @@ def flat(update: Update) -> list[list[int]]:
 
 
 def test_updates_carry_start_and_end_tokens(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    encoded = encode(tokenizer, tmp_path)
+    encoded = encode(PAIRS, tokenizer, tmp_path)
     updates = updates_of(encoded, tokenizer)
     seen = []
     for number in range(len(updates.plan(0))):
@@ -126,7 +176,7 @@ def test_updates_carry_start_and_end_tokens(tokenizer: Tokenizer, tmp_path: Path
 def test_a_loader_goes_on_where_it_is_told(
     tokenizer: Tokenizer, tmp_path: Path, workers: int
 ) -> None:
-    updates = updates_of(encode(tokenizer, tmp_path), tokenizer)
+    updates = updates_of(encode(PAIRS, tokenizer, tmp_path), tokenizer)
     every = list(update_loader(updates, max_epochs=3))
     places = [(update.epoch, update.number) for update in every]
     assert places == [(e, n) for e in range(3) for n in range(len(updates.plan(e)))]
@@ -139,7 +189,7 @@ def test_a_loader_draws_nothing_from_the_global_generator(
     tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     """Else a resumed run, which makes a new loader, would see other random numbers."""
-    updates = updates_of(encode(tokenizer, tmp_path), tokenizer)
+    updates = updates_of(encode(PAIRS, tokenizer, tmp_path), tokenizer)
     torch.manual_seed(1)
     before = torch.get_rng_state()
     next(iter(update_loader(updates, max_epochs=1)))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.plan import UpdatePlan, plan_epoch
+from nmt.data.plan import UpdatePlan, Weights, plan_epoch
 
 BUDGET = 40
 PAIRS = st.lists(st.tuples(st.integers(1, BUDGET), st.integers(1, BUDGET)), max_size=80)
@@ -118,8 +118,65 @@ def test_an_example_over_the_budget_is_an_error() -> None:
 
 
 def test_large_plans_cost_bytes_per_pair() -> None:
-    """No object for each pair: arrays of eight bytes an example and a few for each batch."""
+    """No object for each pair: arrays of four bytes an example and a few for each batch."""
     generator = np.random.default_rng(0)
-    lengths = generator.integers(5, 40, size=200_000).astype(np.int32)
+    lengths = generator.integers(5, 40, size=200_000).astype(np.uint16)
     plan = plan_epoch(lengths, lengths, batch_tokens=4000, seed=1, epoch=0)
-    assert plan.order.nbytes + plan.slices.nbytes < 9 * len(lengths)
+    assert plan.order.nbytes + plan.slices.nbytes < 5 * len(lengths)
+
+
+def weighted(weights: Weights, epoch: int, seed: int = 1) -> list[int]:
+    """How often each example comes in an epoch."""
+    lengths = np.full(sum(size for size, _ in weights), 4, np.uint16)
+    plan = plan_epoch(lengths, lengths, weights, batch_tokens=BUDGET, seed=seed, epoch=epoch)
+    assert sorted(plan.order[start:end].size for start, end in plan.slices)[-1] <= BUDGET // 4
+    return np.bincount(plan.order, minlength=len(lengths)).tolist()
+
+
+def test_weights_say_how_often_an_epoch_takes_an_example() -> None:
+    for epoch in range(3):
+        counts = weighted(((3, 1.0), (4, 2.0), (10, 2.5), (8, 0.25), (0, 3.0)), epoch)
+        assert counts[:7] == [1, 1, 1, 2, 2, 2, 2]
+        assert sorted(counts[7:17]) == [2] * 5 + [3] * 5
+        assert sorted(counts[17:]) == [0] * 6 + [1] * 2
+
+
+def test_fractions_are_drawn_anew_by_seed_and_epoch() -> None:
+    weights = ((40, 1.5), (40, 0.5))
+    assert weighted(weights, 0) == weighted(weights, 0)
+    assert weighted(weights, 0) != weighted(weights, 1)
+    assert weighted(weights, 0) != weighted(weights, 0, seed=2)
+    total = np.sum([weighted(weights, epoch) for epoch in range(200)], axis=0)
+    assert abs(total[:40] - 300).max() < 30  # 200 × 1.5; four standard deviations are 28
+    assert abs(total[40:] - 100).max() < 30
+
+
+def test_a_small_weight_leaves_no_place_out() -> None:
+    assert sum(weighted(((4, 0.01),), 0)) == 1
+
+
+def test_weights_of_one_change_nothing() -> None:
+    lengths = np.arange(1, 31, dtype=np.uint16)
+    plain = plan_epoch(lengths, lengths, batch_tokens=BUDGET, seed=1, epoch=0)
+    weights = ((10, 1.0), (20, 1.0))
+    same = plan_epoch(lengths, lengths, weights, batch_tokens=BUDGET, seed=1, epoch=0)
+    assert sorted(plain.order) == sorted(same.order)
+    assert plain.slices.tolist() == same.slices.tolist()
+
+
+def test_the_order_is_that_of_a_plain_permutation() -> None:
+    """As it always was: whoever goes on with a run must meet the same updates."""
+    draw = np.random.default_rng(0)
+    source, target = draw.integers(1, BUDGET, (2, 500))
+    random = np.random.default_rng([1, 2])
+    order = random.permutation(500)
+    order = order[np.lexsort((target[order], source[order]))]
+    plan = plan_epoch(source, target, batch_tokens=BUDGET, seed=1, epoch=2)
+    assert plan.order.tolist() == order.tolist()
+    assert plan.order.dtype == np.int32
+
+
+def test_short_lengths_under_a_large_budget() -> None:
+    lengths = np.array([60_000, 5, 5], np.uint16)
+    plan = plan_epoch(lengths, lengths, batch_tokens=1_000_000, seed=1, epoch=0)
+    assert plan.target_tokens(0) == 60_010 and len(plan) == 1

@@ -15,8 +15,9 @@ import nmt.training.run as running
 from nmt.bundle import build_model, load_bundle
 from nmt.config import Config, load_config
 from nmt.data.corpus import open_corpus
-from nmt.data.encoded import cache_folder, encode_pairs
+from nmt.data.encoded import encode_pairs
 from nmt.data.loader import Updates
+from nmt.data.survey import survey
 from nmt.errors import NmtError
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.checkpoints import Checkpoints, checkpoint_files, random_states, set_random_states
@@ -98,9 +99,7 @@ def test_a_run_gives_the_weights_of_a_plain_torch_loop(
 
     tokenizer = load_tokenizer(run / "tokenizer")
     corpus = open_corpus(config.data)
-    pairs = encode_pairs(
-        lambda: corpus.pairs("train"), tokenizer, max_length=100, cache=cache_folder(None)
-    )
+    pairs = encode_pairs(config, corpus, survey(corpus), tokenizer)
     updates = Updates(pairs, tokenizer, batch_tokens=256, accumulate=accumulate, seed=1)
     torch.manual_seed(1)
     model = build_model(config, tokenizer)

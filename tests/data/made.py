@@ -1,0 +1,29 @@
+"""Corpora that are lists of pairs, and what is encoded of them."""
+
+from pathlib import Path
+
+from nmt.config import Config, parse_config
+from nmt.data.corpus import Corpus
+from nmt.data.encoded import EncodedPairs, encode_pairs
+from nmt.data.survey import survey
+from nmt.text.tokenizer import Tokenizer
+
+Pairs = list[tuple[str, str]]
+
+
+def made_corpus(train: Pairs, **held_out: Pairs) -> Corpus:
+    """A corpus of splits that are given as pairs."""
+    splits = {"train": train, **held_out}
+    return Corpus("made", {name: name for name in splits}, lambda name: iter(splits[name]))
+
+
+def made_config(cache: Path, *words: str) -> Config:
+    """The defaults, with a cache and overrides."""
+    text = f"data: {{source_language: de, target_language: en, cache: '{cache}'}}"
+    return parse_config(text, words)
+
+
+def encode(corpus: Corpus | Pairs, tokenizer: Tokenizer, cache: Path, *words: str) -> EncodedPairs:
+    """Survey and encode a corpus, or training pairs, with overrides of the config."""
+    corpus = corpus if isinstance(corpus, Corpus) else made_corpus(corpus)
+    return encode_pairs(made_config(cache, *words), corpus, survey(corpus), tokenizer)

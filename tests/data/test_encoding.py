@@ -1,0 +1,146 @@
+"""Several processes write what one writes; whatever breaks leaves one clear error and no folder."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nmt.config import TokenizerConfig
+from nmt.data.chunks import CHUNK
+from nmt.data.columns import Pair
+from nmt.data.corpus import Corpus
+from nmt.data.encoding import ChunkEncoder, EncodedChunk, write_encoded
+from nmt.errors import DataError, NmtError
+from nmt.text.tokenizer import Tokenizer, train_tokenizer
+from tests.data.made import encode, made_corpus
+
+PAIRS = [(f"wort{i % 701} " * (i % 5 + 1), f"word{i % 503} x") for i in range(3 * CHUNK + 100)]
+HELD_OUT = {"validation": [("wort3", "word4 x")], "test": PAIRS[5:7]}
+
+
+@pytest.fixture(scope="module", params=[True, False])
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    config = TokenizerConfig(vocabulary_size=90, shared=request.param)
+    return train_tokenizer(config, PAIRS[:1000])[0]
+
+
+@pytest.fixture(autouse=True)
+def many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a small corpus count as one that several processes share."""
+    monkeypatch.setattr("nmt.data.encoding._FEW", 1)
+
+
+class Dying(ChunkEncoder):
+    """Takes its process down at the last chunk."""
+
+    def __call__(self, chunk: list[Pair]) -> EncodedChunk:
+        if len(chunk) < CHUNK:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(chunk)
+
+
+def test_any_number_of_workers_writes_the_same_bytes(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    for name, workers in {"alone": 1, "shared": 2}.items():
+        corpus = made_corpus(PAIRS, **HELD_OUT)
+        encode(corpus, tokenizer, tmp_path / name, f"--data.workers={workers}")
+    alone, shared = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).glob("*/*")}
+        for name in ("alone", "shared")
+    )
+    assert alone == shared
+    assert set(alone) == {"pairs.arrow", "lengths.npy", "marks.npy", "shares.npy", "facts.json"}
+
+
+def test_a_worker_that_dies_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    encoder = Dying(tokenizer, HELD_OUT)
+    with pytest.raises(NmtError, match=r"a process that encodes .* died.*2 with --data.workers"):
+        write_encoded(tmp_path, PAIRS, len(PAIRS), encoder, 2)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_while_reading_leaves_nothing(
+    tokenizer: Tokenizer, tmp_path: Path, workers: int
+) -> None:
+    passes = []
+
+    def read(place: str) -> Iterator[Pair]:
+        passes.append(place)
+        yield from PAIRS
+        if len(passes) > 1:
+            raise DataError("the disk is gone")
+
+    with pytest.raises(DataError, match="the disk is gone"):
+        corpus = Corpus("made", {"train": "train"}, read)
+        encode(corpus, tokenizer, tmp_path, f"--data.workers={workers}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", [-1, 1, CHUNK])
+def test_a_corpus_that_changes_meanwhile_is_an_error(
+    tokenizer: Tokenizer, tmp_path: Path, change: int
+) -> None:
+    pairs = (PAIRS + PAIRS)[: 2 * CHUNK + change]
+    with pytest.raises(DataError, match="changed while it was read"):
+        write_encoded(tmp_path, pairs, 2 * CHUNK, ChunkEncoder(tokenizer, {}), 1)
+
+
+def test_ctrl_c_leaves_nothing_and_nobody(tmp_path: Path) -> None:
+    """The whole process group gets it, as at a terminal."""
+    program = f"""
+import itertools, sys
+from pathlib import Path
+from nmt.config import TokenizerConfig
+from nmt.data import encoding
+from nmt.data.corpus import Corpus
+from nmt.text.tokenizer import train_tokenizer
+from tests.data.made import encode
+
+def read(place, passes=[]):
+    passes.append(place)
+    few = [("a b", "c d")] * 100_000
+    return iter(few) if len(passes) == 1 else endless(few)
+
+def endless(pairs):
+    yield from pairs
+    print("going", flush=True)
+    yield from itertools.cycle(pairs[:1])
+
+if __name__ == "__main__":
+    tokenizer = train_tokenizer(TokenizerConfig(model="word"), [("a b", "c d")])[0]
+    corpus = Corpus("made", {{"train": "train"}}, read)
+    original = encoding.write_encoded
+    encoding.write_encoded = lambda folder, pairs, total, *rest: original(
+        folder, pairs, 10**9, *rest)
+    encode(corpus, tokenizer, Path({str(tmp_path)!r}) / "cache", "--data.workers=2")
+"""
+    script = tmp_path / "program.py"
+    script.write_text(program)
+    process = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "going\n"
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert err.count("Traceback") == err.count("KeyboardInterrupt") == 1
+    assert list((tmp_path / "cache").iterdir()) == []
+    with pytest.raises(ProcessLookupError):  # soon, nobody of the group is left
+        for _ in range(50):
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)
+
+
+def test_workers_import_no_large_library() -> None:
+    code = (
+        "import sys, nmt.data.encoding, pyarrow\n"
+        "print({'torch', 'lightning', 'datasets'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
