@@ -10,10 +10,13 @@ import torch
 
 from nmt.cli.main import main
 from nmt.data.phrases import read_split
+from nmt.inference.device import cpu_has_bf16
 
 torch.set_num_threads(1)  # the tensors of tests are too small to share
 
 ROOT = Path(__file__).parent.parent
+
+needs_bf16 = pytest.mark.skipif(not cpu_has_bf16(), reason="this processor lacks bf16")
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,23 @@ def describe_device(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)"
 
 
-def find_precision(wanted: str, device: torch.device) -> str:
-    """Return fp32 or bf16; auto is bf16 on a GPU that computes in it."""
+def find_precision(wanted: str, device: torch.device, origin: str = "--precision") -> str:
+    """Return fp32 or bf16; auto is bf16 on a GPU that computes in it.
+
+    Raises:
+        UsageError: the processor cannot compute in bf16.
+    """
+    if wanted == "bf16" and device.type == "cpu" and not cpu_has_bf16():
+        raise UsageError(f"{origin}: bf16 was asked for, but this processor lacks it; use fp32")
     if wanted != "auto":
         return wanted
     fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return "bf16" if fast else "fp32"
+
+
+def cpu_has_bf16() -> bool:
+    """Tell whether torch's recurrent kernels compute in bf16 on this processor."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[object]:

@@ -17,7 +17,7 @@ from nmt.decoding.greedy import greedy_search
 from nmt.decoding.sampling import sample
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.errors import NmtError, UsageError
-from nmt.inference.device import arithmetic, find_device
+from nmt.inference.device import arithmetic, find_device, find_precision
 from nmt.inference.options import SearchOptions
 from nmt.log import PROGRESS, ProgressBar
 from nmt.models.batch import pad
@@ -106,7 +106,7 @@ class Translator:
             bundle.tokenizer,
             bundle.config,
             device=place,
-            precision="fp32" if precision == "auto" else precision,
+            precision=find_precision("fp32" if precision == "auto" else precision, place),
         )
 
     def translate(self, sentences: Sequence[str], **settings: Any) -> list[Translation]:

@@ -123,7 +123,7 @@ def check(config: Config) -> Check:
         NmtError: an update does not fit into the GPU's memory.
     """
     device = find_device(config.training.device, "training.device")
-    precision = find_precision(config.training.precision, device)
+    precision = find_precision(config.training.precision, device, "training.precision")
     prepared = prepare(config, None, from_base=True)
     splits, overlaps = _read_splits(prepared)
     config, pairs, tokenizer = prepared.config, prepared.pairs, prepared.tokenizer

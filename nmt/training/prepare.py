@@ -57,7 +57,8 @@ class Prepared:
         validation = text_fingerprint(self.validation)
         return {
             "seed": self.config.seed,
-            "data": dataclasses.asdict(self.pairs.facts) | {"validation": validation},
+            "data": dataclasses.asdict(self.pairs.facts)
+            | {"validation": validation, "weights": self.pairs.weights},
             "versions": {"python": platform.python_version(), "nmt": version("nmt")}
             | {name: version(name) for name in packages},
             "machine": {

@@ -80,7 +80,7 @@ def refuse_other_updates(config: Config, ranks: Ranks, checkpoint: Checkpoint) -
 
 
 def refuse_other_data(run: Path, now: Mapping[str, Any]) -> None:
-    """Compare the raw text with what the run began with.
+    """Compare the raw text, and what is kept of it, with what the run began with.
 
     Args:
         run: the run folder.
@@ -92,11 +92,16 @@ def refuse_other_data(run: Path, now: Mapping[str, Any]) -> None:
     path = run / "environment.json"
     if not path.exists():
         return
-    before = json.loads(path.read_bytes())["data"]
-    for key, split in {"fingerprint": "train", "validation": "validation"}.items():
+    before, now = json.loads(path.read_bytes())["data"], json.loads(json.dumps(now))
+    for key, what in {
+        "fingerprint": "the text of data.splits.train is",
+        "validation": "the text of data.splits.validation is",
+        "weights": "the weights in data.splits.train are",
+        "left_out": "what data.filters leave out is",
+    }.items():
         if before[key] != now[key]:
             raise DataError(
-                f"--resume: the text of data.splits.{split} is not what the run {run} began with; "
+                f"--resume: {what} not what the run {run} began with; "
                 "put it back, or choose another folder with --run"
             )
 

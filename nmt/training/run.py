@@ -119,7 +119,7 @@ def _start(
             return None
     device = find_device(config.training.device)
     several = f"{ranks.size} × " if ranks.size > 1 else ""
-    precision = find_precision(config.training.precision, device)
+    precision = find_precision(config.training.precision, device, "training.precision")
     _log.info("device: %s%s, precision %s", several, describe_device(device), precision)
     prepared = prepare(config, run if known else None, from_base=checkpoint is None)
     make_folder(run, prepared)

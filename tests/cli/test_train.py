@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from tests.conftest import Command, write_pairs
+from tests.conftest import Command, needs_bf16, write_pairs
 
 FAST = ["--training.max_updates", "10", "--training.validate_every", "5"]
 
@@ -90,7 +90,9 @@ def test_every_schedule_and_monitor_trains(
         ["--tokenizer.model", "char", "--tokenizer.normalization", "nmt_nfkc_cf"],
         ["--tokenizer.model", "word", "--training.accumulate", "2"],
         ["--tokenizer.byte_fallback", "true", "--tokenizer.vocabulary_size", "400"],
-        ["--training.precision", "bf16", "--training.weight_decay", "0.01"],
+        pytest.param(
+            ["--training.precision", "bf16", "--training.weight_decay", "0.01"], marks=needs_bf16
+        ),
         ["--training.workers", "1", "--training.label_smoothing", "0", "--training.clip_norm", "0"],
         ["--training.max_epochs", "1", "--training.max_updates", "null"],
         ["--model.attention", "general", "--model.reverse_source", "true"],

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import nmt as package
-from tests.conftest import Command, Result
+from tests.conftest import Command, Result, needs_bf16
 
 LINES = ["Der Hund schläft.", "", "Maria möchte schwimmen.\u2028Peter auch.", "  ", "Gut\r?"]
 
@@ -103,7 +103,7 @@ def test_formats(nmt: Command, tiny_run: Path, source: Path) -> None:
         ["--sample", "--temperature", "0.7", "--top-k", "5", "--top-p", "0.9", "--seed", "2"],
         ["--beam-size", "2", "--length-penalty", "0.5", "--max-length-ratio", "1.2"],
         ["--batch-size", "1", "--threads", "1", "--precision", "fp32", "--device", "cpu"],
-        ["--precision", "bf16"],
+        pytest.param(["--precision", "bf16"], marks=needs_bf16),
     ],
     ids=lambda words: " ".join(words),
 )

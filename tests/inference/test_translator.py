@@ -3,10 +3,12 @@ from pathlib import Path
 import pytest
 
 import nmt
+import nmt.inference.device
 from nmt.bundle import load_bundle
 from nmt.errors import NmtError, UsageError
 from nmt.inference.translator import Translator
 from nmt.models.batch import pad
+from tests.conftest import needs_bf16
 
 SENTENCES = ["Der Hund schläft.", "", "Maria möchte schwimmen.", "   ", "\u200b", "x" * 50]
 
@@ -145,6 +147,14 @@ def test_unequal_numbers_cannot_be_scored(translator: Translator) -> None:
         translator.score(["a", "b"], ["c"])
 
 
+def test_a_precision_that_is_not_there_is_an_error(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nmt.inference.device, "cpu_has_bf16", lambda: False)
+    with pytest.raises(UsageError, match="--precision: bf16 was asked for, but this processor"):
+        nmt.load(str(tiny_run), device="cpu", precision="bf16")
+
+
 def test_a_device_that_is_not_there_is_an_error(tiny_run: Path) -> None:
     import torch
 
@@ -154,6 +164,7 @@ def test_a_device_that_is_not_there_is_an_error(tiny_run: Path) -> None:
         nmt.load(str(tiny_run), device="cuda")
 
 
+@needs_bf16
 def test_bf16_runs(tiny_run: Path) -> None:
     found = nmt.load(str(tiny_run), precision="bf16").translate(SENTENCES, beam_size=2)
     assert len(found) == len(SENTENCES)

@@ -9,10 +9,11 @@ from torch import nn
 
 import nmt.training.measure as measuring
 from nmt.config import load_config
+from nmt.training.fit import training_module
 from nmt.training.measure import measure_memory, saved_bytes, time_updates
 from nmt.training.module import TranslationModule
 from nmt.training.prepare import Prepared, prepare
-from nmt.training.run import training_module
+from nmt.training.ranks import Ranks
 
 CPU = torch.device("cpu")
 
@@ -24,7 +25,7 @@ def prepared(tiny_config: Path) -> Prepared:
 
 @pytest.fixture
 def module(prepared: Prepared) -> TranslationModule:
-    return training_module(prepared)
+    return training_module(prepared, Ranks())
 
 
 @pytest.mark.parametrize("rows", [1, 8])
@@ -52,7 +53,7 @@ def test_a_larger_batch_and_a_larger_vocabulary_need_more(
     assert memory.device is not None and memory.device > 2**28
     training = dataclasses.replace(prepared.config.training, batch_tokens=1024)
     config = dataclasses.replace(prepared.config, training=training)
-    wider = training_module(dataclasses.replace(prepared, config=config))
+    wider = training_module(dataclasses.replace(prepared, config=config), Ranks())
     more = measure_memory(wider, prepared.pairs, CPU, "fp32")
     # 4 × the tokens; the logits' softmax alone: tokens × vocabulary × 4 bytes.
     assert 3 * memory.activations < more.activations < 5 * memory.activations
