@@ -15,6 +15,7 @@ from nmt.data.chunks import CHUNK
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus
 from nmt.data.encoding import ChunkEncoder, EncodedChunk, write_encoded
+from nmt.data.survey import Survey
 from nmt.errors import DataError, NmtError
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
 from tests.data.made import encode, made_corpus
@@ -59,7 +60,7 @@ def test_any_number_of_workers_writes_the_same_bytes(tokenizer: Tokenizer, tmp_p
 def test_a_worker_that_dies_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> None:
     encoder = Dying(tokenizer, HELD_OUT)
     with pytest.raises(NmtError, match=r"a process that encodes .* died.*2 with --data.workers"):
-        write_encoded(tmp_path, PAIRS, len(PAIRS), encoder, 2)
+        write_encoded(tmp_path, PAIRS, Survey("", (len(PAIRS),), {}), encoder, 2)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -86,7 +87,8 @@ def test_a_corpus_that_changes_meanwhile_is_an_error(
 ) -> None:
     pairs = (PAIRS + PAIRS)[: 2 * CHUNK + change]
     with pytest.raises(DataError, match="changed while it was read"):
-        write_encoded(tmp_path, pairs, 2 * CHUNK, ChunkEncoder(tokenizer, {}), 1)
+        encoder = ChunkEncoder(tokenizer, {})
+        write_encoded(tmp_path, pairs, Survey("", (2 * CHUNK,), {}), encoder, 1)
 
 
 def test_ctrl_c_leaves_nothing_and_nobody(tmp_path: Path) -> None:
@@ -95,7 +97,6 @@ def test_ctrl_c_leaves_nothing_and_nobody(tmp_path: Path) -> None:
 import itertools, sys
 from pathlib import Path
 from nmt.config import TokenizerConfig
-from nmt.data import encoding
 from nmt.data.corpus import Corpus
 from nmt.text.tokenizer import train_tokenizer
 from tests.data.made import encode
@@ -113,9 +114,6 @@ def endless(pairs):
 if __name__ == "__main__":
     tokenizer = train_tokenizer(TokenizerConfig(model="word"), [("a b", "c d")])[0]
     corpus = Corpus("made", {{"train": "train"}}, read)
-    original = encoding.write_encoded
-    encoding.write_encoded = lambda folder, pairs, total, *rest: original(
-        folder, pairs, 10**9, *rest)
     encode(corpus, tokenizer, Path({str(tmp_path)!r}) / "cache", "--data.workers=2")
 """
     script = tmp_path / "program.py"
