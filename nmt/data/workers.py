@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -45,7 +46,8 @@ def map_in_order(
     waiting: deque[Future[Any]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(_work, item))
+            with _ctrl_c_held_back():  # here the workers start
+                waiting.append(pool.submit(_work, item))
             if len(waiting) == _AHEAD * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -59,13 +61,22 @@ def map_in_order(
         pool.shutdown(cancel_futures=True)
 
 
+@contextlib.contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Answer Ctrl-C after the block; processes that start in it leave that to this one for good."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _function: Callable[[Any], Any]  # of a worker process
 
 
 def _start(function: Callable[[Any], Any]) -> None:
     global _function
     _function = function
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
