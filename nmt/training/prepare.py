@@ -25,12 +25,8 @@ from nmt.text.tokenizer import Tokenizer, load_tokenizer
 
 _log = logging.getLogger("nmt")
 SectionT = TypeVar("SectionT", ModelConfig, TokenizerConfig)
-_FREE_KEYS = (
-    "data.cache",
-    "data.workers",
-    "training.log_every",
-    "training.workers",
-)  # of no effect on weights
+# Of no effect on weights.
+_FREE_KEYS = ("data.cache", "data.workers", "training.log_every", "training.workers")
 
 
 @dataclasses.dataclass(frozen=True)
