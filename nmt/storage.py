@@ -3,13 +3,17 @@
 import contextlib
 import ctypes
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+from nmt.errors import UsageError
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -71,6 +75,29 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def locked(folder: Path, patience: float = 10.0) -> Iterator[None]:
+    """Keep other processes that lock the same folder out; the lock ends with the process.
+
+    Args:
+        folder: what to lock; nothing is written.
+        patience: seconds to wait, for the workers of a killed process outlive it a little.
+
+    Raises:
+        UsageError: another process has it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        deadline = time.monotonic() + patience
+        while not _lock(handle):
+            if time.monotonic() > deadline:
+                raise UsageError(f"{folder}: another process is at work there; wait for its end")
+            time.sleep(0.1)
+        yield
+    finally:
+        os.close(handle)
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:
@@ -81,6 +108,14 @@ def sync_folder(folder: Path) -> None:
     """Make renames inside `folder` survive a loss of power, where the system can."""
     with contextlib.suppress(OSError):
         _sync(folder)
+
+
+def _lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _sync(path: Path) -> None:

@@ -1,13 +1,65 @@
-"""Arguments that several verbs share: which model, on what, and how it searches."""
+"""Arguments that several verbs share: which config or model, on what, how it searches, JSON."""
 
 import argparse
+import json
+from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.errors import UsageError
+from nmt.config import config_parser
+from nmt.errors import DataError, UsageError
 from nmt.inference.options import SearchOptions
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
+
+
+def split_words(
+    words: list[str], *, flags: Collection[str] = (), options: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
+    """Tell a command's own words from config keys and their values.
+
+    Args:
+        words: what follows the verb.
+        flags: the command's own options that stand alone.
+        options: those that take the next word.
+    """
+    own: list[str] = []
+    keys: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        name, has_value, _ = word.partition("=")
+        if name in options:
+            own += [word] if has_value else [word, next(rest, "")]
+        elif not word.startswith("--") or name in (*flags, "--help"):
+            own.append(word)
+        else:
+            value = None if has_value else next(rest, None)
+            keys += [word, value] if value else [word]
+    return own, keys
+
+
+def add_config_argument(parser: argparse.ArgumentParser, words: list[str]) -> None:
+    """Add CONFIG; where the words ask for help, explain every key in it."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("config", metavar="CONFIG", help="YAML file; see the keys below")
+    if "-h" in words or "--help" in words:
+        _, _, options = config_parser().format_help().partition("Show this help message and exit.")
+        parser.epilog = f"Every config key is an option, too:{options}"
+
+
+def refuse_output(out: str | None) -> None:
+    """Refuse a `--json` file that cannot be, before any work; `-` is standard output."""
+    if out not in (None, "-") and not Path(out).parent.is_dir():
+        raise DataError(f"cannot write {out}: there is no folder for it")
+
+
+def write_json(out: str, values: dict[str, Any]) -> None:
+    """Write to a file, or to standard output where `out` is `-`."""
+    from nmt.text.lines import open_output
+
+    with open_output(None if out == "-" else out) as stream:
+        stream.write(json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:

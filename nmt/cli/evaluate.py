@@ -1,7 +1,6 @@
 """`nmt evaluate MODEL`: BLEU, chrF and TER against untouched references."""
 
 import argparse
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,9 @@ from nmt.cli.arguments import (
     add_model_arguments,
     add_search_arguments,
     load_translator,
+    refuse_output,
     search_settings,
+    write_json,
 )
 from nmt.errors import DataError, UsageError
 
@@ -87,8 +88,7 @@ def _refuse_senseless(arguments: argparse.Namespace) -> None:
         raise UsageError("--reference needs --source to translate, or --hypotheses")
     elif arguments.hypotheses and arguments.source:
         raise UsageError("--hypotheses are scored as they are; leave --source out")
-    if arguments.json not in (None, "-") and not Path(arguments.json).parent.is_dir():
-        raise DataError(f"cannot write {arguments.json}: there is no folder for it")
+    refuse_output(arguments.json)
 
 
 def _config(arguments: argparse.Namespace) -> Any:
@@ -151,7 +151,6 @@ def _report(
 ) -> int:
     from nmt.evaluation.metrics import corpus_scores
     from nmt.evaluation.significance import paired_bootstrap
-    from nmt.text.lines import open_output
 
     scores = corpus_scores(hypotheses, texts.references, language)
     result = scores.to_json()
@@ -162,6 +161,5 @@ def _report(
         report = f"{report}\n{comparison}"
     print(report, file=sys.stderr if arguments.json == "-" else sys.stdout)
     if arguments.json:
-        with open_output(None if arguments.json == "-" else arguments.json) as stream:
-            stream.write(json.dumps(result, indent=2).encode() + b"\n")
+        write_json(arguments.json, result)
     return 0

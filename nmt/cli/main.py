@@ -14,6 +14,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.log import log_to_stderr
 
 VERBS = {
+    "check": "look at data, settings and cost before training",
     "train": "train a model from a config, report BLEU on its test splits",
     "translate": "translate files, or what is typed",
     "evaluate": "report BLEU, chrF and TER with intervals and signatures",

@@ -51,12 +51,15 @@ def check_config(config: Config, origin: str) -> None:
             "checkpoint_every",
             "patience",
             "log_every",
+            "devices",
+            "num_nodes",
         ],
         "decoding": ["beam_size", "max_length_ratio", "max_source_length"],
     }.items():
         for name in names:
             value = getattr(getattr(config, section), name)
-            refuse(value is not None and value <= 0, f"{section}.{name}", value, "it must be > 0")
+            number = not isinstance(value, str | None)
+            refuse(number and value <= 0, f"{section}.{name}", value, "it must be > 0")
     for section, name in [
         ("training", "warmup_updates"),
         ("training", "weight_decay"),

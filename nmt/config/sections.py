@@ -168,6 +168,14 @@ class TrainingConfig:
     """Arithmetic; auto is bf16 on a GPU that has it, else fp32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU where there is one."""
+    devices: int | Literal["auto"] = 1
+    """Processes on each machine, each with a GPU or a share of the processors; each takes its own
+    micro-batches, so every update grows with their number. auto: every GPU, or two processes on a
+    CPU of several cores, which is faster there. torchrun and srun decide by themselves."""
+    num_nodes: int = 1
+    """Machines that train together; each needs to be started by torchrun or srun."""
+    strategy: Literal["auto", "ddp"] = "auto"
+    """How Lightning joins the processes; auto is ddp (the whole model in each) for several."""
     init_from: str | None = None
     """A model folder whose weights and tokenizer to start from (fine-tuning)."""
 

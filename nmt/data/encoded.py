@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,8 @@ class Facts:
     """What became of the raw pairs.
 
     Attributes:
-        fingerprint: SHA-256 of the raw text, in hexadecimal.
+        fingerprint: SHA-256 of the raw text, in hexadecimal; where places have weights, of its
+            fingerprint and those.
         pairs: raw pairs.
         kept: pairs to train on.
         source_tokens: tokens kept, end tokens included.
@@ -85,7 +87,7 @@ class EncodedPairs:
         self.target_lengths: Lengths = lengths[1]
         self.weights = None if weights is None else _kept_weights(weights, kept)
         self.facts = Facts(
-            fingerprint=about["fingerprint"],
+            fingerprint=_weighted(about["fingerprint"], weights),
             pairs=len(kept),
             kept=len(self.source_lengths),
             source_tokens=int(self.source_lengths.sum(dtype=np.int64)),
@@ -143,6 +145,13 @@ def _ids(side: Side, places: list[tuple[int, int]]) -> Rows:
         ends, ids = side[chunk]
         rows.append(ids[ends[row] : ends[row + 1]].tolist())
     return rows
+
+
+def _weighted(fingerprint: str, weights: Weights | None) -> str:
+    """Tell corpora apart that have the same text and other weights."""
+    if weights is None:
+        return fingerprint
+    return hashlib.sha256(f"{fingerprint} {weights}".encode()).hexdigest()
 
 
 def _kept_weights(weights: Weights, kept: Mask) -> Weights:

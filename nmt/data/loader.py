@@ -59,6 +59,8 @@ class Updates(Dataset[Update]):
         batch_tokens: see `plan_epoch`.
         accumulate: see `plan_epoch`.
         seed: see `plan_epoch`.
+        rank: see `plan_epoch`.
+        world_size: see `plan_epoch`.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class Updates(Dataset[Update]):
         batch_tokens: int,
         accumulate: int,
         seed: int,
+        rank: int = 0,
+        world_size: int = 1,
     ):
         self._pairs = pairs
         self._source_eos = tokenizer.source.eos_id
@@ -82,6 +86,8 @@ class Updates(Dataset[Update]):
             batch_tokens=batch_tokens,
             accumulate=accumulate,
             seed=seed,
+            rank=rank,
+            world_size=world_size,
         )
         self._planned: tuple[int, UpdatePlan] | None = None
 

@@ -45,6 +45,8 @@ def pad(sentences: Sequence[Sequence[int]], device: torch.device | str = "cpu") 
         device: where the tokens go.
     """
     lengths = torch.tensor([len(sentence) for sentence in sentences], dtype=torch.int64)
+    if not sentences:
+        return Padded(torch.zeros((0, 0), dtype=torch.int64, device=device), lengths)
     rows = [torch.as_tensor(sentence, dtype=torch.int64) for sentence in sentences]
     tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
     return Padded(tokens.to(device), lengths)

@@ -32,6 +32,7 @@ class Vocabulary:
         self.model = model
         self.bos_id: int = self._processor.bos_id()
         self.eos_id: int = self._processor.eos_id()
+        self.unk_id: int = self._processor.unk_id()
         for piece, id_ in {"<s>": self.bos_id, "</s>": self.eos_id}.items():
             if id_ < 0:
                 raise BundleError(f"{name} has no piece {piece}; train one with bos_id and eos_id")
@@ -53,6 +54,23 @@ class Vocabulary:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Return the surface form of each token id, `▁` for a space."""
         return [self._processor.id_to_piece(id_) for id_ in ids]
+
+    def unknown_parts(self, text: str) -> list[str]:
+        """Return the parts of a normalised text that the unknown token stands for."""
+        parts = zip(
+            self._processor.encode(text), self._processor.encode(text, out_type=str), strict=True
+        )
+        return [part.replace("▁", " ").strip() for id_, part in parts if id_ == self.unk_id]
+
+    def text_ids(self) -> set[int]:
+        """Return the ids of the pieces that spell text: no special ones, and no single bytes."""
+        special = (
+            self._processor.is_control,
+            self._processor.is_unknown,
+            self._processor.is_unused,
+            self._processor.is_byte,
+        )
+        return {id_ for id_ in range(len(self)) if not any(test(id_) for test in special)}
 
 
 @dataclass(frozen=True)

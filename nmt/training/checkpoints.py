@@ -1,7 +1,10 @@
 """Checkpoints: all that training needs to go on as if it had never stopped."""
 
+import dataclasses
+import logging
 import os
 import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +12,30 @@ import lightning
 import numpy as np
 import torch
 
+from nmt.errors import DataError
 from nmt.storage import sync_folder
 from nmt.text.lines import writing_to
+from nmt.training.ranks import Ranks
 
+_log = logging.getLogger("nmt")
 _KEPT = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A file to go on from.
+
+    Attributes:
+        path: where it lies.
+        update: updates done.
+        finished: whether training had come to its end.
+        micro_batches: of one update, over all ranks.
+    """
+
+    path: Path
+    update: int
+    finished: bool
+    micro_batches: int
 
 
 class Checkpoints(lightning.Callback):
@@ -23,11 +46,13 @@ class Checkpoints(lightning.Callback):
     Args:
         folder: where they go.
         every: updates between two of them.
+        ranks: whose random states are kept; the first alone writes.
     """
 
-    def __init__(self, folder: Path, every: int):
+    def __init__(self, folder: Path, every: int, ranks: Ranks):
         self.folder = folder
         self.every = every
+        self.ranks = ranks
         self._random: dict[str, Any] | None = None
 
     def on_train_batch_start(
@@ -59,18 +84,22 @@ class Checkpoints(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
         """Add the random states, which Lightning leaves out."""
-        checkpoint["random"] = random_states()
+        checkpoint["random"] = self.ranks.gather(random_states())
 
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
         """Keep the random states for the first update."""
-        self._random = checkpoint["random"]
+        states = checkpoint["random"]
+        self._random = states[self.ranks.rank % len(states)]
 
     def save(self, trainer: lightning.Trainer) -> None:
         """Write a checkpoint of this moment and forget the oldest."""
         path = self.folder / f"update-{trainer.global_step:09d}.ckpt"
         temporary = path.with_suffix(".tmp")
+        if not self.ranks.first:
+            trainer.save_checkpoint(temporary)  # adds this rank's state; the first one writes
+            return
         with writing_to(path):
             self.folder.mkdir(exist_ok=True)
             try:
@@ -88,6 +117,34 @@ class Checkpoints(lightning.Callback):
 def checkpoint_files(folder: Path) -> list[Path]:
     """Return a run's whole checkpoints, the oldest first."""
     return sorted(folder.glob("update-*.ckpt"))
+
+
+def newest_checkpoint(folder: Path) -> Checkpoint | None:
+    """Find the newest checkpoint that is whole; a damaged one is said, and put aside.
+
+    Raises:
+        DataError: there are checkpoints, and all are damaged.
+    """
+    found = checkpoint_files(folder)
+    for path in reversed(found):
+        try:
+            with zipfile.ZipFile(path) as file:
+                damaged = file.testzip()  # torch checks no sums
+            if damaged is None:
+                values = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+                fields = [values[key] for key in ("global_step", "finished", "micro_batches")]
+                return Checkpoint(path, *fields)
+            reason = f"its {damaged} is not what was written"
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        aside = path.with_suffix(".damaged")
+        path.rename(aside)
+        _log.warning("the checkpoint %s is damaged (%s); it is now %s", path, reason, aside.name)
+    if found:
+        raise DataError(
+            f"every checkpoint in {folder} is damaged; start again in another folder with --run"
+        )
+    return None
 
 
 def random_states() -> dict[str, Any]:

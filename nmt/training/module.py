@@ -1,30 +1,34 @@
 """One update of the weights, as Lightning runs it."""
 
+import contextlib
 import functools
 import math
 from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from nmt.config import TrainingConfig
 from nmt.data.loader import Batch, Place, Update, Updates, update_loader
 from nmt.models.seq2seq import Seq2Seq
+from nmt.training.ranks import Ranks
 from nmt.training.schedule import learning_rate_factor
 
 
 class TranslationModule(lightning.LightningModule):
     """Learns from whole updates: to Lightning, one batch is one update of several micro-batches.
 
-    An update's gradient is the sum of the token losses over its micro-batches ÷ the sum of their
-    target tokens. All epochs are one to Lightning, so that the place in the update plan is the
-    only position there is to keep.
+    An update's gradient is the sum of the token losses over its micro-batches and ranks ÷ the sum
+    of their target tokens. All epochs are one to Lightning, so that the place in the update plan is
+    the only position there is to keep.
 
     Args:
         model: the network.
         config: the `training` section.
-        updates: what to learn from.
+        updates: what to learn from, this rank's share.
+        ranks: the processes that share every update.
         max_epochs: passes over it at most.
         total_updates: where training ends by itself, at the latest.
     """
@@ -34,6 +38,7 @@ class TranslationModule(lightning.LightningModule):
         model: Seq2Seq,
         config: TrainingConfig,
         updates: Updates,
+        ranks: Ranks,
         *,
         max_epochs: int | None,
         total_updates: int,
@@ -43,6 +48,7 @@ class TranslationModule(lightning.LightningModule):
         self.model = model
         self.config = config
         self.updates = updates
+        self.ranks = ranks
         self.max_epochs = max_epochs
         self.total_updates = total_updates
         self.place: Place = (0, 0)
@@ -87,14 +93,16 @@ class TranslationModule(lightning.LightningModule):
         """Make one update.
 
         Returns:
-            `loss`: training loss in nats a target token; `gradient_norm`: before clipping.
+            `loss`: training loss in nats a target token, this rank's part of the sum;
+            `gradient_norm`: before clipping.
         """
         optimizer = self.optimizers()
         total = torch.zeros((), device=self.device)
-        for micro in batch.batches:
-            loss = self.model.loss(micro.source, micro.target, self.config.label_smoothing)
-            loss = loss / batch.target_tokens
-            self.manual_backward(loss)
+        for number, micro in enumerate(batch.batches, start=1):
+            loss = self._loss(micro) / batch.target_tokens
+            # The ranks' gradients are averaged, and once an update is enough.
+            with self._alone() if number < len(batch.batches) else contextlib.nullcontext():
+                self.manual_backward(loss * self.ranks.size)
             total += loss.detach()
         norm = torch.nn.utils.clip_grad_norm_(
             self.model.parameters(), self.config.clip_norm or math.inf
@@ -105,13 +113,33 @@ class TranslationModule(lightning.LightningModule):
         self.place = (batch.epoch, batch.number + 1)
         return {"loss": total, "gradient_norm": norm}
 
+    def _loss(self, batch: Batch) -> torch.Tensor:
+        """Return the summed loss; of an empty batch 0, with gradients, which ranks wait for."""
+        if len(batch.target.lengths) == 0:
+            return sum((weight.sum() for weight in self.model.parameters()), torch.tensor(0)) * 0.0
+        return self.model.loss(batch.source, batch.target, self.config.label_smoothing)
+
+    def _alone(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which gradients stay in this process."""
+        strategy = self.trainer.strategy
+        return (
+            strategy.block_backward_sync()
+            if isinstance(strategy, DDPStrategy)
+            else contextlib.nullcontext()
+        )
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the place in the update plan."""
         checkpoint["place"] = list(self.place)
         checkpoint["finished"] = self.finished
+        checkpoint["micro_batches"] = self.ranks.size * self.config.accumulate
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from the place in the update plan."""
         epoch, number = checkpoint["place"]
         self.place = (epoch, number)
-        self.finished = checkpoint["finished"]
+        # To Lightning the one epoch is not over, also where a finished run is extended.
+        checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"] |= {
+            "processed": 0,
+            "completed": 0,
+        }

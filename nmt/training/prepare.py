@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import logging
 import os
 import platform
@@ -13,20 +12,19 @@ from typing import Any, TypeVar
 import torch
 
 from nmt.bundle import build_model, load_bundle
-from nmt.config import Config, ModelConfig, TokenizerConfig, changed_keys, load_config
+from nmt.config import Config, ModelConfig, TokenizerConfig
 from nmt.data.cache import encode_pairs, learn_tokenizer
-from nmt.data.corpus import Corpus, open_corpus
+from nmt.data.corpus import open_corpus
 from nmt.data.encoded import EncodedPairs
 from nmt.data.survey import survey, text_fingerprint
-from nmt.errors import ConfigError, DataError
+from nmt.errors import ConfigError
 from nmt.evaluation.metrics import bleu_metric
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
+from nmt.training.resume import refuse_other_data
 
 _log = logging.getLogger("nmt")
 SectionT = TypeVar("SectionT", ModelConfig, TokenizerConfig)
-# Of no effect on weights.
-_FREE_KEYS = ("data.cache", "data.workers", "training.log_every", "training.workers")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,19 +33,22 @@ class Prepared:
 
     Attributes:
         config: the run's config, complete.
-        corpus: where raw pairs come from.
         tokenizer: new, ready made, or that of the run or bundle to go on from.
         pairs: the encoded training split.
-        validation: the raw validation split.
+        held_out: the raw pairs of every other split, validation and tests.
         model: the network, with its first weights.
     """
 
     config: Config
-    corpus: Corpus
     tokenizer: Tokenizer
     pairs: EncodedPairs
-    validation: list[tuple[str, str]]
+    held_out: dict[str, list[tuple[str, str]]]
     model: Seq2Seq
+
+    @property
+    def validation(self) -> list[tuple[str, str]]:
+        """The raw validation split."""
+        return self.held_out["validation"]
 
     @functools.cached_property
     def environment(self) -> dict[str, Any]:
@@ -107,31 +108,10 @@ def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
     if base is not None:
         model.load_state_dict(base.model.state_dict())
     _log.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
-    prepared = Prepared(config, corpus, tokenizer, pairs, surveyed.held_out["validation"], model)
+    prepared = Prepared(config, tokenizer, pairs, surveyed.held_out, model)
     if run is not None:
-        _refuse_other_data(run, prepared)
+        refuse_other_data(run, prepared.environment["data"])
     return prepared
-
-
-def resumed_config(run: Path, config: Config) -> Config:
-    """Return the config to go on with: the run's own, with the keys that may change.
-
-    Raises:
-        ConfigError: another key has changed.
-    """
-    stored = load_config(run / "config.yaml")
-    taken_over = ("model.", "tokenizer.") if config.training.init_from is not None else ()
-    changed = [
-        key
-        for key in changed_keys(stored, config)
-        if key not in _FREE_KEYS and not key.startswith(taken_over)
-    ]
-    if changed:
-        raise ConfigError(
-            f"--resume: the run {run} was made with another {', '.join(changed)}; "
-            "give the same config, or choose another folder with --run"
-        )
-    return dataclasses.replace(config, model=stored.model, tokenizer=stored.tokenizer)
 
 
 def _adopt(config: Config, base: Config) -> Config:
@@ -165,17 +145,3 @@ def _follow(section: SectionT, base: SectionT, name: str, free: tuple[str, ...] 
             )
         kept[field.name] = value
     return dataclasses.replace(base, **kept)
-
-
-def _refuse_other_data(run: Path, prepared: Prepared) -> None:
-    """Compare the raw text with what the run began with."""
-    path = run / "environment.json"
-    if not path.exists():
-        return
-    before, now = json.loads(path.read_bytes())["data"], prepared.environment["data"]
-    for key, split in {"fingerprint": "train", "validation": "validation"}.items():
-        if before[key] != now[key]:
-            raise DataError(
-                f"--resume: the text of data.splits.{split} is not what the run {run} began with; "
-                "put it back, or choose another folder with --run"
-            )

@@ -17,6 +17,7 @@ from nmt.data.loader import Update
 from nmt.errors import NmtError
 from nmt.log import PROGRESS, ProgressBar
 from nmt.storage import atomic_write
+from nmt.training.ranks import Ranks
 
 _log = logging.getLogger("nmt")
 _COLUMNS = [
@@ -46,10 +47,12 @@ class Recorder(lightning.Callback):
         run: the run folder; `metrics.csv` and `tensorboard/` are written there.
         every: updates between two records.
         total_updates: where training ends by itself.
+        ranks: whose losses are added up; the first alone writes.
     """
 
-    def __init__(self, run: Path, every: int, total_updates: int):
+    def __init__(self, run: Path, every: int, total_updates: int, ranks: Ranks):
         self.run = run
+        self.ranks = ranks
         self.every = every
         self.total_updates = total_updates
         self._bar: ProgressBar | None = None
@@ -59,14 +62,18 @@ class Recorder(lightning.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: the losses since the last record."""
-        return {"losses": [float(loss) for loss in self._losses]}
+        return {"losses": self._summed_losses().tolist()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self._losses = [torch.tensor(loss) for loss in state_dict["losses"]]
+        share = self.ranks.size  # each of them carries a part of the sum
+        self._losses = [torch.tensor(loss / share) for loss in state_dict["losses"]]
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Open the logs, without what a stopped run wrote after its last checkpoint."""
+        self._since = time.perf_counter()
+        if not self.ranks.first:
+            return
         from torch.utils.tensorboard import SummaryWriter
 
         update = trainer.global_step
@@ -85,7 +92,6 @@ class Recorder(lightning.Callback):
         self._rows = csv.DictWriter(self._csv, _COLUMNS)
         self._board = SummaryWriter(str(self.run / "tensorboard"), purge_step=update + 1)
         self._bar = ProgressBar("update", self.total_updates, update)
-        self._since = time.perf_counter()
 
     def on_train_batch_end(
         self,
@@ -104,12 +110,14 @@ class Recorder(lightning.Callback):
             self._record(trainer, pl_module, float(outputs["gradient_norm"]))
 
     def _record(self, trainer: lightning.Trainer, module: Any, gradient_norm: float) -> None:
-        loss = float(torch.stack(self._losses).cpu().mean())
+        loss = float(self._summed_losses().mean())
         if not math.isfinite(loss):
             raise NmtError(diverged(loss))
         now = time.perf_counter()
         speed = self._tokens / (now - self._since)
         self._losses, self._tokens, self._since = [], 0, now
+        if self._bar is None:
+            return
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         self._write(
             trainer.global_step,
@@ -119,7 +127,6 @@ class Recorder(lightning.Callback):
             gradient_norm=gradient_norm,
             tokens_per_second=speed,
         )
-        assert self._bar is not None
         self._bar.show(f"loss {loss:.3f}  {speed:,.0f} tokens/s")
         _log.log(
             PROGRESS,
@@ -133,8 +140,14 @@ class Recorder(lightning.Callback):
             self._bar.time_left(),
         )
 
+    def _summed_losses(self) -> torch.Tensor:
+        """Return the losses since the last record, `(updates,)`, over all ranks."""
+        return self.ranks.sum(torch.stack(self._losses).cpu() if self._losses else torch.zeros(0))
+
     def validation(self, update: int, scores: dict[str, float], *, best: bool) -> None:
         """Record the scores of a validation."""
+        if not self.ranks.first:
+            return
         self._write(update, **{f"validation_{name}": value for name, value in scores.items()})
         _log.info(
             "update %d: validation loss %.3f, perplexity %.2f, BLEU %.2f, chrF %.2f%s",

@@ -12,6 +12,7 @@ from nmt.errors import NmtError
 from nmt.evaluation.metrics import quick_scores
 from nmt.inference.translator import Translator
 from nmt.training.module import TranslationModule
+from nmt.training.ranks import Ranks
 from nmt.training.records import Recorder, diverged
 
 _log = logging.getLogger("nmt")
@@ -24,12 +25,15 @@ Export = Callable[[TranslationModule, int, dict[str, float]], None]
 class Validation(lightning.Callback):
     """Scores the model every so many updates, keeps the best, and stops where patience ends.
 
+    Every rank scores a share of the sentences; then all know all scores, and decide alike.
+
     Args:
         config: the run's config.
         translator: translates with the module's own network.
         pairs: the validation split, raw.
         recorder: takes the scores.
         export: keeps the best model.
+        ranks: the processes that train together.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Validation(lightning.Callback):
         pairs: Sequence[tuple[str, str]],
         recorder: Recorder,
         export: Export,
+        ranks: Ranks,
     ):
         self.config = config
         self.translator = translator
@@ -48,6 +53,7 @@ class Validation(lightning.Callback):
         self.num_tokens = sum(len(ids) + 1 for ids in encoded)
         self.recorder = recorder
         self.export = export
+        self.ranks = ranks
         self.best: float | None = None
         self.since_best = 0
         self.last_update = 0
@@ -79,12 +85,14 @@ class Validation(lightning.Callback):
             self.validate(trainer, pl_module)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Validate the last updates, too."""
+        """Validate the last updates, too; a run that is extended knows nothing of it."""
         if trainer.global_step != self.last_update:
-            self.validate(trainer, pl_module)
+            self.validate(trainer, pl_module, over=True)
 
-    def validate(self, trainer: lightning.Trainer, module: TranslationModule) -> None:
-        """Score the model as it is now and act on the result."""
+    def validate(
+        self, trainer: lightning.Trainer, module: TranslationModule, *, over: bool = False
+    ) -> None:
+        """Score the model as it is now and act on the result; only keep the best if it is over."""
         training = self.config.training
         update = self.last_update = trainer.global_step
         module.model.eval()
@@ -96,7 +104,9 @@ class Validation(lightning.Callback):
         self.recorder.validation(update, scores, best=better)
         if better:
             self.best, self.since_best = value, 0
-            self.export(module, update, scores)
+            if self.ranks.first:
+                self.export(module, update, scores)
+        if better or over:
             return
         self.since_best += 1
         if training.schedule == "plateau":
@@ -108,10 +118,15 @@ class Validation(lightning.Callback):
 
     def scores(self) -> dict[str, float]:
         """Return loss (nats a target token, without label smoothing), perplexity, BLEU, chrF."""
-        loss = -sum(self.translator.score(self.sources, self.references)) / self.num_tokens
+        mine = slice(self.ranks.rank, None, self.ranks.size)
+        score = sum(self.translator.score(self.sources[mine], self.references[mine]))
+        loss = -sum(self.ranks.gather(score)) / self.num_tokens
         if not math.isfinite(loss):
             raise NmtError(diverged(loss))
-        hypotheses = self.translator.translate_all(self.sources, greedy=True)
+        hypotheses = [""] * len(self.sources)
+        translated = self.translator.translate_all(self.sources[mine], greedy=True)
+        for rank, share in enumerate(self.ranks.gather(translated)):
+            hypotheses[rank :: self.ranks.size] = share
         for row in range(min(_SAMPLES, len(self.sources))):
             _log.info("  source     %s", self.sources[row])
             _log.info("  reference  %s", self.references[row])

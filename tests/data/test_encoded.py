@@ -118,7 +118,10 @@ def test_weights_count_the_pairs_that_are_kept(tokenizer: Tokenizer, tmp_path: P
     corpus = Corpus("made", {"train": train}, lambda place: iter(places[place]))
     encoded = encode(corpus, tokenizer, tmp_path)
     assert encoded.weights == ((3, 1.0), (5, 2.5), (1, 3.0), (3, 1.0))
-    assert encode(PAIRS, tokenizer, tmp_path).weights is None
+    plain = Corpus("made", {"train": ["a", "b", "c", "a"]}, lambda place: iter(places[place]))
+    unweighted = encode(plain, tokenizer, tmp_path)
+    assert unweighted.weights is None
+    assert unweighted.facts.fingerprint != encoded.facts.fingerprint  # no resuming across them
     updates = updates_of(encoded, tokenizer)
     assert sum(len(b.source.lengths) for n in range(len(updates.plan(0)))
                for b in updates[0, n].batches) == 3 + 12 + 3 + 3  # fmt: skip

@@ -344,24 +344,6 @@ def test_a_run_killed_at_its_very_end_ends_as_if_it_had_not_been(
     assert load_bundle(run).metrics["update"] == load_bundle(whole).metrics["update"]
 
 
-def test_a_run_whose_data_changed_is_not_gone_on_with(
-    tiny_config: Path, tmp_path: Path, corpus_folder: Path
-) -> None:
-    from tests.conftest import write_pairs
-
-    lines = [(corpus_folder / f"train.{tag}").read_text().splitlines() for tag in ("de", "en")]
-    pairs = list(zip(*lines, strict=True))
-    write_pairs(tmp_path / "train", pairs)
-    config = changed(tiny_config, max_updates=10)
-    splits = config.data.splits | {"train": str(tmp_path / "train")}  # type: ignore[operator]
-    config = dataclasses.replace(config, data=dataclasses.replace(config.data, splits=splits))
-    running.train(config, tmp_path / "run")
-    checkpoint_files(tmp_path / "run" / "checkpoints")[-1].unlink()
-    write_pairs(tmp_path / "train", pairs[:300])
-    with pytest.raises(NmtError, match=r"the text of data.splits.train is not what the run"):
-        running.train(config, tmp_path / "run", resume=True)
-
-
 def test_a_finished_run_needs_its_data_no_more(tiny_config: Path, tmp_path: Path) -> None:
     config = changed(tiny_config, max_updates=10)
     running.train(config, tmp_path / "run")
@@ -372,15 +354,3 @@ def test_a_finished_run_needs_its_data_no_more(tiny_config: Path, tmp_path: Path
     (tmp_path / "run" / "config.yaml").write_text(stored)
     gone = dataclasses.replace(config, data=dataclasses.replace(config.data, splits=splits))
     running.train(gone, tmp_path / "run", resume=True)
-
-
-def test_a_damaged_checkpoint_is_named(tiny_config: Path, tmp_path: Path) -> None:
-    config = changed(tiny_config, max_updates=20)
-    running.train(config, tmp_path / "run")
-    newest = checkpoint_files(tmp_path / "run" / "checkpoints")[-1]
-    newest.write_bytes(newest.read_bytes()[:1000])
-    with pytest.raises(NmtError, match=rf"the checkpoint {newest} is damaged .*; delete it"):
-        running.train(config, tmp_path / "run", resume=True)
-    newest.unlink()
-    running.train(config, tmp_path / "run", resume=True)
-    assert last_weights(tmp_path / "run")

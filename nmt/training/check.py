@@ -1,0 +1,217 @@
+"""What training would learn from, what it would cost, and what had better be changed before."""
+
+import dataclasses
+import itertools
+import logging
+from collections.abc import Iterable, Iterator
+
+import torch
+
+from nmt.config import Config
+from nmt.data.chunks import chunked, show_progress
+from nmt.data.columns import Pair
+from nmt.data.corpus import open_corpus
+from nmt.data.filters import Rules
+from nmt.data.leakage import Overlap, find_overlaps
+from nmt.data.statistics import (
+    LengthBin,
+    Lengths,
+    PlanFacts,
+    SideFacts,
+    SplitFacts,
+    length_histogram,
+    plan_facts,
+    side_facts,
+)
+from nmt.errors import NmtError
+from nmt.inference.device import describe_device, find_device, find_precision
+from nmt.training.advice import advice
+from nmt.training.fit import training_module
+from nmt.training.measure import MemoryFacts, TimeFacts, measure_memory, time_updates
+from nmt.training.prepare import Prepared, prepare
+from nmt.training.ranks import Ranks, num_devices
+
+_log = logging.getLogger("nmt")
+_SAMPLE = 100_000
+
+
+@dataclasses.dataclass(frozen=True)
+class FilterFacts:
+    """What the filters make of train.
+
+    Attributes:
+        pairs: raw pairs.
+        kept: pairs to train on.
+        settings: of each filter; None and False are off.
+        found: pairs that each filter matches, whether it is on or off.
+        left_out: pairs that each filter which is on left out; the first that matches counts.
+    """
+
+    pairs: int
+    kept: int
+    settings: dict[str, bool | float | None]
+    found: dict[str, int]
+    left_out: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What training takes.
+
+    Attributes:
+        device: where it would compute.
+        precision: fp32 or bf16.
+        parameters: of the network.
+        memory: estimated.
+        update: the time of one.
+        total_updates: where training ends by itself, at the latest.
+        validations: until then.
+        estimated_seconds: until then, without the validations.
+    """
+
+    device: str
+    precision: str
+    parameters: int
+    memory: MemoryFacts
+    update: TimeFacts
+    total_updates: int
+    validations: int
+    estimated_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Plain numbers and words, as `nmt check` shows them.
+
+    Attributes:
+        source_language: language tag.
+        target_language: language tag.
+        splits: facts by split, train first.
+        filters: what became of train's raw pairs.
+        lengths: histogram of the pairs to train on.
+        overlaps: what splits have in common.
+        source_pieces: size of the source vocabulary.
+        target_pieces: size of the target vocabulary.
+        shared_vocabulary: whether the two are one.
+        plan: the first epoch.
+        cost: of the whole training.
+        warnings: what had better be changed, a line each.
+    """
+
+    source_language: str
+    target_language: str
+    splits: dict[str, SplitFacts]
+    filters: FilterFacts
+    lengths: list[LengthBin]
+    overlaps: list[Overlap]
+    source_pieces: int
+    target_pieces: int
+    shared_vocabulary: bool
+    plan: PlanFacts
+    cost: Cost
+    warnings: list[str]
+
+
+def check(config: Config) -> Check:
+    """Look at everything a run would do, without doing it. Only the data cache is written.
+
+    Args:
+        config: the run's.
+
+    Raises:
+        ConfigError, DataError, BundleError: what `train` would raise.
+        NmtError: an update does not fit into the GPU's memory.
+    """
+    device = find_device(config.training.device, "training.device")
+    precision = find_precision(config.training.precision, device)
+    prepared = prepare(config, None, from_base=True)
+    splits, overlaps = _read_splits(prepared)
+    config, pairs, tokenizer = prepared.config, prepared.pairs, prepared.tokenizer
+    ranks = Ranks(size=num_devices(config.training, device))
+    plan = training_module(prepared, ranks).updates.plan(0)
+    found = Check(
+        source_language=config.data.source_language,
+        target_language=config.data.target_language,
+        splits=splits,
+        filters=_filter_facts(prepared),
+        lengths=length_histogram(pairs.source_lengths - 1, pairs.target_lengths - 1),
+        overlaps=overlaps,
+        source_pieces=len(tokenizer.source),
+        target_pieces=len(tokenizer.target),
+        shared_vocabulary=tokenizer.shared,
+        plan=plan_facts(plan, pairs.source_lengths, pairs.target_lengths),
+        cost=_measure(prepared, ranks, device, precision),
+        warnings=[],
+    )
+    return dataclasses.replace(found, warnings=advice(found, config))
+
+
+def _filter_facts(prepared: Prepared) -> FilterFacts:
+    facts = prepared.pairs.facts
+    settings = Rules.of(prepared.config).settings
+    return FilterFacts(facts.pairs, facts.kept, settings, facts.found, facts.left_out)
+
+
+def _measure(prepared: Prepared, ranks: Ranks, device: torch.device, precision: str) -> Cost:
+    """Make a few updates on the device, which changes the network's weights."""
+    described = describe_device(device)
+    _log.info("timing a few updates on %s", described)
+    module = training_module(prepared, ranks)
+    try:
+        memory = measure_memory(module, prepared.pairs, device, precision)
+        update = time_updates(module, device, precision)
+    except torch.cuda.OutOfMemoryError:
+        raise NmtError(
+            f"an update does not fit into the memory of {described}: lower training.batch_tokens "
+            "(and raise training.accumulate), or take a smaller model"
+        ) from None
+    return Cost(
+        device=described,
+        precision=precision,
+        parameters=sum(parameter.numel() for parameter in prepared.model.parameters()),
+        memory=memory,
+        update=update,
+        total_updates=module.total_updates,
+        validations=-(-module.total_updates // module.config.validate_every),
+        estimated_seconds=module.total_updates * update.seconds_per_update,
+    )
+
+
+def _read_splits(prepared: Prepared) -> tuple[dict[str, SplitFacts], list[Overlap]]:
+    """Measure every split and compare them; train is read once, and a sample of it kept."""
+    _log.info("comparing train with the other splits")
+    tokenizer, encoded = prepared.tokenizer, prepared.pairs
+    names = sorted(prepared.held_out, key=lambda name: name != "validation")
+    held_out = {name: prepared.held_out[name] for name in names}
+    size = encoded.facts.pairs
+    chunks = show_progress(
+        chunked(open_corpus(prepared.config.data, only="train").pairs("train")), "comparing", size
+    )
+    sample: list[Pair] = []
+    train = _sampled(itertools.chain.from_iterable(chunks), -(-size // _SAMPLE), sample)
+    overlaps = find_overlaps(train, held_out)
+
+    def measured(
+        pairs: list[Pair],
+        source_lengths: Lengths | None = None,
+        target_lengths: Lengths | None = None,
+    ) -> tuple[SideFacts, SideFacts]:
+        sources, targets = zip(*pairs, strict=True)
+        return (
+            side_facts(tokenizer.source, sources, source_lengths),
+            side_facts(tokenizer.target, targets, target_lengths),
+        )
+
+    lengths = encoded.source_lengths - 1, encoded.target_lengths - 1
+    splits = {"train": SplitFacts(encoded.facts.kept, len(sample), *measured(sample, *lengths))}
+    for name, pairs in held_out.items():
+        splits[name] = SplitFacts(len(pairs), len(pairs), *measured(pairs))
+    return splits, overlaps
+
+
+def _sampled(pairs: Iterable[Pair], every: int, sample: list[Pair]) -> Iterator[Pair]:
+    """Pass pairs on, and put every so many of them into the sample."""
+    for position, pair in enumerate(pairs):
+        if position % every == 0:
+            sample.append(pair)
+        yield pair

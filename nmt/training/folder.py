@@ -1,0 +1,58 @@
+"""The run folder: what is in it, and who may write there."""
+
+import json
+import shutil
+from pathlib import Path
+
+from nmt.config import Config, dump_config
+from nmt.data.corpus import corpus_places
+from nmt.errors import UsageError
+from nmt.storage import atomic_folder, atomic_write
+from nmt.text.lines import writing_to
+from nmt.training.prepare import Prepared
+
+
+def is_run(run: Path, resume: bool) -> bool:
+    """Tell whether there is a run to go on with.
+
+    Raises:
+        UsageError: there is something else, or a run that was not to be touched.
+    """
+    for path in (run, *run.parents):
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"--run {run}: {path} is a file; choose another folder")
+    if not run.exists() or not any(run.iterdir()):
+        return False
+    if not (run / "config.yaml").exists():
+        raise UsageError(f"--run {run}: it holds something else than a run; choose another folder")
+    if not resume:
+        raise UsageError(f"{run} exists; go on with --resume, or choose another folder with --run")
+    return True
+
+
+def is_scored(run: Path, config: Config) -> bool:
+    """Tell whether every test split has its scores."""
+    tests = [name for name in corpus_places(config.data) if name not in ("train", "validation")]
+    return all((run / f"scores.{name}.json").exists() for name in tests)
+
+
+def make_folder(run: Path, prepared: Prepared) -> None:
+    """Make the run folder, or what is missing of it."""
+    with writing_to(run):
+        run.mkdir(parents=True, exist_ok=True)
+        path, text = run / "config.yaml", dump_config(prepared.config)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_text(path, text)  # first: now it is a run
+        for left in run.glob(".*.tmp"):  # by a run that was killed while it wrote
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        if not (run / "tokenizer").exists():
+            with atomic_folder(run / "tokenizer") as folder:
+                prepared.tokenizer.save(folder)
+        if not (run / "environment.json").exists():
+            write_text(run / "environment.json", json.dumps(prepared.environment, indent=2))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of a run, whole or not at all."""
+    with writing_to(path), atomic_write(path) as stream:
+        stream.write(text.encode())

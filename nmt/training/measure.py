@@ -1,0 +1,155 @@
+"""What an update costs: memory and time, measured on a few real ones."""
+
+import functools
+import math
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nmt.data.encoded import EncodedPairs
+from nmt.data.loader import Batch, Update, Updates
+from nmt.inference.device import arithmetic
+from nmt.training.module import TranslationModule
+
+_BYTES_PER_PARAMETER = 16
+"""A weight, its gradient and Adam's two moments, in fp32."""
+_ENOUGH_UPDATES, _LEAST_UPDATES, _ENOUGH_SECONDS = 20, 3, 3.0
+
+
+@dataclass(frozen=True)
+class MemoryFacts:
+    """Bytes that training needs, about.
+
+    Attributes:
+        parameters: weights, gradients and the optimizer's moments.
+        activations: what the widest micro-batch keeps for its backward pass.
+        device: what there is: the GPU's memory, or the machine's; None where nobody knows.
+    """
+
+    parameters: int
+    activations: int
+    device: int | None
+
+
+@dataclass(frozen=True)
+class TimeFacts:
+    """Updates that were timed.
+
+    Attributes:
+        updates: how many, after one to warm up.
+        seconds_per_update: mean.
+        target_tokens_per_second: end tokens included.
+    """
+
+    updates: int
+    seconds_per_update: float
+    target_tokens_per_second: float
+
+
+def measure_memory(
+    module: TranslationModule, pairs: EncodedPairs, device: torch.device, precision: str
+) -> MemoryFacts:
+    """Run the widest micro-batches of the first epoch forward, and see what they keep."""
+    model = module.model.to(device).train()
+    activations = 0
+    for batch in _widest(module.updates, pairs):
+        batch = batch.to(device)
+        with arithmetic(precision, device):
+            loss = functools.partial(
+                model.loss, batch.source, batch.target, module.config.label_smoothing
+            )
+            activations = max(activations, saved_bytes(loss, model.parameters()))
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    return MemoryFacts(_BYTES_PER_PARAMETER * weights, activations, _device_bytes(device))
+
+
+def saved_bytes(forward: Callable[[], Tensor], parameters: Iterable[Tensor]) -> int:
+    """Return the bytes that a forward pass keeps for its backward pass, parameters aside.
+
+    Memory that several tensors share is counted once. The peak of the backward pass lies above:
+    it also holds the gradients of a layer or two.
+    """
+    known = {parameter.untyped_storage().data_ptr() for parameter in parameters}
+    sizes: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor.detach()
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        kept = forward()  # keeps all that was saved, so that no address is used twice
+    del kept
+    return sum(sizes.values())
+
+
+def time_updates(module: TranslationModule, device: torch.device, precision: str) -> TimeFacts:
+    """Make a few real updates, after one to warm up. The weights are changed by it."""
+    module.model.to(device).train()
+    optimizer = module.configure_optimizers()["optimizer"]
+    plan = module.updates.plan(0)
+    seconds: list[float] = []
+    tokens = 0
+    for number in range(_ENOUGH_UPDATES + 1):
+        start = time.perf_counter()
+        update = module.updates[0, number % len(plan)]
+        _learn(module, optimizer, update, device, precision)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        if number > 0:
+            seconds.append(time.perf_counter() - start)
+            tokens += update.target_tokens
+        if len(seconds) >= _LEAST_UPDATES and sum(seconds) >= _ENOUGH_SECONDS:
+            break
+    # Updates differ in size: time goes by tokens, and the plan knows how many an update has.
+    speed = tokens / sum(seconds)
+    mean = int(plan.target_lengths[plan.order].sum()) / len(plan)
+    return TimeFacts(len(seconds), mean / speed, speed)
+
+
+def _learn(
+    module: TranslationModule,
+    optimizer: torch.optim.Optimizer,
+    update: Update,
+    device: torch.device,
+    precision: str,
+) -> None:
+    """Make one update as `TranslationModule.training_step` does, without Lightning."""
+    for micro in module.transfer_batch_to_device(update, device, 0).batches:
+        with arithmetic(precision, device):
+            loss = module.model.loss(micro.source, micro.target, module.config.label_smoothing)
+        (loss / update.target_tokens).backward()
+    torch.nn.utils.clip_grad_norm_(module.model.parameters(), module.config.clip_norm or math.inf)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def _widest(updates: Updates, pairs: EncodedPairs) -> list[Batch]:
+    """Return the first epoch's micro-batches with the most cells, and with the most tokens."""
+    plan = updates.plan(0)
+    sizes = {
+        (number, position): (
+            len(rows)
+            * (int(pairs.source_lengths[rows].max()) + int(pairs.target_lengths[rows].max())),
+            int(pairs.target_lengths[rows].sum()),
+        )
+        for number in range(len(plan))
+        for position, rows in enumerate(plan[number])
+        if len(rows)
+    }
+    places = {max(sizes, key=lambda place: sizes[place][measure]) for measure in (0, 1)}
+    return [updates[0, number].batches[position] for number, position in sorted(places)]
+
+
+def _device_bytes(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None

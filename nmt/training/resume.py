@@ -1,0 +1,110 @@
+"""What may change when a run is gone on with, and what may not."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nmt.config import Config, changed_keys, load_config
+from nmt.errors import ConfigError, DataError
+from nmt.training.checkpoints import Checkpoint
+from nmt.training.ranks import Ranks
+
+# Of no effect on the weights, or compared in another way: the texts by their fingerprints, the
+# processes by the micro-batches that they share.
+_FREE = (
+    *("data.cache", "data.columns", "data.corpus", "data.splits", "data.workers"),
+    *("training.checkpoint_every", "training.log_every", "training.workers"),
+)
+_SHARED = ("training.accumulate", "training.devices", "training.num_nodes", "training.strategy")
+_LIMITS = ("training.max_updates", "training.max_epochs", "training.patience")
+
+
+def resumed_config(run: Path, config: Config) -> Config:
+    """Return the config to go on with: the run's own, with the keys that may change.
+
+    A limit may move where all past updates stay what they were. The cosine schedule ends with the
+    training, so there they would not.
+
+    Raises:
+        ConfigError: another key has changed.
+    """
+    stored = load_config(run / "config.yaml")
+    taken_over = ("model.", "tokenizer.") if config.training.init_from is not None else ()
+    changed = changed_keys(stored, config)
+    free = (*_FREE, *_SHARED, *_LIMITS)
+    fixed = [key for key in changed if not _below(key, free) and not key.startswith(taken_over)]
+    if fixed:
+        raise ConfigError(
+            f"--resume: the run {run} was made with another {', '.join(fixed)}; "
+            "give the same config, or choose another folder with --run"
+        )
+    moved = [key for key in changed if key in _LIMITS[:2]]
+    if moved and stored.training.schedule == "cosine":
+        before, now = (_value(one, moved[0]) for one in (stored, config))
+        raise ConfigError(
+            f"--resume: {moved[0]}: {now} in place of {before} would have given past updates "
+            "another learning rate, since the cosine schedule ends with the training; keep it, or "
+            f"train further in another folder with --training.init_from {run}"
+        )
+    return dataclasses.replace(config, model=stored.model, tokenizer=stored.tokenizer)
+
+
+def moved_limits(run: Path, config: Config) -> bool:
+    """Tell whether a run that came to its end has got another one."""
+    changed = changed_keys(load_config(run / "config.yaml"), config)
+    return any(key in _LIMITS for key in changed)
+
+
+def refuse_other_updates(config: Config, ranks: Ranks, checkpoint: Checkpoint) -> None:
+    """Compare a checkpoint with the updates that are to follow.
+
+    Raises:
+        ConfigError: an update would have another number of micro-batches, or the training would
+            have ended before the checkpoint.
+    """
+    training = config.training
+    if training.max_updates is not None and training.max_updates < checkpoint.update:
+        raise ConfigError(
+            f"--resume: training.max_updates: {training.max_updates} is fewer than the "
+            f"{checkpoint.update} updates that the run has made"
+        )
+    now = ranks.size * training.accumulate
+    if now != checkpoint.micro_batches:
+        raise ConfigError(
+            f"--resume: training.accumulate: {training.accumulate} on {ranks.size} processes makes "
+            f"updates of {now} micro-batches, and the run's have {checkpoint.micro_batches}; "
+            "choose training.accumulate × training.devices to keep that number"
+        )
+
+
+def refuse_other_data(run: Path, now: Mapping[str, Any]) -> None:
+    """Compare the raw text with what the run began with.
+
+    Args:
+        run: the run folder.
+        now: `data` of the environment, as in `environment.json`.
+
+    Raises:
+        DataError: it is another.
+    """
+    path = run / "environment.json"
+    if not path.exists():
+        return
+    before = json.loads(path.read_bytes())["data"]
+    for key, split in {"fingerprint": "train", "validation": "validation"}.items():
+        if before[key] != now[key]:
+            raise DataError(
+                f"--resume: the text of data.splits.{split} is not what the run {run} began with; "
+                "put it back, or choose another folder with --run"
+            )
+
+
+def _below(key: str, roots: tuple[str, ...]) -> bool:
+    return any(key == root or key.startswith(f"{root}.") for root in roots)
+
+
+def _value(config: Config, key: str) -> object:
+    section, name = key.split(".")
+    return getattr(getattr(config, section), name)

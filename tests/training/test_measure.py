@@ -1,0 +1,101 @@
+"""Memory and time of updates, against what can be worked out by hand."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import nmt.training.measure as measuring
+from nmt.config import load_config
+from nmt.training.measure import measure_memory, saved_bytes, time_updates
+from nmt.training.module import TranslationModule
+from nmt.training.prepare import Prepared, prepare
+from nmt.training.run import training_module
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny_config: Path) -> Prepared:
+    return prepare(load_config(tiny_config), None, from_base=True)
+
+
+@pytest.fixture
+def module(prepared: Prepared) -> TranslationModule:
+    return training_module(prepared)
+
+
+@pytest.mark.parametrize("rows", [1, 8])
+def test_a_linear_layer_keeps_its_input_and_a_square_its_own(rows: int) -> None:
+    layer, inputs = nn.Linear(5, 3), torch.randn(rows, 5)
+    kept = saved_bytes(lambda: layer(inputs).square().sum(), layer.parameters())
+    assert kept == 4 * (rows * 5 + rows * 3)  # the weights are parameters, and not counted
+
+
+def test_memory_that_is_shared_counts_once() -> None:
+    layer, inputs = nn.Linear(5, 3), torch.randn(2, 5)
+
+    def forward() -> torch.Tensor:
+        outputs = layer(inputs)
+        return (outputs.view(6) * outputs.view(6)).sum()
+
+    assert saved_bytes(forward, layer.parameters()) == 4 * (2 * 5 + 2 * 3)
+
+
+def test_a_larger_batch_and_a_larger_vocabulary_need_more(
+    prepared: Prepared, module: TranslationModule
+) -> None:
+    memory = measure_memory(module, prepared.pairs, CPU, "fp32")
+    assert memory.parameters == 16 * sum(one.numel() for one in module.model.parameters())
+    assert memory.device is not None and memory.device > 2**28
+    training = dataclasses.replace(prepared.config.training, batch_tokens=1024)
+    config = dataclasses.replace(prepared.config, training=training)
+    wider = training_module(dataclasses.replace(prepared, config=config))
+    more = measure_memory(wider, prepared.pairs, CPU, "fp32")
+    # 4 × the tokens; the logits' softmax alone: tokens × vocabulary × 4 bytes.
+    assert 3 * memory.activations < more.activations < 5 * memory.activations
+    tokens = module.updates.plan(0).target_lengths.max()
+    assert memory.activations > tokens * len(prepared.tokenizer.target) * 4
+
+
+def test_the_widest_micro_batch_is_the_one_that_keeps_most(
+    prepared: Prepared, module: TranslationModule
+) -> None:
+    memory = measure_memory(module, prepared.pairs, CPU, "fp32")
+    model = module.model.train()
+    every = [
+        saved_bytes(
+            lambda batch=batch: model.loss(batch.source, batch.target, 0.1),  # type: ignore[misc]
+            model.parameters(),
+        )
+        for number in range(len(module.updates.plan(0)))
+        for batch in module.updates[0, number].batches
+    ]
+    assert memory.activations >= 0.95 * max(every)
+
+
+def test_updates_are_timed_after_one_that_warms_up(
+    module: TranslationModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a clock of which an update takes two seconds, the first one a hundred."""
+    ticks = iter([0.0, 100.0, 102.0, 110.0, 112.0, 120.0, 122.0, 130.0, 132.0])
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(ticks))
+    plan = module.updates.plan(0)
+    first = next(module.model.parameters()).detach().clone()
+    timed = time_updates(module, CPU, "fp32")
+    assert timed.updates == 3  # at least three, and more than three seconds
+    tokens = sum(plan.target_tokens(number) for number in (1, 2, 3))
+    assert timed.target_tokens_per_second == pytest.approx(tokens / 6)
+    mean = sum(map(plan.target_tokens, range(len(plan)))) / len(plan)
+    assert timed.seconds_per_update == pytest.approx(mean / (tokens / 6))
+    assert not torch.equal(first, next(module.model.parameters()))
+
+
+def test_at_most_twenty_are_timed(
+    module: TranslationModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(ticks) * 0.001)
+    assert time_updates(module, CPU, "fp32").updates == 20

@@ -1,0 +1,236 @@
+"""Several processes against one of the same updates, against themselves interrupted, and dying."""
+
+import contextlib
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import nmt.training.run as running
+from nmt.config import Config, TrainingConfig, load_config
+from nmt.errors import NmtError, UsageError
+from nmt.training.checkpoints import Checkpoints, checkpoint_files
+from nmt.training.ranks import joined
+from tests.conftest import write_pairs
+from tests.faults.test_stops import start, wait_for_checkpoints, weights
+from tests.training.test_resume import with_training
+from tests.training.test_run import Killed, assert_equal_weights, changed, last_weights
+
+CPU = torch.device("cpu")
+
+
+def without_dropout(config: Config) -> Config:
+    import dataclasses
+
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, dropout=0.0))
+
+
+def assert_close_weights(one: Path, other: Path) -> None:
+    first, second = last_weights(one), last_weights(other)
+    for name, value in first.items():
+        torch.testing.assert_close(value, second[name], atol=1e-5, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def on_two(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on two ranks, of two micro-batches each. Do not change it."""
+    run = tmp_path_factory.mktemp("ranks") / "run"
+    running.train(changed(tiny_config, devices=2, accumulate=2, workers=1), run)
+    return run
+
+
+def test_two_ranks_reach_the_weights_of_one_with_the_same_updates(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    """Over several epochs of an odd number of micro-batches, with and without accumulation."""
+    config = without_dropout(changed(tiny_config, batch_tokens=512, max_updates=None, max_epochs=2))
+    one, two = tmp_path / "one", tmp_path / "two"
+    running.train(with_training(config, accumulate=4), one)
+    running.train(with_training(config, accumulate=2, devices=2), two)
+    assert_close_weights(one, two)
+    rows = [list(csv.DictReader((run / "metrics.csv").open(newline=""))) for run in (one, two)]
+    assert len(rows[0]) == len(rows[1]) > 2
+    for here, there in zip(*rows, strict=True):  # losses and scores are those of all ranks
+        for name in ("update", "train_loss", "gradient_norm", "validation_loss", "validation_chrf"):
+            assert float(there[name] or 0) == pytest.approx(float(here[name] or 0), rel=1e-3)
+
+
+def test_a_corpus_smaller_than_the_ranks_is_learned_from_all_the_same(
+    tiny_config: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    import dataclasses
+
+    write_pairs(tmp_path / "one", [("Der Hund schläft.", "The dog is sleeping.")])
+    config = without_dropout(changed(tiny_config, max_updates=6, validate_every=3))
+    places = {"train": str(tmp_path / "one"), "validation": str(tmp_path / "one")}
+    config = dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, splits=places),
+        tokenizer=dataclasses.replace(config.tokenizer, path=str(tiny_run / "tokenizer")),
+    )
+    running.train(config, tmp_path / "a")
+    running.train(with_training(config, devices=3), tmp_path / "b")
+    assert_close_weights(tmp_path / "a", tmp_path / "b")
+
+
+def test_ranks_killed_and_resumed_reach_the_same_weights_bit_for_bit(
+    tiny_config: Path, on_two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(on_two / "config.yaml")
+    plain = Checkpoints.on_train_batch_end
+
+    def dying(self: Checkpoints, trainer: Any, *rest: Any) -> None:
+        plain(self, trainer, *rest)
+        if trainer.global_step == 14:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "on_train_batch_end", dying)
+        with pytest.raises(Killed):
+            running.train(config, tmp_path / "run")
+    running.train(config, tmp_path / "run", resume=True)
+    assert_equal_weights(tmp_path / "run", on_two)
+    scores = [(run / "scores.test.json").read_text() for run in (tmp_path / "run", on_two)]
+    assert scores[0] == scores[1]
+
+
+def test_another_number_of_ranks_goes_on_with_the_same_updates(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    config = without_dropout(changed(tiny_config, schedule="constant", max_updates=20, devices=2))
+    running.train(config, tmp_path / "two")
+    longer = with_training(config, max_updates=30)
+    with pytest.raises(UsageError, match=r"1 processes makes updates of 1 micro-batches, .* 2"):
+        running.train(with_training(longer, devices=1), tmp_path / "two", resume=True)
+    running.train(with_training(longer, devices=1, accumulate=2), tmp_path / "two", resume=True)
+    running.train(longer, tmp_path / "whole")
+    assert_close_weights(tmp_path / "two", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("launcher", ["torchrun", "srun"])
+def test_a_launchers_processes_are_joined(
+    tiny_config: Path, on_two: Path, tmp_path: Path, launcher: str
+) -> None:
+    """Both give the weights of the run whose second process was started by the first."""
+    words = ["-m", "nmt", "train", str(tiny_config), "--run", str(tmp_path / "run")]
+    words += ["--training.accumulate", "2", "--training.workers", "1"]
+    variables = os.environ | {"OMP_NUM_THREADS": "1"}
+    if launcher == "torchrun":
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        commands = [([*torchrun, "--nproc-per-node", "2", "-m", "--", *words[1:]], variables)]
+    else:
+        slurm = {"NTASKS": 2, "NTASKS_PER_NODE": 2, "NNODES": 1, "NODEID": 0, "JOB_ID": os.getpid()}
+        slurm |= {"NODELIST": "127.0.0.1"}
+        commands = [
+            (
+                [sys.executable, *words],
+                variables
+                | {f"SLURM_{name}": str(value) for name, value in slurm.items()}
+                | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
+            )
+            for rank in range(2)
+        ]
+    processes = [
+        subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
+        for command, env in commands
+    ]
+    told = "".join(process.communicate(timeout=200)[1] for process in processes)
+    assert [process.returncode for process in processes] == [0] * len(processes), told
+    assert told.count("the best model is") == 1
+    assert_equal_weights(tmp_path / "run", on_two)
+
+
+def test_a_signal_stops_every_rank_and_nothing_is_lost(tiny_config: Path, tmp_path: Path) -> None:
+    words = ["train", tiny_config, "--training.devices", "2", "--training.schedule", "constant"]
+    run = tmp_path / "run"
+    process = start(*words, "--run", run, "--training.max_updates", "3000")
+    wait_for_checkpoints(run / "checkpoints", 1, process)
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "which is saved; go on with --resume" in told.splitlines()[-1]
+    newest = checkpoint_files(run / "checkpoints")[-1]
+    done = int(newest.stem.partition("-")[2])
+    limit = ["--training.max_updates", str(done + 5)]
+    for folder in (run, tmp_path / "whole"):
+        _, told = (again := start(*words, "--run", folder, "--resume", *limit)).communicate()
+        assert again.returncode == 0, told
+    expected = weights(tmp_path / "whole")
+    assert all(torch.equal(value, expected[name]) for name, value in weights(run).items())
+
+
+def follower_of(process: subprocess.Popen[str]) -> int:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) == 1
+    return int(children[0])
+
+
+def test_ranks_do_not_outlive_each_other(tiny_config: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["train", tiny_config, "--run", run, "--resume", "--training.devices", "2"]
+    words += ["--training.max_updates", "5000"]
+    process = start(*words)
+    wait_for_checkpoints(run / "checkpoints", 1, process)
+    os.kill(follower_of(process), signal.SIGKILL)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    last = told.splitlines()[-1]
+    assert last == ("nmt: error: a training process ended with exit code -9; go on with --resume")
+    process = start(*words)
+    before = checkpoint_files(run / "checkpoints")[-1]
+    deadline = time.monotonic() + 120
+    while checkpoint_files(run / "checkpoints")[-1] == before:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    follower = follower_of(process)
+    process.kill()
+    process.communicate()
+    while Path(f"/proc/{follower}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def variables(**values: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setenv(name, value)
+        yield
+
+
+def test_calls_that_make_no_sense_are_refused_by_their_key() -> None:
+    nodes = TrainingConfig(num_nodes=2)
+    with pytest.raises(UsageError, match=r"num_nodes: 2 machines need a launcher; .* torchrun"):
+        joined(nodes, CPU).__enter__()
+    world = {"RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "0"}
+    for settings, told in [
+        ({"devices": 3}, "devices: 3 does not agree with torchrun, which started 2"),
+        ({"num_nodes": 3}, "num_nodes: 3 does not agree with torchrun, which started 2"),
+    ]:
+        with variables(**world), pytest.raises(UsageError, match=told):
+            joined(TrainingConfig(**settings), CPU).__enter__()  # type: ignore[arg-type]
+
+
+def test_an_error_before_training_is_told_once(tiny_config: Path, tmp_path: Path) -> None:
+    words = ["--training.devices", "2", "--data.splits.train", tmp_path / "none"]
+    _, told = (
+        process := start("train", tiny_config, "--run", tmp_path / "r", *words)
+    ).communicate()
+    assert process.returncode == 2
+    assert told.splitlines()[-1].startswith("nmt: error: there is no file")
+    assert told.count("nmt: error") == 1
+    assert not (tmp_path / "r").exists()
+
+
+def test_divergence_on_several_ranks_is_told_once(tiny_config: Path, tmp_path: Path) -> None:
+    config = changed(tiny_config, learning_rate=1e30, clip_norm=0.0, warmup_updates=0, devices=2)
+    with pytest.raises(NmtError, match=r"training diverged"):
+        running.train(config, tmp_path / "run")

@@ -1,0 +1,178 @@
+"""What may change between a run and its resumption, and which checkpoint it goes on from."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import nmt.training.run as running
+from nmt.config import Config, load_config
+from nmt.errors import NmtError, UsageError
+from nmt.storage import locked
+from nmt.training.checkpoints import checkpoint_files, newest_checkpoint
+from nmt.training.resume import resumed_config
+from tests.training.test_run import assert_equal_weights, changed, last_weights
+
+
+@pytest.fixture(scope="module")
+def constant(tiny_config: Path) -> Config:
+    """Updates that do not depend on where training ends."""
+    return changed(tiny_config, schedule="constant", max_updates=20, validate_every=8)
+
+
+@pytest.fixture(scope="module")
+def short_run(constant: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of `constant`. Do not change it."""
+    run = tmp_path_factory.mktemp("resume") / "run"
+    running.train(constant, run)
+    return run
+
+
+def copied(run: Path, folder: Path) -> Path:
+    import shutil
+
+    return Path(shutil.copytree(run, folder / "run"))
+
+
+def with_training(config: Config, **settings: Any) -> Config:
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, **settings))
+
+
+def test_an_extended_run_has_the_weights_of_one_that_was_longer_from_the_start(
+    constant: Config, short_run: Path, tmp_path: Path
+) -> None:
+    """Update 20, where it ended, is no multiple of 8: the longer run does not validate there."""
+    longer = with_training(constant, max_updates=33)
+    whole = tmp_path / "whole"
+    running.train(longer, whole)
+    run = copied(short_run, tmp_path)
+    running.train(longer, run, resume=True)
+    assert_equal_weights(run, whole)
+    assert load_config(run / "config.yaml").training.max_updates == 33
+    name = "update-000000033.ckpt"
+    assert [checkpoint_files(folder / "checkpoints")[-1].name for folder in (run, whole)] == [
+        name,
+        name,
+    ]
+
+
+def test_a_run_that_ended_with_its_epochs_can_be_extended(constant: Config, tmp_path: Path) -> None:
+    longer = with_training(constant, max_updates=None, max_epochs=2)
+    running.train(longer, tmp_path / "whole")
+    run = tmp_path / "run"
+    running.train(with_training(longer, max_epochs=1), run)
+    assert newest_checkpoint(run / "checkpoints").finished  # type: ignore[union-attr]
+    running.train(longer, run, resume=True)
+    assert_equal_weights(run, tmp_path / "whole")
+
+
+def test_the_cosine_schedule_cannot_be_extended(tiny_config: Path, tiny_run: Path) -> None:
+    told = (
+        r"--resume: training.max_updates: 60 in place of 30 .* the cosine schedule ends with the "
+        r"training; keep it, or train further in another folder with --training.init_from"
+    )
+    with pytest.raises(UsageError, match=told):
+        running.train(changed(tiny_config, max_updates=60), tiny_run, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"max_updates": 10}, "training.max_updates: 10 is fewer than the 20 updates that the run"),
+        ({"learning_rate": 0.5}, "was made with another training.learning_rate; give the same"),
+        ({"validate_every": 9}, "was made with another training.validate_every; give the same"),
+        (
+            {"accumulate": 2},
+            "training.accumulate: 2 on 1 processes makes updates of 2 micro-batches, and the run's "
+            "have 1",
+        ),
+    ],
+)
+def test_what_would_have_changed_past_updates_is_refused_by_its_key(
+    constant: Config, short_run: Path, settings: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        running.train(with_training(constant, **settings), short_run, resume=True)
+
+
+def test_what_changes_nothing_may_change(constant: Config, short_run: Path) -> None:
+    free = with_training(constant, log_every=1, workers=2, checkpoint_every=3, patience=9)
+    splits = {**(constant.data.splits or {}), "another": "elsewhere"}
+    free = dataclasses.replace(free, data=dataclasses.replace(free.data, splits=splits, cache="x"))
+    assert resumed_config(short_run, free) == free
+
+
+def test_the_same_text_may_lie_elsewhere_and_another_may_not(
+    tiny_config: Path, tmp_path: Path, corpus_folder: Path
+) -> None:
+    from tests.conftest import write_pairs
+
+    lines = [(corpus_folder / f"train.{tag}").read_text().splitlines() for tag in ("de", "en")]
+    pairs = list(zip(*lines, strict=True))
+    config = changed(tiny_config, max_updates=10)
+    running.train(config, tmp_path / "run")
+    splits = config.data.splits | {"train": str(tmp_path / "moved")}  # type: ignore[operator]
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, splits=splits))
+    write_pairs(tmp_path / "moved", pairs)
+    checkpoint_files(tmp_path / "run" / "checkpoints")[-1].unlink()
+    running.train(config, tmp_path / "run", resume=True)
+    checkpoint_files(tmp_path / "run" / "checkpoints")[-1].unlink()
+    write_pairs(tmp_path / "moved", pairs[:300])
+    with pytest.raises(NmtError, match=r"the text of data.splits.train is not what the run"):
+        running.train(config, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    constant: Config,
+    short_run: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: str,
+) -> None:
+    import logging
+
+    monkeypatch.setattr(logging.getLogger("nmt"), "propagate", True)
+    run = copied(short_run, tmp_path)
+    newest = checkpoint_files(run / "checkpoints")[-1]
+    content = bytearray(newest.read_bytes())
+    if damage == "cut":
+        del content[1000:]
+    else:
+        content[len(content) // 2] ^= 1  # one bit, in the middle of a tensor
+    newest.write_bytes(content)
+    running.train(constant, run, resume=True)
+    assert f"the checkpoint {newest} is damaged" in caplog.text
+    assert "going on from" in caplog.text and "update-000000016.ckpt" in caplog.text
+    assert newest.with_suffix(".damaged").read_bytes() == content
+    assert_equal_weights(run, short_run)
+
+
+def test_a_run_without_any_whole_checkpoint_is_refused(
+    constant: Config, short_run: Path, tmp_path: Path
+) -> None:
+    run = copied(short_run, tmp_path)
+    for path in checkpoint_files(run / "checkpoints"):
+        path.write_bytes(b"")
+    with pytest.raises(UsageError, match=r"every checkpoint in .* is damaged; start again in"):
+        running.train(constant, run, resume=True)
+
+
+def test_two_processes_do_not_train_in_one_folder(
+    constant: Config, short_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = copied(short_run, tmp_path)
+    monkeypatch.setattr(running, "locked", lambda folder: locked(folder, patience=0.1))
+    with locked(run), pytest.raises(UsageError, match=r"another process is at work there"):
+        running.train(constant, run, resume=True)
+    running.train(constant, run, resume=True)
+
+
+def test_checkpoints_hold_plain_values_only(short_run: Path) -> None:
+    """They load without running code from them."""
+    path = checkpoint_files(short_run / "checkpoints")[-1]
+    checkpoint = torch.load(path, weights_only=True)
+    assert checkpoint["place"] and checkpoint["micro_batches"] == 1 and last_weights(short_run)
