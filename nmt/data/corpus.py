@@ -52,9 +52,6 @@ class Corpus:
             DataError: no such split, or, while reading, what is wrong with its data; a split
                 without any pair is wrong, too.
         """
-        if split not in self.places:
-            known = ", ".join(self.splits)
-            raise DataError(f"the corpus {self.name} has no split {split!r}; it has {known}")
         pairs = itertools.chain.from_iterable(self.parts(split))
         first = next(pairs, None)
         if first is None:
@@ -65,11 +62,14 @@ class Corpus:
         """Stream the pairs of a split place by place, each to its end before the next.
 
         A cut split has the places of train.
+
+        Raises:
+            DataError: no such split.
         """
-        is_cut = isinstance(self.places[split], dict)
+        is_cut = isinstance(self._place(split), dict)
         owners = self._owners if is_cut or split == "train" else {}
         positions = itertools.count()
-        for part in place_parts(self.places["train" if is_cut else split]):
+        for part in place_parts(self._place("train" if is_cut else split)):
             pairs = self.read(part.place)
             if owners:
                 owned = zip(pairs, positions, strict=False)
@@ -79,7 +79,13 @@ class Corpus:
     @property
     def weights(self) -> tuple[float, ...]:
         """How often an epoch goes through the pairs of each place of train."""
-        return tuple(part.weight for part in place_parts(self.places["train"]))
+        return tuple(part.weight for part in place_parts(self._place("train")))
+
+    def _place(self, split: str) -> Place:
+        if split not in self.places:
+            known = ", ".join(self.splits)
+            raise DataError(f"the corpus {self.name} has no split {split!r}; it has {known}")
+        return self.places[split]
 
     @functools.cached_property
     def _owners(self) -> dict[int, str]:
@@ -95,7 +101,7 @@ class Corpus:
         if not cuts:
             return {}
         total, draw = sum(cuts.values()), random.Random(1).random
-        places = place_parts(self.places["train"])
+        places = place_parts(self._place("train"))
         pairs = itertools.chain.from_iterable(self.read(part.place) for part in places)
         drawn = ((draw(), position) for position, _ in enumerate(pairs))
         # One more than is cut: a pair has to be left for train.

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import itertools
 import json
-import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.config import Config
 from nmt.data import encoding
 from nmt.data.chunks import CHUNK
-from nmt.data.corpus import Corpus
 from nmt.data.filters import Lengths, Mask, Notes, Rules, choose
 from nmt.data.plan import Weights
-from nmt.data.survey import Survey, text_fingerprint
 from nmt.errors import DataError
-from nmt.storage import atomic_folder
-from nmt.text.tokenizer import Tokenizer
-
-_FORMAT = 2
-_log = logging.getLogger("nmt")
-_ABOUT = "facts.json"
 
 Rows = list[list[int]]
 Side = list[tuple[NDArray[np.int32], NDArray[Any]]]
@@ -40,7 +27,8 @@ class Facts:
     """What became of the raw pairs.
 
     Attributes:
-        fingerprint: SHA-256 of the raw text, in hexadecimal.
+        fingerprint: SHA-256 of the raw text, in hexadecimal; where places have weights, of its
+            fingerprint and those.
         pairs: raw pairs.
         kept: pairs to train on.
         source_tokens: tokens kept, end tokens included.
@@ -65,7 +53,7 @@ class EncodedPairs:
     It is pickled as what it is opened with.
 
     Args:
-        folder: what `encode_pairs` wrote.
+        folder: what `write_encoded` wrote.
         rules: which pairs to keep.
         weights: runs of raw pairs and how often an epoch goes through them; None for once each.
 
@@ -82,7 +70,8 @@ class EncodedPairs:
 
     def __init__(self, folder: Path, rules: Rules, weights: Weights | None = None):
         self._opened_with = folder, rules, weights
-        about = json.loads((folder / _ABOUT).read_text())
+        self._rules = rules
+        about = json.loads((folder / encoding.ABOUT).read_text())
         notes = Notes(
             *(
                 np.load(folder / name, mmap_mode="r")
@@ -98,7 +87,7 @@ class EncodedPairs:
         self.target_lengths: Lengths = lengths[1]
         self.weights = None if weights is None else _kept_weights(weights, kept)
         self.facts = Facts(
-            fingerprint=about["fingerprint"],
+            fingerprint=_weighted(about["fingerprint"], weights),
             pairs=len(kept),
             kept=len(self.source_lengths),
             source_tokens=int(self.source_lengths.sum(dtype=np.int64)),
@@ -128,89 +117,12 @@ class EncodedPairs:
 
     def table(self) -> str:
         """Return what the filters found and left out, for the log."""
-        facts, rules = self.facts, self._opened_with[1]
-        rows = [("filter", "setting", "found", "left out")]
-        for name, setting in rules.settings.items():
-            shown = "off" if setting in (None, False) else str(setting).replace("True", "on")
-            left_out = f"{facts.left_out[name]:,}" if name in facts.left_out else "-"
-            rows.append((name, shown, f"{facts.found[name]:,}", left_out))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            f"  {row[0]:<{widths[0]}}"
-            + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-            for row in rows
-        ]
+        facts = self.facts
         kept = (
             f"train: {facts.pairs:,} pairs, {facts.kept:,} kept; "
             f"{facts.source_tokens:,} source and {facts.target_tokens:,} target tokens"
         )
-        return "\n".join([kept, *lines])
-
-
-def encode_pairs(
-    config: Config, corpus: Corpus, survey: Survey, tokenizer: Tokenizer
-) -> EncodedPairs:
-    """Encode a training split, or find it encoded already.
-
-    Args:
-        config: its `data` section, and what fits into a micro-batch.
-        corpus: where the raw pairs come from; read once where the cache has nothing.
-        survey: of this corpus.
-        tokenizer: turns texts into ids.
-
-    Raises:
-        DataError: no pair is left to train on, or the cache cannot be written.
-        NmtError: a worker process died.
-    """
-    folder = cache_folder(config.data.cache) / _key(survey, tokenizer)
-    weights = None
-    if set(corpus.weights) != {1.0}:
-        weights = tuple(zip(survey.sizes, corpus.weights, strict=True))
-    rules = Rules.of(config)
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # not there, or damaged
-        return EncodedPairs(folder, rules, weights)
-    _encode(folder, config, corpus, survey, tokenizer)
-    return EncodedPairs(folder, rules, weights)
-
-
-def cache_folder(configured: str | None) -> Path:
-    """Return where encoded corpora are kept: `data.cache`, or the user's cache folder."""
-    if configured is not None:
-        return Path(configured)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nmt"
-
-
-def unwritable(folder: Path, error: OSError) -> DataError:
-    """Say that a folder of the cache cannot be written."""
-    return DataError(
-        f"cannot write the encoded corpus to {folder}: {error.strerror}; "
-        "choose another folder with --data.cache"
-    )
-
-
-def _key(survey: Survey, tokenizer: Tokenizer) -> str:
-    """Return a name for all that the files depend on."""
-    parts = [str(_FORMAT), survey.fingerprint]
-    parts += [hashlib.sha256(v.model).hexdigest() for v in (tokenizer.source, tokenizer.target)]
-    for name, pairs in sorted(survey.held_out.items()):
-        parts += [name, text_fingerprint(pairs)]
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
-
-
-def _encode(
-    folder: Path, config: Config, corpus: Corpus, survey: Survey, tokenizer: Tokenizer
-) -> None:
-    pairs = itertools.chain.from_iterable(corpus.parts("train"))
-    encoder = encoding.ChunkEncoder(tokenizer, survey.held_out)
-    workers = config.data.workers or os.cpu_count() or 1
-    _log.info("encoding %s pairs", f"{survey.pairs:,}")
-    try:
-        with atomic_folder(folder) as temporary:
-            encoding.write_encoded(temporary, pairs, survey.pairs, encoder, workers)
-            about = {"fingerprint": survey.fingerprint, "pairs": survey.pairs}
-            (temporary / _ABOUT).write_text(json.dumps(about))
-    except OSError as error:
-        raise unwritable(folder, error) from None
+        return "\n".join([kept, *self._rules.table(facts.found, facts.left_out)])
 
 
 def _read_arrow(path: Path, pairs: int) -> list[Side]:
@@ -233,6 +145,13 @@ def _ids(side: Side, places: list[tuple[int, int]]) -> Rows:
         ends, ids = side[chunk]
         rows.append(ids[ends[row] : ends[row + 1]].tolist())
     return rows
+
+
+def _weighted(fingerprint: str, weights: Weights | None) -> str:
+    """Tell corpora apart that have the same text and other weights."""
+    if weights is None:
+        return fingerprint
+    return hashlib.sha256(f"{fingerprint} {weights}".encode()).hexdigest()
 
 
 def _kept_weights(weights: Weights, kept: Mask) -> Weights:

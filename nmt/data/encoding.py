@@ -7,17 +7,11 @@ how many there are.
 from __future__ import annotations
 
 import itertools
-import multiprocessing
-import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +21,9 @@ from nmt.data.columns import Pair
 from nmt.data.duplicates import repeated_rows
 from nmt.data.filters import NOT_STORED, Notes
 from nmt.data.marks import DUPLICATE, Marker, text_hashes
-from nmt.errors import DataError, NmtError
+from nmt.data.survey import Survey
+from nmt.data.workers import map_in_order
+from nmt.errors import DataError
 from nmt.text.tokenizer import Tokenizer, Vocabulary
 
 if TYPE_CHECKING:
@@ -35,10 +31,9 @@ if TYPE_CHECKING:
 
 PAIRS = "pairs.arrow"
 LENGTHS, MARKS, SHARES = "lengths.npy", "marks.npy", "shares.npy"
+ABOUT = "facts.json"
 _HASHES = "hashes.npy"
 _FEW = 16  # chunks that are encoded sooner than other processes start
-_AHEAD = 3  # chunks under way for each worker
-_CHANGED = "the training split changed while it was read; start again"
 
 
 @dataclass(frozen=True)
@@ -90,42 +85,48 @@ class ChunkEncoder:
 
 
 def write_encoded(
-    folder: Path, pairs: Iterable[Pair], total: int, encoder: ChunkEncoder, workers: int
+    folder: Path, pairs: Iterable[Pair], survey: Survey, encoder: ChunkEncoder, workers: int
 ) -> None:
     """Encode pairs into an empty folder.
 
     Args:
         folder: gets the files named above.
         pairs: raw pairs.
-        total: how many there are.
+        survey: of the same pairs.
         encoder: turns them into ids.
         workers: processes that do so; has no effect on the files.
 
     Raises:
-        DataError: what is wrong with the pairs; or they are not `total` any more.
+        DataError: what is wrong with the pairs; or they are not those of the survey any more.
         NmtError: a worker died.
+        OSError: the files cannot be written.
     """
     import pyarrow as arrow
 
-    lengths = _new(folder / LENGTHS, np.uint16, (2, total))
-    marks, shares = (_new(folder / name, np.uint8, (total,)) for name in (MARKS, SHARES))
-    hashes = _new(folder / _HASHES, np.uint64, (total,))
+    total = survey.pairs
     chunks = show_progress(chunked(pairs), "encoding", total)
     done = 0
-    with arrow.ipc.new_stream(str(folder / PAIRS), encoder.schema) as stream:
-        for encoded in _encode_all(chunks, encoder, workers if total > _FEW * CHUNK else 1):
-            end = done + len(encoded.hashes)
-            if end > total:
-                raise DataError(_CHANGED)
-            stream.write_batch(encoded.ids)
-            lengths[:, done:end] = encoded.notes.lengths
-            marks[done:end], shares[done:end] = encoded.notes.marks, encoded.notes.shares
-            hashes[done:end] = encoded.hashes
-            done = end
-    if done < total:
-        raise DataError(_CHANGED)
-    marks[repeated_rows(hashes)] |= DUPLICATE
+    with (
+        arrow.ipc.new_stream(str(folder / PAIRS), encoder.schema) as ids,
+        _new(folder / LENGTHS, np.uint16, (2, total)) as lengths,
+        _new(folder / MARKS, np.uint8, (total,)) as marks,
+        _new(folder / SHARES, np.uint8, (total,)) as shares,
+        _new(folder / _HASHES, np.uint64, (total,)) as hashes,
+    ):
+        for encoded in map_in_order(encoder, chunks, workers if total > _FEW * CHUNK else 1):
+            ids.write_batch(encoded.ids)
+            lengths.write(encoded.notes.lengths.tobytes(order="F"))
+            marks.write(encoded.notes.marks.tobytes())
+            shares.write(encoded.notes.shares.tobytes())
+            hashes.write(encoded.hashes.tobytes())
+            done += len(encoded.hashes)
+    if done != total:
+        raise DataError("the training split changed while it was read; start again")
+    repeated = repeated_rows(np.load(folder / _HASHES, mmap_mode="r"))
+    np.load(folder / MARKS, mmap_mode="r+")[repeated] |= DUPLICATE
     (folder / _HASHES).unlink()
+    about = {"fingerprint": survey.fingerprint, "pairs": total}
+    (folder / ABOUT).write_text(json.dumps(about))
 
 
 def _encode(
@@ -146,59 +147,9 @@ def _id_type(vocabulary: Vocabulary) -> np.dtype[np.integer]:
     return np.dtype(np.uint16 if len(vocabulary) <= 2**16 else np.int32)
 
 
-def _new(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Make an array in a file, which the system can put out of memory."""
-    return np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
-
-
-def _encode_all(
-    chunks: Iterable[list[Pair]], encoder: ChunkEncoder, workers: int
-) -> Iterator[EncodedChunk]:
-    """Encode chunks in their order, in this process or in several others."""
-    if workers == 1:
-        yield from map(encoder, chunks)
-        return
-    pool = ProcessPoolExecutor(
-        workers,
-        # A fork would copy this process's threads and whatever they hold locked.
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(encoder,),
-    )
-    waiting: deque[Future[EncodedChunk]] = deque()
-    try:
-        for chunk in chunks:
-            waiting.append(pool.submit(_work, chunk))
-            if len(waiting) == _AHEAD * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool:
-        raise NmtError(
-            "a process that encodes the corpus died, perhaps for want of memory; "
-            f"use fewer than {workers} with --data.workers"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_encoder: ChunkEncoder  # of a worker process
-
-
-def _start_worker(encoder: ChunkEncoder) -> None:
-    global _encoder
-    _encoder = encoder
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to answer
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Leave when the main process is gone, which a kill leaves it no time to say."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)
-
-
-def _work(chunk: list[Pair]) -> EncodedChunk:
-    return _encoder(chunk)
+def _new(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> IO[bytes]:
+    """Open a new NumPy file to add entries to; of two axes, the first is the faster."""
+    stream = open(path, "wb")  # noqa: SIM115
+    header = {"descr": np.dtype(kind).str, "fortran_order": True, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    return stream

@@ -81,7 +81,11 @@ class Rules:
     @property
     def active(self) -> list[str]:
         """Names of the filters that are on."""
-        return [name for name, value in self.settings.items() if value not in (None, False)]
+        return [
+            name
+            for name, value in self.settings.items()
+            if value is not None and value is not False
+        ]
 
     def masks(self, notes: Notes) -> dict[str, Mask]:
         """Return which pairs match each filter, whether it is on or off, `(pairs,)`."""
@@ -98,6 +102,19 @@ class Rules:
             "overlap": notes.marks & OVERLAP != 0,
             "duplicates": notes.marks & DUPLICATE != 0,
         }
+
+    def table(self, found: dict[str, int], left_out: dict[str, int]) -> list[str]:
+        """Return aligned lines for the log, of the counts that `choose` gives."""
+        rows = [("filter", "setting", "found", "left out")]
+        for name, setting in self.settings.items():
+            shown = "on" if setting is True else str(setting) if name in self.active else "off"
+            rows.append((name, shown, f"{found[name]:,}", f"{left_out.get(name, 0):,}"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return [
+            f"  {name:<{widths[0]}}"
+            + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+            for name, *cells in rows
+        ]
 
 
 def choose(notes: Notes, rules: Rules) -> tuple[Mask, dict[str, int], dict[str, int]]:

@@ -13,9 +13,9 @@ import torch
 
 from nmt.bundle import build_model, load_bundle
 from nmt.config import Config, ModelConfig, TokenizerConfig
+from nmt.data.cache import encode_pairs, learn_tokenizer
 from nmt.data.corpus import open_corpus
-from nmt.data.encoded import EncodedPairs, encode_pairs
-from nmt.data.learning import learn_tokenizer
+from nmt.data.encoded import EncodedPairs
 from nmt.data.survey import survey, text_fingerprint
 from nmt.errors import ConfigError
 from nmt.evaluation.metrics import bleu_metric

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from nmt.config import Config, parse_config
+from nmt.data.cache import encode_pairs
 from nmt.data.corpus import Corpus
-from nmt.data.encoded import EncodedPairs, encode_pairs
+from nmt.data.encoded import EncodedPairs
 from nmt.data.survey import survey
 from nmt.text.tokenizer import Tokenizer
 

@@ -8,6 +8,7 @@ import pytest
 
 from nmt.config import DataConfig, Place
 from nmt.data.corpus import Corpus, open_corpus
+from nmt.data.survey import survey
 from nmt.errors import ConfigError, DataError, UsageError
 
 
@@ -137,6 +138,9 @@ def test_unknown_split() -> None:
     with pytest.raises(DataError) as caught:
         corpus(train="ten", test="two").pairs("dev")
     assert str(caught.value) == "the corpus files has no split 'dev'; it has train, test"
+    for validation in ("two", {"cut": 2}):
+        with pytest.raises(DataError, match="the corpus files has no split 'train'; it has val"):
+            survey(corpus(validation=validation))
 
 
 @pytest.mark.usefixtures("phrases")

@@ -9,7 +9,7 @@ import torch
 from nmt.config import TokenizerConfig
 from nmt.data.chunks import CHUNK
 from nmt.data.corpus import Corpus
-from nmt.data.encoded import EncodedPairs, cache_folder
+from nmt.data.encoded import EncodedPairs
 from nmt.data.loader import Update, Updates, update_loader
 from nmt.errors import DataError
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
@@ -67,7 +67,7 @@ def test_what_is_left_out_is_counted(tokenizer: Tokenizer, tmp_path: Path) -> No
     assert lines[1].split() == ["filter", "setting", "found", "left", "out"]
     assert lines[2].split() == ["empty", "on", "2", "2"]
     assert lines[6].split() == ["too_long", "20", "1", "1"]
-    assert lines[7].split() == ["length_ratio", "off", "1", "-"]
+    assert lines[7].split() == ["length_ratio", "off", "1", "0"]
     assert len(lines) == 10
     assert len({len(line) for line in lines[1:]}) == 1  # aligned
 
@@ -118,7 +118,10 @@ def test_weights_count_the_pairs_that_are_kept(tokenizer: Tokenizer, tmp_path: P
     corpus = Corpus("made", {"train": train}, lambda place: iter(places[place]))
     encoded = encode(corpus, tokenizer, tmp_path)
     assert encoded.weights == ((3, 1.0), (5, 2.5), (1, 3.0), (3, 1.0))
-    assert encode(PAIRS, tokenizer, tmp_path).weights is None
+    plain = Corpus("made", {"train": ["a", "b", "c", "a"]}, lambda place: iter(places[place]))
+    unweighted = encode(plain, tokenizer, tmp_path)
+    assert unweighted.weights is None
+    assert unweighted.facts.fingerprint != encoded.facts.fingerprint  # no resuming across them
     updates = updates_of(encoded, tokenizer)
     assert sum(len(b.source.lengths) for n in range(len(updates.plan(0)))
                for b in updates[0, n].batches) == 3 + 12 + 3 + 3  # fmt: skip
@@ -131,12 +134,6 @@ def test_a_damaged_cache_is_encoded_again(tokenizer: Tokenizer, tmp_path: Path) 
         file.write_bytes(file.read_bytes()[:-30])
         again = encode(PAIRS, tokenizer, tmp_path)
         assert again[np.array([59])][0] == tokenizer.source.encode([PAIRS[59][0]])
-
-
-def test_the_cache_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cache_folder("here") == Path("here")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
-    assert cache_folder(None) == Path("/caches/nmt")
 
 
 def test_a_cache_that_cannot_be_written_is_named(tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from nmt.data.chunks import CHUNK
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus
 from nmt.data.encoding import ChunkEncoder, EncodedChunk, write_encoded
+from nmt.data.survey import Survey
 from nmt.errors import DataError, NmtError
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
 from tests.data.made import encode, made_corpus
@@ -59,7 +60,7 @@ def test_any_number_of_workers_writes_the_same_bytes(tokenizer: Tokenizer, tmp_p
 def test_a_worker_that_dies_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> None:
     encoder = Dying(tokenizer, HELD_OUT)
     with pytest.raises(NmtError, match=r"a process that encodes .* died.*2 with --data.workers"):
-        write_encoded(tmp_path, PAIRS, len(PAIRS), encoder, 2)
+        write_encoded(tmp_path, PAIRS, Survey("", (len(PAIRS),), {}), encoder, 2)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -86,16 +87,13 @@ def test_a_corpus_that_changes_meanwhile_is_an_error(
 ) -> None:
     pairs = (PAIRS + PAIRS)[: 2 * CHUNK + change]
     with pytest.raises(DataError, match="changed while it was read"):
-        write_encoded(tmp_path, pairs, 2 * CHUNK, ChunkEncoder(tokenizer, {}), 1)
+        encoder = ChunkEncoder(tokenizer, {})
+        write_encoded(tmp_path, pairs, Survey("", (2 * CHUNK,), {}), encoder, 1)
 
 
-def test_ctrl_c_leaves_nothing_and_nobody(tmp_path: Path) -> None:
-    """The whole process group gets it, as at a terminal."""
-    program = f"""
-import itertools, sys
+PROGRAM = """import itertools, sys
 from pathlib import Path
 from nmt.config import TokenizerConfig
-from nmt.data import encoding
 from nmt.data.corpus import Corpus
 from nmt.text.tokenizer import train_tokenizer
 from tests.data.made import encode
@@ -106,35 +104,57 @@ def read(place, passes=[]):
     return iter(few) if len(passes) == 1 else endless(few)
 
 def endless(pairs):
-    yield from pairs
+    yield from pairs[:int(sys.argv[2])]
     print("going", flush=True)
     yield from itertools.cycle(pairs[:1])
 
 if __name__ == "__main__":
     tokenizer = train_tokenizer(TokenizerConfig(model="word"), [("a b", "c d")])[0]
-    corpus = Corpus("made", {{"train": "train"}}, read)
-    original = encoding.write_encoded
-    encoding.write_encoded = lambda folder, pairs, total, *rest: original(
-        folder, pairs, 10**9, *rest)
-    encode(corpus, tokenizer, Path({str(tmp_path)!r}) / "cache", "--data.workers=2")
+    corpus = Corpus("made", {"train": "train"}, read)
+    encode(corpus, tokenizer, Path(sys.argv[1]) / "cache", "--data.workers=2")
 """
-    script = tmp_path / "program.py"
-    script.write_text(program)
+
+
+def started(folder: Path, pairs: int) -> subprocess.Popen[str]:
+    """Encode so many pairs of a corpus without end, in a process group of its own."""
+    script = folder / "program.py"
+    script.write_text(PROGRAM)
     process = subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
+        [sys.executable, script, folder, str(pairs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "going\n"
-    time.sleep(0.5)
+    return process
+
+
+def wait_for_the_end_of(group: int) -> None:
+    with pytest.raises(ProcessLookupError):
+        for _ in range(50):
+            os.killpg(group, 0)
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize("pairs", [CHUNK, 100_000])  # workers starting, or all at work
+def test_ctrl_c_leaves_nothing_and_nobody(tmp_path: Path, pairs: int) -> None:
+    """The whole process group gets it, as at a terminal."""
+    process = started(tmp_path, pairs)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert err.count("Traceback") == err.count("KeyboardInterrupt") == 1
     assert list((tmp_path / "cache").iterdir()) == []
-    with pytest.raises(ProcessLookupError):  # soon, nobody of the group is left
-        for _ in range(50):
-            os.killpg(process.pid, 0)
-            time.sleep(0.1)
+    wait_for_the_end_of(process.pid)
+
+
+def test_workers_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
+    process = started(tmp_path, 100_000)
+    process.kill()
+    process.communicate(timeout=30)
+    wait_for_the_end_of(process.pid)
 
 
 def test_workers_import_no_large_library() -> None:

@@ -14,8 +14,8 @@ import torch
 import nmt.training.run as running
 from nmt.bundle import build_model, load_bundle
 from nmt.config import Config, load_config
+from nmt.data.cache import encode_pairs
 from nmt.data.corpus import open_corpus
-from nmt.data.encoded import encode_pairs
 from nmt.data.loader import Updates
 from nmt.data.survey import survey
 from nmt.errors import NmtError

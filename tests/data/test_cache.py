@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from nmt.data.cache import cache_folder, learn_tokenizer
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus
-from nmt.data.learning import learn_tokenizer
 from nmt.data.survey import survey
 from nmt.errors import BundleError, DataError
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
@@ -71,3 +71,9 @@ def test_errors(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot write .*file/tokenizer-.*--data.cache"):
         Counted().learn(tmp_path / "file", *SIZE)
+
+
+def test_the_cache_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cache_folder("here") == Path("here")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    assert cache_folder(None) == Path("/caches/nmt")
