@@ -158,3 +158,14 @@ def test_blocks_join(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = choose(notes, rules)
     assert (whole[0] == parts[0]).all() and whole[1:] == parts[1:]
     assert not math.isclose(whole[0].mean(), 0) and whole[0].sum() + sum(whole[2].values()) == 100
+
+
+def test_the_table_shows_settings_as_they_are() -> None:
+    rules = Rules(FiltersConfig(script=1.0, length_ratio=1.0, overlap=True), 100)
+    counts = dict.fromkeys(NAMES, 1234)
+    lines = rules.table(counts, dict.fromkeys(rules.active, 7))
+    shown = {line.split()[0]: line.split()[1:] for line in lines[1:]}
+    assert list(shown) == NAMES
+    assert shown["script"] == shown["length_ratio"] == ["1.0", "1,234", "7"]
+    assert (shown["overlap"], shown["empty"]) == (["on", "1,234", "7"], ["on", "1,234", "7"])
+    assert (shown["duplicates"], shown["too_long"][0]) == (["off", "1,234", "0"], "100")
