@@ -1,5 +1,6 @@
 """Every command and every example of the README runs. Only long trainings are cut short."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -60,9 +61,14 @@ def test_a_command_of_the_readme_runs(line: str, readers_folder: Path, nmt: Comm
         assert done.returncode == 0 and done.stdout.count("\n") == 1, done.stderr
         return
     words = shlex.split(line)
+    if words[0] == "torchrun":
+        words = [sys.executable, "-m", "torch.distributed.run", "--standalone", *words[1:], *SHORT]
+        assert subprocess.run(words, env=os.environ | {"PYTHONPATH": str(ROOT)}).returncode == 0
+        return
     assert words.pop(0) == "nmt"
     if words[0] == "train":
-        words += SHORT if "--run" in words else [*SHORT, "--run", "runs/readme"]
+        temporary = "--run" in words or "--verify-resume" in words
+        words += SHORT if temporary else [*SHORT, "--run", "runs/readme"]
     result = nmt(*words)
     assert result.code == 0, result.err
 
