@@ -55,10 +55,11 @@ class Prepared:
         """What would have to be the same to get the same model again."""
         packages = ("torch", "lightning", "datasets", "sentencepiece", "sacrebleu", "numpy")
         validation = text_fingerprint(self.validation)
+        weights = [weight for _, weight in self.pairs.weights or ()]
         return {
             "seed": self.config.seed,
             "data": dataclasses.asdict(self.pairs.facts)
-            | {"validation": validation, "weights": self.pairs.weights},
+            | {"validation": validation, "weights": weights},
             "versions": {"python": platform.python_version(), "nmt": version("nmt")}
             | {name: version(name) for name in packages},
             "machine": {

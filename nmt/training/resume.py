@@ -92,11 +92,11 @@ def refuse_other_data(run: Path, now: Mapping[str, Any]) -> None:
     path = run / "environment.json"
     if not path.exists():
         return
-    before, now = json.loads(path.read_bytes())["data"], json.loads(json.dumps(now))
+    before = json.loads(path.read_bytes())["data"]
     for key, what in {
+        "weights": "the weights in data.splits.train are",
         "fingerprint": "the text of data.splits.train is",
         "validation": "the text of data.splits.validation is",
-        "weights": "the weights in data.splits.train are",
         "left_out": "what data.filters leave out is",
     }.items():
         if before[key] != now[key]:

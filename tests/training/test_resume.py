@@ -124,6 +124,30 @@ def test_the_same_text_may_lie_elsewhere_and_another_may_not(
         running.train(config, tmp_path / "run", resume=True)
 
 
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"splits": 2.0}, "the weights in data.splits.train are not what the run"),
+        ({"max_length": 20}, "what data.filters leave out is not what the run"),
+    ],
+)
+def test_other_pairs_of_the_same_text_are_another_run(
+    constant: Config, short_run: Path, tmp_path: Path, data: dict[str, Any], told: str
+) -> None:
+    run = copied(short_run, tmp_path)
+    checkpoint_files(run / "checkpoints")[-1].unlink()
+    if "splits" in data:
+        places = dict(constant.data.splits or {})
+        places["train"] = [{"place": str(places["train"]), "weight": data["splits"]}]
+        data = {"splits": places}
+    config = dataclasses.replace(constant, data=dataclasses.replace(constant.data, **data))
+    if "max_length" in data:  # a refusal of its own; here the config was changed with it
+        text = (run / "config.yaml").read_text()
+        (run / "config.yaml").write_text(text.replace("max_length: 100", "max_length: 20"))
+    with pytest.raises(NmtError, match=told):
+        running.train(config, run, resume=True)
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped"])
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     constant: Config,
