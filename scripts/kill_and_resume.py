@@ -91,7 +91,9 @@ def main() -> None:
         kills = 0
         while kills < arguments.kills:
             before = newest(killed)
-            if not kill_somewhere(start(config, killed, words), killed, draw(0, 0.6)):
+            process = start(config, killed, words)
+            if not kill_somewhere(process, killed, draw(0, 0.6)):
+                finish(process)
                 sys.exit(f"the run ended after {kills} kills: raise --training.max_updates")
             kills += 1
             after = newest(killed)
