@@ -162,7 +162,7 @@ def num_devices(config: TrainingConfig, device: torch.device) -> int:
         return size
     if config.devices == "auto":
         # Measured on two cores: two processes of one thread outrun one of two.
-        return min(2, len(os.sched_getaffinity(0)))
+        return min(2, torch.get_num_threads())
     return config.devices
 
 

@@ -18,7 +18,7 @@ import nmt.training.run as running
 from nmt.config import Config, TrainingConfig, load_config
 from nmt.errors import NmtError, UsageError
 from nmt.training.checkpoints import Checkpoints, checkpoint_files
-from nmt.training.ranks import joined
+from nmt.training.ranks import joined, num_devices
 from tests.conftest import write_pairs
 from tests.faults.test_stops import start, wait_for_checkpoints, weights
 from tests.training.test_resume import with_training
@@ -204,6 +204,17 @@ def variables(**values: str) -> Iterator[None]:
         for name, value in values.items():
             patch.setenv(name, value)
         yield
+
+
+@pytest.mark.parametrize(("threads", "processes"), [(1, 1), (2, 2), (8, 2)])
+def test_auto_takes_two_processes_where_there_are_processors(threads: int, processes: int) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        assert num_devices(TrainingConfig(devices="auto"), CPU) == processes
+    finally:
+        torch.set_num_threads(before)
+    assert num_devices(TrainingConfig(), CPU) == 1
 
 
 def test_calls_that_make_no_sense_are_refused_by_their_key() -> None:
