@@ -1,6 +1,7 @@
 """What several test rooms share: a small trained model, and the command line in-process."""
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,11 @@ def nmt(capfdbinary: pytest.CaptureFixture[bytes]) -> Command:
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep encoded corpora of tests out of the user's cache."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+def take_signals() -> None:
+    """Let a new process take Ctrl-C, which a shell's background jobs ignore; for `preexec_fn`."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def write_pairs(prefix: Path, pairs: list[tuple[str, str]]) -> None:

@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")  # the libraries' advice is for programmers
     # So that what is half written is cleared away.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for ending in (signal.SIGTERM, signal.SIGUSR1):  # SLURM warns with the second
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     code = 0
     try:
         code = _run([word for word in words if word != "--debug"])

@@ -1,4 +1,4 @@
-"""What pages in the terminal are table of: plain tables, and numbers as people read them."""
+"""What pages in the terminal are made of: plain tables, and numbers as people read them."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING

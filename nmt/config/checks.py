@@ -90,10 +90,10 @@ def check_config(config: Config, origin: str) -> None:
     )
     script, ratio = data.filters.script, data.filters.length_ratio
     refuse(
-        script is not None and not 0 < script <= 1,
+        script is not None and not 0.01 <= script <= 1,
         "data.filters.script",
         script,
-        "it is a share, above 0 and at most 1",
+        "it is a share, from 0.01 to 1",
     )
     refuse(
         ratio is not None and ratio < 1,

@@ -127,7 +127,9 @@ def check(config: Config) -> Check:
     prepared = prepare(config, None, from_base=True)
     splits, overlaps = _read_splits(prepared)
     config, pairs, tokenizer = prepared.config, prepared.pairs, prepared.tokenizer
-    ranks = Ranks(size=num_devices(config.training, device))
+    one_node = dataclasses.replace(config.training, num_nodes=1)
+    local_size = num_devices(one_node, device)
+    ranks = Ranks(size=local_size * config.training.num_nodes, local_size=local_size)
     plan = training_module(prepared, ranks).updates.plan(0)
     found = Check(
         source_language=config.data.source_language,
@@ -157,7 +159,10 @@ def _measure(prepared: Prepared, ranks: Ranks, device: torch.device, precision: 
     described = describe_device(device)
     _log.info("timing a few updates on %s", described)
     module = training_module(prepared, ranks)
+    threads = torch.get_num_threads()
     try:
+        if device.type == "cpu":  # one rank's share of the work, with its share of the machine
+            torch.set_num_threads(max(1, threads // ranks.local_size))
         memory = measure_memory(module, prepared.pairs, device, precision)
         update = time_updates(module, device, precision)
     except torch.cuda.OutOfMemoryError:
@@ -165,6 +170,8 @@ def _measure(prepared: Prepared, ranks: Ranks, device: torch.device, precision: 
             f"an update does not fit into the memory of {described}: lower training.batch_tokens "
             "(and raise training.accumulate), or take a smaller model"
         ) from None
+    finally:
+        torch.set_num_threads(threads)
     return Cost(
         device=described,
         precision=precision,

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+import pickle
 import random
 import zipfile
 from pathlib import Path
@@ -30,12 +31,16 @@ class Checkpoint:
         update: updates done.
         finished: whether training had come to its end.
         micro_batches: of one update, over all ranks.
+        epochs: begun, the first counted as 1.
+        limits: where training was to end; see `nmt.training.module.limits`.
     """
 
     path: Path
     update: int
     finished: bool
     micro_batches: int
+    epochs: int
+    limits: list[int | None]
 
 
 class Checkpoints(lightning.Callback):
@@ -91,7 +96,8 @@ class Checkpoints(lightning.Callback):
     ) -> None:
         """Keep the random states for the first update."""
         states = checkpoint["random"]
-        self._random = states[self.ranks.rank % len(states)]
+        if len(states) == self.ranks.size:  # else each draws from its own seed anew
+            self._random = states[self.ranks.rank]
 
     def save(self, trainer: lightning.Trainer) -> None:
         """Write a checkpoint of this moment and forget the oldest."""
@@ -125,26 +131,41 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
     Raises:
         DataError: there are checkpoints, and all are damaged.
     """
-    found = checkpoint_files(folder)
-    for path in reversed(found):
+    damaged: dict[Path, str] = {}
+    for path in reversed(checkpoint_files(folder)):
         try:
-            with zipfile.ZipFile(path) as file:
-                damaged = file.testzip()  # torch checks no sums
-            if damaged is None:
-                values = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-                fields = [values[key] for key in ("global_step", "finished", "micro_batches")]
-                return Checkpoint(path, *fields)
-            reason = f"its {damaged} is not what was written"
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            newest = _read(path)
+            break
+        except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            damaged[path] = f"{type(error).__name__}: {error}".splitlines()[0]
+    else:
+        if damaged:
+            raise DataError(
+                f"every checkpoint in {folder} is damaged; start again in another folder with --run"
+            )
+        return None
+    for path, reason in damaged.items():
         aside = path.with_suffix(".damaged")
         path.rename(aside)
         _log.warning("the checkpoint %s is damaged (%s); it is now %s", path, reason, aside.name)
-    if found:
-        raise DataError(
-            f"every checkpoint in {folder} is damaged; start again in another folder with --run"
-        )
-    return None
+    return newest
+
+
+def _read(path: Path) -> Checkpoint:
+    """Read what a checkpoint says of itself, once its sums are known to be right."""
+    with zipfile.ZipFile(path) as file:
+        if wrong := file.testzip():  # torch does not look at them
+            raise zipfile.BadZipFile(f"its {wrong} is not what was written")
+    values = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    epoch, number = values["place"]
+    return Checkpoint(
+        path=path,
+        update=values["global_step"],
+        finished=values["finished"],
+        micro_batches=values["micro_batches"],
+        epochs=epoch + (number > 0),
+        limits=values["limits"],
+    )
 
 
 def random_states() -> dict[str, Any]:

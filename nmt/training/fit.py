@@ -133,7 +133,12 @@ def _strategy(wanted: str, ranks: Ranks) -> str | DDPStrategy:
     """Return Lightning's strategy: one process, or copies of the model that agree on gradients."""
     if ranks.size == 1 and wanted == "auto":
         return "auto"
-    return DDPStrategy(process_group_backend="gloo" if not torch.cuda.is_available() else None)
+    return DDPStrategy(
+        process_group_backend=None if torch.cuda.is_available() else "gloo",
+        # Else the first update's buckets are others than the next ones', and so are their sums:
+        # a resumed run of three processes would differ.
+        find_unused_parameters=True,
+    )
 
 
 def training_module(prepared: Prepared, ranks: Ranks) -> TranslationModule:

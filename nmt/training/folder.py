@@ -21,7 +21,8 @@ def is_run(run: Path, resume: bool) -> bool:
     for path in (run, *run.parents):
         if path.exists() and not path.is_dir():
             raise UsageError(f"--run {run}: {path} is a file; choose another folder")
-    if not run.exists() or not any(run.iterdir()):
+    left = run.iterdir() if run.exists() else iter(())
+    if all(path.suffix == ".tmp" for path in left):  # of a start that was killed at once
         return False
     if not (run / "config.yaml").exists():
         raise UsageError(f"--run {run}: it holds something else than a run; choose another folder")
@@ -39,7 +40,6 @@ def is_scored(run: Path, config: Config) -> bool:
 def make_folder(run: Path, prepared: Prepared) -> None:
     """Make the run folder, or what is missing of it."""
     with writing_to(run):
-        run.mkdir(parents=True, exist_ok=True)
         path, text = run / "config.yaml", dump_config(prepared.config)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)  # first: now it is a run

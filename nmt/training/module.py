@@ -132,6 +132,7 @@ class TranslationModule(lightning.LightningModule):
         """Add the place in the update plan."""
         checkpoint["place"] = list(self.place)
         checkpoint["finished"] = self.finished
+        checkpoint["limits"] = limits(self.config)
         checkpoint["micro_batches"] = self.ranks.size * self.config.accumulate
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -143,3 +144,8 @@ class TranslationModule(lightning.LightningModule):
             "processed": 0,
             "completed": 0,
         }
+
+
+def limits(config: TrainingConfig) -> list[int | None]:
+    """Return what ends a training: a run that was finished under others may go on."""
+    return [config.max_updates, config.max_epochs, config.patience]

@@ -134,7 +134,8 @@ def joined(config: TrainingConfig, device: torch.device, *call: object) -> Itera
         torch.set_num_threads(max(1, threads // size))
         ranks = Ranks(0, size, size, TorchElasticEnvironment())
         try:
-            with _group(ranks):
+            with _all_alive(followers) as joined_up, _group(ranks):
+                joined_up.set()
                 yield ranks
         except RuntimeError as error:
             codes = [code for code in (one.poll() for one in followers) if code]
@@ -170,7 +171,10 @@ def _launched() -> ClusterEnvironment | None:
     """Find the launcher that has started this process."""
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ:  # torchrun, or `joined`
         return TorchElasticEnvironment() if int(os.environ["WORLD_SIZE"]) > 1 else None
-    if int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ:
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    if tasks > 1:  # srun; a batch script without it has no step
+        nodes = int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))
+        os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(tasks // nodes))
         return SLURMEnvironment(auto_requeue=False)
     return None
 
@@ -235,6 +239,24 @@ def _followers(size: int, call: tuple[object, ...]) -> Iterator[list[subprocess.
         for follower in followers:
             follower.kill()
             follower.communicate()
+
+
+@contextlib.contextmanager
+def _all_alive(followers: list[subprocess.Popen[bytes]]) -> Iterator[threading.Event]:
+    """End all where a follower dies before the processes have met, which waits without an end."""
+    met = threading.Event()
+
+    def watch() -> None:
+        while not met.wait(0.2):
+            if any(follower.poll() is not None for follower in followers):
+                os.write(2, b"nmt: error: a training process ended before training began\n")
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield met
+    finally:
+        met.set()
 
 
 def read_call(stream: IO[bytes]) -> tuple[Any, ...]:

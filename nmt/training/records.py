@@ -40,6 +40,12 @@ def diverged(loss: float) -> str:
     return f"training diverged: the loss is {loss}; {remedy}"
 
 
+def _at(row: dict[str, Any]) -> float:
+    """Return a row's update; a row that was broken off counts as after all others."""
+    update = str(row["update"])
+    return int(update) if update.isdecimal() else math.inf
+
+
 class Recorder(lightning.Callback):
     """Writes the training's numbers every so many updates.
 
@@ -66,8 +72,9 @@ class Recorder(lightning.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        share = self.ranks.size  # each of them carries a part of the sum
-        self._losses = [torch.tensor(loss / share) for loss in state_dict["losses"]]
+        # The sum is over all ranks; one of them carries it.
+        share = 1.0 if self.ranks.first else 0.0
+        self._losses = [torch.tensor(loss * share) for loss in state_dict["losses"]]
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Open the logs, without what a stopped run wrote after its last checkpoint."""
@@ -81,7 +88,7 @@ class Recorder(lightning.Callback):
         rows: list[dict[str, Any]] = []
         if path.exists():
             with open(path, newline="", encoding="utf-8") as stream:
-                rows = [row for row in csv.DictReader(stream) if int(row["update"]) <= update]
+                rows = [row for row in csv.DictReader(stream) if _at(row) <= update]
         with atomic_write(path) as binary:
             text = io.TextIOWrapper(binary, encoding="utf-8", newline="", write_through=True)
             writer = csv.DictWriter(text, _COLUMNS)
@@ -142,7 +149,8 @@ class Recorder(lightning.Callback):
 
     def _summed_losses(self) -> torch.Tensor:
         """Return the losses since the last record, `(updates,)`, over all ranks."""
-        return self.ranks.sum(torch.stack(self._losses).cpu() if self._losses else torch.zeros(0))
+        losses = [loss.cpu() for loss in self._losses]
+        return self.ranks.sum(torch.stack(losses) if losses else torch.zeros(0))
 
     def validation(self, update: int, scores: dict[str, float], *, best: bool) -> None:
         """Record the scores of a validation."""

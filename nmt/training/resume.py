@@ -31,10 +31,13 @@ def resumed_config(run: Path, config: Config) -> Config:
         ConfigError: another key has changed.
     """
     stored = load_config(run / "config.yaml")
-    taken_over = ("model.", "tokenizer.") if config.training.init_from is not None else ()
     changed = changed_keys(stored, config)
+    if config.training.init_from is not None:  # keys left at their defaults follow the bundle
+        bundles = [key for key in changed if key.startswith(("model.", "tokenizer."))]
+        followed = [key for key in bundles if _value(config, key) == _value(Config(), key)]
+        changed = [key for key in changed if key not in followed]
     free = (*_FREE, *_SHARED, *_LIMITS)
-    fixed = [key for key in changed if not _below(key, free) and not key.startswith(taken_over)]
+    fixed = [key for key in changed if not _below(key, free)]
     if fixed:
         raise ConfigError(
             f"--resume: the run {run} was made with another {', '.join(fixed)}; "
@@ -51,12 +54,6 @@ def resumed_config(run: Path, config: Config) -> Config:
     return dataclasses.replace(config, model=stored.model, tokenizer=stored.tokenizer)
 
 
-def moved_limits(run: Path, config: Config) -> bool:
-    """Tell whether a run that came to its end has got another one."""
-    changed = changed_keys(load_config(run / "config.yaml"), config)
-    return any(key in _LIMITS for key in changed)
-
-
 def refuse_other_updates(config: Config, ranks: Ranks, checkpoint: Checkpoint) -> None:
     """Compare a checkpoint with the updates that are to follow.
 
@@ -69,6 +66,11 @@ def refuse_other_updates(config: Config, ranks: Ranks, checkpoint: Checkpoint) -
         raise ConfigError(
             f"--resume: training.max_updates: {training.max_updates} is fewer than the "
             f"{checkpoint.update} updates that the run has made"
+        )
+    if training.max_epochs is not None and training.max_epochs < checkpoint.epochs:
+        raise ConfigError(
+            f"--resume: training.max_epochs: {training.max_epochs} is fewer than the "
+            f"{checkpoint.epochs} epochs that the run has begun"
         )
     now = ranks.size * training.accumulate
     if now != checkpoint.micro_batches:

@@ -14,17 +14,20 @@ import lightning
 import torch
 
 from nmt.config import Config
+from nmt.errors import UsageError
 from nmt.evaluation.metrics import corpus_scores
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.inference.translator import Translator
 from nmt.log import kept_log, log_to_file
 from nmt.storage import locked
+from nmt.text.lines import writing_to
 from nmt.training.checkpoints import newest_checkpoint
 from nmt.training.fit import fit
 from nmt.training.folder import is_run, is_scored, make_folder, write_text
+from nmt.training.module import limits
 from nmt.training.prepare import Prepared, prepare
 from nmt.training.ranks import Ranks, joined, read_call
-from nmt.training.resume import moved_limits, refuse_other_updates, resumed_config
+from nmt.training.resume import refuse_other_updates, resumed_config
 
 _log = logging.getLogger("nmt")
 
@@ -114,7 +117,7 @@ def _start(
         config = resumed_config(run, config)
         if checkpoint is not None:
             refuse_other_updates(config, ranks, checkpoint)
-            trained = checkpoint.finished and not moved_limits(run, config)
+            trained = checkpoint.finished and checkpoint.limits == limits(config.training)
         if trained and is_scored(run, config):
             return None
     device = find_device(config.training.device)
@@ -122,9 +125,16 @@ def _start(
     precision = find_precision(config.training.precision, device, "training.precision")
     _log.info("device: %s%s, precision %s", several, describe_device(device), precision)
     prepared = prepare(config, run if known else None, from_base=checkpoint is None)
-    make_folder(run, prepared)
     if not known:
+        with writing_to(run):
+            run.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(run))
+        if is_run(run, resume):
+            raise UsageError(f"{run}: another process has begun a run there; wait for its end")
+    make_folder(run, prepared)
+    if not trained:
+        for stale in run.glob("scores.*.json"):
+            stale.unlink()
     if rehearsal is not None:
         few = prepared.validation[: rehearsal.sentences]
         prepared = dataclasses.replace(prepared, held_out={"validation": few})

@@ -57,20 +57,18 @@ class Validation(lightning.Callback):
         self.best: float | None = None
         self.since_best = 0
         self.last_update = 0
+        self._state: dict[str, Any] = self._now()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {
-            "best": self.best,
-            "since_best": self.since_best,
-            "last_update": self.last_update,
-        }
+        return dict(self._state)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.best = state_dict["best"]
         self.since_best = state_dict["since_best"]
         self.last_update = state_dict["last_update"]
+        self._state = dict(state_dict)
 
     def on_train_batch_end(
         self,
@@ -92,7 +90,10 @@ class Validation(lightning.Callback):
     def validate(
         self, trainer: lightning.Trainer, module: TranslationModule, *, over: bool = False
     ) -> None:
-        """Score the model as it is now and act on the result; only keep the best if it is over."""
+        """Score the model as it is now and act on the result; only keep the best if it is over.
+
+        What a checkpoint keeps is of the validations that were due.
+        """
         training = self.config.training
         update = self.last_update = trainer.global_step
         module.model.eval()
@@ -106,8 +107,15 @@ class Validation(lightning.Callback):
             self.best, self.since_best = value, 0
             if self.ranks.first:
                 self.export(module, update, scores)
-        if better or over:
+        if over:
             return
+        if not better:
+            self._be_patient(trainer, module)
+        self._state = self._now()
+
+    def _be_patient(self, trainer: lightning.Trainer, module: TranslationModule) -> None:
+        """Count a validation without gain; lower the learning rate, or give up."""
+        training = self.config.training
         self.since_best += 1
         if training.schedule == "plateau":
             scheduler: Any = module.lr_schedulers()
@@ -115,6 +123,13 @@ class Validation(lightning.Callback):
         if training.patience is not None and self.since_best >= training.patience:
             _log.info("no better %s in %d validations", training.monitor, self.since_best)
             trainer.should_stop = True
+
+    def _now(self) -> dict[str, Any]:
+        return {
+            "best": self.best,
+            "since_best": self.since_best,
+            "last_update": self.last_update,
+        }
 
     def scores(self) -> dict[str, float]:
         """Return loss (nats a target token, without label smoothing), perplexity, BLEU, chrF."""

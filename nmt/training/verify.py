@@ -68,13 +68,22 @@ def _short(config: Config) -> Config:
 
 def _run(config: Config, run: Path, kill_after: int | None = None) -> None:
     """Train in a process of its own, which may kill itself."""
-    process = multiprocessing.get_context("spawn").Process(
-        target=train, args=(config, run, True, Rehearsal(kill_after))
-    )
+    context = multiprocessing.get_context("spawn")
+    told = context.SimpleQueue()
+    process = context.Process(target=_train, args=(config, run, kill_after, told))
     process.start()
     process.join()
+    if not told.empty():
+        raise NmtError(told.get())
     if process.exitcode != (0 if kill_after is None else -9):
-        raise NmtError(f"the run to verify ended with exit code {process.exitcode}; see above")
+        raise NmtError(f"the run to verify ended with exit code {process.exitcode}")
+
+
+def _train(config: Config, run: Path, kill_after: int | None, told: Any) -> None:
+    try:
+        train(config, run, True, Rehearsal(kill_after))
+    except NmtError as error:
+        told.put(str(error))
 
 
 def _last_checkpoint(run: Path) -> dict[str, Any]:

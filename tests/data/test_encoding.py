@@ -18,6 +18,7 @@ from nmt.data.encoding import ChunkEncoder, EncodedChunk, write_encoded
 from nmt.data.survey import Survey
 from nmt.errors import DataError, NmtError
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
+from tests.conftest import take_signals
 from tests.data.made import encode, made_corpus
 
 PAIRS = [(f"wort{i % 701} " * (i % 5 + 1), f"word{i % 503} x") for i in range(3 * CHUNK + 100)]
@@ -125,11 +126,20 @@ def started(folder: Path, pairs: int) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=take_signals,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "going\n"
     return process
+
+
+def end_of(process: subprocess.Popen[str]) -> tuple[str, str]:
+    try:
+        return process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 def wait_for_the_end_of(group: int) -> None:
@@ -144,7 +154,7 @@ def test_ctrl_c_leaves_nothing_and_nobody(tmp_path: Path, pairs: int) -> None:
     """The whole process group gets it, as at a terminal."""
     process = started(tmp_path, pairs)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = end_of(process)
     assert err.count("Traceback") == err.count("KeyboardInterrupt") == 1
     assert list((tmp_path / "cache").iterdir()) == []
     wait_for_the_end_of(process.pid)
@@ -153,7 +163,7 @@ def test_ctrl_c_leaves_nothing_and_nobody(tmp_path: Path, pairs: int) -> None:
 def test_workers_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
     process = started(tmp_path, 100_000)
     process.kill()
-    process.communicate(timeout=30)
+    end_of(process)
     wait_for_the_end_of(process.pid)
 
 

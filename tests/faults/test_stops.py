@@ -14,11 +14,12 @@ import pytest
 import torch
 
 from nmt.training.checkpoints import checkpoint_files
-from tests.conftest import ROOT, write_pairs
+from tests.conftest import ROOT, take_signals, write_pairs
 
 
 def start(*words: object, limit: int | None = None) -> subprocess.Popen[str]:
-    def set_limit() -> None:
+    def set_up() -> None:
+        take_signals()
         if limit is not None:  # a file that grows past it fails as on a full disk
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
@@ -27,7 +28,7 @@ def start(*words: object, limit: int | None = None) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=set_limit,
+        preexec_fn=set_up,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
 

@@ -19,7 +19,7 @@ from nmt.config import Config, TrainingConfig, load_config
 from nmt.errors import NmtError, UsageError
 from nmt.training.checkpoints import Checkpoints, checkpoint_files
 from nmt.training.ranks import joined, num_devices
-from tests.conftest import write_pairs
+from tests.conftest import Command, write_pairs
 from tests.faults.test_stops import start, wait_for_checkpoints, weights
 from tests.training.test_resume import with_training
 from tests.training.test_run import Killed, assert_equal_weights, changed, last_weights
@@ -127,8 +127,8 @@ def test_a_launchers_processes_are_joined(
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         commands = [([*torchrun, "--nproc-per-node", "2", "-m", "--", *words[1:]], variables)]
     else:
-        slurm = {"NTASKS": 2, "NTASKS_PER_NODE": 2, "NNODES": 1, "NODEID": 0, "JOB_ID": os.getpid()}
-        slurm |= {"NODELIST": "127.0.0.1"}
+        slurm = {"NTASKS": 2, "STEP_NUM_TASKS": 2, "STEP_NUM_NODES": 1, "NODEID": 0}
+        slurm |= {"JOB_ID": os.getpid(), "NODELIST": "127.0.0.1"}
         commands = [
             (
                 [sys.executable, *words],
@@ -146,6 +146,19 @@ def test_a_launchers_processes_are_joined(
     assert [process.returncode for process in processes] == [0] * len(processes), told
     assert told.count("the best model is") == 1
     assert_equal_weights(tmp_path / "run", on_two)
+
+
+def test_three_ranks_too_resume_bit_for_bit(nmt: Command, tiny_config: Path) -> None:
+    """The sum of two gradients is the same in any order, that of three is not."""
+    result = nmt("train", tiny_config, "--verify-resume", "--training.devices", "3")
+    assert result.code == 0, result.err
+    assert "resume verified: after 30 updates" in result.err
+
+
+def test_a_batch_script_without_srun_trains_alone() -> None:
+    slurm = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_PROCID": "0"}
+    with variables(**slurm), joined(TrainingConfig(), CPU) as ranks:
+        assert ranks.size == 1
 
 
 def test_a_signal_stops_every_rank_and_nothing_is_lost(tiny_config: Path, tmp_path: Path) -> None:

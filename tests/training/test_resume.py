@@ -13,7 +13,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.storage import locked
 from nmt.training.checkpoints import checkpoint_files, newest_checkpoint
 from nmt.training.resume import resumed_config
-from tests.training.test_run import assert_equal_weights, changed, last_weights
+from tests.training.test_run import Killed, assert_equal_weights, changed, last_weights
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,8 @@ def test_an_extended_run_has_the_weights_of_one_that_was_longer_from_the_start(
     run = copied(short_run, tmp_path)
     running.train(longer, run, resume=True)
     assert_equal_weights(run, whole)
+    # What the scores are of has changed, too.
+    assert (run / "scores.test.json").read_text() == (whole / "scores.test.json").read_text()
     assert load_config(run / "config.yaml").training.max_updates == 33
     name = "update-000000033.ckpt"
     assert [checkpoint_files(folder / "checkpoints")[-1].name for folder in (run, whole)] == [
@@ -58,12 +60,62 @@ def test_an_extended_run_has_the_weights_of_one_that_was_longer_from_the_start(
     ]
 
 
+def test_an_extension_that_is_killed_is_not_forgotten(
+    constant: Config, short_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = copied(short_run, tmp_path)
+    longer = with_training(constant, max_updates=33)
+    with monkeypatch.context() as patch:
+
+        def dying(*_: Any, **__: Any) -> None:
+            raise Killed
+
+        patch.setattr(running, "fit", dying)
+        with pytest.raises(Killed):
+            running.train(longer, run, resume=True)
+    running.train(longer, run, resume=True)
+    assert checkpoint_files(run / "checkpoints")[-1].name == "update-000000033.ckpt"
+
+
+def test_patience_and_plateau_forget_the_validation_at_the_end(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    config = changed(tiny_config, schedule="plateau", monitor="chrf", patience=9, validate_every=6)
+    longer = with_training(config, max_updates=40)
+    running.train(longer, tmp_path / "whole")
+    running.train(with_training(config, max_updates=20), tmp_path / "run")
+    running.train(longer, tmp_path / "run", resume=True)
+    assert_equal_weights(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_folder_of_a_start_that_was_killed_at_once_is_taken(
+    constant: Config, short_run: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".config.yaml.x.tmp").write_text("half")
+    running.train(with_training(constant, max_updates=2, warmup_updates=0), run)
+    assert sorted(path.name for path in run.glob(".*")) == []
+
+
+def test_a_line_of_the_metrics_that_broke_off_is_dropped(
+    constant: Config, short_run: Path, tmp_path: Path
+) -> None:
+    run = copied(short_run, tmp_path)
+    with open(run / "metrics.csv", "a") as stream:
+        stream.write("\0\0\0")
+    running.train(with_training(constant, max_updates=22), run, resume=True)
+    assert "\0" not in (run / "metrics.csv").read_text()
+
+
 def test_a_run_that_ended_with_its_epochs_can_be_extended(constant: Config, tmp_path: Path) -> None:
     longer = with_training(constant, max_updates=None, max_epochs=2)
     running.train(longer, tmp_path / "whole")
     run = tmp_path / "run"
     running.train(with_training(longer, max_epochs=1), run)
     assert newest_checkpoint(run / "checkpoints").finished  # type: ignore[union-attr]
+    with pytest.raises(UsageError, match=r"max_epochs: 1 is fewer than the 2 epochs that the run"):
+        running.train(with_training(longer, max_epochs=1), tmp_path / "whole", resume=True)
     running.train(longer, run, resume=True)
     assert_equal_weights(run, tmp_path / "whole")
 
@@ -181,8 +233,9 @@ def test_a_run_without_any_whole_checkpoint_is_refused(
     run = copied(short_run, tmp_path)
     for path in checkpoint_files(run / "checkpoints"):
         path.write_bytes(b"")
-    with pytest.raises(UsageError, match=r"every checkpoint in .* is damaged; start again in"):
-        running.train(constant, run, resume=True)
+    for _ in range(2):
+        with pytest.raises(UsageError, match=r"every checkpoint in .* is damaged; start again"):
+            running.train(constant, run, resume=True)
 
 
 def test_two_processes_do_not_train_in_one_folder(
