@@ -125,7 +125,7 @@ def test_changed_keys_are_named_by_path() -> None:
         (MINIMAL, ["--data.workers", "0"], "data.workers: 0 makes no sense: it must be > 0"),
         (MINIMAL, ["--tokenizer.max_pairs", "0"], "tokenizer.max_pairs: 0 makes no sense"),
         (MINIMAL, ["--data.filters.script", "0"], "data.filters.script: 0.0 makes no sense"),
-        (MINIMAL, ["--data.filters.script", "1.1"], "it is a share, above 0 and at most 1"),
+        (MINIMAL, ["--data.filters.script", "1.1"], "it is a share, from 0.01 to 1"),
         (MINIMAL, ["--data.filters.length_ratio", "0.5"], "the longer side is at least 1 × the"),
         (MINIMAL, ["--data.filters.lenght_ratio", "3"], "unknown key data.filters.lenght_ratio"),
         ("data: {filters: {script: yes}}", [], "data.filters.script: expected one of [float"),
