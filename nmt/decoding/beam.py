@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.decoding.stepper import Hypothesis, Limits, Stepper, end_now
+from nmt.decoding.best import best_tokens
+from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.models.batch import Padded
 
 _NEVER = float("-inf")
@@ -28,6 +29,23 @@ class _Finished:
     tokens: Tensor
     length: Tensor
     cut: Tensor
+
+    @classmethod
+    def none(
+        cls, batch: int, beam_size: int, longest: int, eos_id: int, device: torch.device
+    ) -> "_Finished":
+        """Start with nothing finished."""
+        return cls(
+            rank=torch.full((batch, beam_size), _NEVER, device=device),
+            score=torch.full((batch, beam_size), _NEVER, device=device),
+            tokens=torch.full((batch, beam_size, longest), eos_id, device=device),
+            length=torch.zeros(batch, beam_size, dtype=torch.int64, device=device),
+            cut=torch.zeros(batch, beam_size, dtype=torch.bool, device=device),
+        )
+
+    def best_score(self, live: Tensor) -> Tensor:
+        """Return the log-probability of the sentences' best, -inf where there is none."""
+        return self.score[live, 0]
 
     def add(
         self, live: Tensor, rank: Tensor, score: Tensor, tokens: Tensor, length: int, cut: Tensor
@@ -63,14 +81,14 @@ def beam_search(
     beam_size: int,
     length_penalty: float = 0.0,
     n_best: int = 1,
+    prune: float | None = None,
 ) -> list[list[Hypothesis]]:
-    """Find likely translations of each sentence.
+    """Find the best translations of each sentence.
 
-    At every step the 2 × beam_size best continuations of a sentence are taken: at most beam_size
-    of them end, so beam_size live ones remain. Ended ones finish if they are among the first
-    beam_size, which makes a beam of one the greedy search. A sentence is done, and leaves the
-    batch, once no live hypothesis can reach its n_best finished ones: log-probabilities only
-    fall, so a live one ends at best with what it has, spread over the maximum length.
+    At every step each sentence's live hypotheses are continued by every token; of the best
+    2 × beam_size continuations those that end are finished, and the best beam_size others live on.
+    A sentence leaves the batch once no live hypothesis can still enter its n_best finished ones,
+    even if it gained probability 1 at every step and spread it over the maximum length.
 
     Args:
         stepper: the model.
@@ -80,50 +98,46 @@ def beam_search(
         length_penalty: finished ones are ranked by log-probability ÷ length ** length_penalty;
             at least 0.
         n_best: how many to return, at most beam_size.
+        prune: give up live hypotheses whose log-probability lies more than this, in nats, below
+            that of their sentence's best one, live or finished; None for none.
 
     Returns:
         For each sentence its n_best hypotheses (fewer where the search space holds fewer), best
         rank first.
 
-    Source: Sutskever et al. 2014, section 3.2; the bound: Huang et al. 2017 (optimal stopping).
+    Source: Sutskever et al. 2014, section 3.2; the bound: Huang et al. 2017 (optimal stopping);
+    pruning: Freitag and Al-Onaizan 2017.
     """
     device = source.tokens.device
     batch, k = len(source.lengths), beam_size
     max_lengths = limits.max_lengths(source).to(device)
     longest = int(max_lengths.max())
-    finished = _Finished(
-        rank=torch.full((batch, k), _NEVER, device=device),
-        score=torch.zeros(batch, k, device=device),
-        tokens=torch.full((batch, k, longest), limits.eos_id, device=device),
-        length=torch.zeros(batch, k, dtype=torch.int64, device=device),
-        cut=torch.zeros(batch, k, dtype=torch.bool, device=device),
-    )
+    finished = _Finished.none(batch, k, longest, limits.eos_id, device)
     live = torch.arange(batch, device=device)  # sentences still searched
     scores = torch.full((batch, k), _NEVER, device=device)
-    scores[:, 0] = 0.0  # the beams of a sentence start alike: only one of them counts
+    scores[:, 0] = 0.0
     written = finished.tokens.clone()
-    state = stepper.start(source).repeat(k)
-    tokens = torch.full((batch * k,), limits.bos_id, device=device)
+    # Only hypotheses that live have a row in the model's state, in the order of `scores`.
+    rows = live * k  # where each stands in `scores`, flattened
+    tokens = torch.full((batch,), limits.bos_id, device=device)
+    state = stepper.start(source)
 
     for position in range(longest):
         length = position + 1
         log_probs, state = stepper.step(tokens, state)
         must_end = max_lengths[live] == length
-        cut = must_end[:, None] & (log_probs.argmax(dim=1) != limits.eos_id).view(-1, k)
-        log_probs = end_now(log_probs, must_end.repeat_interleave(k), limits.eos_id)
-        vocabulary = log_probs.shape[1]
-        totals = (scores[:, :, None] + log_probs.view(-1, k, vocabulary)).flatten(1)
-        candidates, index = totals.topk(min(2 * k, totals.shape[1]), dim=1)
-        beam, token = index // vocabulary, index % vocabulary  # (live, 2 × beam)
+        cut, log_probs = _end_now(log_probs, must_end, rows // k, limits.eos_id)
+        candidates, beam, token = _continuations(log_probs, scores, rows)
+        cut = torch.zeros_like(scores, dtype=torch.bool).put_(rows, cut)
 
         ended = token == limits.eos_id
         ends = ended[:, :k] & (candidates[:, :k] > _NEVER)
         if bool(ends.any()):
-            rank = (candidates[:, :k] / length**length_penalty).masked_fill(~ends, _NEVER)
+            ending = candidates[:, :k].masked_fill(~ends, _NEVER)
             finished.add(
                 live,
-                rank,
-                candidates[:, :k],
+                ending / length**length_penalty,
+                ending,
                 _rows(written, beam[:, :k]).index_fill(
                     2, torch.tensor([position], device=device), limits.eos_id
                 ),
@@ -133,14 +147,74 @@ def beam_search(
         scores, order = candidates.masked_fill(ended, _NEVER).topk(k, dim=1)
         beam, token = beam.gather(1, order), token.gather(1, order)
         bound = scores[:, 0] / max_lengths[live] ** length_penalty
-        going = (finished.rank[live, n_best - 1] < bound).nonzero().squeeze(1)
+        if prune is not None:
+            best = torch.maximum(scores[:, 0], finished.best_score(live))
+            scores = scores.masked_fill(scores < best[:, None] - prune, _NEVER)
+        worth = (finished.rank[live, n_best - 1] < bound) & (scores[:, 0] > _NEVER)
+        going = worth.nonzero().squeeze(1)
         if len(going) == 0:
             break
         written = _rows(written[going], beam[going])
         written[:, :, position] = token[going]
-        live, scores, tokens = live[going], scores[going], token[going].flatten()
-        state = state.select((going[:, None] * k + beam[going]).flatten())
+        live, scores = live[going], scores[going]
+        place = torch.zeros_like(cut, dtype=torch.int64).put_(
+            rows, torch.arange(len(rows), device=device)
+        )
+        parents = place[going].gather(1, beam[going]).flatten()
+        rows = (scores.flatten() > _NEVER).nonzero().squeeze(1)
+        tokens = token[going].flatten()[rows]
+        state = state.select(parents[rows])
     return finished.hypotheses(n_best)
+
+
+def _end_now(
+    log_probs: Tensor, must_end: Tensor, owners: Tensor, eos_id: int
+) -> tuple[Tensor, Tensor]:
+    """Leave only the end token to rows of sentences at their maximum length.
+
+    Its own log-probability stays, so the score is that of the whole hypothesis.
+
+    Args:
+        log_probs: `(rows, vocabulary)`.
+        must_end: `(sentences,)`, True at the last step allowed.
+        owners: the sentence of each row, `(rows,)`.
+        eos_id: the end token.
+
+    Returns:
+        Which rows were cut, for they would rather have gone on, and the new log-probabilities.
+    """
+    ending = must_end[owners]
+    if not bool(ending.any()):
+        return ending, log_probs
+    cut = ending & (log_probs.argmax(dim=1) != eos_id)
+    others = torch.ones(log_probs.shape[1], dtype=torch.bool, device=log_probs.device)
+    others[eos_id] = False
+    return cut, log_probs.masked_fill(ending[:, None] & others, _NEVER)
+
+
+def _continuations(
+    log_probs: Tensor, scores: Tensor, rows: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Continue the live hypotheses, and keep the best of each sentence.
+
+    Args:
+        log_probs: `(rows, vocabulary)`.
+        scores: of the hypotheses, `(sentences, beam)`, -inf where there is none.
+        rows: where the row of `log_probs` stands in `scores`, `(rows,)`.
+
+    Returns:
+        The best `2 × beam` scores of each sentence, the beams they continue and their tokens, each
+        `(sentences, 2 × beam)`.
+    """
+    sentences, k = scores.shape
+    count = min(2 * k, log_probs.shape[1])
+    gains, tokens = best_tokens(log_probs, count)
+    totals = scores.new_full((sentences * k, count), _NEVER)
+    totals[rows] = scores.flatten()[rows, None] + gains
+    token = torch.zeros(totals.shape, dtype=torch.int64, device=scores.device)
+    token[rows] = tokens
+    best, index = totals.view(sentences, -1).topk(min(2 * k, k * count), dim=1)
+    return best, index // count, token.view(sentences, -1).gather(1, index)
 
 
 def _rows(written: Tensor, beam: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ search imports a model.
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-import torch
 from torch import Tensor
 
 from nmt.models.batch import Padded
@@ -83,20 +82,3 @@ class Hypothesis:
     tokens: list[int]
     score: float
     cut: bool = False
-
-
-def end_now(log_probs: Tensor, must_end: Tensor, eos_id: int) -> Tensor:
-    """Leave only the end token to rows at their maximum length.
-
-    Its own log-probability stays, so the score is that of the whole hypothesis.
-
-    Args:
-        log_probs: `(rows, vocabulary)`.
-        must_end: `(rows,)`, True at the last step allowed.
-        eos_id: the end token.
-    """
-    if not bool(must_end.any()):
-        return log_probs
-    others = torch.ones(log_probs.shape[1], dtype=torch.bool, device=log_probs.device)
-    others[eos_id] = False
-    return log_probs.masked_fill(must_end[:, None] & others, float("-inf"))

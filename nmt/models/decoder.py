@@ -27,10 +27,32 @@ class SourceView:
     keys: Tensor | None = None
     mask: Tensor | None = None
 
-    def at(self, sentences: Tensor) -> "SourceView":
-        """Return the view with one row for each entry of `sentences`, `(rows,)`."""
-        parts = (self.context, self.memory, self.keys, self.mask)
-        return SourceView(*(None if part is None else part[sentences] for part in parts))
+    def attended(self, attention: Attention, queries: Tensor, sentences: Tensor) -> Tensor:
+        """Look back at the source, one query a row.
+
+        Rows of the same sentence look at its one memory together.
+
+        Args:
+            attention: what weighs the source states.
+            queries: decoder states, `(rows, hidden)`.
+            sentences: which sentence each row belongs to, `(rows,)`.
+
+        Returns:
+            The averaged source states, `(rows, hidden)`.
+        """
+        assert self.memory is not None and self.keys is not None and self.mask is not None
+        used, owner, counts = sentences.unique(return_inverse=True, return_counts=True)
+        order = owner.argsort(stable=True)
+        place = torch.empty_like(owner)  # of each row among those of its sentence
+        ordinal = torch.arange(len(owner), device=owner.device)
+        place[order] = ordinal - (counts.cumsum(0) - counts)[owner[order]]
+        padded = queries.new_zeros(len(used), int(counts.max()), queries.shape[1])
+        padded[owner, place] = queries
+        parts = [self.memory, self.keys, self.mask]
+        if len(used) < len(self.memory):  # some sentences have left the batch
+            parts = [part[used] for part in parts]
+        attended: Tensor = attention(padded, *parts)[0]
+        return attended[owner, place]
 
 
 class Decoder(nn.Module):
@@ -87,29 +109,41 @@ class Decoder(nn.Module):
             Readouts, `(batch, time, width)`; `projection` turns one into logits.
         """
         inputs = self.dropout(self.embedding(tokens))
+        context = attended = None
         if view.context is not None:
             context = view.context[:, None].expand(-1, tokens.shape[1], -1)
             inputs = torch.cat([inputs, context], dim=-1)
         outputs, _ = run_stack(self.stack, inputs, state)
-        return self._read_out(outputs, view)
+        if self.attention is not None:
+            attended, _ = self.attention(outputs, view.memory, view.keys, view.mask)
+        return self._read_out(outputs, context, attended)
 
     def step(
-        self, tokens: Tensor, state: RecurrentState, view: SourceView
+        self, tokens: Tensor, state: RecurrentState, view: SourceView, sentences: Tensor
     ) -> tuple[Tensor, RecurrentState]:
-        """Read one token a row, `(rows,)`; return readouts, `(rows, width)`, and the new state."""
-        inputs = self.embedding(tokens)
-        if view.context is not None:
-            inputs = torch.cat([inputs, view.context], dim=-1)
-        output, state = step_stack(self.stack, inputs, state)
-        return self._read_out(output[:, None], view)[:, 0], state
+        """Read one token a row.
 
-    def _read_out(self, outputs: Tensor, view: SourceView) -> Tensor:
-        features = [outputs]  # (batch, time, hidden) each
-        if view.context is not None:
-            features.append(view.context[:, None].expand_as(outputs))
+        Args:
+            tokens: last token ids, `(rows,)`.
+            state: before the step.
+            view: one row for each sentence.
+            sentences: which sentence each row belongs to, `(rows,)`.
+
+        Returns:
+            Readouts, `(rows, width)`, and the new state.
+        """
+        inputs = self.embedding(tokens)
+        context = None if view.context is None else view.context[sentences]
+        if context is not None:
+            inputs = torch.cat([inputs, context], dim=-1)
+        output, state = step_stack(self.stack, inputs, state)
+        attended = None
         if self.attention is not None:
-            assert view.memory is not None and view.keys is not None and view.mask is not None
-            attended, _ = self.attention(outputs, view.memory, view.keys, view.mask)
-            features.append(attended)
+            attended = view.attended(self.attention, output, sentences)
+        return self._read_out(output, context, attended), state
+
+    def _read_out(self, output: Tensor, context: Tensor | None, attended: Tensor | None) -> Tensor:
+        """Join what a prediction rests on, `(…, hidden)` each, to readouts, `(…, width)`."""
+        features = [part for part in (output, context, attended) if part is not None]
         readout: Tensor = self.dropout(torch.cat(features, dim=-1))
         return readout if self.readout is None else torch.tanh(self.readout(readout))

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
@@ -12,6 +11,7 @@ from nmt.models.bridge import Bridge
 from nmt.models.cells import RecurrentState
 from nmt.models.decoder import Decoder, SourceView
 from nmt.models.encoder import Encoder
+from nmt.models.loss import projected_cross_entropy
 
 
 @dataclass(frozen=True)
@@ -70,25 +70,27 @@ class Seq2Seq(nn.Module):
 
         Returns:
             Logits of the real tokens after the start, `(tokens, target_size)`, sentence by
-            sentence; see `predicted_tokens`.
+            sentence; see `_predicted`.
         """
-        encoded = self.encoder(source)
-        readouts = self.decoder(
-            target.tokens[:, :-1], self.bridge(encoded.state), self.decoder.view(encoded)
-        )
-        # The vocabulary is wide: no logit is computed for padding.
-        logits: Tensor = self.decoder.projection(readouts[_predicted(target)])
+        logits: Tensor = self.decoder.projection(self._readouts(source, target))
         return logits
 
     def loss(self, source: Padded, target: Padded, label_smoothing: float = 0.0) -> Tensor:
         """Return the cross-entropy in nats, summed over all real target tokens. See `forward`."""
-        logits = self(source, target)
-        return F.cross_entropy(
-            logits.float(),
+        return projected_cross_entropy(
+            self._readouts(source, target),
+            self.decoder.projection,
             target.tokens[:, 1:][_predicted(target)],
-            reduction="sum",
-            label_smoothing=label_smoothing,
+            label_smoothing,
         )
+
+    def _readouts(self, source: Padded, target: Padded) -> Tensor:
+        """Return the readouts before every real token, `(tokens, width)`, none for padding."""
+        encoded = self.encoder(source)
+        readouts: Tensor = self.decoder(
+            target.tokens[:, :-1], self.bridge(encoded.state), self.decoder.view(encoded)
+        )
+        return readouts[_predicted(target)]
 
     def start(self, source: Padded) -> Seq2SeqState:
         """Read the source sentences and make the state from which decoding starts."""
@@ -110,7 +112,7 @@ class Seq2Seq(nn.Module):
             Log-probabilities in nats, `(rows, target_size)`, fp32, and the new state.
         """
         readouts, recurrent = self.decoder.step(
-            tokens, state.recurrent, state.view.at(state.sentences)
+            tokens, state.recurrent, state.view, state.sentences
         )
         logits = self.decoder.projection(readouts)
         log_probs = logits.float().log_softmax(dim=-1)

@@ -1,0 +1,157 @@
+"""One recurrent layer, a step at a time, with as few passes over its gates as can be.
+
+σ(x) = (1 + tanh(x / 2)) / 2: with the halves put into the weights, one tanh serves all gates. It
+is also the function whose kernel gives a value the same result wherever in a tensor it stands.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nmt.inference.products import Arithmetic, InputTable, Matrix
+
+Carried = tuple[Tensor, ...]
+"""A layer's state: its packed output, `(rows, size)`, then what the cell keeps in fp32 beside."""
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """Input and recurrent weights of one layer and direction, by torch's names."""
+
+    w_input: Matrix
+    w_hidden: Matrix
+    b_input: Tensor
+    b_hidden: Tensor
+
+    @classmethod
+    def named(cls, weights: Mapping[str, Tensor], stack: str, layer: str) -> "LayerWeights":
+        """Take the weights of a layer, such as `0` or `1_reverse`, of a stack."""
+        matrices = [
+            Matrix.named(weights, f"{stack}.{name}_l{layer}") for name in ("weight_ih", "weight_hh")
+        ]
+        biases = [weights[f"{stack}.{name}_l{layer}"] for name in ("bias_ih", "bias_hh")]
+        return cls(matrices[0], matrices[1], biases[0], biases[1])
+
+    @property
+    def size(self) -> int:
+        """Units of the layer."""
+        return self.w_hidden.values.shape[1]
+
+    def arranged(self, cell: str) -> "LayerWeights":
+        """Bring the gates into the order and scale in which the steps below read them."""
+        size, outputs = self.size, len(self.b_input)
+        order = torch.arange(outputs)
+        factor = torch.ones(outputs)
+        if cell == "lstm":  # input, forget, cell, output → input, forget, output, cell
+            order = torch.cat([order[: 2 * size], order[3 * size :], order[2 * size : 3 * size]])
+            factor[: 3 * size] = 0.5
+        elif cell == "gru":  # reset, update, new
+            factor[: 2 * size] = 0.5
+        return LayerWeights(
+            self.w_input.arranged(order, factor),
+            self.w_hidden.arranged(order, factor),
+            self.b_input[order] * factor,
+            self.b_hidden[order] * factor,
+        )
+
+
+class Layer:
+    """A recurrent layer in one direction.
+
+    Args:
+        cell: lstm, gru, tanh or relu (fp32 only: its outputs have no bound).
+        weights: of the layer, as torch arranges them.
+        arithmetic: fp32 or integers.
+        embedding: of the first layer, whose inputs are tokens; None for a layer above another.
+        context: how many of the first layer's inputs, the last ones, are a fed context.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        weights: LayerWeights,
+        arithmetic: Arithmetic,
+        *,
+        embedding: Matrix | None = None,
+        context: int = 0,
+    ):
+        self.cell, self.size = cell, weights.size
+        self._arithmetic = arithmetic
+        weights = weights.arranged(cell)
+        inputs = weights.w_input.values.shape[1]
+        apart = cell == "gru"  # its reset gate comes between the recurrent product and the rest
+        bias = weights.b_input if apart else weights.b_input + weights.b_hidden
+        hidden_bias = weights.b_hidden if apart else None
+        self.reads_tokens = embedding is not None
+        if embedding is not None:
+            own = weights.w_input.columns(0, inputs - context)
+            self._table = InputTable(embedding, own, bias)
+            if context:
+                fed = weights.w_input.columns(inputs - context, inputs)
+                self._context_product = arithmetic.product(fed)
+        elif apart:
+            self._input_product = arithmetic.product(weights.w_input, bias)
+        if embedding is None and not apart:
+            self._product = arithmetic.product(weights.w_input.beside(weights.w_hidden), bias)
+        else:
+            self._product = arithmetic.product(weights.w_hidden, hidden_bias)
+
+    def look_up(self, tokens: Tensor) -> Tensor:
+        """Return the input part of the first layer's gates, `(tokens, gates)`."""
+        return self._table(tokens)
+
+    def read_context(self, context: Tensor) -> Tensor:
+        """Return what a packed context adds to the first layer's gates, `(rows, gates)`."""
+        return self._context_product(context)
+
+    def start(self, hidden: Tensor, cell: Tensor | None) -> Carried:
+        """Return the state that begins at fp32 states, `(rows, size)` each."""
+        packed = self._arithmetic.pack(hidden)
+        if self.cell == "lstm":
+            assert cell is not None
+            return packed, cell
+        return (packed, hidden) if self.cell == "gru" else (packed,)
+
+    def zero(self, rows: int) -> Carried:
+        """Return the state that begins at zero."""
+        return self.start(torch.zeros(rows, self.size), torch.zeros(rows, self.size))
+
+    def step(self, inputs: Tensor, state: Carried) -> Carried:
+        """Go one step.
+
+        Args:
+            inputs: of the first layer the gates' input part, `(rows, gates)`, which is written
+                over; else the packed output of the layer below, `(rows, inputs)`.
+            state: before the step.
+        """
+        if self.cell == "gru":
+            gates = inputs if self.reads_tokens else self._input_product(inputs)
+            return self._step_gru(gates, state)
+        if self.reads_tokens:
+            gates = self._product(state[0]).add_(inputs)
+        else:
+            gates = self._product(torch.cat([inputs, state[0]], dim=1))
+        if self.cell == "lstm":
+            return self._step_lstm(gates.tanh_(), state[1])
+        hidden = gates.relu_() if self.cell == "relu" else gates.tanh_()
+        return (self._arithmetic.pack(hidden),)
+
+    def _step_lstm(self, gates: Tensor, cell: Tensor) -> Carried:
+        size = self.size
+        doubled = gates[:, : 3 * size].add_(1)  # 2σ of input, forget and output gate
+        kept = doubled[:, size : 2 * size] * cell
+        new = doubled[:, :size].mul_(gates[:, 3 * size :])
+        cell = kept.add_(new).mul_(0.5)
+        hidden = cell.tanh().mul_(doubled[:, 2 * size :]).mul_(0.5)
+        return self._arithmetic.pack(hidden), cell
+
+    def _step_gru(self, gates: Tensor, state: Carried) -> Carried:
+        size, (packed, before) = self.size, state
+        recurrent = self._product(packed)
+        doubled = (gates[:, : 2 * size] + recurrent[:, : 2 * size]).tanh_().add_(1)
+        new = doubled[:, :size].mul_(recurrent[:, 2 * size :]).mul_(0.5)
+        new = new.add_(gates[:, 2 * size :]).tanh_()
+        hidden = (before - new).mul_(doubled[:, size:]).mul_(0.5).add_(new)
+        return self._arithmetic.pack(hidden), hidden

@@ -1,0 +1,178 @@
+"""Products with fixed matrices, in fp32 or in 8-bit integers: what an engine is made of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nmt.models.quantization import LEVELS
+
+_ZERO = LEVELS + 1
+"""The byte that stands for 0 where values in [-1, 1] are packed."""
+_BLOCK = 64
+"""Tokens whose rows of an `InputTable` are computed together."""
+
+Product = Callable[[Tensor], Tensor]
+"""Maps packed values, `(rows, inputs)`, to fp32, `(rows, outputs)`."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A weight matrix as an engine multiplies it.
+
+    Attributes:
+        values: `(outputs, inputs)`, fp32 or int8.
+        scale: what the int8 values of each output are multiples of, `(outputs,)`.
+    """
+
+    values: Tensor
+    scale: Tensor | None = None
+
+    @classmethod
+    def named(cls, weights: Mapping[str, Tensor], name: str) -> "Matrix":
+        """Take a matrix from a model's weights, rounded by `quantize` or not."""
+        return cls(weights[name], weights.get(f"{name}.scale"))
+
+    @property
+    def floats(self) -> Tensor:
+        """The weights in fp32."""
+        if self.scale is None:
+            return self.values
+        return self.values.float() * self.scale[:, None]
+
+    def beside(self, other: "Matrix") -> "Matrix":
+        """Join the inputs of two matrices whose outputs have the same scales."""
+        return Matrix(torch.cat([self.values, other.values], dim=1), self.scale)
+
+    def columns(self, start: int, end: int) -> "Matrix":
+        """Keep some of the inputs."""
+        return replace(self, values=self.values[:, start:end])
+
+    def arranged(self, order: Tensor, factor: Tensor) -> "Matrix":
+        """Put the outputs into another order, then multiply each by a factor, `(outputs,)`."""
+        values = self.values[order]
+        if self.scale is None:
+            return Matrix(values * factor[:, None])
+        return Matrix(values, self.scale[order] * factor)
+
+
+class Floats:
+    """Arithmetic in fp32: values are packed as they are."""
+
+    def product(self, matrix: Matrix, bias: Tensor | None = None) -> Product:
+        """Make a product with a matrix."""
+        weight = matrix.floats.contiguous()
+        if torch.backends.mkldnn.is_available():
+            # oneDNN keeps the weights in the order in which its kernels read them.
+            packed = torch.ops.mkldnn._reorder_linear_weight(weight, 64)
+            multiply = torch.ops.mkldnn._linear_pointwise
+            return lambda values: multiply(values, packed, bias, "none", [], "")
+        return lambda values: F.linear(values, weight, bias)
+
+    def wide_product(self, matrix: Matrix, bias: Tensor) -> Product:
+        """Make a product of fp32 values of any size with a matrix."""
+        return self.product(matrix, bias)
+
+    def pack(self, values: Tensor) -> Tensor:
+        """Pack values in [-1, 1]."""
+        return values
+
+    def unpack(self, packed: Tensor) -> Tensor:
+        """Return fp32 values."""
+        return packed
+
+    def zeros(self, rows: int, size: int) -> Tensor:
+        """Return packed zeros, `(rows, size)`."""
+        return torch.zeros(rows, size)
+
+
+class Integers:
+    """Arithmetic in 8-bit integers: values in [-1, 1] are packed as multiples of 1/127.
+
+    The scale is fixed, so what becomes of a row depends on no other row; sums of integers are
+    exact, so it does not depend on their order either.
+    """
+
+    def product(self, matrix: Matrix, bias: Tensor | None = None) -> Product:
+        """Make a product with a matrix."""
+        assert matrix.scale is not None
+        scale = matrix.scale.contiguous()
+        if not has_integer_kernels():
+            # Whole numbers of this size are exact in fp32, too.
+            whole, steps = matrix.values.float(), scale / LEVELS
+            offset = torch.zeros(()) if bias is None else bias
+            return lambda packed: F.linear(packed.float() - _ZERO, whole) * steps + offset
+        weight = torch.ops.onednn.qlinear_prepack(matrix.values.contiguous(), None)
+        zeros = torch.zeros(len(scale), dtype=torch.int64)
+        multiply = torch.ops.onednn.qlinear_pointwise
+
+        def integer_product(packed: Tensor) -> Tensor:
+            read = (packed, 1 / LEVELS, _ZERO, weight, scale, zeros, bias)
+            output: Tensor = multiply(*read, 1.0, 0, torch.float32, "none", [], "")
+            return output
+
+        return integer_product
+
+    def wide_product(self, matrix: Matrix, bias: Tensor) -> Product:
+        """Make a product of fp32 values of any size with a matrix, each row at its own scale."""
+        product = self.product(matrix)
+
+        def multiply(values: Tensor) -> Tensor:
+            largest = values.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo().tiny)
+            return product(self.pack(values / largest)) * largest + bias
+
+        return multiply
+
+    def pack(self, values: Tensor) -> Tensor:
+        """Pack values in [-1, 1], each rounded to the nearest multiple of 1/127; uint8."""
+        return (values * LEVELS).add_(_ZERO + 0.5).to(torch.uint8)
+
+    def unpack(self, packed: Tensor) -> Tensor:
+        """Return fp32 values."""
+        return (packed.float() - _ZERO) / LEVELS
+
+    def zeros(self, rows: int, size: int) -> Tensor:
+        """Return packed zeros, `(rows, size)`."""
+        return torch.full((rows, size), _ZERO, dtype=torch.uint8)
+
+
+Arithmetic = Floats | Integers
+
+
+def has_integer_kernels() -> bool:
+    """Tell whether this processor multiplies bytes without overflow (AVX-512 VNNI)."""
+    return torch.backends.mkldnn.is_available() and bool(torch.cpu._is_vnni_supported())
+
+
+class InputTable:
+    """What each token adds to the gates of the first layer: embedding × input weights + bias.
+
+    A row is computed when its token first comes up, so the table costs nothing to make and memory
+    only for the tokens in use.
+
+    Args:
+        embedding: `(vocabulary, embedding_size)`.
+        weight: `(gates, embedding_size)`.
+        bias: `(gates,)`.
+    """
+
+    def __init__(self, embedding: Matrix, weight: Matrix, bias: Tensor):
+        self._embedding, self._bias = embedding.floats, bias.double()
+        self._weight = weight.floats.double().t()
+        self._rows = torch.empty(len(self._embedding), len(bias))
+        self._known = torch.zeros(-(-len(self._embedding) // _BLOCK), dtype=torch.bool)
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Return the rows of token ids, `(tokens, gates)`."""
+        blocks = tokens // _BLOCK
+        known = self._known[blocks]
+        if not bool(known.all()):
+            for block in blocks[~known].unique().tolist():
+                part = slice(block * _BLOCK, (block + 1) * _BLOCK)
+                # In double precision, so that a row's fp32 value does not depend on who asks.
+                rows = self._embedding[part].double() @ self._weight + self._bias
+                self._rows[part] = rows.float()
+                self._known[block] = True
+        return self._rows.index_select(0, tokens)
