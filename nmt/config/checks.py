@@ -54,7 +54,7 @@ def check_config(config: Config, origin: str) -> None:
             "devices",
             "num_nodes",
         ],
-        "decoding": ["beam_size", "max_length_ratio", "max_source_length"],
+        "decoding": ["beam_size", "max_length_ratio", "max_source_length", "prune"],
     }.items():
         for name in names:
             value = getattr(getattr(config, section), name)

@@ -190,6 +190,9 @@ class DecodingConfig:
     """Hypotheses are ranked by log-probability ÷ length ** length_penalty."""
     max_length_ratio: float = 2.0
     """A translation has at most max_length_ratio × source length + 10 tokens."""
+    prune: float | None = None
+    """Give up hypotheses whose log-probability lies more than this, in nats, below the best of
+    their sentence; null keeps all."""
     max_source_length: int = 1000
     """Longer source sentences are cut to this many tokens, and named as a problem."""
 

@@ -33,11 +33,13 @@ def describe_device(device: torch.device) -> str:
 
 
 def find_precision(wanted: str, device: torch.device, origin: str = "--precision") -> str:
-    """Return fp32 or bf16; auto is bf16 on a GPU that computes in it.
+    """Return fp32, bf16 or int8; auto is bf16 on a GPU that computes in it.
 
     Raises:
-        UsageError: the processor cannot compute in bf16.
+        UsageError: the device does not compute in it.
     """
+    if wanted == "int8" and device.type != "cpu":
+        raise UsageError(f"{origin}: int8 is for processors; on a GPU use fp32 or bf16")
     if wanted == "bf16" and device.type == "cpu" and not cpu_has_bf16():
         raise UsageError(f"{origin}: bf16 was asked for, but this processor lacks it; use fp32")
     if wanted != "auto":

@@ -13,6 +13,8 @@ class SearchOptions:
         beam_size: hypotheses kept at every step.
         length_penalty: hypotheses are ranked by log-probability ÷ length ** length_penalty.
         max_length_ratio: a translation has at most this × source length + 10 tokens.
+        prune: give up hypotheses whose log-probability lies more than this, in nats, below the
+            best of their sentence; None for none. A search for several candidates keeps all.
         n_best: candidates to return; beam search holds at most `beam_size`.
         greedy: take the likeliest token at every step instead of beam search.
         sample: draw from the model's distribution instead of beam search.
@@ -29,6 +31,7 @@ class SearchOptions:
     beam_size: int = 5
     length_penalty: float = 1.0
     max_length_ratio: float = 2.0
+    prune: float | None = None
     n_best: int = 1
     greedy: bool = False
     sample: bool = False
@@ -43,6 +46,7 @@ class SearchOptions:
             ("beam_size", self.beam_size >= 1, "give at least 1"),
             ("length_penalty", self.length_penalty >= 0, "give 0 or more"),
             ("max_length_ratio", self.max_length_ratio > 0, "give more than 0"),
+            ("prune", self.prune is None or self.prune > 0, "give more than 0; inf for none"),
             ("n_best", self.n_best >= 1, "give at least 1"),
             ("temperature", self.temperature > 0, "give more than 0; for the likeliest use greedy"),
             ("top_k", self.top_k is None or self.top_k >= 1, "give at least 1"),

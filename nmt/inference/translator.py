@@ -18,7 +18,9 @@ from nmt.decoding.sampling import sample
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.errors import NmtError, UsageError
 from nmt.inference.device import arithmetic, find_device, find_precision
+from nmt.inference.engine import Engine
 from nmt.inference.options import SearchOptions
+from nmt.inference.threads import side_by_side
 from nmt.log import PROGRESS, ProgressBar
 from nmt.models.batch import pad
 from nmt.text.tokenizer import Tokenizer
@@ -69,7 +71,7 @@ class Translator:
         tokenizer: text to ids and back.
         config: how the model was made; its `decoding` section has the defaults of the search.
         device: where the model is.
-        precision: fp32 or bf16.
+        precision: fp32, bf16 or int8.
     """
 
     def __init__(
@@ -90,24 +92,25 @@ class Translator:
             beam_size=config.decoding.beam_size,
             length_penalty=config.decoding.length_penalty,
             max_length_ratio=config.decoding.max_length_ratio,
+            prune=config.decoding.prune,
         )
 
     @classmethod
     def load(
         cls, path: str | Path, *, device: str = "auto", precision: str = "auto"
     ) -> "Translator":
-        """Load a model; see `nmt.load`. Precision auto is fp32, which keeps batch invariance."""
+        """Load a model; see `nmt.load`. Precision auto is int8 for an int8 bundle, else fp32."""
         place = find_device(device)
-        if precision not in ("auto", "fp32", "bf16"):
-            raise UsageError(f"--precision: {precision!r} is not one of auto, fp32, bf16")
+        if precision not in ("auto", "fp32", "bf16", "int8"):
+            raise UsageError(f"--precision: {precision!r} is not one of auto, fp32, bf16, int8")
         bundle = load_bundle(path)
-        return cls(
-            bundle.model.to(place),
-            bundle.tokenizer,
-            bundle.config,
-            device=place,
-            precision=find_precision("fp32" if precision == "auto" else precision, place),
-        )
+        if precision == "auto":
+            precision = bundle.precision if place.type == "cpu" else "fp32"
+        precision = find_precision(precision, place)
+        stepper: Stepper = bundle.model.to(place)
+        if place.type == "cpu" and precision != "bf16":
+            stepper = Engine(bundle.model, bundle.config.model, precision)
+        return cls(stepper, bundle.tokenizer, bundle.config, device=place, precision=precision)
 
     def translate(self, sentences: Sequence[str], **settings: Any) -> list[Translation]:
         """Translate sentences, each a line of raw text.
@@ -126,9 +129,13 @@ class Translator:
         encoded = self.tokenizer.source.encode(sentences)
         translations = [Translation("", 0.0, [Candidate("", 0.0)]) for _ in sentences]
         work = [row for row, ids in enumerate(encoded) if ids]
-        for rows in _batches(work, [len(ids) for ids in encoded], options.batch_size):
-            sources = [encoded[row][:limit] for row in rows]
-            for row, result in zip(rows, self._search_safely(sources, options), strict=True):
+        batches = list(_batches(work, [len(ids) for ids in encoded], options.batch_size))
+
+        def search(rows: list[int]) -> list[Translation]:
+            return self._search_safely([encoded[row][:limit] for row in rows], options)
+
+        for rows, results in zip(batches, side_by_side(search, batches, self.device), strict=True):
+            for row, result in zip(rows, results, strict=True):
                 if len(encoded[row]) > limit and result.problem is None:
                     problem = f"source of {len(encoded[row])} tokens was cut to {limit}"
                     result = replace(result, problem=problem)
@@ -172,7 +179,6 @@ class Translator:
             _log.info("%d of %d sentences or translations were cut", problems, len(found))
         return [one.text for one in found]
 
-    @torch.inference_mode()
     def score(
         self, sources: Sequence[str], targets: Sequence[str], *, batch_size: int = 64
     ) -> list[float]:
@@ -198,13 +204,19 @@ class Translator:
         ]
         scores = [0.0] * len(pairs)
         lengths = [max(len(read), len(written)) for read, written in pairs]
-        for rows in _batches(range(len(pairs)), lengths, batch_size):
+        batches = list(_batches(range(len(pairs)), lengths, batch_size))
+
+        @torch.inference_mode()
+        def score(rows: list[int]) -> list[float]:
             reads = pad([pairs[row][0] for row in rows], self.device)
             writes = pad([pairs[row][1] for row in rows], self.device)
             with arithmetic(self.precision, self.device):
-                found = forced_scores(self.stepper, reads, writes)
-            for row, score in zip(rows, found.tolist(), strict=True):
-                scores[row] = score
+                found: list[float] = forced_scores(self.stepper, reads, writes).tolist()
+            return found
+
+        for rows, found in zip(batches, side_by_side(score, batches, self.device), strict=True):
+            for row, one in zip(rows, found, strict=True):
+                scores[row] = one
         return scores
 
     def _search_safely(self, sources: list[list[int]], options: SearchOptions) -> list[Translation]:
@@ -253,6 +265,7 @@ class Translator:
                     length_penalty=options.length_penalty,
                     # Different tokens may spell one text: search for spare ones.
                     n_best=options.beam_size if options.n_best > 1 else 1,
+                    prune=options.prune if options.n_best == 1 else None,
                 )
         return [self._translation(hypotheses, options.n_best) for hypotheses in found]
 
