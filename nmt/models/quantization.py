@@ -1,0 +1,94 @@
+"""8-bit rounding of a network's weights: what an int8 bundle holds and an int8 engine computes."""
+
+import torch
+from torch import Tensor
+
+from nmt.errors import NmtError
+from nmt.models.seq2seq import Seq2Seq
+
+LEVELS = 127
+"""Steps from zero to the largest weight of a row."""
+_SCALE = ".scale"
+_SMALLEST = torch.finfo(torch.float32).tiny
+
+
+def quantize(model: Seq2Seq) -> dict[str, Tensor]:
+    """Round the matrices of a network to 8 bits, row by row and symmetrically.
+
+    A matrix NAME becomes the int8 tensor `NAME` and the float32 tensor `NAME.scale`, `(rows,)`;
+    a weight is about value × scale. Input and recurrent matrix of one layer and direction have the
+    same scales, for an engine may multiply them as one. Vectors stay float32. A tensor with
+    several names is kept under its first.
+
+    Rounding what `dequantize` gives changes nothing, bit for bit.
+
+    Raises:
+        NmtError: a weight is not finite.
+
+    Source: Jacob et al. 2018, section 2.1 (symmetric, one scale for each output).
+    """
+    weights: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            weights[name] = tensor.detach().float()
+            if not bool(torch.isfinite(tensor).all()):
+                raise NmtError(
+                    f"{name} holds a weight that is not finite and cannot be rounded to int8: "
+                    "the model is damaged, or its training diverged"
+                )
+    quantized: dict[str, Tensor] = {}
+    for name, weight in weights.items():
+        if weight.dim() != 2:
+            quantized[name] = weight.clone()
+            continue
+        scale = _scale(*(weights[partner] for partner in _together(name)))
+        quantized[name] = _round(weight, scale)
+        quantized[name + _SCALE] = scale
+    return quantized
+
+
+def dequantize(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the float32 weights that `quantize` rounded to: value × scale, exactly.
+
+    Raises:
+        ValueError: an int8 tensor without fitting scales.
+    """
+    weights: dict[str, Tensor] = {}
+    rounded = {name for name, tensor in tensors.items() if tensor.dtype == torch.int8}
+    for name, tensor in tensors.items():
+        if name in rounded:
+            scale = tensors.get(name + _SCALE)
+            if scale is None or tensor.dim() != 2 or scale.shape != tensor.shape[:1]:
+                raise ValueError(f"{name} has no scales that fit it")
+            weights[name] = tensor.float() * scale[:, None]
+        elif name.removesuffix(_SCALE) not in rounded:
+            weights[name] = tensor
+    return weights
+
+
+def _together(name: str) -> tuple[str, ...]:
+    """Name the matrices whose rows are scaled alike: those of one recurrent layer, or one alone."""
+    head, dot, leaf = name.rpartition(".")
+    for kind in ("weight_ih_l", "weight_hh_l"):
+        if leaf.startswith(kind):
+            layer = leaf.removeprefix(kind)
+            return f"{head}{dot}weight_ih_l{layer}", f"{head}{dot}weight_hh_l{layer}"
+    return (name,)
+
+
+def _scale(*matrices: Tensor) -> Tensor:
+    """Return one scale a row, `(rows,)`: the largest weight ÷ 127, 1 where all round to zero.
+
+    A scale has 17 significant bits, the last 7 cut off: its product with 7 bits is then exact in
+    float32, dividing that gives both factors back, and the largest weight is still ±127.
+    """
+    largest = torch.stack([matrix.abs().amax(dim=1) for matrix in matrices]).amax(dim=0)
+    scale = (largest / LEVELS).clamp(min=_SMALLEST)  # below it, the bits run out
+    scale = (scale.view(torch.int32) & -(LEVELS + 1)).view(torch.float32)
+    return torch.where((largest / scale).round() == 0, 1.0, scale)
+
+
+def _round(matrix: Tensor, scale: Tensor) -> Tensor:
+    return (matrix / scale[:, None]).round().clamp(-LEVELS, LEVELS).to(torch.int8)
