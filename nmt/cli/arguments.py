@@ -1,6 +1,7 @@
 """Arguments that several verbs share: which config or model, on what, how it searches, JSON."""
 
 import argparse
+import gc
 import json
 from collections.abc import Collection
 from pathlib import Path
@@ -119,10 +120,13 @@ def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def load_translator(arguments: argparse.Namespace) -> "Translator":
     """Load the model on the device that was asked for."""
+    gc.disable()  # a tenth of torch's import goes into looking for garbage, and there is none
     import torch
 
     from nmt.inference.translator import Translator
 
+    gc.freeze()
+    gc.enable()
     if arguments.threads is not None:
         if arguments.threads < 1:
             raise UsageError(f"--threads: {arguments.threads} makes no sense: give at least 1")
