@@ -6,6 +6,7 @@ pickle and no path, and loading it runs no code from it.
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,9 +95,11 @@ def save_bundle(
         OSError: the system refused; the path then holds what it held before.
     """
     with atomic_folder(folder) as temporary:
-        save_weights(temporary / _WEIGHTS, model, precision)
-        tokenizer.save(temporary)
         (temporary / _CONFIG).write_text(dump_config(config, portable=True), encoding="utf-8")
+        save_weights(temporary / _WEIGHTS, model, precision)
+        # safetensors lets only its owner read a new file.
+        shutil.copymode(temporary / _CONFIG, temporary / _WEIGHTS)
+        tokenizer.save(temporary)
         (temporary / _METRICS).write_text(json.dumps(metrics, indent=2), encoding="utf-8")
         (temporary / _CARD).write_text(_model_card(config, metrics, precision), encoding="utf-8")
         hashes = {file.name: sha256(file) for file in sorted(temporary.iterdir())}

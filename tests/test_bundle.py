@@ -90,6 +90,13 @@ def test_an_int8_bundle_loads_as_the_rounded_network(tiny_run: Path, tmp_path: P
     assert sha256(files[0]) == sha256(files[1])
 
 
+def test_who_may_read_a_bundle_may_read_all_of_it(tiny_run: Path, tmp_path: Path) -> None:
+    save_again(load_bundle(tiny_run), tmp_path / "model", {})
+    (tmp_path / "plain").write_text("")
+    plain = (tmp_path / "plain").stat().st_mode
+    assert {file.stat().st_mode for file in (tmp_path / "model").iterdir()} == {plain}
+
+
 def test_only_int8_bundles_have_the_new_format(tiny_run: Path, tmp_path: Path) -> None:
     bundle = load_bundle(tiny_run)
     precisions: list[StoredPrecision] = ["fp32", "int8"]
