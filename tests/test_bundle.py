@@ -1,6 +1,9 @@
 import gc
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +18,7 @@ from nmt.models.batch import pad
 from nmt.models.quantization import dequantize, quantize
 from nmt.models.weights import StoredPrecision
 from nmt.storage import sha256
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -88,6 +92,21 @@ def test_an_int8_bundle_loads_as_the_rounded_network(tiny_run: Path, tmp_path: P
     save_again(second, tmp_path / "again", {}, "int8")
     files = [tmp_path / name / "weights.safetensors" for name in ("int8", "again")]
     assert sha256(files[0]) == sha256(files[1])
+
+
+def test_the_same_weights_are_the_same_file_in_every_process(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    program = (
+        "import sys; from pathlib import Path; from nmt.bundle import load_bundle\n"
+        "from nmt.models.weights import save_weights\n"
+        "save_weights(Path(sys.argv[2]), load_bundle(sys.argv[1]).model, 'fp32')"
+    )
+    for number in range(2):
+        words = [sys.executable, "-c", program, tiny_run, tmp_path / f"{number}"]
+        environment = os.environ | {"PYTHONHASHSEED": f"{number}"}
+        subprocess.run(words, check=True, cwd=ROOT, env=environment)
+        assert sha256(tmp_path / f"{number}") == sha256(tiny_run / "model" / "weights.safetensors")
 
 
 def test_who_may_read_a_bundle_may_read_all_of_it(tiny_run: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nmt.models.quantization import dequantize, quantize
+from nmt.models.quantization import dequantize, quantize, tensors_of
 from nmt.models.seq2seq import Seq2Seq
 
 StoredPrecision = Literal["fp32", "int8"]
@@ -21,7 +21,7 @@ STORED_PRECISIONS: tuple[StoredPrecision, ...] = get_args(StoredPrecision)
 
 
 def save_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None:
-    """Write a network's weights.
+    """Write a network's weights; the same weights give the same bytes.
 
     Args:
         path: the file.
@@ -33,10 +33,9 @@ def save_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None
         OSError: the system refused.
     """
     try:
-        if precision == "int8":
-            safetensors.torch.save_file(quantize(model), path)
-        else:
-            safetensors.torch.save_model(model, str(path))
+        # safetensors' own `save_model` keeps another of a tied tensor's names each time.
+        tensors = quantize(model) if precision == "int8" else tensors_of(model)
+        safetensors.torch.save_file(tensors, path)
     except safetensors.SafetensorError as error:
         number = re.search(r"os error (\d+)", str(error))
         if number is None:
