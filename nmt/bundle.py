@@ -1,27 +1,35 @@
 """A trained model as one folder that loads anywhere.
 
-The folder holds `bundle.json` (format and file hashes), `config.yaml`, `weights.safetensors`, the
-SentencePiece models, `metrics.json` and a model card. It holds no pickle and no path, and loading
-it runs no code from it.
+The folder holds `bundle.json` (format, precision and file hashes), `config.yaml`,
+`weights.safetensors`, the SentencePiece models, `metrics.json` and a model card. It holds no
+pickle and no path, and loading it runs no code from it.
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors
-import safetensors.torch
-from torch import nn
 
 from nmt import __version__
 from nmt.config import Config, dump_config, load_config
 from nmt.errors import BundleError, ConfigError
 from nmt.models.seq2seq import Seq2Seq
+from nmt.models.weights import (
+    STORED_PRECISIONS,
+    StoredPrecision,
+    load_weights,
+    save_weights,
+    shapes_only,
+)
 from nmt.storage import atomic_folder, sha256
 from nmt.text.tokenizer import MODEL_FILES, Tokenizer, load_tokenizer
 
-FORMAT = 1
+FORMAT = 2
+"""The newest format that this version reads."""
+_FORMATS = {"fp32": 1, "int8": 2}
 _MANIFEST, _CONFIG, _WEIGHTS, _METRICS, _CARD = (
     "bundle.json",
     "config.yaml",
@@ -41,12 +49,14 @@ class Bundle:
         tokenizer: text to ids and back.
         config: how it was made; `data.splits` and paths are not kept.
         metrics: validation scores, data fingerprints and versions.
+        precision: how the weights were stored; those of `model` are always fp32.
     """
 
     model: Seq2Seq
     tokenizer: Tokenizer
     config: Config
     metrics: dict[str, Any]
+    precision: StoredPrecision
 
 
 def build_model(config: Config, tokenizer: Tokenizer) -> Seq2Seq:
@@ -60,7 +70,13 @@ def build_model(config: Config, tokenizer: Tokenizer) -> Seq2Seq:
 
 
 def save_bundle(
-    folder: Path, *, model: nn.Module, tokenizer: Tokenizer, config: Config, metrics: dict[str, Any]
+    folder: Path,
+    *,
+    model: Seq2Seq,
+    tokenizer: Tokenizer,
+    config: Config,
+    metrics: dict[str, Any],
+    precision: StoredPrecision = "fp32",
 ) -> None:
     """Write a bundle, or put it in the place of the one that is there.
 
@@ -72,15 +88,27 @@ def save_bundle(
         tokenizer: its tokenizer.
         config: its config.
         metrics: plain numbers, strings, lists and dicts.
+        precision: fp32, or int8 for weights rounded to 8 bits, a quarter of the size.
+
+    Raises:
+        NmtError: int8, and a weight is not finite.
+        OSError: the system refused; the path then holds what it held before.
     """
     with atomic_folder(folder) as temporary:
-        safetensors.torch.save_model(model, str(temporary / _WEIGHTS))
-        tokenizer.save(temporary)
         (temporary / _CONFIG).write_text(dump_config(config, portable=True), encoding="utf-8")
+        save_weights(temporary / _WEIGHTS, model, precision)
+        # safetensors lets only its owner read a new file.
+        shutil.copymode(temporary / _CONFIG, temporary / _WEIGHTS)
+        tokenizer.save(temporary)
         (temporary / _METRICS).write_text(json.dumps(metrics, indent=2), encoding="utf-8")
-        (temporary / _CARD).write_text(_model_card(config, metrics), encoding="utf-8")
+        (temporary / _CARD).write_text(_model_card(config, metrics, precision), encoding="utf-8")
         hashes = {file.name: sha256(file) for file in sorted(temporary.iterdir())}
-        manifest = {"format": FORMAT, "nmt": __version__, "files": hashes}
+        manifest = {
+            "format": _FORMATS[precision],
+            "nmt": __version__,
+            "precision": precision,
+            "files": hashes,
+        }
         (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
 
 
@@ -105,6 +133,18 @@ def load_bundle(path: str | Path) -> Bundle:
         else:
             if _read_manifest(folder) == manifest:
                 return bundle
+
+
+def is_bundle(folder: Path) -> bool:
+    """Tell whether a folder is a bundle and holds nothing beside it."""
+    if not (folder / _MANIFEST).is_file():
+        return False
+    return {path.name for path in folder.iterdir()} <= {_MANIFEST, *_PARTS}
+
+
+def weights_size(folder: Path) -> int:
+    """Return the bytes of a bundle's weights."""
+    return (folder / _WEIGHTS).stat().st_size
 
 
 def find_bundle(path: str | Path) -> Path:
@@ -138,6 +178,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} has bundle format {version}, and nmt {__version__} reads up to {FORMAT}; "
             "install a newer nmt"
         )
+    if manifest.setdefault("precision", "fp32") not in STORED_PRECISIONS:
+        raise BundleError(f"{path} is damaged: it names no precision that there is")
     return dict(manifest)
 
 
@@ -164,12 +206,13 @@ def _load(folder: Path, manifest: dict[str, Any]) -> Bundle:
         config = load_config(folder / _CONFIG)
         metrics = json.loads((folder / _METRICS).read_bytes())
         tokenizer = load_tokenizer(folder)
-        model = build_model(config, tokenizer).eval()
-        safetensors.torch.load_model(model, str(folder / _WEIGHTS))
+        with shapes_only():
+            model = build_model(config, tokenizer).eval()
+        load_weights(folder / _WEIGHTS, model, manifest["precision"])
     except (ConfigError, OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         told = " ".join(str(error).split())[:300]
         raise BundleError(f"{folder} does not fit nmt {__version__}: {told}") from None
-    return Bundle(model, tokenizer, config, metrics)
+    return Bundle(model, tokenizer, config, metrics, manifest["precision"])
 
 
 def _download(repository: str) -> Path:
@@ -196,8 +239,9 @@ def _download(repository: str) -> Path:
     raise BundleError(f"hf://{repository} {problem}")
 
 
-def _model_card(config: Config, metrics: dict[str, Any]) -> str:
+def _model_card(config: Config, metrics: dict[str, Any], precision: StoredPrecision) -> str:
     data, model = config.data, config.model
+    stored = "fp32" if precision == "fp32" else "int8, rounded after the scores below were taken"
     scores = metrics.get("validation", {})
     rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in scores.items())
     return f"""---
@@ -209,7 +253,7 @@ pipeline_tag: translation
 
 Two recurrent networks ({model.layers} layers of {model.hidden_size}, cell {model.cell}, attention
 {model.attention}), trained by nmt {__version__} on `{data.corpus}`
-({metrics.get("data", {}).get("kept", 0):,} sentence pairs).
+({metrics.get("data", {}).get("kept", 0):,} sentence pairs). Weights: {stored}.
 
     nmt translate FOLDER input.{data.source_language} -o output.{data.target_language}
 

@@ -63,7 +63,14 @@ def test_lightning_and_torch_stay_in_their_rooms(path: Path) -> None:
     room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
     names = {name.split(".")[0] for name in imports(path)}
     assert "lightning" not in names or room == "nmt.training"
-    if room in ("nmt.errors", "nmt.config", "nmt.storage", "nmt.log", "nmt.memory", "nmt.evaluation"):
+    if room in (
+        "nmt.errors",
+        "nmt.config",
+        "nmt.storage",
+        "nmt.log",
+        "nmt.memory",
+        "nmt.evaluation",
+    ):
         assert "torch" not in names
 
 
@@ -77,7 +84,7 @@ def test_every_room_has_its_floor() -> None:
     assert {f"nmt.{room}" for room in rooms} == set(FLOORS)
 
 
-@pytest.mark.parametrize("verb", ["", "check", "train", "translate", "evaluate", "score"])
+@pytest.mark.parametrize("verb", ["", "check", "train", "translate", "evaluate", "score", "export"])
 def test_help_imports_neither_torch_nor_lightning(verb: str) -> None:
     """Their import takes seconds; help is to answer at once."""
     words = [verb, "--help"] if verb else ["--help"]

@@ -1,5 +1,9 @@
+import gc
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +13,12 @@ import safetensors.torch
 import torch
 
 from nmt.bundle import Bundle, find_bundle, load_bundle, save_bundle
-from nmt.errors import BundleError
+from nmt.errors import BundleError, NmtError
+from nmt.models.batch import pad
+from nmt.models.quantization import dequantize, quantize
+from nmt.models.weights import StoredPrecision
 from nmt.storage import sha256
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -19,13 +27,16 @@ def folder(tiny_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_run / "model", tmp_path / "model"))
 
 
-def save_again(bundle: Bundle, folder: Path, metrics: dict[str, object]) -> None:
+def save_again(
+    bundle: Bundle, folder: Path, metrics: dict[str, object], precision: StoredPrecision = "fp32"
+) -> None:
     save_bundle(
         folder,
         model=bundle.model,
         tokenizer=bundle.tokenizer,
         config=bundle.config,
         metrics=metrics,
+        precision=precision,
     )
 
 
@@ -64,6 +75,134 @@ def test_a_saved_bundle_loads_the_same_wherever_it_lies(tiny_run: Path, tmp_path
     assert decoder.projection.weight is decoder.embedding.weight  # still tied
 
 
+def test_an_int8_bundle_loads_as_the_rounded_network(tiny_run: Path, tmp_path: Path) -> None:
+    first = load_bundle(tiny_run)
+    save_again(first, tmp_path / "int8", {"update": 3}, "int8")
+    second = load_bundle(tmp_path / "int8")
+    assert (first.precision, second.precision) == ("fp32", "int8")
+    assert second.config == first.config and second.metrics == {"update": 3}
+    rounded = dequantize(quantize(first.model))
+    weights = dict(second.model.named_parameters())
+    assert weights.keys() == rounded.keys()
+    for name, weight in weights.items():
+        assert weight.dtype == torch.float32 and torch.equal(weight, rounded[name])
+    decoder = second.model.decoder
+    assert decoder.projection.weight is decoder.embedding.weight
+    # Stored again, it is the same file.
+    save_again(second, tmp_path / "again", {}, "int8")
+    files = [tmp_path / name / "weights.safetensors" for name in ("int8", "again")]
+    assert sha256(files[0]) == sha256(files[1])
+
+
+def test_the_same_weights_are_the_same_file_in_every_process(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    program = (
+        "import sys; from pathlib import Path; from nmt.bundle import load_bundle\n"
+        "from nmt.models.weights import save_weights\n"
+        "save_weights(Path(sys.argv[2]), load_bundle(sys.argv[1]).model, 'fp32')"
+    )
+    for number in range(2):
+        words = [sys.executable, "-c", program, tiny_run, tmp_path / f"{number}"]
+        environment = os.environ | {"PYTHONHASHSEED": f"{number}"}
+        subprocess.run(words, check=True, cwd=ROOT, env=environment)
+        assert sha256(tmp_path / f"{number}") == sha256(tiny_run / "model" / "weights.safetensors")
+
+
+def test_who_may_read_a_bundle_may_read_all_of_it(tiny_run: Path, tmp_path: Path) -> None:
+    save_again(load_bundle(tiny_run), tmp_path / "model", {})
+    (tmp_path / "plain").write_text("")
+    plain = (tmp_path / "plain").stat().st_mode
+    assert {file.stat().st_mode for file in (tmp_path / "model").iterdir()} == {plain}
+
+
+def test_only_int8_bundles_have_the_new_format(tiny_run: Path, tmp_path: Path) -> None:
+    bundle = load_bundle(tiny_run)
+    precisions: list[StoredPrecision] = ["fp32", "int8"]
+    for number, precision in enumerate(precisions, start=1):
+        save_again(bundle, tmp_path / precision, {}, precision)
+        manifest = json.loads((tmp_path / precision / "bundle.json").read_text())
+        assert manifest["format"] == number and manifest["precision"] == precision
+        card = (tmp_path / precision / "README.md").read_text()
+        assert f"Weights: {precision}" in card
+    assert "rounded after the scores below were taken" in card
+
+
+def test_a_bundle_of_an_older_version_names_no_precision(folder: Path) -> None:
+    manifest = json.loads((folder / "bundle.json").read_text())
+    del manifest["precision"]
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    assert load_bundle(folder).precision == "fp32"
+
+
+def test_a_bundle_that_cannot_be_rounded_leaves_the_old_one(tiny_run: Path, folder: Path) -> None:
+    before = (folder / "bundle.json").read_bytes()
+    bundle = load_bundle(tiny_run)
+    with torch.no_grad():
+        bundle.model.bridge.hidden[0].weight[0, 0] = float("nan")
+    with pytest.raises(NmtError, match=r"bridge.hidden.0.weight holds a weight that is not finite"):
+        save_again(bundle, folder, {}, "int8")
+    assert (folder / "bundle.json").read_bytes() == before
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this system shows no mappings")
+def test_loaded_weights_are_the_files_own_pages(folder: Path) -> None:
+    def mapped() -> bool:
+        return str(folder / "weights.safetensors") in Path("/proc/self/maps").read_text()
+
+    assert not mapped()
+    bundle: Bundle | None = load_bundle(folder)
+    assert bundle is not None and mapped()
+    for parameter in bundle.model.parameters():
+        assert lies_in(parameter.data_ptr(), folder / "weights.safetensors")
+    del bundle, parameter
+    gc.collect()
+    assert not mapped()
+
+
+def lies_in(address: int, file: Path) -> bool:
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        start, _, end = line.split()[0].partition("-")
+        if int(start, 16) <= address < int(end, 16):
+            return line.endswith(str(file))
+    return False
+
+
+def test_changing_a_loaded_weight_changes_no_file(folder: Path) -> None:
+    file = folder / "weights.safetensors"
+    before = sha256(file)
+    bundle, other = load_bundle(folder), load_bundle(folder)
+    optimizer = torch.optim.Adam(bundle.model.parameters(), lr=0.1)
+    for _ in range(2):
+        loss = bundle.model.loss(pad([[4, 5, 3]]), pad([[2, 4, 5, 3]]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        for parameter in bundle.model.parameters():
+            parameter.add_(1.0)
+    assert sha256(file) == before
+    for one, two in zip(bundle.model.parameters(), other.model.parameters(), strict=True):
+        assert not torch.equal(one, two)
+    load_bundle(folder)  # its hash still holds
+
+
+def test_a_model_in_use_survives_the_bundle_that_replaces_it(tiny_run: Path, folder: Path) -> None:
+    old = load_bundle(folder)
+    before = {
+        name: value.clone() for name, value in load_bundle(tiny_run).model.state_dict().items()
+    }
+    new = load_bundle(tiny_run)
+    with torch.no_grad():
+        for parameter in new.model.parameters():
+            parameter.zero_()
+    save_again(new, folder, {})
+    shutil.rmtree(folder)
+    for name, value in old.model.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
 def test_a_run_stands_for_its_best_bundle(tiny_run: Path) -> None:
     assert find_bundle(tiny_run) == tiny_run / "model"
     assert find_bundle(tiny_run / "model") == tiny_run / "model"
@@ -97,7 +236,9 @@ def cut(name: str) -> Callable[[Path], None]:
         (cut("bundle.json"), r"bundle.json is damaged; copy the model again"),
         (lambda f: (f / "weights.safetensors").unlink(), r"weights.safetensors: No such file"),
         (lambda f: (f / "bundle.json").write_text("[]"), r"bundle.json is damaged"),
-        (change_manifest(format=2), r"has bundle format 2, and nmt .* reads up to 1; install"),
+        (change_manifest(format=3), r"has bundle format 3, and nmt .* reads up to 2; install"),
+        (change_manifest(precision="int4"), r"bundle.json is damaged: it names no precision"),
+        (change_manifest(precision="int8"), r"does not fit nmt .*: the weights are not int8"),
         (change_manifest(files={}), r"bundle.json is damaged: it does not list config.yaml"),
     ],
 )

@@ -50,7 +50,7 @@ def readers_folder(
 
 def test_the_readme_has_the_commands_it_should() -> None:
     verbs = {shlex.split(line.split("|")[-1])[1] for line in commands() if "nmt " in line}
-    assert {"check", "train", "translate", "evaluate", "score"} <= verbs
+    assert {"check", "train", "translate", "evaluate", "score", "export"} <= verbs
 
 
 @pytest.mark.parametrize("line", [line for line in commands() if not line.startswith("scripts/")])

@@ -1,6 +1,7 @@
 """Arguments that several verbs share: which config or model, on what, how it searches, JSON."""
 
 import argparse
+import gc
 import json
 from collections.abc import Collection
 from pathlib import Path
@@ -73,9 +74,10 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fal
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument(
         "--precision",
-        choices=["auto", "fp32", "bf16"],
+        choices=["auto", "fp32", "bf16", "int8"],
         default="auto",
-        help="auto is fp32; with bf16 a translation may depend on the sentences beside it",
+        help="auto is fp32, or int8 where the weights are; with bf16 a translation may depend on "
+        "the sentences beside it, with int8 it does not (with attention: to a rounding of states)",
     )
     parser.add_argument("--threads", type=int, help="processor threads (default: torch's choice)")
 
@@ -92,6 +94,9 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-length-ratio", type=float, help="at most this × source length + 10 tokens"
+    )
+    parser.add_argument(
+        "--prune", type=float, metavar="NATS", help="give up hypotheses this far below the best"
     )
     parser.add_argument("--batch-size", type=int, help="sentences searched together")
     parser.add_argument("--temperature", type=float, help="of --sample")
@@ -119,10 +124,13 @@ def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def load_translator(arguments: argparse.Namespace) -> "Translator":
     """Load the model on the device that was asked for."""
+    gc.disable()  # a tenth of torch's import goes into looking for garbage, and there is none
     import torch
 
     from nmt.inference.translator import Translator
 
+    gc.freeze()
+    gc.enable()
     if arguments.threads is not None:
         if arguments.threads < 1:
             raise UsageError(f"--threads: {arguments.threads} makes no sense: give at least 1")

@@ -43,8 +43,9 @@ def parse_config(text: str, overrides: Sequence[str] = (), origin: str = "config
     source = origin
     try:
         parsed = parser.parse_object(values)
-        source = "command line"
-        parsed = parser.parse_args(list(overrides), namespace=parsed)
+        if overrides:
+            source = "command line"
+            parsed = parser.parse_args(list(overrides), namespace=parsed)
     except jsonargparse.ArgumentError as error:
         raise ConfigError(f"{source}: {_one_line(error)}") from None
     config = Config(**vars(parser.instantiate(parsed)))

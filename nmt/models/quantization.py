@@ -12,6 +12,17 @@ _SCALE = ".scale"
 _SMALLEST = torch.finfo(torch.float32).tiny
 
 
+def tensors_of(model: Seq2Seq) -> dict[str, Tensor]:
+    """Return a network's tensors by name, one with several names under its first."""
+    tensors: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            tensors[name] = tensor.detach()
+    return tensors
+
+
 def quantize(model: Seq2Seq) -> dict[str, Tensor]:
     """Round the matrices of a network to 8 bits, row by row and symmetrically.
 
@@ -27,17 +38,13 @@ def quantize(model: Seq2Seq) -> dict[str, Tensor]:
 
     Source: Jacob et al. 2018, section 2.1 (symmetric, one scale for each output).
     """
-    weights: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in model.state_dict(keep_vars=True).items():
-        if id(tensor) not in seen:
-            seen.add(id(tensor))
-            weights[name] = tensor.detach().float()
-            if not bool(torch.isfinite(tensor).all()):
-                raise NmtError(
-                    f"{name} holds a weight that is not finite and cannot be rounded to int8: "
-                    "the model is damaged, or its training diverged"
-                )
+    weights = {name: tensor.float() for name, tensor in tensors_of(model).items()}
+    for name, weight in weights.items():
+        if not bool(torch.isfinite(weight).all()):
+            raise NmtError(
+                f"{name} holds a weight that is not finite and cannot be rounded to int8: "
+                "the model is damaged, or its training diverged"
+            )
     quantized: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if weight.dim() != 2:

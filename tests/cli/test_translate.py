@@ -366,5 +366,6 @@ def test_the_overview_and_unknown_commands(nmt: Command) -> None:
     result = nmt("trian")
     assert result.code == 2
     assert result.err == (
-        "nmt: error: unknown command 'trian'; there are check, train, translate, evaluate, score\n"
+        "nmt: error: unknown command 'trian'; "
+        "there are check, train, translate, evaluate, score, export\n"
     )
