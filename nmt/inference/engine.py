@@ -7,7 +7,6 @@ and the first layer looks its inputs up in a table.
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,6 +20,7 @@ from nmt.models.batch import Padded, reverse, reversed_positions
 from nmt.models.decoder import SourceView
 from nmt.models.quantization import quantize
 from nmt.models.seq2seq import Seq2Seq
+from nmt.models.weights import StoredPrecision
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Engine:
         UsageError: int8 and the relu cell.
     """
 
-    def __init__(self, model: Seq2Seq, config: ModelConfig, precision: Literal["fp32", "int8"]):
-        if precision == "int8" and config.cell == "relu":
+    def __init__(self, model: Seq2Seq, config: ModelConfig, precision: StoredPrecision):
+        if precision == "int8" and not fits_integers(config):
             raise UsageError(
                 "--precision: int8 needs bounded states, and those of model.cell relu have no "
                 "bound; use fp32"
@@ -96,6 +96,11 @@ class Engine:
         """
         logits, state = self._decoder.step(tokens, state)
         return logits.log_softmax(dim=-1), state
+
+
+def fits_integers(config: ModelConfig) -> bool:
+    """Tell whether a network's states are bounded, as int8 needs them."""
+    return config.cell != "relu"
 
 
 def _weights(model: Seq2Seq, *, rounded: bool) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from nmt.decoding.sampling import sample
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.errors import NmtError, UsageError
 from nmt.inference.device import arithmetic, find_device, find_precision
-from nmt.inference.engine import Engine
+from nmt.inference.engine import Engine, fits_integers
 from nmt.inference.options import SearchOptions
 from nmt.inference.threads import side_by_side
 from nmt.log import PROGRESS, ProgressBar
@@ -104,12 +104,14 @@ class Translator:
         if precision not in ("auto", "fp32", "bf16", "int8"):
             raise UsageError(f"--precision: {precision!r} is not one of auto, fp32, bf16, int8")
         bundle = load_bundle(path)
+        network = bundle.config.model
         if precision == "auto":
-            precision = bundle.precision if place.type == "cpu" else "fp32"
+            rounded = bundle.precision == "int8" and place.type == "cpu" and fits_integers(network)
+            precision = "int8" if rounded else "fp32"
         precision = find_precision(precision, place)
         stepper: Stepper = bundle.model.to(place)
         if place.type == "cpu" and precision != "bf16":
-            stepper = Engine(bundle.model, bundle.config.model, precision)
+            stepper = Engine(bundle.model, network, "int8" if precision == "int8" else "fp32")
         return cls(stepper, bundle.tokenizer, bundle.config, device=place, precision=precision)
 
     def translate(self, sentences: Sequence[str], **settings: Any) -> list[Translation]:

@@ -109,8 +109,9 @@ def test_a_fault_of_the_program_is_not_taken_for_a_bad_sentence(
 def test_weights_that_give_no_number_are_an_error(
     tiny_run: Path, settings: dict[str, object]
 ) -> None:
-    broken = nmt.load(str(tiny_run))
-    broken.stepper.decoder.projection.bias.data.fill_(float("nan"))  # type: ignore[attr-defined]
+    bundle = load_bundle(tiny_run)
+    bundle.model.decoder.projection.bias.data.fill_(float("nan"))
+    broken = Translator(bundle.model, bundle.tokenizer, bundle.config)
     with pytest.raises(NmtError, match="the model gives no finite probability"):
         broken.translate(["Hund"], **settings)
 
