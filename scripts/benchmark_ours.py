@@ -86,6 +86,7 @@ def prepare(data: Path | None, folder: Path, wanted: int, vocabulary_size: int =
         train, validation, test = map(read_split, ("train", "validation", "test"))
     else:
         train, validation, test = (_read(data / name) for name in _MULTI30K)
+    train = [pair for pair in train if all(map(str.strip, pair))]  # as our filter does
     sources = dict.fromkeys(source for source, _ in test + validation + train if source.strip())
     lines = list(sources)[:wanted]
     (folder / "tokenizer").mkdir(parents=True, exist_ok=True)
