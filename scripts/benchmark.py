@@ -149,10 +149,11 @@ def start_table(rows: list[Row]) -> list[list[str]]:
 
 
 def show(title: str, table: list[list[str]]) -> None:
-    """Print a table, columns aligned."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    """Print a table, columns aligned, without those that are empty."""
+    columns = [column for column in zip(*table, strict=True) if any(column[1:])]
+    widths = [max(map(len, column)) for column in columns]
     print(f"\n{title}")
-    for row in table:
+    for row in zip(*columns, strict=True):
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
 
 

@@ -37,7 +37,7 @@ AXES: dict[str, dict[str, list[int]]] = {
         "sentences": [32, 64, 128, 256, 512],
         "source length": [12, 24, 48, 96, 192],
         "beam size": [1, 2, 5, 10, 20],
-        "batch size": [4, 16, 64, 256],
+        "batch size": [4, 16, 64, 128],
         "vocabulary": [2000, 4000, 8000, 16000, 32000],
         "hidden size": [64, 128, 256, 512, 1024],
         "threads": sorted({1, 2, os.cpu_count() or 1}),
@@ -142,31 +142,38 @@ def draw(rows: list[Row], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    columns = min(4, len(rows))
+    columns = min(5, len(rows))
     lines = -(-len(rows) // columns)
     figure, grid = pyplot.subplots(
-        lines, columns, figsize=(3.6 * columns, 3.0 * lines), squeeze=False, layout="constrained"
+        lines, columns, figsize=(3.8 * columns, 3.2 * lines), squeeze=False, layout="constrained"
     )
     for place in grid.flat[len(rows) :]:
         place.axis("off")
     for place, row in zip(grid.flat, rows, strict=False):
         panel(place, row)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=120)
 
 
 def panel(left: Any, row: Row) -> None:
-    """Draw one axis of the measurement into one panel."""
-    from matplotlib.ticker import NullLocator
+    """Draw one axis of the measurement into one panel, in plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    for place, name, colour in zip(
-        (left, left.twinx()), row["exponents"], ("tab:blue", "tab:orange"), strict=True
-    ):
-        place.plot(row["values"], row[name], marker="o", color=colour)
+    sides = zip((left, left.twinx()), ("tab:blue", "tab:orange"), row["exponents"], strict=True)
+    for place, colour, name in sides:
+        figures, exponent = row[name], row["exponents"][name]
+        place.plot(row["values"], figures, marker="o", color=colour)
         place.set(xscale="log", yscale="log")
-        place.set_ylabel(f"{NAMES[name]}  ({row['exponents'][name]:+.2f})", color=colour)
-        place.tick_params(axis="y", which="both", labelcolor=colour)
+        # At least a decade high: what hardly changes looks so.
+        middle = math.sqrt(min(figures) * max(figures))
+        reach = max(10**0.5, 1.2 * math.sqrt(max(figures) / min(figures)))
+        place.set_ylim(middle / reach, middle * reach)
+        place.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        place.yaxis.set_minor_locator(NullLocator())
+        place.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        place.tick_params(axis="y", labelcolor=colour, labelsize="small")
+        place.set_ylabel(f"{NAMES[name]}  $\\propto x^{{{exponent:.2f}}}$", color=colour)
     left.set_title(f"{row['work']}: {row['axis']}")
-    left.set_xticks(row["values"], [f"{value:,}" for value in row["values"]])
+    left.set_xticks(row["values"], [f"{value:,}" for value in row["values"]], fontsize="small")
     left.xaxis.set_minor_locator(NullLocator())
 
 
