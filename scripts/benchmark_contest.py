@@ -102,8 +102,8 @@ def run(*command: object) -> Ran:
 
 
 def figures(ran: Ran) -> Row:
-    """Return the last line that a process told, JSON."""
-    found: Row = json.loads(ran.told.splitlines()[-1])
+    """Return the last line of JSON that a process told; warnings may stand around it."""
+    found: Row = json.loads([line for line in ran.told.splitlines() if line.startswith("{")][-1])
     return found
 
 
