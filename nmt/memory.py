@@ -3,7 +3,9 @@
 import contextlib
 import ctypes
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # of glibc's malloc.h
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_LARGEST = 32 * 2**20
+"""Bytes of the largest block that glibc agrees to keep."""
 
 
 def keep_freed_memory() -> None:
@@ -17,6 +19,5 @@ def keep_freed_memory() -> None:
     """
     with contextlib.suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_MMAP_MAX, 0)
+        mallopt(_MMAP_THRESHOLD, _LARGEST)
         mallopt(_TRIM_THRESHOLD, -1)
-        mallopt(_TOP_PAD, 64 * 2**20)

@@ -14,10 +14,11 @@ from torch import Tensor
 from nmt.config import ModelConfig
 from nmt.errors import UsageError
 from nmt.inference.cells import Carried, Layer, LayerWeights
-from nmt.inference.products import Arithmetic, Floats, Integers, Matrix, Product
+from nmt.inference.products import Arithmetic, Floats, Integers, Matrix
 from nmt.models.attention import Attention
 from nmt.models.batch import Padded, reverse, reversed_positions
 from nmt.models.decoder import SourceView
+from nmt.models.products import Product
 from nmt.models.quantization import quantize
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import StoredPrecision

@@ -1,21 +1,19 @@
 """Products with fixed matrices, in fp32 or in 8-bit integers: what an engine is made of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nmt.models.products import Product, prepared_product
 from nmt.models.quantization import LEVELS
 
 _ZERO = LEVELS + 1
 """The byte that stands for 0 where values in [-1, 1] are packed."""
 _BLOCK = 64
 """Tokens whose rows of an `InputTable` are computed together."""
-
-Product = Callable[[Tensor], Tensor]
-"""Maps packed values, `(rows, inputs)`, to fp32, `(rows, outputs)`."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +60,8 @@ class Floats:
     """Arithmetic in fp32: values are packed as they are."""
 
     def product(self, matrix: Matrix, bias: Tensor | None = None) -> Product:
-        """Make a product with a matrix."""
-        weight = matrix.floats.contiguous()
-        if torch.backends.mkldnn.is_available():
-            # oneDNN keeps the weights in the order in which its kernels read them.
-            packed = torch.ops.mkldnn._reorder_linear_weight(weight, 64)
-            multiply = torch.ops.mkldnn._linear_pointwise
-            return lambda values: multiply(values, packed, bias, "none", [], "")
-        return lambda values: F.linear(values, weight, bias)
+        """Make a product of packed values with a matrix."""
+        return prepared_product(matrix.floats, bias)
 
     def wide_product(self, matrix: Matrix, bias: Tensor) -> Product:
         """Make a product of fp32 values of any size with a matrix."""

@@ -9,6 +9,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 Cell = Literal["lstm", "gru", "tanh", "relu"]
 Stack = nn.LSTM | nn.GRU | nn.RNN
+_SATURATED = 1e4
+"""What added to a gate leaves of it 0 or 1, whatever else it is given."""
 SequenceT = TypeVar("SequenceT", Tensor, PackedSequence)
 
 
@@ -92,6 +94,63 @@ def run_stack(
     return outputs, RecurrentState(hidden, None)
 
 
+def run_padded_lstm(
+    stack: nn.LSTM, inputs: Tensor, lengths: Tensor
+) -> tuple[Tensor, RecurrentState]:
+    """Run an LSTM from zero over sentences of unequal lengths, with the dense kernels of a CPU.
+
+    Padding gets an input feature of its own, which shuts the input gates and opens the forget
+    gates wholly: a cell then passes through padding unchanged, on either side of the sentence, and
+    one that is still zero stays so. No gradient comes from there. The packed sequences of torch
+    give the same, step by step.
+
+    Args:
+        stack: from `recurrent_stack`.
+        inputs: `(batch, time, input_size)`.
+        lengths: real tokens of each sentence, at least 1, `(batch,)`.
+
+    Returns:
+        As `run_stack`; the top layer's states at padding mean nothing.
+    """
+    batch, time, _ = inputs.shape
+    size, directions = stack.hidden_size, 2 if stack.bidirectional else 1
+    padding = (torch.arange(time) >= lengths[:, None]).to(inputs.dtype)[:, :, None]
+    gates = inputs.new_zeros(4 * size, 1)
+    gates[:size], gates[size : 2 * size] = -_SATURATED, _SATURATED
+    zeros = inputs.new_zeros(directions, batch, size)
+    hidden: list[Tensor] = []
+    cell: list[Tensor] = []
+    outputs = inputs
+    for layer in range(stack.num_layers):
+        if layer > 0:
+            outputs = nn.functional.dropout(outputs, stack.dropout, stack.training)
+        weights: list[Tensor] = []
+        for direction in ("", "_reverse")[:directions]:
+            of_inputs, *others = _layer_weights(stack, f"{layer}{direction}")
+            weights += [torch.cat([of_inputs, gates], dim=1), *others]
+        outputs, _, cells = torch.lstm(
+            torch.cat([outputs, padding], dim=2),
+            (zeros, zeros),
+            weights,
+            has_biases=True,
+            num_layers=1,
+            dropout=0.0,
+            train=stack.training,
+            bidirectional=stack.bidirectional,
+            batch_first=True,
+        )
+        ends = [outputs[torch.arange(batch), lengths - 1, :size], outputs[:, 0, size:]]
+        hidden += ends[:directions]
+        cell.append(cells)
+    return outputs, RecurrentState(torch.stack(hidden), torch.cat(cell))
+
+
+def _layer_weights(stack: Stack, layer: str) -> list[Tensor]:
+    """Return the parameters of a layer and direction, such as `0` or `1_reverse`."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return [getattr(stack, f"{name}_l{layer}") for name in names]
+
+
 def step_stack(
     stack: Stack, inputs: Tensor, state: RecurrentState
 ) -> tuple[Tensor, RecurrentState]:
@@ -110,10 +169,7 @@ def step_stack(
     hidden: list[Tensor] = []
     cell: list[Tensor] = []
     for layer in range(stack.num_layers):
-        weights = [
-            getattr(stack, f"{name}_l{layer}")
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        ]
+        weights = _layer_weights(stack, str(layer))
         before = state.hidden[layer]
         if isinstance(stack, nn.LSTM):
             assert state.cell is not None

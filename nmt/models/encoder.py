@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nmt.config import ModelConfig
 from nmt.models.batch import Padded, reverse, reversed_positions
-from nmt.models.cells import RecurrentState, recurrent_stack, run_stack
+from nmt.models.cells import RecurrentState, recurrent_stack, run_padded_lstm, run_stack
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ class Encoder(nn.Module):
         if bool((source.lengths == tokens.shape[1]).all()):
             # Nothing is padded: the dense kernels are the faster ones.
             memory, state = run_stack(self.stack, inputs)
+        elif isinstance(self.stack, nn.LSTM) and inputs.device.type == "cpu":
+            memory, state = run_padded_lstm(self.stack, inputs, source.lengths)
         else:
             packed = pack_padded_sequence(
                 inputs, source.lengths, batch_first=True, enforce_sorted=False

@@ -3,8 +3,9 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from nmt.models.products import prepared_product
 
 _ROWS = 512
 """Tokens whose logits are held at a time: enough for a fast product, few enough for the cache."""
@@ -69,10 +70,11 @@ def _loss_and_gradients(
     by_readouts = torch.empty_like(readouts)
     by_weight = torch.zeros_like(weight, dtype=torch.float32)
     by_bias = torch.zeros_like(bias, dtype=torch.float32)
+    project, project_back = prepared_product(weight, bias), prepared_product(weight.t())
     for start in range(0, len(readouts), _ROWS):
         block = readouts[start : start + _ROWS]
         true = targets[start : start + _ROWS, None]
-        logits = F.linear(block, weight, bias).float()  # (rows, vocabulary)
+        logits = project(block).float()  # (rows, vocabulary)
         logits -= logits.amax(dim=1, keepdim=True)
         wanted = (1 - smoothing) * logits.gather(1, true) + spread * logits.sum(1, keepdim=True)
         exponentials = logits.exp_()
@@ -85,7 +87,7 @@ def _loss_and_gradients(
             slopes -= spread
         by_bias += slopes.sum(dim=0)
         slopes = slopes.to(weight.dtype)
-        torch.mm(slopes, weight, out=by_readouts[start : start + _ROWS])
+        by_readouts[start : start + _ROWS] = project_back(slopes)
         if by_weight.dtype == slopes.dtype:
             by_weight.addmm_(slopes.t(), block)
         else:
