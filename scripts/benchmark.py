@@ -73,7 +73,7 @@ def parse() -> argparse.Namespace:
     add("--sizes", type=int, nargs="+", default=[256, 512], help="hidden sizes")
     add("--rounds", type=int, default=3, help="measurements of each figure")
     add("--updates", type=int, default=60, help="of a training that is timed")
-    add("--model-updates", type=int, default=1500, help="of the model that translates")
+    add("--model-updates", type=int, default=1000, help="of the model that translates")
     add("--lines", type=int, default=4000, help="distinct lines to translate")
     add("--peer", metavar="PYTHON", help="the Python of an environment with OpenNMT-py")
     add("--work", type=Path, default=Path("runs/benchmark"), help="folder for files and models")

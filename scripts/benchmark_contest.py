@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import benchmark_ours
 import benchmark_peer
+import torch
 from benchmark_ours import Material, multiply_accumulates
 
 from nmt.evaluation.metrics import bleu_metric
@@ -170,7 +171,9 @@ def models(bench: Bench, size: int) -> dict[str, Path]:
     """Train a model, or take the one that is there; give the peer the same weights."""
     found = {side: bench.folder / f"model-{size}" for side in ("ours", "int8")}
     config = bench.config(benchmark_ours.CONFIG, size, bench.model_updates)
-    run(sys.executable, "-m", "nmt", "train", config, "--run", found["ours"], "--resume")
+    precision = "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"  # only to save time
+    words = ["train", config, "--run", found["ours"], "--resume", "--training.precision", precision]
+    run(sys.executable, "-m", "nmt", *words)
     if bench.peer:
         found["peer"] = bench.folder / f"peer-{size}.pt"
         weights = bench.folder / "weights.pt"

@@ -153,7 +153,9 @@ def translate(
 ) -> dict[str, float | str]:
     """Translate a file, raw text to raw text; return the seconds, loading left out."""
     import nmt
+    from nmt.memory import keep_freed_memory
 
+    keep_freed_memory()  # as the command does
     try:
         translator = nmt.load(model, precision=precision, device=device)
     except UsageError as error:

@@ -20,7 +20,9 @@ import torch
 from nmt.bundle import build_model
 from nmt.config import Config, DecodingConfig, ModelConfig
 from nmt.decoding.stepper import Limits
+from nmt.inference.engine import Engine
 from nmt.inference.translator import Translator
+from nmt.memory import keep_freed_memory
 from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import Tokenizer
@@ -55,6 +57,7 @@ class Numbers:
 def main() -> None:
     """Do the work several times, and print what it took."""
     point = json.loads(sys.argv[1])
+    keep_freed_memory()
     torch.manual_seed(1)
     if point["threads"]:
         torch.set_num_threads(point["threads"])
@@ -79,7 +82,9 @@ def build(point: dict[str, Any]) -> Callable[[], None]:
     model = build_model(config, tokenizer)
     if point["work"] == "training":
         return training(point, model.train())
-    return translating(point, Translator(model.eval(), tokenizer, config))
+    model.decoder.projection.bias.data[Numbers.eos_id] = _NEVER_ENDS
+    engine = Engine(model.eval(), model_config, "fp32")
+    return translating(point, Translator(engine, tokenizer, config))
 
 
 def memory_now() -> int:
@@ -97,9 +102,7 @@ def timed(work: Callable[[], None]) -> float:
 
 def translating(point: dict[str, Any], translator: Translator) -> Callable[[], None]:
     """Return what translates the point's sentences, each in as many steps as it has tokens."""
-    stepper, length = translator.stepper, point["source length"]
-    assert isinstance(stepper, Seq2Seq)
-    stepper.decoder.projection.bias.data[Numbers.eos_id] = _NEVER_ENDS
+    length = point["source length"]
     draw = random.Random(1)
     words = range(_SPECIAL, point["vocabulary"])
     lines = [

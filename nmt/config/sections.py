@@ -170,8 +170,8 @@ class TrainingConfig:
     """Where to train; auto takes a GPU where there is one."""
     devices: int | Literal["auto"] = 1
     """Processes on each machine, each with a GPU or a share of the processors; each takes its own
-    micro-batches, so every update grows with their number. auto: every GPU, or two processes on a
-    CPU of several cores, which is faster there. torchrun and srun decide by themselves."""
+    micro-batches, so every update grows with their number. auto: every GPU, or one process on a
+    CPU, where several are no faster. torchrun and srun decide by themselves."""
     num_nodes: int = 1
     """Machines that train together; each needs to be started by torchrun or srun."""
     strategy: Literal["auto", "ddp"] = "auto"

@@ -161,10 +161,8 @@ def num_devices(config: TrainingConfig, device: torch.device) -> int:
         if size > available:
             raise UsageError(f"training.devices: {size} GPUs were asked for; there are {available}")
         return size
-    if config.devices == "auto":
-        # Measured on two cores: two processes of one thread outrun one of two.
-        return min(2, torch.get_num_threads())
-    return config.devices
+    # On a CPU several processes are no faster than one of as many threads, and need more memory.
+    return 1 if config.devices == "auto" else config.devices
 
 
 def _launched() -> ClusterEnvironment | None:

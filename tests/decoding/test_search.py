@@ -151,3 +151,55 @@ def test_forced_scores_equal_search_scores() -> None:
     target = pad([[BOS, *best.tokens, EOS] for best in found])
     scores = forced_scores(model, source, target)
     assert scores.tolist() == pytest.approx([best.score for best in found], abs=1e-4)
+
+
+def beam_by_hand(
+    model: TableModel, name: int, longest: int, beam_size: int, prune: float
+) -> list[int]:
+    """One sentence, one hypothesis at a time, ranked by log-probability ÷ length."""
+    live: list[tuple[float, list[int]]] = [(0.0, [])]
+    finished: list[tuple[float, float, list[int]]] = []
+    for step in range(longest):
+        grown = []
+        for score, tokens in live:
+            last = tokens[-1] if tokens else BOS
+            row = model.table[name, step, last].tolist()
+            choices = range(VOCABULARY) if step + 1 < longest else [EOS]
+            grown += [(score + row[token], [*tokens, token]) for token in choices]
+        grown = sorted(grown, reverse=True)[: 2 * beam_size]
+        finished += [
+            (score / (step + 1), score, tokens[:-1])
+            for score, tokens in grown[:beam_size]
+            if tokens[-1] == EOS
+        ]
+        live = [one for one in grown if one[1][-1] != EOS][:beam_size]
+        best = max([*(one[0] for one in live[:1]), *(max(finished)[1:2] if finished else [])])
+        live = [one for one in live if one[0] >= best - prune]
+    return max(finished)[2]
+
+
+@pytest.mark.parametrize("prune", [0.5, 2.0, 50.0])
+@pytest.mark.parametrize("seed", range(8))
+def test_pruning_does_what_it_says(seed: int, prune: float) -> None:
+    model, source = TableModel(seed, sharpness=1.0), sentences(*range(10))
+    found = beam_search(model, source, limits(7), beam_size=3, length_penalty=1.0, prune=prune)
+    expected = [beam_by_hand(model, name, 7, 3, prune) for name in range(10)]
+    assert [best[0].tokens for best in found] == expected
+
+
+def test_a_pruned_hypothesis_has_no_row() -> None:
+    """With almost no leeway one row a sentence is left: greedy search, but for a better ending."""
+    model, rows = TableModel(seed=1), []
+    plain_step = model.step
+
+    def counting_step(tokens, state):  # type: ignore[no-untyped-def]
+        rows.append(len(tokens))
+        return plain_step(tokens, state)
+
+    model.step = counting_step  # type: ignore[method-assign]
+    most = []
+    for prune in (1e-9, None):
+        rows.clear()
+        beam_search(model, sentences(*range(5)), limits(6), beam_size=4, prune=prune)
+        most.append(max(rows))
+    assert most[0] == 5 < most[1]
