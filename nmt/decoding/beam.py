@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.decoding.best import best_tokens
+from nmt.decoding.best import grouped
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.models.batch import Padded
 
@@ -207,14 +207,20 @@ def _continuations(
         `(sentences, 2 × beam)`.
     """
     sentences, k = scores.shape
-    count = min(2 * k, log_probs.shape[1])
-    gains, tokens = best_tokens(log_probs, count)
-    totals = scores.new_full((sentences * k, count), _NEVER)
-    totals[rows] = scores.flatten()[rows, None] + gains
-    token = torch.zeros(totals.shape, dtype=torch.int64, device=scores.device)
-    token[rows] = tokens
-    best, index = totals.view(sentences, -1).topk(min(2 * k, k * count), dim=1)
-    return best, index // count, token.view(sentences, -1).gather(1, index)
+    groups = grouped(log_probs)  # (rows, groups, size)
+    number, size = groups.shape[1:]
+    # Groups of tokens compete first, by their best; where no hypothesis lives there is none.
+    board = scores.new_full((sentences * k, number), _NEVER)
+    board[rows] = groups.amax(dim=2).add_(scores.flatten()[rows, None])
+    chosen = board.view(sentences, -1).topk(min(2 * k, k * number), dim=1).indices
+    beam, group = chosen // number, chosen % number
+    row = torch.zeros(sentences * k, dtype=torch.int64, device=rows.device)
+    row[rows] = torch.arange(len(rows), device=rows.device)
+    row = row.view(sentences, k).gather(1, beam)
+    totals = groups[row, group] + scores.gather(1, beam)[:, :, None]
+    best, index = totals.flatten(1).topk(min(2 * k, totals[0].numel()), dim=1)
+    place, within = index // size, index % size
+    return best, beam.gather(1, place), group.gather(1, place) * size + within
 
 
 def _rows(written: Tensor, beam: Tensor) -> Tensor:

@@ -1,36 +1,35 @@
-"""The best of many: what a search asks of every row of a wide vocabulary."""
+"""The best among the tokens of a wide vocabulary.
+
+Selecting among thousands of numbers costs more than computing them. So tokens compete in groups
+first, and only those of the groups with the largest maxima, which hold all that is wanted, one by
+one.
+"""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-_GROUP = 32
-"""Columns that compete as one at first."""
+_GROUP, _WIDE = 32, 512
 
 
-def best_tokens(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return the largest values of each row, largest first, and where they stand.
+def grouped(values: Tensor) -> Tensor:
+    """Return the columns in groups of neighbours, `(rows, groups, size)`, -inf in spare places.
 
-    Equal to `values.topk(count)` but for ties. Selecting among thousands of columns costs more
-    than computing them: so first the groups with the largest maxima are found, which hold all that
-    is wanted, then the largest of their columns.
+    A narrow row is not worth the trouble: there every column is a group of its own.
 
     Args:
         values: `(rows, vocabulary)`.
-        count: how many of each row, at most `vocabulary`.
-
-    Returns:
-        Values and token ids, `(rows, count)` both.
     """
-    rows, width = values.shape
-    groups = width // _GROUP
-    if groups < 4 * count:
-        best = values.topk(count, dim=1)
-        return best.values, best.indices
-    grouped = values[:, : groups * _GROUP].unflatten(1, (groups, _GROUP))
-    chosen = grouped.amax(dim=2).topk(count, dim=1).indices  # (rows, count)
-    within = torch.arange(_GROUP, device=values.device)
-    columns = (chosen[:, :, None] * _GROUP + within).flatten(1)
-    left = torch.arange(groups * _GROUP, width, device=values.device).expand(rows, -1)
-    columns = torch.cat([columns, left], dim=1)
-    best = values.gather(1, columns).topk(count, dim=1)
-    return best.values, columns.gather(1, best.indices)
+    size = _GROUP if values.shape[1] >= _WIDE else 1
+    spare = -values.shape[1] % size
+    if spare:
+        values = F.pad(values, (0, spare), value=float("-inf"))
+    return values.unflatten(1, (-1, size))
+
+
+def likeliest(values: Tensor) -> Tensor:
+    """Return the column of each row's largest value, `(rows,)`; see `grouped`."""
+    groups = grouped(values)
+    group = groups.amax(dim=2).argmax(dim=1)
+    rows = torch.arange(len(values), device=values.device)
+    return group * groups.shape[2] + groups[rows, group].argmax(dim=1)

@@ -1,6 +1,6 @@
 """Greedy search: at every step the likeliest token."""
 
-from nmt.decoding.best import best_tokens
+from nmt.decoding.best import likeliest
 from nmt.decoding.rollout import roll_out
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.models.batch import Padded
@@ -22,5 +22,5 @@ def greedy_search(stepper: Stepper, source: Padded, limits: Limits) -> list[Hypo
         stepper.start(source),
         limits.max_lengths(source).to(source.tokens.device),
         limits,
-        choose=lambda log_probs, _rows, _position: best_tokens(log_probs, 1)[1].squeeze(1),
+        choose=lambda log_probs, _rows, _position: likeliest(log_probs),
     )

@@ -1,7 +1,8 @@
 """One recurrent layer, a step at a time, with as few passes over its gates as can be.
 
-σ(x) = (1 + tanh(x / 2)) / 2: with the halves put into the weights, one tanh serves all gates. It
-is also the function whose kernel gives a value the same result wherever in a tensor it stands.
+σ(x) = 1 / (1 + exp(-x)) and tanh(x) = 2 σ(2 x) - 1: with the signs and twos put into the weights,
+one exponential serves all gates. Its kernel is faster than that of tanh, and unlike that of σ it
+gives a value the same result wherever in a tensor it stands.
 """
 
 from collections.abc import Mapping
@@ -46,9 +47,10 @@ class LayerWeights:
         factor = torch.ones(outputs)
         if cell == "lstm":  # input, forget, cell, output → input, forget, output, cell
             order = torch.cat([order[: 2 * size], order[3 * size :], order[2 * size : 3 * size]])
-            factor[: 3 * size] = 0.5
+            factor[:] = -1
+            factor[3 * size :] = -2
         elif cell == "gru":  # reset, update, new
-            factor[: 2 * size] = 0.5
+            factor[: 2 * size] = -1
         return LayerWeights(
             self.w_input.arranged(order, factor),
             self.w_hidden.arranged(order, factor),
@@ -134,24 +136,26 @@ class Layer:
         else:
             gates = self._product(torch.cat([inputs, state[0]], dim=1))
         if self.cell == "lstm":
-            return self._step_lstm(gates.tanh_(), state[1])
+            return self._step_lstm(_sigmoid_of_negative(gates), state[1])
         hidden = gates.relu_() if self.cell == "relu" else gates.tanh_()
         return (self._arithmetic.pack(hidden),)
 
     def _step_lstm(self, gates: Tensor, cell: Tensor) -> Carried:
-        size = self.size
-        doubled = gates[:, : 3 * size].add_(1)  # 2σ of input, forget and output gate
-        kept = doubled[:, size : 2 * size] * cell
-        new = doubled[:, :size].mul_(gates[:, 3 * size :])
-        cell = kept.add_(new).mul_(0.5)
-        hidden = cell.tanh().mul_(doubled[:, 2 * size :]).mul_(0.5)
+        """Go on from σ of the input, forget and output gate, and σ of twice the cell gate."""
+        entry, forget, output, candidate = gates.split(self.size, dim=1)
+        cell = (forget * cell).add_(candidate.mul_(2).sub_(1).mul_(entry))
+        hidden = _sigmoid_of_negative(cell * -2).mul_(2).sub_(1).mul_(output)
         return self._arithmetic.pack(hidden), cell
 
     def _step_gru(self, gates: Tensor, state: Carried) -> Carried:
         size, (packed, before) = self.size, state
         recurrent = self._product(packed)
-        doubled = (gates[:, : 2 * size] + recurrent[:, : 2 * size]).tanh_().add_(1)
-        new = doubled[:, :size].mul_(recurrent[:, 2 * size :]).mul_(0.5)
-        new = new.add_(gates[:, 2 * size :]).tanh_()
-        hidden = (before - new).mul_(doubled[:, size:]).mul_(0.5).add_(new)
+        open_ = _sigmoid_of_negative(gates[:, : 2 * size] + recurrent[:, : 2 * size])
+        new = open_[:, :size].mul_(recurrent[:, 2 * size :]).add_(gates[:, 2 * size :]).tanh_()
+        hidden = (before - new).mul_(open_[:, size:]).add_(new)
         return self._arithmetic.pack(hidden), hidden
+
+
+def _sigmoid_of_negative(values: Tensor) -> Tensor:
+    """Turn x into σ(-x), in place."""
+    return values.exp_().add_(1).reciprocal_()

@@ -1,32 +1,21 @@
-"""The largest of a wide row, found by way of groups."""
+"""The likeliest token of a wide row, found by way of groups; see test_search for beams."""
 
 import pytest
 import torch
 
-from nmt.decoding.best import best_tokens
+from nmt.decoding.best import grouped, likeliest
 
 
-@pytest.mark.parametrize("width", [1, 40, 128, 1000, 1024, 4099])
-@pytest.mark.parametrize("count", [1, 2, 10])
-def test_it_equals_topk(width: int, count: int) -> None:
-    if count > width:
-        pytest.skip("there are not as many")
+@pytest.mark.parametrize("width", [1, 40, 511, 512, 1000, 1024, 4099])
+def test_it_equals_argmax(width: int) -> None:
     values = torch.randn(50, width, generator=torch.Generator().manual_seed(width))
-    found, tokens = best_tokens(values, count)
-    expected = values.topk(count, dim=1)
-    assert torch.equal(found, expected.values) and torch.equal(tokens, expected.indices)
+    assert torch.equal(likeliest(values), values.argmax(dim=1))
+    values[:, -1] = 100.0
+    assert likeliest(values).tolist() == [width - 1] * 50
 
 
-def test_neighbours_in_one_group_and_the_last_columns_are_found() -> None:
-    values = torch.zeros(2, 1003)
-    values[0, [5, 6, 7, 1002]] = torch.tensor([4.0, 3.0, 2.0, 1.0])
-    values[1, [1000, 1001]] = torch.tensor([1.0, 2.0])
-    assert best_tokens(values, 4)[1][0].tolist() == [5, 6, 7, 1002]
-    assert best_tokens(values, 2)[1][1].tolist() == [1001, 1000]
-
-
-def test_impossible_tokens_may_be_among_the_best() -> None:
-    values = torch.full((1, 2000), float("-inf"))
-    values[0, 700] = -1.0
-    found, tokens = best_tokens(values, 3)
-    assert tokens[0, 0] == 700 and found[0].tolist() == [-1.0, float("-inf"), float("-inf")]
+def test_groups_are_neighbours_and_what_is_spare_never_wins() -> None:
+    values = torch.arange(1000.0)[None]
+    assert grouped(values)[0, 3].tolist() == values[0, 96:128].tolist()
+    assert grouped(values)[0, -1, 8:].eq(float("-inf")).all()
+    assert grouped(values[:, :100]).shape == (1, 100, 1)

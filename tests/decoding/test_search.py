@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nmt.decoding.beam import beam_search
+from nmt.decoding.beam import _continuations, beam_search
 from nmt.decoding.forced import forced_scores
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.stepper import Limits
@@ -203,3 +203,20 @@ def test_a_pruned_hypothesis_has_no_row() -> None:
         beam_search(model, sentences(*range(5)), limits(6), beam_size=4, prune=prune)
         most.append(max(rows))
     assert most[0] == 5 < most[1]
+
+
+@pytest.mark.parametrize("width", [600, 1024])
+@pytest.mark.parametrize("alive", [1, 3])
+def test_continuations_in_groups_are_the_best_of_all(width: int, alive: int) -> None:
+    """Against a plain selection over every token of every live hypothesis."""
+    generator = torch.Generator().manual_seed(width)
+    log_probs = torch.randn(7 * alive, width, generator=generator).log_softmax(1)
+    log_probs[:, 32:40] += 4  # several of the best in one group
+    scores = torch.full((7, 3), float("-inf"))
+    scores[:, :alive] = -torch.rand(7, alive, generator=generator)
+    rows = (scores.flatten() > float("-inf")).nonzero().squeeze(1)
+    best, beam, token = _continuations(log_probs, scores, rows)
+    totals = scores[:, :alive, None] + log_probs.view(7, alive, width)
+    expected, index = totals.flatten(1).topk(6, dim=1)
+    assert torch.equal(best, expected)
+    assert torch.equal(beam, index // width) and torch.equal(token, index % width)
