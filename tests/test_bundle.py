@@ -82,7 +82,7 @@ def test_an_int8_bundle_loads_as_the_rounded_network(tiny_run: Path, tmp_path: P
     assert (first.precision, second.precision) == ("fp32", "int8")
     assert second.config == first.config and second.metrics == {"update": 3}
     rounded = dequantize(quantize(first.model))
-    weights = dict(second.model.named_parameters())
+    weights = dict(second.model.named_parameters()) | dict(second.model.named_buffers())
     assert weights.keys() == rounded.keys()
     for name, weight in weights.items():
         assert weight.dtype == torch.float32 and torch.equal(weight, rounded[name])

@@ -98,6 +98,9 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prune", type=float, metavar="NATS", help="give up hypotheses this far below the best"
     )
+    parser.add_argument(
+        "--shortlist", type=int, metavar="N", help="search among N frequent target tokens only"
+    )
     parser.add_argument("--batch-size", type=int, help="sentences searched together")
     parser.add_argument("--temperature", type=float, help="of --sample")
     parser.add_argument("--top-k", type=int, help="--sample among this many tokens")

@@ -54,7 +54,13 @@ def check_config(config: Config, origin: str) -> None:
             "devices",
             "num_nodes",
         ],
-        "decoding": ["beam_size", "max_length_ratio", "max_source_length", "prune"],
+        "decoding": [
+            "beam_size",
+            "max_length_ratio",
+            "max_source_length",
+            "prune",
+            "shortlist",
+        ],
     }.items():
         for name in names:
             value = getattr(getattr(config, section), name)

@@ -193,6 +193,8 @@ class DecodingConfig:
     prune: float | None = None
     """Give up hypotheses whose log-probability lies more than this, in nats, below the best of
     their sentence; null keeps all."""
+    shortlist: int | None = None
+    """Search only among this many target tokens, those that came most in training; null for all."""
     max_source_length: int = 1000
     """Longer source sentences are cut to this many tokens, and named as a problem."""
 

@@ -115,6 +115,13 @@ class EncodedPairs:
         source, target = self._sides
         return _ids(source, places), _ids(target, places)
 
+    def target_counts(self, vocabulary: int) -> NDArray[np.integer]:
+        """Count each token id in the targets, filtered pairs among them, `(vocabulary,)`."""
+        counts = np.zeros(vocabulary, dtype=np.int64)
+        for _, ids in self._sides[1]:
+            counts += np.bincount(ids, minlength=vocabulary)
+        return counts
+
     def table(self) -> str:
         """Return what the filters found and left out, for the log."""
         facts = self.facts

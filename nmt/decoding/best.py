@@ -24,7 +24,7 @@ def grouped(values: Tensor) -> Tensor:
     spare = -values.shape[1] % size
     if spare:
         values = F.pad(values, (0, spare), value=float("-inf"))
-    return values.unflatten(1, (-1, size))
+    return values.view(len(values), -1, size)
 
 
 def likeliest(values: Tensor) -> Tensor:

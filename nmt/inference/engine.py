@@ -60,7 +60,7 @@ class Engine:
     in any batch; with attention, whose averages are fp32, they are as in fp32.
 
     Args:
-        model: the network, on the CPU. Its later changes are not seen.
+        model: the network, on the CPU. It must not change while the engine is in use.
         config: the `model` section that it was built from.
         precision: fp32 or int8.
 
@@ -97,6 +97,16 @@ class Engine:
         """
         logits, state = self._decoder.step(tokens, state)
         return logits.log_softmax(dim=-1), state
+
+    def narrowed(self, tokens: Tensor) -> "Engine":
+        """Return an engine that predicts only some tokens, `(tokens,)`, in that order.
+
+        Their probabilities are those given that it is one of them. It reads tokens by their ids in
+        the whole vocabulary, and shares all else with this engine.
+        """
+        narrow = copy.copy(self)
+        narrow._decoder = self._decoder.narrowed(tokens)
+        return narrow
 
 
 def fits_integers(config: ModelConfig) -> bool:
@@ -254,8 +264,16 @@ class _Decoder:
         if "decoder.readout.weight" in weights:
             matrix = Matrix.named(weights, "decoder.readout.weight")
             self._readout = arithmetic.product(matrix, weights["decoder.readout.bias"])
-        matrix = Matrix.named(weights, "decoder.projection.weight")
-        self._projection = arithmetic.product(matrix, weights["decoder.projection.bias"])
+        self._projected = Matrix.named(weights, "decoder.projection.weight")
+        self._bias = weights["decoder.projection.bias"]
+        self._projection = arithmetic.product(self._projected, self._bias)
+
+    def narrowed(self, tokens: Tensor) -> "_Decoder":
+        """Return a decoder that predicts only some tokens, `(tokens,)`."""
+        narrow = copy.copy(self)
+        rows = self._projected.arranged(tokens, torch.ones(len(tokens)))
+        narrow._projection = self._arithmetic.product(rows, self._bias[tokens])
+        return narrow
 
     def start(
         self,

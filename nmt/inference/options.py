@@ -15,6 +15,8 @@ class SearchOptions:
         max_length_ratio: a translation has at most this × source length + 10 tokens.
         prune: give up hypotheses whose log-probability lies more than this, in nats, below the
             best of their sentence; None for none. A search for several candidates keeps all.
+        shortlist: search only among this many target tokens, those that came most in training;
+            None for all.
         n_best: candidates to return; beam search holds at most `beam_size`.
         greedy: take the likeliest token at every step instead of beam search.
         sample: draw from the model's distribution instead of beam search.
@@ -32,6 +34,7 @@ class SearchOptions:
     length_penalty: float = 1.0
     max_length_ratio: float = 2.0
     prune: float | None = None
+    shortlist: int | None = None
     n_best: int = 1
     greedy: bool = False
     sample: bool = False
@@ -47,6 +50,7 @@ class SearchOptions:
             ("length_penalty", self.length_penalty >= 0, "give 0 or more"),
             ("max_length_ratio", self.max_length_ratio > 0, "give more than 0"),
             ("prune", self.prune is None or self.prune > 0, "give more than 0; inf for none"),
+            ("shortlist", self.shortlist is None or self.shortlist >= 1, "give at least 1"),
             ("n_best", self.n_best >= 1, "give at least 1"),
             ("temperature", self.temperature > 0, "give more than 0; for the likeliest use greedy"),
             ("top_k", self.top_k is None or self.top_k >= 1, "give at least 1"),

@@ -1,5 +1,6 @@
 """From raw text to raw text: the one path for files, Python, validation and servers."""
 
+import functools
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.inference.device import arithmetic, find_device, find_precision
 from nmt.inference.engine import Engine, fits_integers
 from nmt.inference.options import SearchOptions
+from nmt.inference.shortlist import Shortlist, shortlist
 from nmt.inference.threads import side_by_side
 from nmt.log import PROGRESS, ProgressBar
 from nmt.models.batch import pad
@@ -72,6 +74,7 @@ class Translator:
         config: how the model was made; its `decoding` section has the defaults of the search.
         device: where the model is.
         precision: fp32, bf16 or int8.
+        token_counts: of the targets of training, for shortlists, `(vocabulary,)`.
     """
 
     def __init__(
@@ -82,17 +85,20 @@ class Translator:
         *,
         device: torch.device | None = None,
         precision: str = "fp32",
+        token_counts: torch.Tensor | None = None,
     ):
         self.stepper = stepper
         self.tokenizer = tokenizer
         self.config = config
         self.device = device or torch.device("cpu")
         self.precision = precision
+        self.token_counts = token_counts
         self.defaults = SearchOptions(
             beam_size=config.decoding.beam_size,
             length_penalty=config.decoding.length_penalty,
             max_length_ratio=config.decoding.max_length_ratio,
             prune=config.decoding.prune,
+            shortlist=config.decoding.shortlist,
         )
 
     @classmethod
@@ -112,7 +118,14 @@ class Translator:
         stepper: Stepper = bundle.model.to(place)
         if place.type == "cpu" and precision != "bf16":
             stepper = Engine(bundle.model, network, "int8" if precision == "int8" else "fp32")
-        return cls(stepper, bundle.tokenizer, bundle.config, device=place, precision=precision)
+        return cls(
+            stepper,
+            bundle.tokenizer,
+            bundle.config,
+            device=place,
+            precision=precision,
+            token_counts=bundle.model.decoder.token_counts,
+        )
 
     def translate(self, sentences: Sequence[str], **settings: Any) -> list[Translation]:
         """Translate sentences, each a line of raw text.
@@ -127,6 +140,7 @@ class Translator:
             UsageError: a setting that makes no sense.
         """
         options = replace(self.defaults, **settings)
+        stepper = self.stepper if options.shortlist is None else self._shortlist(options.shortlist)
         limit = self.config.decoding.max_source_length
         encoded = self.tokenizer.source.encode(sentences)
         translations = [Translation("", 0.0, [Candidate("", 0.0)]) for _ in sentences]
@@ -134,7 +148,7 @@ class Translator:
         batches = list(_batches(work, [len(ids) for ids in encoded], options.batch_size))
 
         def search(rows: list[int]) -> list[Translation]:
-            return self._search_safely([encoded[row][:limit] for row in rows], options)
+            return self._search_safely(stepper, [encoded[row][:limit] for row in rows], options)
 
         for rows, results in zip(batches, side_by_side(search, batches, self.device), strict=True):
             for row, result in zip(rows, results, strict=True):
@@ -221,10 +235,19 @@ class Translator:
                 scores[row] = one
         return scores
 
-    def _search_safely(self, sources: list[list[int]], options: SearchOptions) -> list[Translation]:
+    @functools.lru_cache(maxsize=1)  # noqa: B019 - a translator lives as long as its process
+    def _shortlist(self, size: int) -> Shortlist:
+        """Return the model over the most frequent tokens alone."""
+        target = self.tokenizer.target
+        counts = torch.zeros(len(target)) if self.token_counts is None else self.token_counts
+        return shortlist(self.stepper, counts, size, {target.bos_id, target.eos_id})
+
+    def _search_safely(
+        self, stepper: Stepper, sources: list[list[int]], options: SearchOptions
+    ) -> list[Translation]:
         """Search a batch; where the machine gives in, each half of it, down to one sentence."""
         try:
-            return self._search(sources, options)
+            return self._search(stepper, sources, options)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -235,19 +258,24 @@ class Translator:
         return [
             result
             for half in (sources[:middle], sources[middle:])
-            for result in self._search_safely(half, options)
+            for result in self._search_safely(stepper, half, options)
         ]
 
     @torch.inference_mode()
-    def _search(self, sources: list[list[int]], options: SearchOptions) -> list[Translation]:
+    def _search(
+        self, stepper: Stepper, sources: list[list[int]], options: SearchOptions
+    ) -> list[Translation]:
         eos_id = self.tokenizer.source.eos_id
         source = pad([[*ids, eos_id] for ids in sources], self.device)
         target = self.tokenizer.target
-        limits = Limits(target.bos_id, target.eos_id, options.max_length_ratio)
+        ends = target.bos_id, target.eos_id
+        if isinstance(stepper, Shortlist):
+            ends = stepper.number(ends[0]), stepper.number(ends[1])
+        limits = Limits(*ends, options.max_length_ratio)
         with arithmetic(self.precision, self.device):
             if options.sample:
                 found = sample(
-                    self.stepper,
+                    stepper,
                     source,
                     limits,
                     seed=options.seed,
@@ -257,10 +285,10 @@ class Translator:
                     top_p=options.top_p,
                 )
             elif options.greedy:
-                found = [[best] for best in greedy_search(self.stepper, source, limits)]
+                found = [[best] for best in greedy_search(stepper, source, limits)]
             else:
                 found = beam_search(
-                    self.stepper,
+                    stepper,
                     source,
                     limits,
                     beam_size=options.beam_size,
@@ -269,22 +297,32 @@ class Translator:
                     n_best=options.beam_size if options.n_best > 1 else 1,
                     prune=options.prune if options.n_best == 1 else None,
                 )
-        return [self._translation(hypotheses, options.n_best) for hypotheses in found]
+        if isinstance(stepper, Shortlist):
+            found = [
+                [replace(one, tokens=stepper.ids(one.tokens)) for one in hypotheses]
+                for hypotheses in found
+            ]
+        return self._translations(found, options.n_best)
 
-    def _translation(self, hypotheses: list[Hypothesis], n_best: int) -> Translation:
-        if not hypotheses or not math.isfinite(hypotheses[0].score):
+    def _translations(self, found: list[list[Hypothesis]], n_best: int) -> list[Translation]:
+        """Turn each sentence's hypotheses into text, all of a batch in one call."""
+        if any(not some or not math.isfinite(some[0].score) for some in found):
             raise NmtError(
                 "the model gives no finite probability: its weights are damaged, or its training "
                 "diverged"
             )
-        texts = self.tokenizer.target.decode([hypothesis.tokens for hypothesis in hypotheses])
-        distinct: dict[str, float] = {}
-        for text, hypothesis in zip(texts, hypotheses, strict=True):
-            distinct.setdefault(text, hypothesis.score)
-        candidates = [Candidate(text, score) for text, score in distinct.items()][:n_best]
-        best = hypotheses[0]
-        cut = f"translation was cut at {len(best.tokens)} tokens" if best.cut else None
-        return Translation(candidates[0].text, candidates[0].score, candidates, cut)
+        texts = iter(self.tokenizer.target.decode([one.tokens for some in found for one in some]))
+        translations = []
+        for hypotheses in found:
+            distinct: dict[str, float] = {}
+            for hypothesis in hypotheses:
+                distinct.setdefault(next(texts), hypothesis.score)
+            candidates = [Candidate(text, score) for text, score in distinct.items()][:n_best]
+            best = hypotheses[0]
+            cut = f"translation was cut at {len(best.tokens)} tokens" if best.cut else None
+            first = candidates[0]
+            translations.append(Translation(first.text, first.score, candidates, cut))
+        return translations
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -88,6 +88,9 @@ class Decoder(nn.Module):
         nn.init.zeros_(self.projection.bias)
         if config.tie_embeddings:
             self.projection.weight = embedding.weight
+        self.token_counts: Tensor
+        """How often each token came in the targets of training; zeros where nobody counted."""
+        self.register_buffer("token_counts", torch.zeros(embedding.num_embeddings))
 
     def view(self, encoded: Encoded) -> SourceView:
         """Keep of the encoder's output what this decoder looks at."""

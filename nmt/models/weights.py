@@ -70,8 +70,10 @@ def load_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None
     if any(tensor.dtype == torch.int8 for tensor in tensors.values()) != (precision == "int8"):
         raise ValueError(f"the weights are not {precision}")
     weights = dequantize(tensors)
+    counts = model.decoder.token_counts
+    weights.setdefault("decoder.token_counts", torch.zeros(counts.shape))  # older files lack them
     names: dict[int, list[str]] = {}  # of each tensor: a tied one has several
-    for name, parameter in model.state_dict(keep_vars=True).items():
+    for name, parameter in model.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)
     state: dict[str, Tensor] = {}
     for aliases in names.values():

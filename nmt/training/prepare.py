@@ -109,6 +109,9 @@ def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
     model = build_model(config, tokenizer)
     if base is not None:
         model.load_state_dict(base.model.state_dict())
+    counts = torch.from_numpy(pairs.target_counts(len(tokenizer.target)))
+    counts[tokenizer.target.eos_id] = len(pairs)
+    model.decoder.token_counts.copy_(counts)
     _log.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
     prepared = Prepared(config, tokenizer, pairs, surveyed.held_out, model)
     if run is not None:

@@ -187,12 +187,14 @@ def test_the_table_computes_a_row_when_it_is_asked_for() -> None:
         torch.testing.assert_close(table(torch.tensor(tokens)), expected)
 
 
-def test_the_engine_keeps_its_weights_when_the_network_learns_on() -> None:
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@torch.inference_mode()
+def test_a_narrowed_engine_gives_the_probabilities_among_the_tokens_left(precision: str) -> None:
     model, config = network()
-    engine, source = Engine(model, config, "fp32"), pad(sentences(5))
-    with torch.no_grad():
-        before = forced_scores(engine, source, targets(5))
-        for parameter in model.parameters():
-            parameter.add_(0.1)
-        fresh = forced_scores(Engine(model, config, "fp32"), source, targets(5))
-    assert (fresh - before).abs().max() > 1e-2
+    engine, tokens = Engine(model, config, precision), torch.tensor([2, 3, 9, 40, 69])  # type: ignore[arg-type]
+    narrow = engine.narrowed(tokens)
+    read = torch.tensor([2, 40, 9])
+    whole, state = engine.step(read, engine.start(pad(sentences(3))))
+    found, _ = narrow.step(read, narrow.start(pad(sentences(3))))
+    torch.testing.assert_close(found, whole[:, tokens].log_softmax(dim=1))
+    assert engine.step(read, state)[0].shape == (3, VOCABULARY)
