@@ -5,7 +5,8 @@ Both systems have the same network, the same tokens and the same batch size: see
 scripts/benchmark_ours.py and scripts/benchmark_peer.py. Training is the real command of each. To
 translate, the peer gets our trained weights; we go from raw text to raw text, it from pieces to
 pieces, at the best of several batch sizes. It leaves a sentence once its best hypothesis has ended,
-we once no other can be better: so beam search does not find quite the same. Every figure comes from
+we once no other can be better: so beam search does not find quite the same. `fast` is int8 with
+pruning and a shortlist (OURS in scripts/benchmark_contest.py). Every figure comes from
 a process of its own; the sides take turns, and medians of the rounds are told. Memory is a
 process's highest resident set: a GPU's is not in it.
 
@@ -26,7 +27,7 @@ from pathlib import Path
 from benchmark_contest import BEAMS, Bench, Row, limit, models, start, training, translation
 from benchmark_ours import prepare
 
-SIDES = {"ours": "ours", "int8": "ours int8", "peer": "peer"}
+SIDES = {"ours": "ours", "int8": "ours int8", "fast": "ours fast", "peer": "peer"}
 
 
 def main() -> None:
@@ -129,7 +130,7 @@ def translation_table(rows: list[Row]) -> list[list[str]]:
             if "refused" in told:
                 table.append([*cells, "not there", *[""] * 5])
                 continue
-            ratio = row.get({"ours": "ratio", "int8": "int8_ratio"}.get(side, ""))
+            ratio = row.get(f"{side}_ratio")
             cells += [f"{told['lines_per_second']:,.1f}", f"{ratio:.2f}" if ratio else ""]
             cells += [f"{told['batch']:.0f}" if side == "peer" else "", f"{told['peak_mib']:,.0f}"]
             table.append([*cells, f"{told['bleu']:.2f}", f"{told['same']:.1%}"])

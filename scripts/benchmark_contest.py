@@ -23,6 +23,12 @@ from nmt.text.lines import read_lines
 
 PEER_BATCHES = (32, 64, 128, 256)
 BEAMS = {"greedy": 1, "beam 5": 5}
+OURS: dict[str, dict[str, Any]] = {
+    "ours": {"precision": "fp32"},
+    "int8": {"precision": "int8"},
+    "fast": {"precision": "int8", "prune": 3.0, "shortlist": 2016},
+}
+"""Our ways to translate; the first is compared with the peer's in all tables."""
 HERE = Path(__file__).parent
 Row = dict[str, Any]
 
@@ -169,7 +175,7 @@ def _ratio(row: Row, name: str, ours: str, other: str, figure: str) -> Row:
 
 def models(bench: Bench, size: int) -> dict[str, Path]:
     """Train a model, or take the one that is there; give the peer the same weights."""
-    found = {side: bench.folder / f"model-{size}" for side in ("ours", "int8")}
+    found = {side: bench.folder / f"model-{size}" for side in OURS}
     config = bench.config(benchmark_ours.CONFIG, size, bench.model_updates)
     precision = "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"  # only to save time
     words = ["train", config, "--run", found["ours"], "--resume", "--training.precision", precision]
@@ -196,14 +202,14 @@ def translation(bench: Bench, size: int, search: str, models: dict[str, Path]) -
     row: Row = {"size": size, "search": search}
     for side, done in rounds.items():
         row[side] = done[0] if "refused" in done[0] else _medians(done) | _worth(bench, side)
-    row |= _ratio(row, "ratio", "ours", "peer", "lines_per_second")
-    row |= _ratio(row, "int8_ratio", "int8", "peer", "lines_per_second")
+    for side in OURS:
+        row |= _ratio(row, f"{side}_ratio", side, "peer", "lines_per_second")
     return row | _ratio(row, "int8_gain", "int8", "ours", "lines_per_second")
 
 
 def _translate_ours(bench: Bench, side: str, model: Path, beam: int, done: list[Row]) -> Row:
-    precision = "int8" if side == "int8" else "fp32"
-    words = [bench.folder / "lines.de", bench.folder / f"{side}.en", beam, precision]
+    options = json.dumps(OURS[side] | ({"greedy": True} if beam == 1 else {"beam_size": beam}))
+    words = [bench.folder / "lines.de", bench.folder / f"{side}.en", options]
     ran = bench.call("ours", "translate", model, *words, bench.device)
     told = figures(ran)
     return told if "refused" in told else _speed(bench, ran)

@@ -2,7 +2,7 @@
 
 Run by itself it is a process that is measured, as scripts/benchmark_peer.py is.
 
-Verbs: translate MODEL SOURCE OUT BEAM PRECISION DEVICE | weights MODEL OUT
+Verbs: translate MODEL SOURCE OUT OPTIONS DEVICE | weights MODEL OUT
 """
 
 import json
@@ -149,22 +149,25 @@ def multiply_accumulates(hidden: int, vocabulary: int, embedding: int = 256) -> 
 
 
 def translate(
-    model: str, source: str, out: str, beam: str, precision: str, device: str
+    model: str, source: str, out: str, options: str, device: str
 ) -> dict[str, float | str]:
-    """Translate a file, raw text to raw text; return the seconds, loading left out."""
+    """Translate a file, raw text to raw text; return the seconds, loading left out.
+
+    The options are JSON: `precision`, and fields of `SearchOptions`.
+    """
     import nmt
     from nmt.memory import keep_freed_memory
 
     keep_freed_memory()  # as the command does
+    settings = json.loads(options)
     try:
-        translator = nmt.load(model, precision=precision, device=device)
+        translator = nmt.load(model, precision=settings.pop("precision"), device=device)
+        lines = list(read_lines(Path(source)))
+        translator.translate(lines[:_WARM_UP], **settings)
     except UsageError as error:
         return {"refused": str(error)}
-    options = {"greedy": True} if beam == "1" else {"beam_size": int(beam)}
-    lines = list(read_lines(Path(source)))
-    translator.translate(lines[:_WARM_UP], **options)
     start = time.perf_counter()
-    found = translator.translate(lines, **options)
+    found = translator.translate(lines, **settings)
     seconds = time.perf_counter() - start
     _write(Path(out), (one.text for one in found))
     return {"seconds": seconds}

@@ -42,7 +42,7 @@ class SearchOptions:
     top_k: int | None = None
     top_p: float | None = None
     seed: int = 1
-    batch_size: int = 64
+    batch_size: int = 256
 
     def __post_init__(self) -> None:
         for name, sane, remedy in [

@@ -28,8 +28,9 @@ from nmt.models.batch import pad
 from nmt.text.tokenizer import Tokenizer
 
 _log = logging.getLogger("nmt")
-CHUNK = 2000
+CHUNK = 4000
 """Sentences searched together, so that like lengths share a batch."""
+_LEAST_BATCH = 16
 _USUAL_LENGTH = 50  # tokens; a batch of longer sentences holds fewer of them
 
 
@@ -145,7 +146,10 @@ class Translator:
         encoded = self.tokenizer.source.encode(sentences)
         translations = [Translation("", 0.0, [Candidate("", 0.0)]) for _ in sentences]
         work = [row for row, ids in enumerate(encoded) if ids]
-        batches = list(_batches(work, [len(ids) for ids in encoded], options.batch_size))
+        # Few sentences: as many batches as there are threads, so that none is idle.
+        fair = max(_LEAST_BATCH, -(-len(work) // torch.get_num_threads()))
+        size = min(options.batch_size, fair)
+        batches = list(_batches(work, [len(ids) for ids in encoded], size))
 
         def search(rows: list[int]) -> list[Translation]:
             return self._search_safely(stepper, [encoded[row][:limit] for row in rows], options)

@@ -1,0 +1,109 @@
+"""A shortlist holds what training saw most, and search then writes nothing else."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import nmt
+from nmt.bundle import load_bundle, save_bundle
+from nmt.errors import UsageError
+from nmt.inference.engine import Engine
+from nmt.inference.shortlist import shortlist
+from nmt.inference.translator import Translator
+
+SENTENCES = ["Der Hund schläft.", "", "Maria sieht die kleine Katze.", "Er kommt."]
+EVERY = 300  # more than the vocabulary
+
+
+def test_training_counts_the_target_tokens(tiny_run: Path, corpus_folder: Path) -> None:
+    bundle = load_bundle(tiny_run)
+    target = bundle.tokenizer.target
+    lines = (corpus_folder / "train.en").read_text(encoding="utf-8").splitlines()
+    expected = torch.zeros(len(target))
+    for ids in target.encode(lines):
+        for token in [*ids, target.eos_id]:
+            expected[token] += 1
+    assert torch.equal(bundle.model.decoder.token_counts, expected)
+
+
+def test_it_lists_the_most_frequent_and_the_special_ones(tiny_run: Path) -> None:
+    bundle = load_bundle(tiny_run)
+    engine = Engine(bundle.model, bundle.config.model, "fp32")
+    counts = torch.zeros(len(bundle.tokenizer.target))
+    counts[[7, 9, 20]] = torch.tensor([5.0, 1.0, 5.0])
+    assert shortlist(engine, counts, 4, {2, 3}).tokens.tolist() == [2, 3, 7, 20]
+    every = shortlist(engine, counts, 100, {2, 3})
+    assert every.tokens.tolist() == [2, 3, 7, 9, 20]  # what never came is not listed
+    assert every.number(9) == 3 and every.ids([0, 3]) == [2, 9]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"greedy": True}, {"sample": True}, {"n_best": 3}], ids=str
+)
+def test_search_writes_listed_tokens_alone(
+    tiny_run: Path, precision: str, settings: dict[str, object]
+) -> None:
+    translator = nmt.load(str(tiny_run), precision=precision)
+    assert translator.token_counts is not None
+    size = 40
+    order = translator.token_counts.argsort(descending=True, stable=True)[:size]
+    listed = {*order.tolist(), translator.tokenizer.target.bos_id}
+    found = translator.translate(SENTENCES, shortlist=size, **settings)
+    ids = translator.tokenizer.target.encode([one.text for one in found])
+    unseen = {token for row in ids for token in row} - listed
+    assert len(found) == len(SENTENCES) and found[1].text == ""
+    # Text is cut into tokens anew, so a few others may spell it.
+    assert len(unseen) <= 2
+
+
+def test_a_list_of_all_that_came_changes_no_translation_of_a_model_that_knows_them(
+    tiny_run: Path,
+) -> None:
+    """Probabilities are given that a token is listed: scores rise, by the same for each token."""
+    translator = nmt.load(str(tiny_run))
+    whole = translator.translate(SENTENCES, greedy=True)
+    listed = translator.translate(SENTENCES, greedy=True, shortlist=EVERY)
+    for one, other in zip(whole, listed, strict=True):
+        assert one.text == other.text and other.score >= one.score
+
+
+def test_a_model_that_does_not_know_its_counts_says_so(tiny_run: Path, tmp_path: Path) -> None:
+    bundle = load_bundle(tiny_run)
+    bundle.model.decoder.token_counts.zero_()
+    save_bundle(
+        tmp_path / "old",
+        model=bundle.model,
+        tokenizer=bundle.tokenizer,
+        config=bundle.config,
+        metrics=bundle.metrics,
+    )
+    with pytest.raises(UsageError, match="--shortlist: the model does not know how often"):
+        nmt.load(str(tmp_path / "old")).translate(["Hund"], shortlist=50)
+    with pytest.raises(UsageError, match="--shortlist: it is for fp32 and int8 on a CPU"):
+        Translator(bundle.model, bundle.tokenizer, bundle.config).translate(["Hund"], shortlist=50)
+    with pytest.raises(UsageError, match="shortlist: 0 makes no sense: give at least 1"):
+        nmt.load(str(tiny_run)).translate(["Hund"], shortlist=0)
+
+
+def test_weights_without_counts_still_load(tiny_run: Path, tmp_path: Path) -> None:
+    """As an earlier version wrote them."""
+    import json
+    import shutil
+
+    import safetensors.torch
+
+    from nmt.storage import sha256
+
+    folder = tmp_path / "old"
+    shutil.copytree(tiny_run / "model", folder)
+    tensors = safetensors.torch.load_file(folder / "weights.safetensors")
+    del tensors["decoder.token_counts"]
+    safetensors.torch.save_file(tensors, folder / "weights.safetensors")
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["files"]["weights.safetensors"] = sha256(folder / "weights.safetensors")
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    assert not load_bundle(folder).model.decoder.token_counts.any()
+    found, expected = (nmt.load(str(path)).translate(SENTENCES) for path in (folder, tiny_run))
+    assert [one.text for one in found] == [one.text for one in expected]
