@@ -29,7 +29,6 @@ from nmt.text.tokenizer import MODEL_FILES, Tokenizer, load_tokenizer
 
 FORMAT = 2
 """The newest format that this version reads."""
-_FORMATS = {"fp32": 1, "int8": 2}
 _MANIFEST, _CONFIG, _WEIGHTS, _METRICS, _CARD = (
     "bundle.json",
     "config.yaml",
@@ -104,7 +103,7 @@ def save_bundle(
         (temporary / _CARD).write_text(_model_card(config, metrics, precision), encoding="utf-8")
         hashes = {file.name: sha256(file) for file in sorted(temporary.iterdir())}
         manifest = {
-            "format": _FORMATS[precision],
+            "format": FORMAT,
             "nmt": __version__,
             "precision": precision,
             "files": hashes,
@@ -241,7 +240,8 @@ def _download(repository: str) -> Path:
 
 def _model_card(config: Config, metrics: dict[str, Any], precision: StoredPrecision) -> str:
     data, model = config.data, config.model
-    stored = "fp32" if precision == "fp32" else "int8, rounded after the scores below were taken"
+    told = ", rounded to int8 after the scores below were taken"
+    stored = f"{precision}{told if precision == 'int8' or metrics.get('rounded') else ''}"
     scores = metrics.get("validation", {})
     rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in scores.items())
     return f"""---

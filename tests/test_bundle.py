@@ -116,16 +116,19 @@ def test_who_may_read_a_bundle_may_read_all_of_it(tiny_run: Path, tmp_path: Path
     assert {file.stat().st_mode for file in (tmp_path / "model").iterdir()} == {plain}
 
 
-def test_only_int8_bundles_have_the_new_format(tiny_run: Path, tmp_path: Path) -> None:
+def test_a_bundle_says_how_its_weights_are_stored(tiny_run: Path, tmp_path: Path) -> None:
     bundle = load_bundle(tiny_run)
     precisions: list[StoredPrecision] = ["fp32", "int8"]
-    for number, precision in enumerate(precisions, start=1):
+    for precision in precisions:
         save_again(bundle, tmp_path / precision, {}, precision)
         manifest = json.loads((tmp_path / precision / "bundle.json").read_text())
-        assert manifest["format"] == number and manifest["precision"] == precision
+        assert manifest["format"] == 2 and manifest["precision"] == precision
         card = (tmp_path / precision / "README.md").read_text()
         assert f"Weights: {precision}" in card
-    assert "rounded after the scores below were taken" in card
+    told = "rounded to int8 after the scores below were taken"
+    assert told in card
+    save_again(load_bundle(tmp_path / "int8"), tmp_path / "back", {"rounded": True}, "fp32")
+    assert f"Weights: fp32, {told}" in (tmp_path / "back" / "README.md").read_text()
 
 
 def test_a_bundle_of_an_older_version_names_no_precision(folder: Path) -> None:

@@ -96,7 +96,10 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-length-ratio", type=float, help="at most this × source length + 10 tokens"
     )
     parser.add_argument(
-        "--prune", type=float, metavar="NATS", help="give up hypotheses this far below the best"
+        "--prune",
+        type=float,
+        metavar="NATS",
+        help="of beam search for one candidate: give up hypotheses this far below the best",
     )
     parser.add_argument(
         "--shortlist", type=int, metavar="N", help="search among N frequent target tokens only"

@@ -51,7 +51,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
             model=bundle.model,
             tokenizer=bundle.tokenizer,
             config=bundle.config,
-            metrics=bundle.metrics,
+            metrics=bundle.metrics | ({"rounded": True} if precision == "int8" else {}),
             precision=precision,
         )
     if bundle.precision == "int8" and precision == "fp32":

@@ -4,7 +4,6 @@ import argparse
 import hashlib
 import logging
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +45,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     jobs = _jobs(arguments)
 
     translator = load_translator(arguments)
-    replace(translator.defaults, **settings)  # refuses what the model's own settings exclude
+    translator.check(**settings)  # before anything is written
     if len(jobs) > 1:
         arguments.output.mkdir(parents=True, exist_ok=True)
     failed = 0

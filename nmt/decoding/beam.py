@@ -127,8 +127,7 @@ def beam_search(
         log_probs, state = stepper.step(tokens, state)
         must_end = max_lengths[live] == length
         cut, log_probs = _end_now(log_probs, must_end, rows // k, limits.eos_id)
-        candidates, beam, token = _continuations(log_probs, scores, rows)
-        cut = torch.zeros_like(scores, dtype=torch.bool).put_(rows, cut)
+        candidates, beam, row, token = _continuations(log_probs, scores, rows)
 
         ended = token == limits.eos_id
         ends = ended[:, :k] & (candidates[:, :k] > _NEVER)
@@ -142,10 +141,10 @@ def beam_search(
                     2, torch.tensor([position], device=device), limits.eos_id
                 ),
                 length,
-                cut.gather(1, beam[:, :k]),
+                cut[row[:, :k]],
             )
         scores, order = candidates.masked_fill(ended, _NEVER).topk(k, dim=1)
-        beam, token = beam.gather(1, order), token.gather(1, order)
+        beam, row, token = (part.gather(1, order) for part in (beam, row, token))
         bound = scores[:, 0] / max_lengths[live] ** length_penalty
         if prune is not None:
             best = torch.maximum(scores[:, 0], finished.best_score(live))
@@ -157,13 +156,9 @@ def beam_search(
         written = _rows(written[going], beam[going])
         written[:, :, position] = token[going]
         live, scores = live[going], scores[going]
-        place = torch.zeros_like(cut, dtype=torch.int64).put_(
-            rows, torch.arange(len(rows), device=device)
-        )
-        parents = place[going].gather(1, beam[going]).flatten()
         rows = (scores.flatten() > _NEVER).nonzero().squeeze(1)
         tokens = token[going].flatten()[rows]
-        state = state.select(parents[rows])
+        state = state.select(row[going].flatten()[rows])
     return finished.hypotheses(n_best)
 
 
@@ -194,7 +189,7 @@ def _end_now(
 
 def _continuations(
     log_probs: Tensor, scores: Tensor, rows: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Continue the live hypotheses, and keep the best of each sentence.
 
     Args:
@@ -203,8 +198,8 @@ def _continuations(
         rows: where the row of `log_probs` stands in `scores`, `(rows,)`.
 
     Returns:
-        The best `2 × beam` scores of each sentence, the beams they continue and their tokens, each
-        `(sentences, 2 × beam)`.
+        The best `2 × beam` scores of each sentence, the beams and the rows that they continue, and
+        their tokens, each `(sentences, 2 × beam)`.
     """
     sentences, k = scores.shape
     groups = grouped(log_probs)  # (rows, groups, size)
@@ -220,7 +215,8 @@ def _continuations(
     totals = groups[row, group] + scores.gather(1, beam)[:, :, None]
     best, index = totals.flatten(1).topk(min(2 * k, totals[0].numel()), dim=1)
     place, within = index // size, index % size
-    return best, beam.gather(1, place), group.gather(1, place) * size + within
+    beam, row, group = (part.gather(1, place) for part in (beam, row, group))
+    return best, beam, row, group * size + within
 
 
 def _rows(written: Tensor, beam: Tensor) -> Tensor:

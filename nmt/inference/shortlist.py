@@ -44,13 +44,13 @@ class Shortlist:
         return found
 
 
-def shortlist(stepper: Stepper, counts: Tensor, size: int, special: set[int]) -> Shortlist:
+def shortlist(stepper: Stepper, counts: Tensor | None, size: int, special: set[int]) -> Shortlist:
     """List the tokens that came most often.
 
     Args:
         stepper: an `Engine`.
         counts: how often each token came in the targets of training, `(vocabulary,)`.
-        size: how many to list, special ones included.
+        size: how many to list, special ones included; more than those.
         special: ids that are listed in any case.
 
     Raises:
@@ -58,7 +58,11 @@ def shortlist(stepper: Stepper, counts: Tensor, size: int, special: set[int]) ->
     """
     if not isinstance(stepper, Engine):
         raise UsageError("--shortlist: it is for fp32 and int8 on a CPU; leave it out")
-    if not bool(counts.any()):
+    if size <= len(special):
+        raise UsageError(
+            f"--shortlist: {size} makes no sense: start and end take {len(special)} places"
+        )
+    if counts is None or not bool(counts.any()):
         raise UsageError(
             "--shortlist: the model does not know how often its tokens came in training; train it "
             "again, or leave shortlist out"

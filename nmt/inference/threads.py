@@ -28,13 +28,20 @@ def side_by_side(
     Returns:
         The results, in the order of the items.
     """
-    threads = torch.get_num_threads() if device.type == "cpu" else 1
-    workers = min(threads, len(items), _MOST_WORKERS)
+    workers = min(num_workers(device), len(items))
     if workers < 2:
         return [work(item) for item in items]
-    each = threads // workers  # of the new threads alone; this one keeps its own
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(each,))
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(
+        workers, initializer=torch.set_num_threads, initargs=(threads // workers,)
+    )
     try:
         return list(pool.map(work, items))
     finally:
         pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # for threads that others start: torch shares the number
+
+
+def num_workers(device: torch.device) -> int:
+    """Return how many pieces of work `side_by_side` does at once."""
+    return min(torch.get_num_threads(), _MOST_WORKERS) if device.type == "cpu" else 1

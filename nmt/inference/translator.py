@@ -1,6 +1,5 @@
 """From raw text to raw text: the one path for files, Python, validation and servers."""
 
-import functools
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from nmt.inference.device import arithmetic, find_device, find_precision
 from nmt.inference.engine import Engine, fits_integers
 from nmt.inference.options import SearchOptions
 from nmt.inference.shortlist import Shortlist, shortlist
-from nmt.inference.threads import side_by_side
+from nmt.inference.threads import num_workers, side_by_side
 from nmt.log import PROGRESS, ProgressBar
 from nmt.models.batch import pad
 from nmt.text.tokenizer import Tokenizer
@@ -94,12 +93,14 @@ class Translator:
         self.device = device or torch.device("cpu")
         self.precision = precision
         self.token_counts = token_counts
+        self._listed: tuple[int, Shortlist] | None = None
         self.defaults = SearchOptions(
             beam_size=config.decoding.beam_size,
             length_penalty=config.decoding.length_penalty,
             max_length_ratio=config.decoding.max_length_ratio,
             prune=config.decoding.prune,
-            shortlist=config.decoding.shortlist,
+            # A default for the fast engine; elsewhere all tokens are searched.
+            shortlist=config.decoding.shortlist if isinstance(stepper, Engine) else None,
         )
 
     @classmethod
@@ -128,6 +129,16 @@ class Translator:
             token_counts=bundle.model.decoder.token_counts,
         )
 
+    def check(self, **settings: Any) -> None:
+        """Refuse settings that this model cannot search with.
+
+        Raises:
+            UsageError: as of `translate`.
+        """
+        options = replace(self.defaults, **settings)
+        if options.shortlist is not None:
+            self._shortlist(options.shortlist)
+
     def translate(self, sentences: Sequence[str], **settings: Any) -> list[Translation]:
         """Translate sentences, each a line of raw text.
 
@@ -146,8 +157,8 @@ class Translator:
         encoded = self.tokenizer.source.encode(sentences)
         translations = [Translation("", 0.0, [Candidate("", 0.0)]) for _ in sentences]
         work = [row for row, ids in enumerate(encoded) if ids]
-        # Few sentences: as many batches as there are threads, so that none is idle.
-        fair = max(_LEAST_BATCH, -(-len(work) // torch.get_num_threads()))
+        # Of few sentences every worker gets a share.
+        fair = max(_LEAST_BATCH, -(-len(work) // num_workers(self.device)))
         size = min(options.batch_size, fair)
         batches = list(_batches(work, [len(ids) for ids in encoded], size))
 
@@ -239,12 +250,13 @@ class Translator:
                 scores[row] = one
         return scores
 
-    @functools.lru_cache(maxsize=1)  # noqa: B019 - a translator lives as long as its process
     def _shortlist(self, size: int) -> Shortlist:
-        """Return the model over the most frequent tokens alone."""
-        target = self.tokenizer.target
-        counts = torch.zeros(len(target)) if self.token_counts is None else self.token_counts
-        return shortlist(self.stepper, counts, size, {target.bos_id, target.eos_id})
+        """Return the model over the most frequent tokens alone; the last one is kept."""
+        if self._listed is None or self._listed[0] != size:
+            target = self.tokenizer.target
+            special = {target.bos_id, target.eos_id}
+            self._listed = size, shortlist(self.stepper, self.token_counts, size, special)
+        return self._listed[1]
 
     def _search_safely(
         self, stepper: Stepper, sources: list[list[int]], options: SearchOptions

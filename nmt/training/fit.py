@@ -134,6 +134,7 @@ def _strategy(wanted: str, ranks: Ranks) -> str | DDPStrategy:
     if ranks.size == 1 and wanted == "auto":
         return "auto"
     return DDPStrategy(
+        broadcast_buffers=False,  # they never change
         process_group_backend=None if torch.cuda.is_available() else "gloo",
         # Else the first update's buckets are others than the next ones', and so are their sums:
         # a resumed run of three processes would differ.

@@ -137,6 +137,9 @@ class TranslationModule(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from the place in the update plan."""
+        # An earlier version had not counted yet.
+        counts = self.model.decoder.token_counts
+        checkpoint["state_dict"].setdefault("model.decoder.token_counts", counts)
         epoch, number = checkpoint["place"]
         self.place = (epoch, number)
         # To Lightning the one epoch is not over, also where a finished run is extended.

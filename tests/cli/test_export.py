@@ -117,7 +117,7 @@ def test_rounding_stays_and_that_is_said(tiny_run: Path, tmp_path: Path, nmt: Co
     assert (back.precision, rounded.precision) == ("fp32", "int8")
     for name, value in rounded.model.state_dict().items():
         assert torch.equal(back.model.state_dict()[name], value)
-    assert json.loads((tmp_path / "fp32" / "bundle.json").read_text())["format"] == 1
+    assert json.loads((tmp_path / "fp32" / "bundle.json").read_text())["format"] == 2
 
 
 CELLS = ["lstm", "gru", "tanh", "relu"]

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-import nmt
+import nmt as package
 from nmt.bundle import load_bundle, save_bundle
 from nmt.errors import UsageError
 from nmt.inference.engine import Engine
 from nmt.inference.shortlist import shortlist
 from nmt.inference.translator import Translator
+from tests.conftest import Command
 
 SENTENCES = ["Der Hund schläft.", "", "Maria sieht die kleine Katze.", "Er kommt."]
 EVERY = 300  # more than the vocabulary
@@ -45,7 +46,7 @@ def test_it_lists_the_most_frequent_and_the_special_ones(tiny_run: Path) -> None
 def test_search_writes_listed_tokens_alone(
     tiny_run: Path, precision: str, settings: dict[str, object]
 ) -> None:
-    translator = nmt.load(str(tiny_run), precision=precision)
+    translator = package.load(str(tiny_run), precision=precision)
     assert translator.token_counts is not None
     size = 40
     order = translator.token_counts.argsort(descending=True, stable=True)[:size]
@@ -62,7 +63,7 @@ def test_a_list_of_all_that_came_changes_no_translation_of_a_model_that_knows_th
     tiny_run: Path,
 ) -> None:
     """Probabilities are given that a token is listed: scores rise, by the same for each token."""
-    translator = nmt.load(str(tiny_run))
+    translator = package.load(str(tiny_run))
     whole = translator.translate(SENTENCES, greedy=True)
     listed = translator.translate(SENTENCES, greedy=True, shortlist=EVERY)
     for one, other in zip(whole, listed, strict=True):
@@ -80,11 +81,12 @@ def test_a_model_that_does_not_know_its_counts_says_so(tiny_run: Path, tmp_path:
         metrics=bundle.metrics,
     )
     with pytest.raises(UsageError, match="--shortlist: the model does not know how often"):
-        nmt.load(str(tmp_path / "old")).translate(["Hund"], shortlist=50)
+        package.load(str(tmp_path / "old")).translate(["Hund"], shortlist=50)
     with pytest.raises(UsageError, match="--shortlist: it is for fp32 and int8 on a CPU"):
         Translator(bundle.model, bundle.tokenizer, bundle.config).translate(["Hund"], shortlist=50)
-    with pytest.raises(UsageError, match="shortlist: 0 makes no sense: give at least 1"):
-        nmt.load(str(tiny_run)).translate(["Hund"], shortlist=0)
+    for size, told in ((0, "shortlist: 0 makes no sense: give at least 1"), (2, "--shortlist: 2 ")):
+        with pytest.raises(UsageError, match=told):
+            package.load(str(tiny_run)).translate(["Hund"], shortlist=size)
 
 
 def test_weights_without_counts_still_load(tiny_run: Path, tmp_path: Path) -> None:
@@ -105,5 +107,21 @@ def test_weights_without_counts_still_load(tiny_run: Path, tmp_path: Path) -> No
     manifest["files"]["weights.safetensors"] = sha256(folder / "weights.safetensors")
     (folder / "bundle.json").write_text(json.dumps(manifest))
     assert not load_bundle(folder).model.decoder.token_counts.any()
-    found, expected = (nmt.load(str(path)).translate(SENTENCES) for path in (folder, tiny_run))
+    found, expected = (package.load(str(path)).translate(SENTENCES) for path in (folder, tiny_run))
     assert [one.text for one in found] == [one.text for one in expected]
+
+
+def test_a_run_may_have_a_shortlist_which_serves_the_engine_alone(
+    tiny_config: Path, tmp_path: Path, nmt: Command
+) -> None:
+    """Validation searches with the network itself, which has no use for it."""
+    run, out = tmp_path / "run", tmp_path / "out"
+    result = nmt("train", tiny_config, "--run", run, "--decoding.shortlist", 50)
+    assert result.code == 0, result.err
+    assert nmt("translate", run, tiny_config.parent / "test.de", "-o", out).code == 0
+    bundle = load_bundle(run)
+    plain = Translator(bundle.model, bundle.tokenizer, bundle.config)
+    assert plain.defaults.shortlist is None
+    wrong = nmt("translate", run, tiny_config, "-o", tmp_path / "no", "--resume", "--shortlist", 1)
+    assert wrong.code == 2 and "--shortlist: 1 makes no sense" in wrong.err
+    assert not list(tmp_path.glob("no*"))

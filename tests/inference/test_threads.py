@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -28,6 +29,8 @@ def test_results_come_in_order_from_threads_of_one_processor_each(two_threads: N
 
     assert side_by_side(work, range(6), CPU) == [(number**2, 1) for number in range(6)]
     assert torch.get_num_threads() == 2
+    with ThreadPoolExecutor(1) as other:  # and threads that others start have all, too
+        assert other.submit(torch.get_num_threads).result() == 2
 
 
 def test_one_piece_of_work_has_all_threads_to_itself(two_threads: None) -> None:
