@@ -101,7 +101,7 @@ def test_export_keeps_all_but_the_weights_numbers(
     assert nmt("export", tiny_run, tmp_path / "int8", "--precision", "int8").code == 0
     rounded = hashes(tmp_path / "int8")
     changed = {name for name in model if model[name] != rounded[name]}
-    assert changed == {"bundle.json", "weights.safetensors", "README.md"}
+    assert changed == {"bundle.json", "weights.safetensors", "metrics.json", "README.md"}
     assert rounded.keys() == model.keys()
     # As the model is: int8.
     result = nmt("export", tmp_path / "int8", tmp_path / "again")
@@ -113,6 +113,7 @@ def test_rounding_stays_and_that_is_said(tiny_run: Path, tmp_path: Path, nmt: Co
     result = nmt("export", tmp_path / "int8", tmp_path / "fp32", "--precision", "fp32")
     assert result.code == 0
     assert "nmt: warning: the weights were rounded to int8 before, and stay so" in result.err
+    assert "rounded to int8 after" in (tmp_path / "fp32" / "README.md").read_text()
     back, rounded = load_bundle(tmp_path / "fp32"), load_bundle(tmp_path / "int8")
     assert (back.precision, rounded.precision) == ("fp32", "int8")
     for name, value in rounded.model.state_dict().items():
