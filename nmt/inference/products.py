@@ -48,6 +48,10 @@ class Matrix:
         """Keep some of the inputs."""
         return replace(self, values=self.values[:, start:end])
 
+    def rows(self, part: slice) -> "Matrix":
+        """Keep some of the outputs."""
+        return Matrix(self.values[part], None if self.scale is None else self.scale[part])
+
     def arranged(self, order: Tensor, factor: Tensor) -> "Matrix":
         """Put the outputs into another order, then multiply each by a factor, `(outputs,)`."""
         values = self.values[order]
@@ -151,10 +155,11 @@ class InputTable:
     """
 
     def __init__(self, embedding: Matrix, weight: Matrix, bias: Tensor):
-        self._embedding, self._bias = embedding.floats, bias.double()
+        self._embedding, self._bias = embedding, bias.double()
         self._weight = weight.floats.double().t()
-        self._rows = torch.empty(len(self._embedding), len(bias))
-        self._known = torch.zeros(-(-len(self._embedding) // _BLOCK), dtype=torch.bool)
+        vocabulary = len(embedding.values)
+        self._rows = torch.empty(vocabulary, len(bias))
+        self._known = torch.zeros(-(-vocabulary // _BLOCK), dtype=torch.bool)
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """Return the rows of token ids, `(tokens, gates)`."""
@@ -164,7 +169,7 @@ class InputTable:
             for block in blocks[~known].unique().tolist():
                 part = slice(block * _BLOCK, (block + 1) * _BLOCK)
                 # In double precision, so that a row's fp32 value does not depend on who asks.
-                rows = self._embedding[part].double() @ self._weight + self._bias
+                rows = self._embedding.rows(part).floats.double() @ self._weight + self._bias
                 self._rows[part] = rows.float()
                 self._known[block] = True
         return self._rows.index_select(0, tokens)

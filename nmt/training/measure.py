@@ -130,19 +130,22 @@ def _learn(
 
 
 def _widest(updates: Updates, pairs: EncodedPairs) -> list[Batch]:
-    """Return the first epoch's micro-batches with the most cells, and with the most tokens."""
+    """Return the first epoch's micro-batches that may keep most.
+
+    Those with the most cells, the most tokens, and, since unequal sources are read another way,
+    the most cells among the batches that have them.
+    """
     plan = updates.plan(0)
-    sizes = {
-        (number, position): (
-            len(rows)
-            * (int(pairs.source_lengths[rows].max()) + int(pairs.target_lengths[rows].max())),
-            int(pairs.target_lengths[rows].sum()),
-        )
-        for number in range(len(plan))
-        for position, rows in enumerate(plan[number])
-        if len(rows)
-    }
-    places = {max(sizes, key=lambda place: sizes[place][measure]) for measure in (0, 1)}
+    sizes: dict[tuple[int, int], tuple[int, ...]] = {}
+    for number in range(len(plan)):
+        for position, rows in enumerate(plan[number]):
+            if len(rows) == 0:
+                continue
+            sources, targets = pairs.source_lengths[rows], pairs.target_lengths[rows]
+            cells = len(rows) * (int(sources.max()) + int(targets.max()))
+            unequal = cells if sources.min() < sources.max() else 0
+            sizes[number, position] = cells, int(targets.sum()), unequal
+    places = {max(sizes, key=lambda place: sizes[place][measure]) for measure in range(3)}
     return [updates[0, number].batches[position] for number, position in sorted(places)]
 
 

@@ -121,8 +121,8 @@ def test_a_run_gives_the_weights_of_a_plain_torch_loop(
         optimizer.step()
         number += 1
     trained = last_weights(run)
-    for name, value in model.state_dict().items():
-        torch.testing.assert_close(trained[f"model.{name}"], value, atol=1e-5, rtol=1e-4)
+    for name, value in model.named_parameters():
+        torch.testing.assert_close(trained[f"model.{name}"], value.data, atol=1e-5, rtol=1e-4)
 
 
 class Killed(Exception):  # noqa: N818
