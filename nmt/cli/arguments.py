@@ -99,7 +99,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
         "--prune",
         type=float,
         metavar="NATS",
-        help="of beam search for one candidate: give up hypotheses this far below the best",
+        help="beam search for one candidate gives up hypotheses this far below the best; inf: none",
     )
     parser.add_argument(
         "--shortlist", type=int, metavar="N", help="search among N frequent target tokens only"

@@ -190,9 +190,9 @@ class DecodingConfig:
     """Hypotheses are ranked by log-probability ÷ length ** length_penalty."""
     max_length_ratio: float = 2.0
     """A translation has at most max_length_ratio × source length + 10 tokens."""
-    prune: float | None = None
+    prune: float | None = 8.0
     """Give up hypotheses whose log-probability lies more than this, in nats, below the best of
-    their sentence; null keeps all."""
+    their sentence; null keeps all. A search for several candidates keeps all, too."""
     shortlist: int | None = None
     """Search only among this many target tokens, those that came most in training; null for all."""
     max_source_length: int = 1000
