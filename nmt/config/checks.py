@@ -75,10 +75,17 @@ def check_config(config: Config, origin: str) -> None:
     ]:
         value = getattr(getattr(config, section), name)
         refuse(value < 0, f"{section}.{name}", value, "it must not be negative")
-    for key, share in {
-        "model.dropout": model.dropout,
-        "training.label_smoothing": training.label_smoothing,
-    }.items():
+    shares = {"training.label_smoothing": training.label_smoothing}
+    for name in (
+        "dropout",
+        "bridge_dropout",
+        "source_word_dropout",
+        "target_word_dropout",
+        "embedding_dropout",
+        "weight_drop",
+    ):
+        shares[f"model.{name}"] = getattr(model, name)
+    for key, share in shares.items():
         refuse(not 0 <= share < 1, key, share, "it must be at least 0 and below 1")
     coverage = tokenizer.character_coverage
     refuse(not 0.9 <= coverage <= 1, "tokenizer.character_coverage", coverage, "use 0.9 to 1")
@@ -87,6 +94,12 @@ def check_config(config: Config, origin: str) -> None:
         "model.hidden_size",
         model.hidden_size,
         "two directions need an even number",
+    )
+    refuse(
+        model.pool != "none" and model.bridge != "wide",
+        "model.pool",
+        model.pool,
+        "only a wide bridge reads it; give model.bridge wide",
     )
     refuse(
         tokenizer.byte_fallback and tokenizer.model == "word",

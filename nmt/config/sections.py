@@ -114,17 +114,36 @@ class ModelConfig:
     """Read the source in both directions."""
     reverse_source: bool = False
     """Read the source from its last token to its first."""
-    bridge: Literal["copy", "linear"] = "linear"
-    """Hand the encoder's final state over as it is, or through a learned map for each layer."""
+    bridge: Literal["copy", "linear", "wide"] = "linear"
+    """How the encoder's final state is handed over: as it is, through a learned map for each layer,
+    or through one from all layers together to all layers, and to the fed context."""
+    pool: Literal["none", "mean", "max"] = "none"
+    """What a wide bridge reads besides: the mean or the largest, unit by unit, of the top layer's
+    states over the source. Its size is still the same for every sentence."""
     feed_context: bool = True
     """Show the encoder's final state to the decoder at every step, and to the output."""
     attention: Literal["none", "dot", "general", "additive"] = "none"
     """How the output looks back at the source's states; none leaves only the final state."""
+    input_feeding: bool = False
+    """Give what the output was computed from, attention included, to the decoder's next step. It
+    then learns step by step, without fused kernels, which takes several times as long."""
     dropout: float = 0.2
     """Share of units dropped on embeddings, between layers and before the output."""
-    tie_embeddings: bool = True
-    """One matrix for target embedding and output, and for the source where the vocabulary is
-    shared; a bottleneck of embedding_size stands before the output."""
+    locked_dropout: bool = False
+    """Drop the same units at all steps of a sentence (variational dropout)."""
+    bridge_dropout: float = 0.0
+    """Share of units dropped of what is handed over, context included."""
+    source_word_dropout: float = 0.0
+    """Share of source tokens whose embedding is dropped as a whole."""
+    target_word_dropout: float = 0.0
+    """The same of the target tokens that the decoder reads."""
+    embedding_dropout: float = 0.0
+    """Share of the vocabulary whose embeddings a whole batch does without."""
+    weight_drop: float = 0.0
+    """Share of the recurrent weights that a whole batch does without."""
+    tie_embeddings: bool | Literal["target"] = True
+    """One matrix for target embedding and output, and, unless it says target, for the source where
+    the vocabulary is shared; a bottleneck of embedding_size stands before the output."""
 
 
 @dataclasses.dataclass(frozen=True)
