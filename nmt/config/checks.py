@@ -72,6 +72,7 @@ def check_config(config: Config, origin: str) -> None:
         ("training", "clip_norm"),
         ("training", "workers"),
         ("decoding", "length_penalty"),
+        ("decoding", "coverage_penalty"),
     ]:
         value = getattr(getattr(config, section), name)
         refuse(value < 0, f"{section}.{name}", value, "it must not be negative")
@@ -100,6 +101,12 @@ def check_config(config: Config, origin: str) -> None:
         "model.pool",
         model.pool,
         "only a wide bridge reads it; give model.bridge wide",
+    )
+    refuse(
+        config.decoding.coverage_penalty > 0 and model.attention == "none",
+        "decoding.coverage_penalty",
+        config.decoding.coverage_penalty,
+        "there is no attention that could cover anything; see model.attention",
     )
     refuse(
         tokenizer.byte_fallback and tokenizer.model == "word",

@@ -207,6 +207,9 @@ class DecodingConfig:
     """Hypotheses kept at every step."""
     length_penalty: float = 1.0
     """Hypotheses are ranked by log-probability ÷ length ** length_penalty."""
+    coverage_penalty: float = 0.0
+    """Times the sum over source tokens of log min(attention got, 1), added to that rank: with
+    attention, translations that leave source words unread come later."""
     max_length_ratio: float = 2.0
     """A translation has at most max_length_ratio × source length + 10 tokens."""
     prune: float | None = 8.0

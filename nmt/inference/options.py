@@ -12,6 +12,8 @@ class SearchOptions:
     Attributes:
         beam_size: hypotheses kept at every step.
         length_penalty: hypotheses are ranked by log-probability ÷ length ** length_penalty.
+        coverage_penalty: times the sum over source tokens of log min(attention got, 1), added to
+            that rank; for models with attention.
         max_length_ratio: a translation has at most this × source length + 10 tokens.
         prune: give up hypotheses whose log-probability lies more than this, in nats, below the
             best of their sentence; None for none. A search for several candidates keeps all.
@@ -32,6 +34,7 @@ class SearchOptions:
 
     beam_size: int = 5
     length_penalty: float = 1.0
+    coverage_penalty: float = 0.0
     max_length_ratio: float = 2.0
     prune: float | None = None
     shortlist: int | None = None
@@ -48,6 +51,7 @@ class SearchOptions:
         for name, sane, remedy in [
             ("beam_size", self.beam_size >= 1, "give at least 1"),
             ("length_penalty", self.length_penalty >= 0, "give 0 or more"),
+            ("coverage_penalty", self.coverage_penalty >= 0, "give 0 or more"),
             ("max_length_ratio", self.max_length_ratio > 0, "give more than 0"),
             ("prune", self.prune is None or self.prune > 0, "give more than 0; inf for none"),
             ("shortlist", self.shortlist is None or self.shortlist >= 1, "give at least 1"),
