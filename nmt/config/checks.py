@@ -47,6 +47,7 @@ def check_config(config: Config, origin: str) -> None:
             "batch_tokens",
             "accumulate",
             "learning_rate",
+            "r_drop",
             "validate_every",
             "checkpoint_every",
             "patience",

@@ -169,6 +169,9 @@ class TrainingConfig:
     """Updates in which the learning rate rises from zero to its peak."""
     label_smoothing: float = 0.1
     """Probability mass spread over the vocabulary in the training loss."""
+    r_drop: float | None = None
+    """Weight (α) of R-Drop: every sentence is read twice under other noise, and the predictions are
+    drawn together. It takes twice the time and memory."""
     clip_norm: float = 1.0
     """Largest norm of the gradient; 0 turns clipping off."""
     validate_every: int = 500

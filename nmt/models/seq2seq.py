@@ -86,13 +86,27 @@ class Seq2Seq(nn.Module):
         logits: Tensor = self.decoder.projection(self._readouts(source, target))
         return logits
 
-    def loss(self, source: Padded, target: Padded, label_smoothing: float = 0.0) -> Tensor:
-        """Return the cross-entropy in nats, summed over all real target tokens. See `forward`."""
+    def loss(
+        self,
+        source: Padded,
+        target: Padded,
+        label_smoothing: float = 0.0,
+        r_drop: float | None = None,
+    ) -> Tensor:
+        """Return the cross-entropy in nats, summed over all real target tokens. See `forward`.
+
+        With R-Drop every sentence is read twice, each time under other noise; see
+        `projected_cross_entropy`.
+        """
+        readouts = self._readouts(source, target)
+        if r_drop is not None:
+            readouts = torch.stack([readouts, self._readouts(source, target)])
         return projected_cross_entropy(
-            self._readouts(source, target),
+            readouts,
             self.decoder.projection,
             target.tokens[:, 1:][_predicted(target)],
             label_smoothing,
+            r_drop,
         )
 
     def _readouts(self, source: Padded, target: Padded) -> Tensor:

@@ -59,9 +59,7 @@ def measure_memory(
     for batch in _widest(module.updates, pairs):
         batch = batch.to(device)
         with arithmetic(precision, device):
-            loss = functools.partial(
-                model.loss, batch.source, batch.target, module.config.label_smoothing
-            )
+            loss = functools.partial(module.loss, batch)
             activations = max(activations, saved_bytes(loss, model.parameters()))
     weights = sum(parameter.numel() for parameter in model.parameters())
     return MemoryFacts(_BYTES_PER_PARAMETER * weights, activations, _device_bytes(device))
@@ -122,7 +120,7 @@ def _learn(
     """Make one update as `TranslationModule.training_step` does, without Lightning."""
     for micro in module.transfer_batch_to_device(update, device, 0).batches:
         with arithmetic(precision, device):
-            loss = module.model.loss(micro.source, micro.target, module.config.label_smoothing)
+            loss = module.loss(micro)
         (loss / update.target_tokens).backward()
     torch.nn.utils.clip_grad_norm_(module.model.parameters(), module.config.clip_norm or math.inf)
     optimizer.step()

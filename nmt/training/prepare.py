@@ -127,7 +127,7 @@ def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
 def _adopt(config: Config, base: Config) -> Config:
     """Take over the network and the tokenizer of the bundle to start from.
 
-    Keys left at their defaults follow the bundle; others must agree with it, the noise of training aside.
+    Keys left at their defaults follow the bundle; others must agree with it, noise aside.
     """
     model = _follow(config.model, base.model, "model", free=_NOISE)
     tokenizer = _follow(config.tokenizer, base.tokenizer, "tokenizer")

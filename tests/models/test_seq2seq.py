@@ -102,7 +102,7 @@ def test_every_option_runs_and_agrees_with_itself(
             **settings,
             **NOISE,
         ).train()
-        model.loss(SOURCE, TARGET, label_smoothing=0.1).backward()
+        model.loss(SOURCE, TARGET, label_smoothing=0.1, r_drop=2.0).backward()
         for name, parameter in model.named_parameters():
             assert parameter.grad is not None and parameter.grad.isfinite().all(), name
         model.eval()
