@@ -54,8 +54,9 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     arguments = parser.parse_intermixed_args(words)
     _refuse_senseless(arguments)
     settings = search_settings(arguments)
-    if arguments.hypotheses and settings:
-        name = next(iter(settings)).replace("_", "-")
+    given = [*settings, *(["ensemble"] if arguments.ensemble else [])]
+    if arguments.hypotheses and given:
+        name = given[0].replace("_", "-")
         raise UsageError(f"--{name}: --hypotheses are scored as they are; leave it out")
 
     config = _config(arguments)
