@@ -105,7 +105,8 @@ def tune(
                 hypotheses = found
             bar.advance()
             told = f"beam {beam_size}, length penalty {penalty:g}: BLEU {trial.bleu:.2f}"
-            _log.log(PROGRESS, "%s, %s", told, bar.pace())
+            bar.show(told)
+            _log.log(PROGRESS, "%s, %s left", told, bar.time_left())
     finally:
         bar.stop()
     return Tuning(grid, hypotheses, str(metric.get_signature()))
