@@ -141,6 +141,7 @@ def _key(source: Path, arguments: argparse.Namespace, settings: dict[str, Any]) 
     from nmt.bundle import find_bundle
     from nmt.storage import sha256
 
-    model = sha256(find_bundle(arguments.model) / "bundle.json")
-    what = [sha256(source), model, sorted(settings.items()), arguments.precision, arguments.format]
+    paths = [arguments.model, *arguments.ensemble]
+    models = [sha256(find_bundle(path) / "bundle.json") for path in paths]
+    what = [sha256(source), models, sorted(settings.items()), arguments.precision, arguments.format]
     return hashlib.sha256(repr(what).encode()).hexdigest()

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from nmt.inference.translator import CHUNK, Translation, Translator
+from nmt.inference.search import Translation
+from nmt.inference.translator import CHUNK, Translator
 from nmt.log import PROGRESS, ProgressBar
 from nmt.text.lines import open_output
 
