@@ -130,6 +130,9 @@ def test_changed_keys_are_named_by_path() -> None:
         (MINIMAL, ["--data.filters.lenght_ratio", "3"], "unknown key data.filters.lenght_ratio"),
         ("data: {filters: {script: yes}}", [], "data.filters.script: expected one of [float"),
         (MINIMAL, ["--training.clip_norm", "-1"], "training.clip_norm: -1.0"),
+        (MINIMAL, ["--training.ema", "0"], "training.ema: 0.0 makes no sense: use a share such as"),
+        (MINIMAL, ["--training.ema", "1"], "training.ema: 1.0 makes no sense"),
+        (MINIMAL, ["--training.keep_checkpoints", "0"], "training.keep_checkpoints: 0 makes no"),
         (
             MINIMAL,
             ["--training.schedule", "inverse_sqrt", "--training.warmup_updates", "0"],

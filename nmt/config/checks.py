@@ -50,6 +50,7 @@ def check_config(config: Config, origin: str) -> None:
             "r_drop",
             "validate_every",
             "checkpoint_every",
+            "keep_checkpoints",
             "patience",
             "log_every",
             "devices",
@@ -89,6 +90,8 @@ def check_config(config: Config, origin: str) -> None:
         shares[f"model.{name}"] = getattr(model, name)
     for key, share in shares.items():
         refuse(not 0 <= share < 1, key, share, "it must be at least 0 and below 1")
+    ema = training.ema
+    refuse(ema is not None and not 0 < ema < 1, "training.ema", ema, "use a share such as 0.999")
     coverage = tokenizer.character_coverage
     refuse(not 0.9 <= coverage <= 1, "tokenizer.character_coverage", coverage, "use 0.9 to 1")
     refuse(

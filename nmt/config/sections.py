@@ -174,10 +174,16 @@ class TrainingConfig:
     drawn together. It takes twice the time and memory."""
     clip_norm: float = 1.0
     """Largest norm of the gradient; 0 turns clipping off."""
+    ema: float | None = None
+    """Validate and keep an exponential moving average of the weights. Update n, counted from 0,
+    leaves this share of it, such as 0.999, or (1 + n) / (10 + n) where that is less. null keeps the
+    weights as they are."""
     validate_every: int = 500
     """Updates between two validations."""
     checkpoint_every: int | None = None
     """Updates between two checkpoints; by default one at each validation."""
+    keep_checkpoints: int = 2
+    """Checkpoints that stay in the run folder, the newest; `nmt export --average` takes several."""
     monitor: Literal["bleu", "chrf", "loss"] = "bleu"
     """Validation score that chooses the best model."""
     patience: int | None = None
