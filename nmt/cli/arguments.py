@@ -102,6 +102,11 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
         "--length-penalty", type=float, help="rank by log-probability ÷ length ** this"
     )
     parser.add_argument(
+        "--coverage-penalty",
+        type=float,
+        help="with attention: add this × the sum over source tokens of log min(attention got, 1)",
+    )
+    parser.add_argument(
         "--max-length-ratio", type=float, help="at most this × source length + 10 tokens"
     )
     parser.add_argument(
@@ -133,6 +138,10 @@ def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     if n_best > 1 and getattr(arguments, "format", "text") == "text":
         raise UsageError(
             f"--n-best {n_best}: text has one line for each sentence; use --format tsv or jsonl"
+        )
+    if settings.get("alignments") and arguments.format == "text":
+        raise UsageError(
+            "--alignments: text has room for translations alone; use --format tsv or jsonl"
         )
     return settings
 

@@ -33,6 +33,13 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument("--format", choices=["text", "tsv", "jsonl"], default="text")
     add_search_arguments(parser)
     parser.add_argument(
+        "--alignments",
+        action="store_true",
+        default=None,
+        help="with attention: also which source word each word comes from, counted from 0, as one "
+        "more column SOURCE-TARGET … of tsv, or field of jsonl",
+    )
+    parser.add_argument(
         "--invalid-utf8", choices=["error", "replace"], default="error", help="what to do with it"
     )
     parser.add_argument(

@@ -20,6 +20,20 @@ class EnsembleState:
 
     members: tuple[DecoderState, ...]
 
+    @property
+    def coverage(self) -> Tensor | None:
+        """The mean of the members' attention to each source position so far, `(rows, source)`.
+
+        None where a member has no attention.
+        """
+        found: list[Tensor] = []
+        for member in self.members:
+            coverage = getattr(member, "coverage", None)
+            if coverage is None:
+                return None
+            found.append(coverage)
+        return sum(found[1:], found[0]) / len(found)
+
     def select(self, rows: Tensor) -> "EnsembleState":
         """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
         return EnsembleState(tuple(member.select(rows) for member in self.members))

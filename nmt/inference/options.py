@@ -20,6 +20,8 @@ class SearchOptions:
         shortlist: search only among this many target tokens, those that came most in training;
             None for all.
         n_best: candidates to return; beam search holds at most `beam_size`.
+        alignments: also find out which source word each target word comes from; for models with
+            attention.
         greedy: take the likeliest token at every step instead of beam search.
         sample: draw from the model's distribution instead of beam search.
         temperature: of sampling; below 1 favours the likely.
@@ -39,6 +41,7 @@ class SearchOptions:
     prune: float | None = None
     shortlist: int | None = None
     n_best: int = 1
+    alignments: bool = False
     greedy: bool = False
     sample: bool = False
     temperature: float = 1.0

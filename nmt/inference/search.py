@@ -1,10 +1,13 @@
 """One batch of sentences from token ids to translations, whatever the machine can hold."""
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
+from nmt.decoding.alignment import forced_attention, word_links
 from nmt.decoding.beam import beam_search
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.sampling import sample
@@ -24,10 +27,12 @@ class Candidate:
     Attributes:
         text: raw text, one line.
         score: sum of log-probabilities in nats, the end token included.
+        alignment: (source word, target word), counted from 0; None where nobody asked.
     """
 
     text: str
     score: float
+    alignment: list[tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class BatchSearch:
             NmtError: the model gives no numbers.
         """
         try:
-            return self._translations(self._search(sources))
+            return self._translations(sources, self._search(sources))
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -127,12 +132,15 @@ class BatchSearch:
             limits,
             beam_size=options.beam_size,
             length_penalty=options.length_penalty,
+            coverage_penalty=options.coverage_penalty,
             # Different tokens may spell one text: search for spare ones.
             n_best=options.beam_size if options.n_best > 1 else 1,
             prune=options.prune if options.n_best == 1 else None,
         )
 
-    def _translations(self, found: list[list[Hypothesis]]) -> list[Translation]:
+    def _translations(
+        self, sources: list[list[int]], found: list[list[Hypothesis]]
+    ) -> list[Translation]:
         """Turn each sentence's hypotheses into text, all of a batch in one call."""
         if any(not some or not math.isfinite(some[0].score) for some in found):
             raise NmtError(
@@ -141,17 +149,39 @@ class BatchSearch:
             )
         texts = iter(self.tokenizer.target.decode([one.tokens for some in found for one in some]))
         translations = []
-        for hypotheses in found:
-            distinct: dict[str, float] = {}
+        for source, hypotheses in zip(sources, found, strict=True):
+            distinct: dict[str, Hypothesis] = {}
             for hypothesis in hypotheses:
-                distinct.setdefault(next(texts), hypothesis.score)
-            candidates = [Candidate(text, score) for text, score in distinct.items()]
-            best = hypotheses[0]
+                distinct.setdefault(next(texts), hypothesis)
+            kept = dict(itertools.islice(distinct.items(), self.options.n_best))
+            links = self._links(source, list(kept.values()))
+            candidates = [
+                Candidate(text, one.score, link)
+                for (text, one), link in zip(kept.items(), links, strict=True)
+            ]
+            best, first = hypotheses[0], candidates[0]
             cut = f"translation was cut at {len(best.tokens)} tokens" if best.cut else None
-            first = candidates[0]
-            kept = candidates[: self.options.n_best]
-            translations.append(Translation(first.text, first.score, kept, cut))
+            translations.append(Translation(first.text, first.score, candidates, cut))
         return translations
+
+    @torch.inference_mode()
+    def _links(
+        self, source: list[int], hypotheses: list[Hypothesis]
+    ) -> Sequence[list[tuple[int, int]] | None]:
+        """Align one sentence with its translations, by the attention of writing them again."""
+        if not self.options.alignments:
+            return [None] * len(hypotheses)
+        # A shortlist reads all tokens.
+        stepper = self.stepper.stepper if isinstance(self.stepper, Shortlist) else self.stepper
+        read, write = self.tokenizer.source, self.tokenizer.target
+        sources = pad([[*source, read.eos_id]] * len(hypotheses), self.device)
+        targets = [[write.bos_id, *one.tokens, write.eos_id] for one in hypotheses]
+        with arithmetic(self.precision, self.device):
+            attention = forced_attention(stepper, sources, pad(targets, self.device))
+        return [
+            word_links(rows, read.words(source), write.words(one.tokens))
+            for rows, one in zip(attention, hypotheses, strict=True)
+        ]
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -1,5 +1,6 @@
 """From raw text to raw text: the one path for files, Python, validation and servers."""
 
+import functools
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -61,6 +62,7 @@ class Translator:
         self.defaults = SearchOptions(
             beam_size=config.decoding.beam_size,
             length_penalty=config.decoding.length_penalty,
+            coverage_penalty=config.decoding.coverage_penalty,
             max_length_ratio=config.decoding.max_length_ratio,
             prune=config.decoding.prune,
             # A default for the fast engine; elsewhere all tokens are searched.
@@ -96,6 +98,19 @@ class Translator:
         options = replace(self.defaults, **settings)
         if options.shortlist is not None:
             self._shortlist(options.shortlist)
+        asked = [name for name in ("alignments", "coverage_penalty") if getattr(options, name)]
+        if asked and not self.has_attention:
+            raise UsageError(
+                f"--{asked[0].replace('_', '-')}: the model has no attention, which alone says "
+                "where a word comes from; leave it out"
+            )
+
+    @functools.cached_property
+    def has_attention(self) -> bool:
+        """Whether the model, or each of several, looks back at the source."""
+        with torch.inference_mode():
+            state = self.stepper.start(pad([[self.tokenizer.source.eos_id]], self.device))
+        return getattr(state, "coverage", None) is not None
 
     def translate(self, sentences: Sequence[str], **settings: Any) -> list[Translation]:
         """Translate sentences, each a line of raw text.
@@ -109,11 +124,13 @@ class Translator:
         Raises:
             UsageError: a setting that makes no sense.
         """
+        self.check(**settings)
         options = replace(self.defaults, **settings)
         stepper = self.stepper if options.shortlist is None else self._shortlist(options.shortlist)
         limit = self.config.decoding.max_source_length
         encoded = self.tokenizer.source.encode(sentences)
-        translations = [Translation("", 0.0, [Candidate("", 0.0)]) for _ in sentences]
+        nothing = Candidate("", 0.0, [] if options.alignments else None)
+        translations = [Translation("", 0.0, [nothing]) for _ in sentences]
         work = [row for row, ids in enumerate(encoded) if ids]
         # Of few sentences every worker gets a share.
         fair = max(_LEAST_BATCH, -(-len(work) // num_workers(self.device)))
