@@ -101,10 +101,10 @@ def check_config(config: Config, origin: str) -> None:
         "two directions need an even number",
     )
     refuse(
-        model.pool != "none" and model.bridge != "wide",
+        model.pool != "none" and model.bridge != "wide" and not model.feed_context,
         "model.pool",
         model.pool,
-        "only a wide bridge reads it; give model.bridge wide",
+        "only the fed context and a wide bridge take it; see model.feed_context",
     )
     refuse(
         config.decoding.coverage_penalty > 0 and model.attention == "none",

@@ -116,10 +116,10 @@ class ModelConfig:
     """Read the source from its last token to its first."""
     bridge: Literal["copy", "linear", "wide"] = "linear"
     """How the encoder's final state is handed over: as it is, through a learned map for each layer,
-    or through one from all layers together to all layers, and to the fed context."""
+    or through one from all layers together to all layers."""
     pool: Literal["none", "mean", "max"] = "none"
-    """What a wide bridge reads besides: the mean or the largest, unit by unit, of the top layer's
-    states over the source. Its size is still the same for every sentence."""
+    """What is handed over besides, with the fed context and to a wide bridge: the mean or the
+    largest, unit by unit, of the top layer's states. It has one size for all sentences, too."""
     feed_context: bool = True
     """Show the encoder's final state to the decoder at every step, and to the output."""
     attention: Literal["none", "dot", "general", "additive"] = "none"

@@ -18,6 +18,7 @@ from nmt.inference.engine_encoder import EngineBridge, EngineEncoder
 from nmt.inference.products import Arithmetic, Floats, Integers, Matrix
 from nmt.models.attention import Attention
 from nmt.models.batch import Padded
+from nmt.models.bridge import context_size
 from nmt.models.decoder import SourceView
 from nmt.models.quantization import quantize
 from nmt.models.seq2seq import Seq2Seq
@@ -30,7 +31,7 @@ class EngineState:
 
     Attributes:
         layers: the state of each layer, `rows` on the first axis of every tensor.
-        context: packed, once for each sentence, `(sentences, hidden)`; None where it is not fed.
+        context: packed, once for each sentence, `(sentences, context)`; None where it is not fed.
         context_gates: what the context adds to the first layer's gates, `(sentences, gates)`.
         view: source states for attention, once for each sentence.
         sentences: which sentence each row belongs to, `(rows,)`.
@@ -164,7 +165,7 @@ class _Decoder:
                 LayerWeights.named(weights, "decoder.stack", str(layer)),
                 arithmetic,
                 embedding=embedding if layer == 0 else None,
-                context=config.hidden_size if layer == 0 and config.feed_context else 0,
+                context=context_size(config) if layer == 0 and config.feed_context else 0,
                 fed=self._fed if layer == 0 else 0,
             )
             for layer in range(config.layers)

@@ -97,7 +97,6 @@ class EngineBridge:
     def __init__(self, weights: Mapping[str, Tensor], config: ModelConfig, arithmetic: Arithmetic):
         self._kind, self._pool, self._arithmetic = config.bridge, config.pool, arithmetic
         self._squash = torch.relu if config.cell == "relu" else torch.tanh
-        self._layers = config.layers
         self._maps: dict[str, Product] = {}
         for name in sorted(name for name in weights if name.startswith("bridge.")):
             head, _, leaf = name.rpartition(".")
@@ -121,8 +120,13 @@ class EngineBridge:
         Returns:
             The fp32 hidden and cell state that starts each layer, and the packed context.
         """
+        context, pools = states[-1][0], []
+        if self._pool != "none":
+            assert memory is not None
+            pools = [pooled(memory, mask, self._pool)]
+            context = torch.cat([context, self._arithmetic.pack(pools[0])], dim=1)
         if self._kind == "wide":
-            return self._wide(states, memory, mask)
+            return self._wide(states, pools), context
         starts: list[tuple[Tensor, Tensor | None]] = []
         for layer, (packed, hidden, *cells) in enumerate(states):
             cell = cells[0] if cells else None
@@ -130,22 +134,17 @@ class EngineBridge:
                 hidden = self._squash(self._maps[f"hidden.{layer}"](packed))
                 cell = None if cell is None else self._maps[f"cell.{layer}"](cell)
             starts.append((hidden, cell))
-        return starts, states[-1][0]
+        return starts, context
 
     def _wide(
-        self, states: list[Carried], memory: Tensor | None, mask: Tensor
-    ) -> tuple[list[tuple[Tensor, Tensor | None]], Tensor]:
-        parts = [hidden for _, hidden, *_ in states] + [
-            cell for _, _, *some in states for cell in some
-        ]
-        if self._pool != "none":
-            assert memory is not None
-            parts.append(pooled(memory, mask, self._pool))
-        read = torch.cat(parts, dim=1)
-        mapped = self._maps["states"](read).split(states[0][1].shape[1], dim=1)
-        hidden = [self._squash(part) for part in mapped[: self._layers]]
-        cells = mapped[self._layers :] or [None] * self._layers
-        context = states[-1][0]
-        if "context" in self._maps:
-            context = self._arithmetic.pack(self._squash(self._maps["context"](read)))
-        return list(zip(hidden, cells, strict=True)), context
+        self, states: list[Carried], pools: list[Tensor]
+    ) -> list[tuple[Tensor, Tensor | None]]:
+        """Map everything to everything."""
+        layers, size = len(states), states[0][1].shape[1]
+        hidden = [state[1] for state in states]
+        cells = [cell for state in states for cell in state[2:]]
+        mapped = self._maps["states"](torch.cat([*hidden, *cells, *pools], dim=1)).split(
+            size, dim=1
+        )
+        starts = mapped[layers:] or [None] * layers
+        return [(self._squash(one), other) for one, other in zip(mapped, starts, strict=False)]

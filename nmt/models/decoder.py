@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.models.attention import Attention
+from nmt.models.bridge import context_size
 from nmt.models.cells import RecurrentState, recurrent_stack, step_stack
 from nmt.models.dropout import InputDropout, UnitDropout
 from nmt.models.encoder import Encoded
@@ -81,16 +82,14 @@ class Decoder(nn.Module):
         self.noise = Noise.of(config)
         self.feed_context, self.input_feeding = config.feed_context, config.input_feeding
         self.attention = None if config.attention == "none" else Attention(config.attention, hidden)
-        extras = int(config.feed_context) + int(self.attention is not None)
+        context = context_size(config) if config.feed_context else 0
         tied = config.tie_embeddings is not False
-        self.features = hidden * (1 + extras)
-        bottleneck = bool(extras) or tied
+        self.features = hidden * (1 if self.attention is None else 2) + context
+        bottleneck = self.features > hidden or tied
         self.width = config.embedding_size if tied else hidden
         self.stack = recurrent_stack(
             config.cell,
-            input_size=config.embedding_size
-            + (hidden if self.feed_context else 0)
-            + (self.width if self.input_feeding else 0),
+            input_size=config.embedding_size + context + (self.width if self.input_feeding else 0),
             hidden_size=hidden,
             layers=config.layers,
             dropout=config.dropout,

@@ -67,6 +67,8 @@ def test_every_combination_runs_and_agrees_with_itself(
 OPTIONS: list[dict[str, object]] = [
     {"bridge": "wide"},
     {"bridge": "wide", "pool": "mean"},
+    {"pool": "mean"},
+    {"bridge": "copy", "pool": "max", "attention": "dot"},
     {"bridge": "wide", "pool": "max", "feed_context": False},
     {"bridge": "wide", "pool": "max", "attention": "general"},
     {"input_feeding": True},
