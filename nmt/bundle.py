@@ -16,7 +16,7 @@ import safetensors
 
 from nmt import __version__
 from nmt.card import model_card
-from nmt.config import Config, dump_config, load_config
+from nmt.config import Config, dump_config, load_stored_config
 from nmt.errors import BundleError, ConfigError
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import (
@@ -119,7 +119,7 @@ def save_tuned(folder: Path, tuned: dict[str, Any]) -> None:
         OSError: the system refused; the path then holds what it held before.
     """
     manifest = _read_manifest(folder)
-    config = load_config(folder / _CONFIG)
+    config = load_stored_config(folder / _CONFIG)
     chosen = {name: tuned[name] for name in ("beam_size", "length_penalty")}
     config = replace(config, decoding=replace(config.decoding, **chosen))
     metrics = json.loads((folder / _METRICS).read_bytes()) | {"tuned": tuned}
@@ -238,7 +238,7 @@ def _load(folder: Path, manifest: dict[str, Any]) -> Bundle:
                 "copy the model again"
             )
     try:
-        config = load_config(folder / _CONFIG)
+        config = load_stored_config(folder / _CONFIG)
         metrics = json.loads((folder / _METRICS).read_bytes())
         tokenizer = load_tokenizer(folder)
         with shapes_only():

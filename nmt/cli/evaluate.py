@@ -113,7 +113,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _config(arguments: argparse.Namespace) -> Any:
     """Return how the model was made; None without a model."""
-    from nmt.config import load_config
+    from nmt.config import load_stored_config
 
     if arguments.model is None:
         return None
@@ -122,8 +122,8 @@ def _config(arguments: argparse.Namespace) -> Any:
     bundle = find_bundle(arguments.model)
     run = Path(arguments.model)
     if bundle == run / "model":  # a bundle's own config does not say where data lies
-        return load_config(run / "config.yaml")
-    return load_config(bundle / "config.yaml")
+        return load_stored_config(run / "config.yaml")
+    return load_stored_config(bundle / "config.yaml")
 
 
 def _read(arguments: argparse.Namespace, config: Any) -> Texts:

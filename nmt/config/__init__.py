@@ -5,6 +5,7 @@ from nmt.config.parser import (
     config_parser,
     dump_config,
     load_config,
+    load_stored_config,
     parse_config,
 )
 from nmt.config.sections import (
@@ -33,5 +34,6 @@ __all__ = [
     "config_parser",
     "dump_config",
     "load_config",
+    "load_stored_config",
     "parse_config",
 ]

@@ -35,6 +35,15 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     return parse_config(text, overrides, origin=str(path))
 
 
+def load_stored_config(path: Path) -> Config:
+    """Read what `dump_config` wrote, perhaps before a key was there. See `load_config`."""
+    config = load_config(path)
+    if "scale_embeddings" not in path.read_text(encoding="utf-8"):
+        model = dataclasses.replace(config.model, scale_embeddings=False)
+        config = dataclasses.replace(config, model=model)
+    return config
+
+
 def parse_config(text: str, overrides: Sequence[str] = (), origin: str = "config") -> Config:
     """Parse the YAML text of a config; `origin` names it in errors. See `load_config`."""
     values = _parse_yaml(text, origin)

@@ -108,6 +108,8 @@ class ModelConfig:
     """Layers of the encoder and of the decoder."""
     embedding_size: int = 256
     """Width of the token embeddings."""
+    scale_embeddings: bool = True
+    """Read embeddings √embedding_size times as large as they are stored for a tied output."""
     hidden_size: int = 512
     """Width of the decoder; a bidirectional encoder has half of it in each direction."""
     bidirectional: bool = True

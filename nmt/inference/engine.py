@@ -21,7 +21,7 @@ from nmt.models.batch import Padded
 from nmt.models.bridge import context_size
 from nmt.models.decoder import SourceView
 from nmt.models.quantization import quantize
-from nmt.models.seq2seq import Seq2Seq
+from nmt.models.seq2seq import Seq2Seq, embedding_scale
 from nmt.models.weights import StoredPrecision
 
 
@@ -159,6 +159,7 @@ class _Decoder:
         matrix = Matrix.named(weights, "decoder.projection.weight")
         self._fed = matrix.values.shape[1] if config.input_feeding else 0
         embedding = Matrix.named(weights, "decoder.embedding.weight")
+        embedding = embedding.times(embedding_scale(config))
         self._layers = [
             Layer(
                 config.cell,

@@ -11,6 +11,7 @@ from nmt.inference.products import Arithmetic, Matrix
 from nmt.models.batch import Padded, reverse, reversed_positions
 from nmt.models.bridge import pooled
 from nmt.models.products import Product
+from nmt.models.seq2seq import embedding_scale
 
 
 class EngineEncoder:
@@ -18,6 +19,7 @@ class EngineEncoder:
 
     def __init__(self, weights: Mapping[str, Tensor], config: ModelConfig, arithmetic: Arithmetic):
         embedding = Matrix.named(weights, "encoder.embedding.weight")
+        embedding = embedding.times(embedding_scale(config))
         directions = ("", "_reverse") if config.bidirectional else ("",)
         self._layers = [
             [

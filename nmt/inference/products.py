@@ -52,6 +52,12 @@ class Matrix:
         """Keep some of the outputs."""
         return Matrix(self.values[part], None if self.scale is None else self.scale[part])
 
+    def times(self, factor: float) -> "Matrix":
+        """Multiply all weights."""
+        if self.scale is None:
+            return Matrix(self.values * factor)
+        return replace(self, scale=self.scale * factor)
+
     def arranged(self, order: Tensor, factor: Tensor) -> "Matrix":
         """Put the outputs into another order, then multiply each by a factor, `(outputs,)`."""
         values = self.values[order]

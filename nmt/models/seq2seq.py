@@ -1,5 +1,6 @@
 """The translator's network: encoder, bridge, decoder."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -49,6 +50,21 @@ class Seq2SeqState:
         return self.select(rows.repeat_interleave(times))
 
 
+class ScaledEmbedding(nn.Embedding):
+    """An embedding that is read larger than it is stored, where a tied output is the stored one.
+
+    Source: Vaswani et al. 2017, section 3.4.
+    """
+
+    def __init__(self, size: int, width: int, scale: float):
+        super().__init__(size, width)
+        self.scale = scale
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return `(…, width)` for tokens, `(…)`."""
+        return super().forward(tokens) * self.scale
+
+
 class Seq2Seq(nn.Module):
     """Two recurrent networks: the first reads, its final state starts the second.
 
@@ -63,11 +79,9 @@ class Seq2Seq(nn.Module):
 
     def __init__(self, config: ModelConfig, *, source_size: int, target_size: int, shared: bool):
         super().__init__()
-        target_embedding = _embedding(target_size, config.embedding_size)
+        target_embedding = _embedding(target_size, config)
         one_table = shared and config.tie_embeddings is True
-        source_embedding = (
-            target_embedding if one_table else _embedding(source_size, config.embedding_size)
-        )
+        source_embedding = target_embedding if one_table else _embedding(source_size, config)
         self.encoder = Encoder(config, source_embedding)
         self.bridge = Bridge(config)
         self.decoder = Decoder(config, target_embedding)
@@ -179,13 +193,19 @@ class Seq2Seq(nn.Module):
         return log_probs, replace(state, recurrent=recurrent, fed=fed, coverage=coverage)
 
 
+def embedding_scale(config: ModelConfig) -> float:
+    """Return how many times as large embeddings are read as they are stored."""
+    return math.sqrt(config.embedding_size) if config.scale_embeddings else 1.0
+
+
 def _predicted(target: Padded) -> Tensor:
     """True where a real token follows the start token, `(batch, time - 1)`."""
     return target.mask[:, 1:]
 
 
-def _embedding(size: int, width: int) -> nn.Embedding:
+def _embedding(size: int, config: ModelConfig) -> nn.Embedding:
     """Make an embedding whose rows have norm about 1, so that a tied output starts sane."""
-    embedding = nn.Embedding(size, width)
+    width = config.embedding_size
+    embedding = ScaledEmbedding(size, width, embedding_scale(config))
     nn.init.normal_(embedding.weight, std=width**-0.5)
     return embedding

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nmt.bundle import Bundle, build_model
-from nmt.config import load_config
+from nmt.config import load_stored_config
 from nmt.errors import DataError, UsageError
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import load_tokenizer
@@ -84,7 +84,7 @@ def average_checkpoints(run: Path, number: int) -> Bundle:
         )
     checkpoints = _newest(run, number)
     states = [_weights(checkpoint) for checkpoint in checkpoints]
-    config, tokenizer = load_config(run / "config.yaml"), load_tokenizer(run / "tokenizer")
+    config, tokenizer = load_stored_config(run / "config.yaml"), load_tokenizer(run / "tokenizer")
     model = build_model(config, tokenizer).eval()
     counts = model.decoder.token_counts
     with torch.no_grad():

@@ -42,6 +42,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"bridge": "wide", "pool": "mean", "reverse_source": True},
     {"bridge": "wide", "pool": "max", "cell": "gru", "attention": "general"},
     {"bridge": "wide", "pool": "max", "cell": "relu"},
+    {"scale_embeddings": False},
     {"pool": "mean"},
     {"pool": "max", "bridge": "copy", "cell": "gru"},
     {"pool": "mean", "attention": "general", "input_feeding": True},
