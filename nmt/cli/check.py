@@ -163,6 +163,12 @@ def _cost(check: "Check") -> "RenderableType":
         f"{update.target_tokens_per_second:,.0f} target tokens/s ({update.updates} timed)",
         "time": f"about {duration(cost.estimated_seconds)}, validations aside",
     }
+    if check.distill is not None:
+        rows["teacher"] = (
+            f"it has translated {check.distill.translated:,} of {check.distill.sentences:,} "
+            "sentences, the rest when training begins; all numbers here are of the references, "
+            "which stand in for its translations"
+        )
     return word_table(rows.items())
 
 
