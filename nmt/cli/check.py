@@ -165,9 +165,8 @@ def _cost(check: "Check") -> "RenderableType":
     }
     if check.distill is not None:
         rows["teacher"] = (
-            f"it has translated {check.distill.translated:,} of {check.distill.sentences:,} "
-            "sentences, the rest when training begins; all numbers here are of the references, "
-            "which stand in for its translations"
+            f"{check.distill.translated:,} of {check.distill.sentences:,} sentences are translated "
+            "(train does the rest); here the references stand in for its translations"
         )
     return word_table(rows.items())
 

@@ -439,7 +439,7 @@ def test_the_page_of_check_says_how_far_the_teacher_is(
     result = nmt("check", tiny_config, *words)
     assert result.code == 0
     page = " ".join(result.out.split())
-    assert "teacher it has translated 0 of 400 sentences, the rest when training begins" in page
+    assert "teacher 0 of 400 sentences are translated (train does the rest); here the" in page
     assert "teacher" not in nmt("check", tiny_config, "--data.cache", tmp_path).out
 
 
