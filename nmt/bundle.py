@@ -7,13 +7,15 @@ pickle and no path, and loading it runs no code from it.
 
 import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import safetensors
 
 from nmt import __version__
+from nmt.card import model_card
 from nmt.config import Config, dump_config, load_config
 from nmt.errors import BundleError, ConfigError
 from nmt.models.seq2seq import Seq2Seq
@@ -36,6 +38,7 @@ _MANIFEST, _CONFIG, _WEIGHTS, _METRICS, _CARD = (
     "metrics.json",
     "README.md",
 )
+_DESCRIPTIONS = {_CONFIG, _METRICS, _CARD}
 _PARTS = (_CONFIG, _WEIGHTS, _METRICS, _CARD, *MODEL_FILES)
 
 
@@ -94,21 +97,54 @@ def save_bundle(
         OSError: the system refused; the path then holds what it held before.
     """
     with atomic_folder(folder) as temporary:
-        (temporary / _CONFIG).write_text(dump_config(config, portable=True), encoding="utf-8")
         save_weights(temporary / _WEIGHTS, model, precision)
+        tokenizer.save(temporary)
+        _describe(temporary, config, metrics, precision)
         # safetensors lets only its owner read a new file.
         shutil.copymode(temporary / _CONFIG, temporary / _WEIGHTS)
-        tokenizer.save(temporary)
-        (temporary / _METRICS).write_text(json.dumps(metrics, indent=2), encoding="utf-8")
-        (temporary / _CARD).write_text(_model_card(config, metrics, precision), encoding="utf-8")
-        hashes = {file.name: sha256(file) for file in sorted(temporary.iterdir())}
-        manifest = {
-            "format": FORMAT,
-            "nmt": __version__,
-            "precision": precision,
-            "files": hashes,
-        }
-        (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+
+
+def save_tuned(folder: Path, tuned: dict[str, Any]) -> None:
+    """Change how a bundle searches by default; its weights stay as they are, byte for byte.
+
+    A reader at any moment finds a whole bundle.
+
+    Args:
+        folder: the bundle, with nothing beside it; see `is_bundle`.
+        tuned: `beam_size`, `length_penalty`, and how they were chosen: `split` (None for other
+            text), `bleu`, `signature`. The metrics and the model card have it, too.
+
+    Raises:
+        BundleError: it is damaged.
+        OSError: the system refused; the path then holds what it held before.
+    """
+    manifest = _read_manifest(folder)
+    config = load_config(folder / _CONFIG)
+    chosen = {name: tuned[name] for name in ("beam_size", "length_penalty")}
+    config = replace(config, decoding=replace(config.decoding, **chosen))
+    metrics = json.loads((folder / _METRICS).read_bytes()) | {"tuned": tuned}
+    kept = {name: manifest["files"][name] for name in manifest["files"].keys() - _DESCRIPTIONS}
+    with atomic_folder(folder) as temporary:
+        for name in kept:
+            shutil.copyfile(folder / name, temporary / name)
+        _describe(temporary, config, metrics, manifest["precision"], kept)
+
+
+def _describe(
+    folder: Path,
+    config: Config,
+    metrics: dict[str, Any],
+    precision: StoredPrecision,
+    kept: Mapping[str, str] | None = None,
+) -> None:
+    """Write what stands beside weights and tokenizer; `kept` are hashes that are known."""
+    (folder / _CONFIG).write_text(dump_config(config, portable=True), encoding="utf-8")
+    (folder / _METRICS).write_text(json.dumps(metrics, indent=2), encoding="utf-8")
+    (folder / _CARD).write_text(model_card(config, metrics, precision), encoding="utf-8")
+    # Hashes that are known stay: those of files that were damaged meanwhile must not fit.
+    hashes = {file.name: sha256(file) for file in sorted(folder.iterdir())} | dict(kept or {})
+    manifest = {"format": FORMAT, "nmt": __version__, "precision": precision, "files": hashes}
+    (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -236,32 +272,3 @@ def _download(repository: str) -> Path:
     except (errors.HfHubHTTPError, OSError) as error:
         problem = f"cannot be fetched: {' '.join(str(error).split())}"
     raise BundleError(f"hf://{repository} {problem}")
-
-
-def _model_card(config: Config, metrics: dict[str, Any], precision: StoredPrecision) -> str:
-    data, model = config.data, config.model
-    told = ", rounded to int8 after the scores below were taken"
-    stored = f"{precision}{told if precision == 'int8' or metrics.get('rounded') else ''}"
-    scores = metrics.get("validation", {})
-    rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in scores.items())
-    return f"""---
-language: [{data.source_language}, {data.target_language}]
-library_name: nmt
-pipeline_tag: translation
----
-# {data.source_language} → {data.target_language}
-
-Two recurrent networks ({model.layers} layers of {model.hidden_size}, cell {model.cell}, attention
-{model.attention}), trained by nmt {__version__} on `{data.corpus}`
-({metrics.get("data", {}).get("kept", 0):,} sentence pairs). Weights: {stored}.
-
-    nmt translate FOLDER input.{data.source_language} -o output.{data.target_language}
-
-Scores on the validation split, greedy search, at update {metrics.get("update", 0):,}:
-
-| score | value |
-|---|---|
-{rows}
-
-`config.yaml` has every setting, `metrics.json` the data's fingerprints and all versions.
-"""

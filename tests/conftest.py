@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from nmt.bundle import build_model, load_bundle, save_bundle
 from nmt.cli.main import main
+from nmt.config import Config, DataConfig, DecodingConfig, ModelConfig
 from nmt.data.phrases import read_split
 from nmt.inference.device import cpu_has_bf16
+from nmt.models.weights import StoredPrecision
+from nmt.text.tokenizer import Tokenizer
 
 torch.set_num_threads(1)  # the tensors of tests are too small to share
 
@@ -113,6 +117,30 @@ def tiny_run(tiny_config: Path) -> Path:
         main(["train", str(tiny_config), "--run", str(run)])
     assert stop.value.code == 0
     return run
+
+
+MEMBER = Config(
+    data=DataConfig(source_language="de", target_language="en"),
+    model=ModelConfig(cell="gru", attention="dot", layers=2, embedding_size=12, hidden_size=20),
+    decoding=DecodingConfig(beam_size=7),
+)
+
+
+def save_member(
+    run: Path,
+    folder: Path,
+    precision: StoredPrecision = "fp32",
+    config: Config = MEMBER,
+    tokenizer: Tokenizer | None = None,
+) -> Path:
+    """Save an untrained model of another kind, with a run's tokenizer if no other is given."""
+    torch.manual_seed(4)
+    tokenizer = tokenizer or load_bundle(run).tokenizer
+    model = build_model(config, tokenizer)
+    save_bundle(
+        folder, model=model, tokenizer=tokenizer, config=config, metrics={}, precision=precision
+    )
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ FLOORS = {
     "nmt.evaluation": 1,
     "nmt.data": 2,
     "nmt.decoding": 2,
+    "nmt.card": 2,  # the text of a bundle's README
     "nmt.bundle": 3,
     "nmt.inference": 4,
     "nmt.training": 5,

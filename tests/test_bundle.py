@@ -118,16 +118,18 @@ def test_who_may_read_a_bundle_may_read_all_of_it(tiny_run: Path, tmp_path: Path
 
 def test_a_bundle_says_how_its_weights_are_stored(tiny_run: Path, tmp_path: Path) -> None:
     bundle = load_bundle(tiny_run)
+    scored: dict[str, object] = {"validation": {"loss": 1.0}}
     precisions: list[StoredPrecision] = ["fp32", "int8"]
     for precision in precisions:
-        save_again(bundle, tmp_path / precision, {}, precision)
+        save_again(bundle, tmp_path / precision, scored, precision)
         manifest = json.loads((tmp_path / precision / "bundle.json").read_text())
         assert manifest["format"] == 2 and manifest["precision"] == precision
         card = (tmp_path / precision / "README.md").read_text()
         assert f"Weights: {precision}" in card
     told = "rounded to int8 after the scores below were taken"
     assert told in card
-    save_again(load_bundle(tmp_path / "int8"), tmp_path / "back", {"rounded": True}, "fp32")
+    scored["rounded"] = True
+    save_again(load_bundle(tmp_path / "int8"), tmp_path / "back", scored, "fp32")
     assert f"Weights: fp32, {told}" in (tmp_path / "back" / "README.md").read_text()
 
 

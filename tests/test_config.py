@@ -165,6 +165,9 @@ def test_changed_keys_are_named_by_path() -> None:
         ),
         (MINIMAL, [*TAUGHT, "--data.distill.techer", "b"], "unknown key data.distill.techer"),
         (MINIMAL, ["--training.clip_norm", "-1"], "training.clip_norm: -1.0"),
+        (MINIMAL, ["--training.ema", "0"], "training.ema: 0.0 makes no sense: use a share such as"),
+        (MINIMAL, ["--training.ema", "1"], "training.ema: 1.0 makes no sense"),
+        (MINIMAL, ["--training.keep_checkpoints", "0"], "training.keep_checkpoints: 0 makes no"),
         (
             MINIMAL,
             ["--training.schedule", "inverse_sqrt", "--training.warmup_updates", "0"],

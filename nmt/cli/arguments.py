@@ -71,12 +71,21 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fal
         nargs="?" if optional else None,
         help="run folder, bundle folder, or hf://owner/name",
     )
+    parser.add_argument(
+        "--ensemble",
+        metavar="MODEL",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="more models with the same tokenizers, whose log-probabilities are averaged with "
+        "MODEL's; takes all words up to the next option, so put it last, or repeat it",
+    )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument(
         "--precision",
         choices=["auto", "fp32", "bf16", "int8"],
         default="auto",
-        help="auto is fp32, or int8 where the weights are; with bf16 a translation may depend on "
+        help="auto is fp32, or int8 where all weights are; with bf16 a translation may depend on "
         "the sentences beside it, with int8 it does not (with attention: to a rounding of states)",
     )
     parser.add_argument("--threads", type=int, help="processor threads (default: torch's choice)")
@@ -91,6 +100,11 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n-best", type=int, metavar="N", help="candidates; needs tsv or jsonl")
     parser.add_argument(
         "--length-penalty", type=float, help="rank by log-probability ÷ length ** this"
+    )
+    parser.add_argument(
+        "--coverage-penalty",
+        type=float,
+        help="with attention: add this × the sum over source tokens of log min(attention got, 1)",
     )
     parser.add_argument(
         "--max-length-ratio", type=float, help="at most this × source length + 10 tokens"
@@ -125,11 +139,15 @@ def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         raise UsageError(
             f"--n-best {n_best}: text has one line for each sentence; use --format tsv or jsonl"
         )
+    if settings.get("alignments") and arguments.format == "text":
+        raise UsageError(
+            "--alignments: text has room for translations alone; use --format tsv or jsonl"
+        )
     return settings
 
 
 def load_translator(arguments: argparse.Namespace) -> "Translator":
-    """Load the model on the device that was asked for."""
+    """Load the model, or the ensemble, on the device that was asked for."""
     gc.disable()  # a tenth of torch's import goes into looking for garbage, and there is none
     import torch
 
@@ -141,4 +159,9 @@ def load_translator(arguments: argparse.Namespace) -> "Translator":
         if arguments.threads < 1:
             raise UsageError(f"--threads: {arguments.threads} makes no sense: give at least 1")
         torch.set_num_threads(arguments.threads)
-    return Translator.load(arguments.model, device=arguments.device, precision=arguments.precision)
+    return Translator.load(
+        arguments.model,
+        ensemble=arguments.ensemble,
+        device=arguments.device,
+        precision=arguments.precision,
+    )

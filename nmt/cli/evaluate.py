@@ -4,7 +4,7 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nmt.cli.arguments import (
     add_model_arguments,
@@ -14,7 +14,11 @@ from nmt.cli.arguments import (
     search_settings,
     write_json,
 )
+from nmt.cli.tuning import refuse_senseless_tuning, tune_model
 from nmt.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from nmt.inference.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -50,23 +54,27 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument(
         "--target-language", help="chooses BLEU's tokenizer (default: the model's, else en)"
     )
+    parser.add_argument(
+        "--tune",
+        action="store_true",
+        help="try beam sizes and length penalties on --split validation, and keep the best as the "
+        "model's own defaults (until training goes on and finds a better model)",
+    )
     add_search_arguments(parser)
     arguments = parser.parse_intermixed_args(words)
     _refuse_senseless(arguments)
-    settings = search_settings(arguments)
-    if arguments.hypotheses and settings:
-        name = next(iter(settings)).replace("_", "-")
-        raise UsageError(f"--{name}: --hypotheses are scored as they are; leave it out")
-
+    settings = _settings(arguments)
     config = _config(arguments)
     texts = _read(arguments, config)
-    hypotheses = texts.hypotheses
-    if hypotheses is None:
-        assert texts.sources is not None
-        hypotheses = load_translator(arguments).translate_all(
-            texts.sources, progress=True, **settings
-        )
     language = arguments.target_language or (config.data.target_language if config else "en")
+    if texts.hypotheses is not None:
+        return _report(arguments, texts, texts.hypotheses, language)
+    assert texts.sources is not None
+    if arguments.tune:
+        tuning = tune_model(arguments, texts.sources, texts.references, language, settings)
+        return _report(arguments, texts, tuning.hypotheses, language, tuning)
+    translator = load_translator(arguments)
+    hypotheses = translator.translate_all(texts.sources, progress=True, **settings)
     return _report(arguments, texts, hypotheses, language)
 
 
@@ -89,6 +97,18 @@ def _refuse_senseless(arguments: argparse.Namespace) -> None:
     elif arguments.hypotheses and arguments.source:
         raise UsageError("--hypotheses are scored as they are; leave --source out")
     refuse_output(arguments.json)
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of the search, and refuse those of none and of one that is tuned."""
+    settings = search_settings(arguments)
+    if arguments.tune:
+        refuse_senseless_tuning(arguments, settings)
+    given = [*settings, *(["ensemble"] if arguments.ensemble else [])]
+    if arguments.hypotheses and given:
+        name = given[0].replace("_", "-")
+        raise UsageError(f"--{name}: --hypotheses are scored as they are; leave it out")
+    return settings
 
 
 def _config(arguments: argparse.Namespace) -> Any:
@@ -147,7 +167,11 @@ def _split_pairs(arguments: argparse.Namespace, config: Any) -> list[tuple[str, 
 
 
 def _report(
-    arguments: argparse.Namespace, texts: Texts, hypotheses: list[str], language: str
+    arguments: argparse.Namespace,
+    texts: Texts,
+    hypotheses: list[str],
+    language: str,
+    tuning: "Tuning | None" = None,
 ) -> int:
     from nmt.evaluation.metrics import corpus_scores
     from nmt.evaluation.significance import paired_bootstrap
@@ -159,6 +183,10 @@ def _report(
         comparison = paired_bootstrap(texts.baseline, hypotheses, texts.references, language)
         result["baseline"] = vars(comparison)
         report = f"{report}\n{comparison}"
+    if tuning is not None:
+        grid = [vars(trial) for trial in tuning.grid]
+        result["tuned"] = {"split": arguments.split, **tuning.to_json(), "grid": grid}
+        report = f"{tuning}\n{report}"
     print(report, file=sys.stderr if arguments.json == "-" else sys.stdout)
     if arguments.json:
         write_json(arguments.json, result)

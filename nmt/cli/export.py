@@ -1,4 +1,4 @@
-"""`nmt export MODEL OUT`: a model as a folder of its own, also with weights of 8 bits."""
+"""`nmt export MODEL OUT`: a model as a folder of its own, also averaged, or with 8 bits."""
 
 import argparse
 import logging
@@ -25,6 +25,13 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         help="how weights are stored; int8 rounds them, to a quarter of the size "
         "(default: as the model's are)",
     )
+    parser.add_argument(
+        "--average",
+        type=int,
+        metavar="N",
+        help="take the mean of the weights in the N newest checkpoints of the run MODEL, in place "
+        "of its best model; it has no validation scores",
+    )
     arguments = parser.parse_args(words)
     # What stands behind a link is replaced, not the link.
     out = Path(os.path.realpath(arguments.out))
@@ -39,11 +46,21 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
             raise UsageError(
                 f"{arguments.out} is there, and is not just a bundle; choose another OUT"
             )
-    source = find_bundle(arguments.model)
+    run_model = Path(arguments.model, "model")
+    source = find_bundle(arguments.model) if arguments.average is None else run_model
     if out.is_relative_to(source.resolve()):
         raise UsageError(f"{arguments.out} lies in the model itself, {source}; choose another OUT")
 
-    bundle = load_bundle(source)
+    if arguments.average is None:
+        bundle = load_bundle(source)
+        stored = memory_size(weights_size(source))
+        origin = f"in {arguments.model}: {bundle.precision}, {stored}"
+    else:
+        from nmt.training.averaging import average_checkpoints  # imports lightning
+
+        bundle = average_checkpoints(Path(arguments.model), arguments.average)
+        updates = ", ".join(map(str, bundle.metrics["averaged_updates"]))
+        origin = f"the mean of {arguments.model} after updates {updates}"
     precision = arguments.precision or bundle.precision
     with writing_to(arguments.out):
         save_bundle(
@@ -56,9 +73,6 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         )
     if bundle.precision == "int8" and precision == "fp32":
         _log.warning("the weights were rounded to int8 before, and stay so; only the file grows")
-    _log.info(
-        "%s: weights in %s, %s (in %s: %s, %s)",
-        *(arguments.out, precision, memory_size(weights_size(out))),
-        *(arguments.model, bundle.precision, memory_size(weights_size(source))),
-    )
+    size = memory_size(weights_size(out))
+    _log.info("%s: weights in %s, %s (%s)", arguments.out, precision, size, origin)
     return 0

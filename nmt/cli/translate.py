@@ -33,6 +33,13 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument("--format", choices=["text", "tsv", "jsonl"], default="text")
     add_search_arguments(parser)
     parser.add_argument(
+        "--alignments",
+        action="store_true",
+        default=None,
+        help="with attention: also which source word each word comes from, counted from 0, as one "
+        "more column SOURCE-TARGET … of tsv, or field of jsonl",
+    )
+    parser.add_argument(
         "--invalid-utf8", choices=["error", "replace"], default="error", help="what to do with it"
     )
     parser.add_argument(
@@ -141,6 +148,7 @@ def _key(source: Path, arguments: argparse.Namespace, settings: dict[str, Any]) 
     from nmt.bundle import find_bundle
     from nmt.storage import sha256
 
-    model = sha256(find_bundle(arguments.model) / "bundle.json")
-    what = [sha256(source), model, sorted(settings.items()), arguments.precision, arguments.format]
+    paths = [arguments.model, *arguments.ensemble]
+    models = [sha256(find_bundle(path) / "bundle.json") for path in paths]
+    what = [sha256(source), models, sorted(settings.items()), arguments.precision, arguments.format]
     return hashlib.sha256(repr(what).encode()).hexdigest()

@@ -49,8 +49,10 @@ def check_config(config: Config, origin: str) -> None:
             "batch_tokens",
             "accumulate",
             "learning_rate",
+            "r_drop",
             "validate_every",
             "checkpoint_every",
+            "keep_checkpoints",
             "patience",
             "log_every",
             "devices",
@@ -74,14 +76,24 @@ def check_config(config: Config, origin: str) -> None:
         ("training", "clip_norm"),
         ("training", "workers"),
         ("decoding", "length_penalty"),
+        ("decoding", "coverage_penalty"),
     ]:
         value = getattr(getattr(config, section), name)
         refuse(value < 0, f"{section}.{name}", value, "it must not be negative")
-    for key, share in {
-        "model.dropout": model.dropout,
-        "training.label_smoothing": training.label_smoothing,
-    }.items():
+    shares = {"training.label_smoothing": training.label_smoothing}
+    for name in (
+        "dropout",
+        "bridge_dropout",
+        "source_word_dropout",
+        "target_word_dropout",
+        "embedding_dropout",
+        "weight_drop",
+    ):
+        shares[f"model.{name}"] = getattr(model, name)
+    for key, share in shares.items():
         refuse(not 0 <= share < 1, key, share, "it must be at least 0 and below 1")
+    ema = training.ema
+    refuse(ema is not None and not 0 < ema < 1, "training.ema", ema, "use a share such as 0.999")
     coverage = tokenizer.character_coverage
     refuse(not 0.9 <= coverage <= 1, "tokenizer.character_coverage", coverage, "use 0.9 to 1")
     refuse(
@@ -89,6 +101,18 @@ def check_config(config: Config, origin: str) -> None:
         "model.hidden_size",
         model.hidden_size,
         "two directions need an even number",
+    )
+    refuse(
+        model.pool != "none" and model.bridge != "wide" and not model.feed_context,
+        "model.pool",
+        model.pool,
+        "only the fed context and a wide bridge take it; see model.feed_context",
+    )
+    refuse(
+        config.decoding.coverage_penalty > 0 and model.attention == "none",
+        "decoding.coverage_penalty",
+        config.decoding.coverage_penalty,
+        "there is no attention that could cover anything; see model.attention",
     )
     refuse(
         tokenizer.byte_fallback and tokenizer.model == "word",

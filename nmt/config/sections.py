@@ -141,17 +141,36 @@ class ModelConfig:
     """Read the source in both directions."""
     reverse_source: bool = False
     """Read the source from its last token to its first."""
-    bridge: Literal["copy", "linear"] = "linear"
-    """Hand the encoder's final state over as it is, or through a learned map for each layer."""
+    bridge: Literal["copy", "linear", "wide"] = "linear"
+    """How the encoder's final state is handed over: as it is, through a learned map for each layer,
+    or through one from all layers together to all layers."""
+    pool: Literal["none", "mean", "max"] = "none"
+    """What is handed over besides, with the fed context and to a wide bridge: the mean or the
+    largest, unit by unit, of the top layer's states. It has one size for all sentences, too."""
     feed_context: bool = True
     """Show the encoder's final state to the decoder at every step, and to the output."""
     attention: Literal["none", "dot", "general", "additive"] = "none"
     """How the output looks back at the source's states; none leaves only the final state."""
+    input_feeding: bool = False
+    """Give what the output was computed from, attention included, to the decoder's next step. It
+    then learns step by step, without fused kernels, which takes several times as long."""
     dropout: float = 0.2
     """Share of units dropped on embeddings, between layers and before the output."""
-    tie_embeddings: bool = True
-    """One matrix for target embedding and output, and for the source where the vocabulary is
-    shared; a bottleneck of embedding_size stands before the output."""
+    locked_dropout: bool = False
+    """Drop the same units at all steps of a sentence (variational dropout)."""
+    bridge_dropout: float = 0.0
+    """Share of units dropped of what is handed over, context included."""
+    source_word_dropout: float = 0.0
+    """Share of source tokens whose embedding is dropped as a whole."""
+    target_word_dropout: float = 0.0
+    """The same of the target tokens that the decoder reads."""
+    embedding_dropout: float = 0.0
+    """Share of the vocabulary whose embeddings a whole batch does without."""
+    weight_drop: float = 0.0
+    """Share of the recurrent weights that a whole batch does without."""
+    tie_embeddings: bool | Literal["target"] = True
+    """One matrix for target embedding and output, and, unless it says target, for the source where
+    the vocabulary is shared; a bottleneck of embedding_size stands before the output."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,12 +196,21 @@ class TrainingConfig:
     """Updates in which the learning rate rises from zero to its peak."""
     label_smoothing: float = 0.1
     """Probability mass spread over the vocabulary in the training loss."""
+    r_drop: float | None = None
+    """Weight (α) of R-Drop: every sentence is read twice under other noise, and the predictions are
+    drawn together. It takes twice the time and memory."""
     clip_norm: float = 1.0
     """Largest norm of the gradient; 0 turns clipping off."""
+    ema: float | None = None
+    """Validate and keep an exponential moving average of the weights. Update n, counted from 0,
+    leaves this share of it, such as 0.999, or (1 + n) / (10 + n) where that is less. null keeps the
+    weights as they are."""
     validate_every: int = 500
     """Updates between two validations."""
     checkpoint_every: int | None = None
     """Updates between two checkpoints; by default one at each validation."""
+    keep_checkpoints: int = 2
+    """Checkpoints that stay in the run folder, the newest; `nmt export --average` takes several."""
     monitor: Literal["bleu", "chrf", "loss"] = "bleu"
     """Validation score that chooses the best model."""
     patience: int | None = None
@@ -215,6 +243,9 @@ class DecodingConfig:
     """Hypotheses kept at every step."""
     length_penalty: float = 1.0
     """Hypotheses are ranked by log-probability ÷ length ** length_penalty."""
+    coverage_penalty: float = 0.0
+    """Times the sum over source tokens of log min(attention got, 1), added to that rank: with
+    attention, translations that leave source words unread come later."""
     max_length_ratio: float = 2.0
     """A translation has at most max_length_ratio × source length + 10 tokens."""
     prune: float | None = 8.0

@@ -80,6 +80,7 @@ def beam_search(
     *,
     beam_size: int,
     length_penalty: float = 0.0,
+    coverage_penalty: float = 0.0,
     n_best: int = 1,
     prune: float | None = None,
 ) -> list[list[Hypothesis]]:
@@ -97,6 +98,9 @@ def beam_search(
         beam_size: live hypotheses of each sentence.
         length_penalty: finished ones are ranked by log-probability ÷ length ** length_penalty;
             at least 0.
+        coverage_penalty: times the sum over source tokens of log min(attention got, 1), added to
+            that rank; at least 0. Where it is above, the stepper's state has a `coverage`,
+            `(rows, source)`.
         n_best: how many to return, at most beam_size.
         prune: give up live hypotheses whose log-probability lies more than this, in nats, below
             that of their sentence's best one, live or finished; None for none.
@@ -106,7 +110,7 @@ def beam_search(
         rank first.
 
     Source: Sutskever et al. 2014, section 3.2; the bound: Huang et al. 2017 (optimal stopping);
-    pruning: Freitag and Al-Onaizan 2017.
+    pruning: Freitag and Al-Onaizan 2017; coverage: Wu et al. 2016, section 7.
     """
     device = source.tokens.device
     batch, k = len(source.lengths), beam_size
@@ -133,9 +137,13 @@ def beam_search(
         ends = ended[:, :k] & (candidates[:, :k] > _NEVER)
         if bool(ends.any()):
             ending = candidates[:, :k].masked_fill(~ends, _NEVER)
+            rank = ending / length**length_penalty
+            if coverage_penalty > 0:
+                missed = _missed(state.coverage, source.mask[live[rows // k]])
+                rank = rank - coverage_penalty * missed[row[:, :k]]
             finished.add(
                 live,
-                ending / length**length_penalty,
+                rank,
                 ending,
                 _rows(written, beam[:, :k]).index_fill(
                     2, torch.tensor([position], device=device), limits.eos_id
@@ -217,6 +225,17 @@ def _continuations(
     place, within = index // size, index % size
     beam, row, group = (part.gather(1, place) for part in (beam, row, group))
     return best, beam, row, group * size + within
+
+
+def _missed(coverage: Tensor, mask: Tensor) -> Tensor:
+    """Return how much of its source each row has left unread, in nats, `(rows,)`.
+
+    Args:
+        coverage: attention that each source token got, `(rows, source)`.
+        mask: True on real source tokens, `(rows, source)`.
+    """
+    tiny = torch.finfo(coverage.dtype).tiny
+    return -(coverage.clamp(tiny, 1.0).log() * mask).sum(dim=1)
 
 
 def _rows(written: Tensor, beam: Tensor) -> Tensor:

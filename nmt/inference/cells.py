@@ -67,7 +67,8 @@ class Layer:
         weights: of the layer, as torch arranges them.
         arithmetic: fp32 or integers.
         embedding: of the first layer, whose inputs are tokens; None for a layer above another.
-        context: how many of the first layer's inputs, the last ones, are a fed context.
+        context: how many of the first layer's inputs, after the embedding, are a fed context.
+        fed: how many, after those, are the last step's readout (input feeding).
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Layer:
         *,
         embedding: Matrix | None = None,
         context: int = 0,
+        fed: int = 0,
     ):
         self.cell, self.size = cell, weights.size
         self._arithmetic = arithmetic
@@ -88,11 +90,14 @@ class Layer:
         hidden_bias = weights.b_hidden if apart else None
         self.reads_tokens = embedding is not None
         if embedding is not None:
-            own = weights.w_input.columns(0, inputs - context)
-            self._table = InputTable(embedding, own, bias)
+            own = inputs - context - fed
+            self._table = InputTable(embedding, weights.w_input.columns(0, own), bias)
             if context:
-                fed = weights.w_input.columns(inputs - context, inputs)
-                self._context_product = arithmetic.product(fed)
+                part = weights.w_input.columns(own, own + context)
+                self._context_product = arithmetic.product(part)
+            if fed:
+                part = weights.w_input.columns(own + context, inputs)
+                self._fed_product = arithmetic.product(part)
         elif apart:
             self._input_product = arithmetic.product(weights.w_input, bias)
         if embedding is None and not apart:
@@ -107,6 +112,10 @@ class Layer:
     def read_context(self, context: Tensor) -> Tensor:
         """Return what a packed context adds to the first layer's gates, `(rows, gates)`."""
         return self._context_product(context)
+
+    def read_fed(self, readout: Tensor) -> Tensor:
+        """Return what a packed readout adds to the first layer's gates, `(rows, gates)`."""
+        return self._fed_product(readout)
 
     def start(self, hidden: Tensor, cell: Tensor | None) -> Carried:
         """Return the state that begins at fp32 states, `(rows, size)` each."""

@@ -18,6 +18,7 @@ from nmt.inference.engine_encoder import EngineBridge, EngineEncoder
 from nmt.inference.products import Arithmetic, Floats, Integers, Matrix
 from nmt.models.attention import Attention
 from nmt.models.batch import Padded
+from nmt.models.bridge import context_size
 from nmt.models.decoder import SourceView
 from nmt.models.quantization import quantize
 from nmt.models.seq2seq import Seq2Seq
@@ -30,10 +31,13 @@ class EngineState:
 
     Attributes:
         layers: the state of each layer, `rows` on the first axis of every tensor.
-        context: packed, once for each sentence, `(sentences, hidden)`; None where it is not fed.
+        context: packed, once for each sentence, `(sentences, context)`; None where it is not fed.
         context_gates: what the context adds to the first layer's gates, `(sentences, gates)`.
         view: source states for attention, once for each sentence.
         sentences: which sentence each row belongs to, `(rows,)`.
+        fed: the last readouts, packed, `(rows, width)`; None without input feeding.
+        coverage: how much attention each source position got so far, `(rows, source)`; None
+            without attention.
     """
 
     layers: tuple[Carried, ...]
@@ -41,12 +45,20 @@ class EngineState:
     context_gates: Tensor | None
     view: SourceView
     sentences: Tensor
+    fed: Tensor | None
+    coverage: Tensor | None
 
     def select(self, rows: Tensor) -> "EngineState":
         """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
-        layers = tuple(tuple(part.index_select(0, rows) for part in layer) for layer in self.layers)
-        sentences = self.sentences[rows]
-        return EngineState(layers, self.context, self.context_gates, self.view, sentences)
+        return replace(
+            self,
+            layers=tuple(
+                tuple(part.index_select(0, rows) for part in layer) for layer in self.layers
+            ),
+            sentences=self.sentences[rows],
+            fed=None if self.fed is None else self.fed.index_select(0, rows),
+            coverage=None if self.coverage is None else self.coverage.index_select(0, rows),
+        )
 
     def repeat(self, times: int) -> "EngineState":
         """Return the state with every row `times` times in a row."""
@@ -83,7 +95,8 @@ class Engine:
     def start(self, source: Padded) -> EngineState:
         """Read the source sentences and make the state from which decoding starts."""
         states, memory = self._encoder(source)
-        return self._decoder.start(self._bridge(states), states[-1][0], memory, source.mask)
+        starts, context = self._bridge(states, memory, source.mask)
+        return self._decoder.start(starts, context, memory, source.mask)
 
     def step(self, tokens: Tensor, state: EngineState) -> tuple[Tensor, EngineState]:
         """Read one token a row and predict the next.
@@ -143,6 +156,8 @@ class _Decoder:
     ):
         self._arithmetic = arithmetic
         self._feeds_context = config.feed_context
+        matrix = Matrix.named(weights, "decoder.projection.weight")
+        self._fed = matrix.values.shape[1] if config.input_feeding else 0
         embedding = Matrix.named(weights, "decoder.embedding.weight")
         self._layers = [
             Layer(
@@ -150,7 +165,8 @@ class _Decoder:
                 LayerWeights.named(weights, "decoder.stack", str(layer)),
                 arithmetic,
                 embedding=embedding if layer == 0 else None,
-                context=config.hidden_size if layer == 0 and config.feed_context else 0,
+                context=context_size(config) if layer == 0 and config.feed_context else 0,
+                fed=self._fed if layer == 0 else 0,
             )
             for layer in range(config.layers)
         ]
@@ -188,7 +204,16 @@ class _Decoder:
         if self._attention is not None:
             assert memory is not None
             view = SourceView(None, memory, self._attention.keys(memory), mask)
-        return EngineState(tuple(layers), fed, gates, view, torch.arange(len(context)))
+        rows = len(context)
+        return EngineState(
+            layers=tuple(layers),
+            context=fed,
+            context_gates=gates,
+            view=view,
+            sentences=torch.arange(rows),
+            fed=self._arithmetic.zeros(rows, self._fed) if self._fed else None,
+            coverage=None if self._attention is None else torch.zeros(mask.shape),
+        )
 
     def step(self, tokens: Tensor, state: EngineState) -> tuple[Tensor, EngineState]:
         """Return logits, `(rows, vocabulary)`, and the new state."""
@@ -196,21 +221,27 @@ class _Decoder:
         inputs = self._layers[0].look_up(tokens)
         if state.context_gates is not None:
             inputs += state.context_gates.index_select(0, sentences)
+        if state.fed is not None:
+            inputs += self._layers[0].read_fed(state.fed)
         layers = []
         for layer, before in zip(self._layers, state.layers, strict=True):
             layers.append(layer.step(inputs, before))
             inputs = layers[-1][0]
-        features = [inputs]
+        features, coverage = [inputs], state.coverage
         if state.context is not None:
             features.append(state.context.index_select(0, sentences))
         if self._attention is not None:
             queries = self._arithmetic.unpack(inputs)
-            attended = state.view.attended(self._attention, queries, sentences)
+            attended, looked = state.view.attended(self._attention, queries, sentences)
             features.append(self._arithmetic.pack(attended))
+            assert coverage is not None
+            coverage = coverage + looked
         readout = torch.cat(features, dim=1) if len(features) > 1 else inputs
         if self._readout is not None:
             readout = self._arithmetic.pack(self._readout(readout).tanh_())
-        return self._projection(readout), replace(state, layers=tuple(layers))
+        fed = None if state.fed is None else readout
+        after = replace(state, layers=tuple(layers), fed=fed, coverage=coverage)
+        return self._projection(readout), after
 
 
 def _rounded(attention: Attention, weights: Mapping[str, Tensor]) -> Attention:

@@ -9,6 +9,7 @@ from nmt.config import ModelConfig
 from nmt.inference.cells import Carried, Layer, LayerWeights
 from nmt.inference.products import Arithmetic, Matrix
 from nmt.models.batch import Padded, reverse, reversed_positions
+from nmt.models.bridge import pooled
 from nmt.models.products import Product
 
 
@@ -31,14 +32,15 @@ class EngineEncoder:
             for layer in range(config.layers)
         ]
         self._cell, self._reversed = config.cell, config.reverse_source
-        self._keeps_memory = config.attention != "none"
+        self._keeps_memory = config.attention != "none" or config.pool != "none"
         self._arithmetic = arithmetic
 
     def __call__(self, source: Padded) -> tuple[list[Carried], Tensor | None]:
         """Return every layer's final state, directions side by side, and the top layer's states.
 
         Each state is packed hidden, fp32 hidden and, of an LSTM, cell, `(sentences, hidden)` each;
-        the top layer's states are fp32, `(sentences, source, hidden)`, None without attention.
+        the top layer's states are fp32, `(sentences, source, hidden)`, None where nobody looks at
+        them.
         """
         order = source.lengths.argsort(descending=True, stable=True)
         back = order.argsort()
@@ -90,28 +92,59 @@ class EngineEncoder:
 
 
 class EngineBridge:
-    """Makes of the encoder's final states the fp32 hidden and cell states that start a decoder."""
+    """Makes of what the encoder returns the decoder's first states and the fed context."""
 
     def __init__(self, weights: Mapping[str, Tensor], config: ModelConfig, arithmetic: Arithmetic):
+        self._kind, self._pool, self._arithmetic = config.bridge, config.pool, arithmetic
         self._squash = torch.relu if config.cell == "relu" else torch.tanh
-        self._hidden: list[Product] = []
-        self._cell: list[Product] = []
-        if config.bridge == "copy":
-            return
-        for layer in range(config.layers):
-            name = f"bridge.hidden.{layer}"
-            matrix = Matrix.named(weights, f"{name}.weight")
-            self._hidden.append(arithmetic.product(matrix, weights[f"{name}.bias"]))
-            if config.cell == "lstm":
-                name = f"bridge.cell.{layer}"
-                matrix = Matrix.named(weights, f"{name}.weight")
-                self._cell.append(arithmetic.wide_product(matrix, weights[f"{name}.bias"]))
+        self._maps: dict[str, Product] = {}
+        for name in sorted(name for name in weights if name.startswith("bridge.")):
+            head, _, leaf = name.rpartition(".")
+            if leaf == "weight":
+                # Hidden states alone are bounded.
+                narrow = head.startswith("bridge.hidden.")
+                product = arithmetic.product if narrow else arithmetic.wide_product
+                matrix = Matrix.named(weights, name)
+                self._maps[head.removeprefix("bridge.")] = product(matrix, weights[f"{head}.bias"])
 
-    def __call__(self, states: list[Carried]) -> list[tuple[Tensor, Tensor | None]]:
-        """Map the states that the encoder returns."""
+    def __call__(
+        self, states: list[Carried], memory: Tensor | None, mask: Tensor
+    ) -> tuple[list[tuple[Tensor, Tensor | None]], Tensor]:
+        """Hand over.
+
+        Args:
+            states: of every layer, as the encoder returns them.
+            memory: the top layer's states, `(sentences, source, hidden)`.
+            mask: True on real source tokens, `(sentences, source)`.
+
+        Returns:
+            The fp32 hidden and cell state that starts each layer, and the packed context.
+        """
+        context, pools = states[-1][0], []
+        if self._pool != "none":
+            assert memory is not None
+            pools = [pooled(memory, mask, self._pool)]
+            context = torch.cat([context, self._arithmetic.pack(pools[0])], dim=1)
+        if self._kind == "wide":
+            return self._wide(states, pools), context
         starts: list[tuple[Tensor, Tensor | None]] = []
-        for layer, (packed, hidden, *cell) in enumerate(states):
-            mapped = self._squash(self._hidden[layer](packed)) if self._hidden else hidden
-            started = [self._cell[layer](part) for part in cell] if self._cell else cell
-            starts.append((mapped, started[0] if started else None))
-        return starts
+        for layer, (packed, hidden, *cells) in enumerate(states):
+            cell = cells[0] if cells else None
+            if self._kind == "linear":
+                hidden = self._squash(self._maps[f"hidden.{layer}"](packed))
+                cell = None if cell is None else self._maps[f"cell.{layer}"](cell)
+            starts.append((hidden, cell))
+        return starts, context
+
+    def _wide(
+        self, states: list[Carried], pools: list[Tensor]
+    ) -> list[tuple[Tensor, Tensor | None]]:
+        """Map everything to everything."""
+        layers, size = len(states), states[0][1].shape[1]
+        hidden = [state[1] for state in states]
+        cells = [cell for state in states for cell in state[2:]]
+        mapped = self._maps["states"](torch.cat([*hidden, *cells, *pools], dim=1)).split(
+            size, dim=1
+        )
+        starts = mapped[layers:] or [None] * layers
+        return [(self._squash(one), other) for one, other in zip(mapped, starts, strict=False)]

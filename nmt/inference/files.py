@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from nmt.inference.translator import CHUNK, Translation, Translator
+from nmt.inference.search import Candidate, Translation
+from nmt.inference.translator import CHUNK, Translator
 from nmt.log import PROGRESS, ProgressBar
 from nmt.text.lines import open_output
 
@@ -24,7 +25,8 @@ class LineWriter:
 
     Args:
         stream: where the lines go.
-        layout: text (the best translation), tsv (line, rank, score, text) or jsonl.
+        layout: text (the best translation), tsv (line, rank, score, text) or jsonl; the latter two
+            also hold alignments, where there are some.
     """
 
     def __init__(self, stream: IO[bytes], layout: Format):
@@ -49,18 +51,30 @@ class LineWriter:
             return f"{translation.text}\n"
         if self.layout == "tsv":
             return "".join(
-                f"{self.lines}\t{rank}\t{candidate.score:.6f}\t{candidate.text}\n"
-                for rank, candidate in enumerate(translation.n_best, start=1)
+                f"{self.lines}\t{rank}\t{one.score:.6f}\t{one.text}{_links(one)}\n"
+                for rank, one in enumerate(translation.n_best, start=1)
             )
         row = {
             "line": self.lines,
             "text": translation.text,
             "score": translation.score,
-            "n_best": [vars(candidate) for candidate in translation.n_best],
+            "n_best": [_present(candidate) for candidate in translation.n_best],
         }
         if translation.problem is not None:
             row["problem"] = translation.problem
         return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _present(candidate: Candidate) -> dict[str, Any]:
+    """Return a candidate's fields, without an alignment that nobody asked for."""
+    return {name: value for name, value in vars(candidate).items() if value is not None}
+
+
+def _links(candidate: Candidate) -> str:
+    """Return a column of links `source-target`, as Pharaoh writes them; none where none are."""
+    if candidate.alignment is None:
+        return ""
+    return "\t" + " ".join(f"{source}-{target}" for source, target in candidate.alignment)
 
 
 def translate_lines(

@@ -12,12 +12,16 @@ class SearchOptions:
     Attributes:
         beam_size: hypotheses kept at every step.
         length_penalty: hypotheses are ranked by log-probability ÷ length ** length_penalty.
+        coverage_penalty: times the sum over source tokens of log min(attention got, 1), added to
+            that rank; for models with attention.
         max_length_ratio: a translation has at most this × source length + 10 tokens.
         prune: give up hypotheses whose log-probability lies more than this, in nats, below the
             best of their sentence; None for none. A search for several candidates keeps all.
         shortlist: search only among this many target tokens, those that came most in training;
             None for all.
         n_best: candidates to return; beam search holds at most `beam_size`.
+        alignments: also find out which source word each target word comes from; for models with
+            attention.
         greedy: take the likeliest token at every step instead of beam search.
         sample: draw from the model's distribution instead of beam search.
         temperature: of sampling; below 1 favours the likely.
@@ -32,10 +36,12 @@ class SearchOptions:
 
     beam_size: int = 5
     length_penalty: float = 1.0
+    coverage_penalty: float = 0.0
     max_length_ratio: float = 2.0
     prune: float | None = None
     shortlist: int | None = None
     n_best: int = 1
+    alignments: bool = False
     greedy: bool = False
     sample: bool = False
     temperature: float = 1.0
@@ -48,6 +54,7 @@ class SearchOptions:
         for name, sane, remedy in [
             ("beam_size", self.beam_size >= 1, "give at least 1"),
             ("length_penalty", self.length_penalty >= 0, "give 0 or more"),
+            ("coverage_penalty", self.coverage_penalty >= 0, "give 0 or more"),
             ("max_length_ratio", self.max_length_ratio > 0, "give more than 0"),
             ("prune", self.prune is None or self.prune > 0, "give more than 0; inf for none"),
             ("shortlist", self.shortlist is None or self.shortlist >= 1, "give at least 1"),

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.stepper import Stepper
 from nmt.errors import UsageError
 from nmt.inference.engine import Engine
@@ -48,7 +49,7 @@ def shortlist(stepper: Stepper, counts: Tensor | None, size: int, special: set[i
     """List the tokens that came most often.
 
     Args:
-        stepper: an `Engine`.
+        stepper: an `Engine`, or an `Ensemble` of them.
         counts: how often each token came in the targets of training, `(vocabulary,)`.
         size: how many to list, special ones included; more than those.
         special: ids that are listed in any case.
@@ -56,7 +57,7 @@ def shortlist(stepper: Stepper, counts: Tensor | None, size: int, special: set[i
     Raises:
         UsageError: the counts are not known, or the model does not run in an engine.
     """
-    if not isinstance(stepper, Engine):
+    if not can_shortlist(stepper):
         raise UsageError("--shortlist: it is for fp32 and int8 on a CPU; leave it out")
     if size <= len(special):
         raise UsageError(
@@ -71,4 +72,11 @@ def shortlist(stepper: Stepper, counts: Tensor | None, size: int, special: set[i
     ranked[list(special)] = float("inf")
     order = ranked.argsort(descending=True, stable=True)[:size]
     tokens = order[ranked[order] > 0].sort().values
+    assert isinstance(stepper, Engine | Ensemble)
     return Shortlist(stepper.narrowed(tokens), tokens)
+
+
+def can_shortlist(stepper: Stepper) -> bool:
+    """Tell whether a model can predict some of its tokens alone: an engine, or several."""
+    members = stepper.steppers if isinstance(stepper, Ensemble) else (stepper,)
+    return all(isinstance(member, Engine) for member in members)

@@ -1,26 +1,23 @@
 """From raw text to raw text: the one path for files, Python, validation and servers."""
 
+import functools
 import logging
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nmt.bundle import load_bundle
 from nmt.config import Config
-from nmt.decoding.beam import beam_search
 from nmt.decoding.forced import forced_scores
-from nmt.decoding.greedy import greedy_search
-from nmt.decoding.sampling import sample
-from nmt.decoding.stepper import Hypothesis, Limits, Stepper
+from nmt.decoding.stepper import Stepper
 from nmt.errors import NmtError, UsageError
-from nmt.inference.device import arithmetic, find_device, find_precision
-from nmt.inference.engine import Engine, fits_integers
+from nmt.inference.device import arithmetic
+from nmt.inference.loading import load_models
 from nmt.inference.options import SearchOptions
-from nmt.inference.shortlist import Shortlist, shortlist
+from nmt.inference.search import BatchSearch, Candidate, Translation
+from nmt.inference.shortlist import Shortlist, can_shortlist, shortlist
 from nmt.inference.threads import num_workers, side_by_side
 from nmt.log import PROGRESS, ProgressBar
 from nmt.models.batch import pad
@@ -33,43 +30,11 @@ _LEAST_BATCH = 16
 _USUAL_LENGTH = 50  # tokens; a batch of longer sentences holds fewer of them
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One of several translations of a sentence.
-
-    Attributes:
-        text: raw text, one line.
-        score: sum of log-probabilities in nats, the end token included.
-    """
-
-    text: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Translation:
-    """What became of one sentence.
-
-    Attributes:
-        text: the best translation.
-        score: its log-probability in nats, the end token included; 0 for an empty line.
-        n_best: the best candidates, distinct as text, best first.
-        problem: what went wrong with this sentence; None where nothing did.
-        failed: whether there is no translation because the work failed.
-    """
-
-    text: str
-    score: float
-    n_best: list[Candidate]
-    problem: str | None = None
-    failed: bool = False
-
-
 class Translator:
-    """Translates and scores raw text with one model.
+    """Translates and scores raw text with one model, or with several as one.
 
     Args:
-        stepper: the model.
+        stepper: the model, or an ensemble.
         tokenizer: text to ids and back.
         config: how the model was made; its `decoding` section has the defaults of the search.
         device: where the model is.
@@ -97,36 +62,31 @@ class Translator:
         self.defaults = SearchOptions(
             beam_size=config.decoding.beam_size,
             length_penalty=config.decoding.length_penalty,
+            coverage_penalty=config.decoding.coverage_penalty,
             max_length_ratio=config.decoding.max_length_ratio,
             prune=config.decoding.prune,
             # A default for the fast engine; elsewhere all tokens are searched.
-            shortlist=config.decoding.shortlist if isinstance(stepper, Engine) else None,
+            shortlist=config.decoding.shortlist if can_shortlist(stepper) else None,
         )
 
     @classmethod
     def load(
-        cls, path: str | Path, *, device: str = "auto", precision: str = "auto"
+        cls,
+        path: str | Path,
+        *,
+        ensemble: Sequence[str | Path] = (),
+        device: str = "auto",
+        precision: str = "auto",
     ) -> "Translator":
-        """Load a model; see `nmt.load`. Precision auto is int8 for an int8 bundle, else fp32."""
-        place = find_device(device)
-        if precision not in ("auto", "fp32", "bf16", "int8"):
-            raise UsageError(f"--precision: {precision!r} is not one of auto, fp32, bf16, int8")
-        bundle = load_bundle(path)
-        network = bundle.config.model
-        if precision == "auto":
-            rounded = bundle.precision == "int8" and place.type == "cpu" and fits_integers(network)
-            precision = "int8" if rounded else "fp32"
-        precision = find_precision(precision, place)
-        stepper: Stepper = bundle.model.to(place)
-        if place.type == "cpu" and precision != "bf16":
-            stepper = Engine(bundle.model, network, "int8" if precision == "int8" else "fp32")
+        """Load a model, or several as one; see `nmt.load`."""
+        found = load_models([path, *ensemble], device, precision)
         return cls(
-            stepper,
-            bundle.tokenizer,
-            bundle.config,
-            device=place,
-            precision=precision,
-            token_counts=bundle.model.decoder.token_counts,
+            found.stepper,
+            found.tokenizer,
+            found.config,
+            device=found.device,
+            precision=found.precision,
+            token_counts=found.token_counts,
         )
 
     def check(self, **settings: Any) -> None:
@@ -138,6 +98,19 @@ class Translator:
         options = replace(self.defaults, **settings)
         if options.shortlist is not None:
             self._shortlist(options.shortlist)
+        asked = [name for name in ("alignments", "coverage_penalty") if getattr(options, name)]
+        if asked and not self.has_attention:
+            raise UsageError(
+                f"--{asked[0].replace('_', '-')}: the model has no attention, which alone says "
+                "where a word comes from; leave it out"
+            )
+
+    @functools.cached_property
+    def has_attention(self) -> bool:
+        """Whether the model, or each of several, looks back at the source."""
+        with torch.inference_mode():
+            state = self.stepper.start(pad([[self.tokenizer.source.eos_id]], self.device))
+        return getattr(state, "coverage", None) is not None
 
     def translate(self, sentences: Sequence[str], **settings: Any) -> list[Translation]:
         """Translate sentences, each a line of raw text.
@@ -151,19 +124,22 @@ class Translator:
         Raises:
             UsageError: a setting that makes no sense.
         """
+        self.check(**settings)
         options = replace(self.defaults, **settings)
         stepper = self.stepper if options.shortlist is None else self._shortlist(options.shortlist)
         limit = self.config.decoding.max_source_length
         encoded = self.tokenizer.source.encode(sentences)
-        translations = [Translation("", 0.0, [Candidate("", 0.0)]) for _ in sentences]
+        nothing = Candidate("", 0.0, [] if options.alignments else None)
+        translations = [Translation("", 0.0, [nothing]) for _ in sentences]
         work = [row for row, ids in enumerate(encoded) if ids]
         # Of few sentences every worker gets a share.
         fair = max(_LEAST_BATCH, -(-len(work) // num_workers(self.device)))
         size = min(options.batch_size, fair)
         batches = list(_batches(work, [len(ids) for ids in encoded], size))
+        batch = BatchSearch(stepper, self.tokenizer, options, self.device, self.precision)
 
         def search(rows: list[int]) -> list[Translation]:
-            return self._search_safely(stepper, [encoded[row][:limit] for row in rows], options)
+            return batch([encoded[row][:limit] for row in rows])
 
         for rows, results in zip(batches, side_by_side(search, batches, self.device), strict=True):
             for row, result in zip(rows, results, strict=True):
@@ -257,96 +233,6 @@ class Translator:
             special = {target.bos_id, target.eos_id}
             self._listed = size, shortlist(self.stepper, self.token_counts, size, special)
         return self._listed[1]
-
-    def _search_safely(
-        self, stepper: Stepper, sources: list[list[int]], options: SearchOptions
-    ) -> list[Translation]:
-        """Search a batch; where the machine gives in, each half of it, down to one sentence."""
-        try:
-            return self._search(stepper, sources, options)
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            if len(sources) == 1:
-                problem = "translation failed: out of memory"
-                return [Translation("", 0.0, [Candidate("", 0.0)], problem, failed=True)]
-        middle = len(sources) // 2
-        return [
-            result
-            for half in (sources[:middle], sources[middle:])
-            for result in self._search_safely(stepper, half, options)
-        ]
-
-    @torch.inference_mode()
-    def _search(
-        self, stepper: Stepper, sources: list[list[int]], options: SearchOptions
-    ) -> list[Translation]:
-        eos_id = self.tokenizer.source.eos_id
-        source = pad([[*ids, eos_id] for ids in sources], self.device)
-        target = self.tokenizer.target
-        ends = target.bos_id, target.eos_id
-        if isinstance(stepper, Shortlist):
-            ends = stepper.number(ends[0]), stepper.number(ends[1])
-        limits = Limits(*ends, options.max_length_ratio)
-        with arithmetic(self.precision, self.device):
-            if options.sample:
-                found = sample(
-                    stepper,
-                    source,
-                    limits,
-                    seed=options.seed,
-                    samples=options.n_best,
-                    temperature=options.temperature,
-                    top_k=options.top_k,
-                    top_p=options.top_p,
-                )
-            elif options.greedy:
-                found = [[best] for best in greedy_search(stepper, source, limits)]
-            else:
-                found = beam_search(
-                    stepper,
-                    source,
-                    limits,
-                    beam_size=options.beam_size,
-                    length_penalty=options.length_penalty,
-                    # Different tokens may spell one text: search for spare ones.
-                    n_best=options.beam_size if options.n_best > 1 else 1,
-                    prune=options.prune if options.n_best == 1 else None,
-                )
-        if isinstance(stepper, Shortlist):
-            found = [
-                [replace(one, tokens=stepper.ids(one.tokens)) for one in hypotheses]
-                for hypotheses in found
-            ]
-        return self._translations(found, options.n_best)
-
-    def _translations(self, found: list[list[Hypothesis]], n_best: int) -> list[Translation]:
-        """Turn each sentence's hypotheses into text, all of a batch in one call."""
-        if any(not some or not math.isfinite(some[0].score) for some in found):
-            raise NmtError(
-                "the model gives no finite probability: its weights are damaged, or its training "
-                "diverged"
-            )
-        texts = iter(self.tokenizer.target.decode([one.tokens for some in found for one in some]))
-        translations = []
-        for hypotheses in found:
-            distinct: dict[str, float] = {}
-            for hypothesis in hypotheses:
-                distinct.setdefault(next(texts), hypothesis.score)
-            candidates = [Candidate(text, score) for text, score in distinct.items()][:n_best]
-            best = hypotheses[0]
-            cut = f"translation was cut at {len(best.tokens)} tokens" if best.cut else None
-            first = candidates[0]
-            translations.append(Translation(first.text, first.score, candidates, cut))
-        return translations
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Tell whether the machine gave in, and not the program: torch has several ways to say it."""
-    told = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        words in told for words in ("out of memory", "not enough memory", "can't allocate memory")
-    )
 
 
 def _batches(rows: Sequence[int], lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:

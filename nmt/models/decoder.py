@@ -7,8 +7,11 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.models.attention import Attention
-from nmt.models.cells import RecurrentState, recurrent_stack, run_stack, step_stack
+from nmt.models.bridge import context_size
+from nmt.models.cells import RecurrentState, recurrent_stack, step_stack
+from nmt.models.dropout import InputDropout, UnitDropout
 from nmt.models.encoder import Encoded
+from nmt.models.sequences import Noise, run_stack
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,9 @@ class SourceView:
     keys: Tensor | None = None
     mask: Tensor | None = None
 
-    def attended(self, attention: Attention, queries: Tensor, sentences: Tensor) -> Tensor:
+    def attended(
+        self, attention: Attention, queries: Tensor, sentences: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Look back at the source, one query a row.
 
         Rows of the same sentence look at its one memory together.
@@ -38,7 +43,7 @@ class SourceView:
             sentences: which sentence each row belongs to, `(rows,)`.
 
         Returns:
-            The averaged source states, `(rows, hidden)`.
+            The averaged source states, `(rows, hidden)`, and the weights, `(rows, source)`.
         """
         assert self.memory is not None and self.keys is not None and self.mask is not None
         used, owner, counts = sentences.unique(return_inverse=True, return_counts=True)
@@ -51,56 +56,70 @@ class SourceView:
         parts = [self.memory, self.keys, self.mask]
         if len(used) < len(self.memory):  # some sentences have left the batch
             parts = [part[used] for part in parts]
-        attended: Tensor = attention(padded, *parts)[0]
-        return attended[owner, place]
+        attended, weights = attention(padded, *parts)
+        return attended[owner, place], weights[owner, place]
 
 
 class Decoder(nn.Module):
     """Embedding → recurrent stack → readout → output projection.
 
     The readout joins the top layer's state with the fed context and the attended source states;
-    where the output is tied to the embedding it is also the bottleneck down to that width.
+    where the output is tied to the embedding it is also the bottleneck down to that width. With
+    input feeding the stack reads the last step's readout beside the token.
 
     Source: Sutskever et al. 2014 (final state), Cho et al. 2014 (fed context), Luong et al. 2015
-    (attention after the stack), Press and Wolf 2017 (tied output).
+    (attention after the stack, input feeding), Press and Wolf 2017 (tied output).
     """
 
     def __init__(self, config: ModelConfig, embedding: nn.Embedding):
         super().__init__()
         hidden = config.hidden_size
         self.embedding = embedding
-        self.dropout = nn.Dropout(config.dropout)
-        self.feed_context = config.feed_context
+        self.dropout = InputDropout(
+            config, words=config.target_word_dropout, vocabulary=embedding.num_embeddings
+        )
+        self.readout_dropout = UnitDropout(config.dropout, locked=config.locked_dropout)
+        self.noise = Noise.of(config)
+        self.feed_context, self.input_feeding = config.feed_context, config.input_feeding
+        self.attention = None if config.attention == "none" else Attention(config.attention, hidden)
+        context = context_size(config) if config.feed_context else 0
+        tied = config.tie_embeddings is not False
+        self.features = hidden * (1 if self.attention is None else 2) + context
+        bottleneck = self.features > hidden or tied
+        self.width = config.embedding_size if tied else hidden
         self.stack = recurrent_stack(
             config.cell,
-            input_size=config.embedding_size + (hidden if config.feed_context else 0),
+            input_size=config.embedding_size + context + (self.width if self.input_feeding else 0),
             hidden_size=hidden,
             layers=config.layers,
             dropout=config.dropout,
         )
-        self.attention = None if config.attention == "none" else Attention(config.attention, hidden)
-        extras = int(config.feed_context) + int(self.attention is not None)
-        width = config.embedding_size if config.tie_embeddings else hidden
-        self.readout = (
-            nn.Linear(hidden * (1 + extras), width) if extras or config.tie_embeddings else None
-        )
-        self.projection = nn.Linear(width, embedding.num_embeddings)
+        self.readout = nn.Linear(self.features, self.width) if bottleneck else None
+        self.projection = nn.Linear(self.width, embedding.num_embeddings)
         nn.init.zeros_(self.projection.bias)
-        if config.tie_embeddings:
+        if tied:
             self.projection.weight = embedding.weight
         self.token_counts: Tensor
         """How often each token came in the targets of training; zeros where nobody counted."""
         self.register_buffer("token_counts", torch.zeros(embedding.num_embeddings))
 
-    def view(self, encoded: Encoded) -> SourceView:
-        """Keep of the encoder's output what this decoder looks at."""
-        context = encoded.context if self.feed_context else None
+    def view(self, encoded: Encoded, context: Tensor) -> SourceView:
+        """Keep of the encoder's output, and of the handed-over context, what is looked at."""
+        fed = context if self.feed_context else None
         if self.attention is None:
-            return SourceView(context)
+            return SourceView(fed)
         keys = self.attention.keys(encoded.memory)
-        return SourceView(context, encoded.memory, keys, encoded.mask)
+        return SourceView(fed, encoded.memory, keys, encoded.mask)
 
-    def forward(self, tokens: Tensor, state: RecurrentState, view: SourceView) -> Tensor:
+    def first_readouts(self, rows: int) -> Tensor | None:
+        """Return what is fed to the first step, `(rows, width)`; None without input feeding."""
+        if not self.input_feeding:
+            return None
+        return torch.zeros(rows, self.width, device=self.embedding.weight.device)
+
+    def forward(
+        self, tokens: Tensor, state: RecurrentState, view: SourceView
+    ) -> tuple[Tensor, Tensor | None]:
         """Read whole target sentences at once, each step seeing the true tokens before it.
 
         Args:
@@ -109,21 +128,56 @@ class Decoder(nn.Module):
             view: one row for each sentence.
 
         Returns:
-            Readouts, `(batch, time, width)`; `projection` turns one into logits.
+            Readouts, `(batch, time, width)`, which `projection` turns into logits, and the weights
+            of attention, `(batch, time, source)`, None where there is none.
         """
-        inputs = self.dropout(self.embedding(tokens))
-        context = attended = None
+        inputs = self.dropout(self.embedding(tokens), tokens)
+        context = None
         if view.context is not None:
             context = view.context[:, None].expand(-1, tokens.shape[1], -1)
             inputs = torch.cat([inputs, context], dim=-1)
-        outputs, _ = run_stack(self.stack, inputs, state)
-        if self.attention is not None:
-            attended, _ = self.attention(outputs, view.memory, view.keys, view.mask)
-        return self._read_out(outputs, context, attended)
+        if self.input_feeding:
+            return self._step_by_step(inputs, state, view, context)
+        outputs, _ = run_stack(self.stack, inputs, state, noise=self.noise)
+        attended, weights = self._attend(outputs, view)
+        features = _joined(outputs, context, attended)
+        return self._read_out(self.readout_dropout(features)), weights
+
+    def _step_by_step(
+        self, inputs: Tensor, state: RecurrentState, view: SourceView, context: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Go through the sentences with input feeding; see `forward`."""
+        batch, time = inputs.shape[:2]
+        layers = range(self.stack.num_layers)
+        recurrent = [self.noise.weights(self.stack, layer)[0] for layer in layers]
+        ones = inputs.new_ones(batch, time, 1)
+        between = UnitDropout(self.stack.dropout, locked=self.noise.locked).train(self.training)
+        masks = [between(ones.expand(-1, -1, self.stack.hidden_size)) for _ in layers[1:]]
+        feature_mask = self.readout_dropout(ones.expand(-1, -1, self.features))
+        fed = self.first_readouts(batch)
+        assert fed is not None
+        readouts, weights = [], []
+        for step in range(time):
+            read = torch.cat([inputs[:, step], fed.to(inputs.dtype)], dim=-1)
+            output, state = step_stack(
+                self.stack, read, state, recurrent, [mask[:, step] for mask in masks]
+            )
+            attended, looked = self._attend(output[:, None], view)
+            features = _joined(output[:, None], _at(context, step), attended)[:, 0]
+            fed = self._read_out(features * feature_mask[:, step])
+            readouts.append(fed)
+            weights.append(looked)
+        every = [looked for looked in weights if looked is not None]
+        return torch.stack(readouts, dim=1), torch.cat(every, dim=1) if every else None
 
     def step(
-        self, tokens: Tensor, state: RecurrentState, view: SourceView, sentences: Tensor
-    ) -> tuple[Tensor, RecurrentState]:
+        self,
+        tokens: Tensor,
+        state: RecurrentState,
+        view: SourceView,
+        sentences: Tensor,
+        fed: Tensor | None = None,
+    ) -> tuple[Tensor, RecurrentState, Tensor | None]:
         """Read one token a row.
 
         Args:
@@ -131,22 +185,36 @@ class Decoder(nn.Module):
             state: before the step.
             view: one row for each sentence.
             sentences: which sentence each row belongs to, `(rows,)`.
+            fed: the last step's readouts, `(rows, width)`, where there is input feeding.
 
         Returns:
-            Readouts, `(rows, width)`, and the new state.
+            Readouts, `(rows, width)`, the new state, and the weights of attention,
+            `(rows, source)`, None where there is none.
         """
-        inputs = self.embedding(tokens)
         context = None if view.context is None else view.context[sentences]
-        if context is not None:
-            inputs = torch.cat([inputs, context], dim=-1)
-        output, state = step_stack(self.stack, inputs, state)
-        attended = None
+        read = _joined(self.embedding(tokens), context, fed)
+        output, state = step_stack(self.stack, read, state)
+        attended = weights = None
         if self.attention is not None:
-            attended = view.attended(self.attention, output, sentences)
-        return self._read_out(output, context, attended), state
+            attended, weights = view.attended(self.attention, output, sentences)
+        return self._read_out(_joined(output, context, attended)), state, weights
 
-    def _read_out(self, output: Tensor, context: Tensor | None, attended: Tensor | None) -> Tensor:
-        """Join what a prediction rests on, `(…, hidden)` each, to readouts, `(…, width)`."""
-        features = [part for part in (output, context, attended) if part is not None]
-        readout: Tensor = self.dropout(torch.cat(features, dim=-1))
-        return readout if self.readout is None else torch.tanh(self.readout(readout))
+    def _attend(self, outputs: Tensor, view: SourceView) -> tuple[Tensor | None, Tensor | None]:
+        """Look back at the source from `(batch, time, hidden)`."""
+        if self.attention is None:
+            return None, None
+        attended, weights = self.attention(outputs, view.memory, view.keys, view.mask)
+        return attended, weights
+
+    def _read_out(self, features: Tensor) -> Tensor:
+        """Turn what a prediction rests on, `(…, features)`, into readouts, `(…, width)`."""
+        return features if self.readout is None else torch.tanh(self.readout(features))
+
+
+def _joined(*parts: Tensor | None) -> Tensor:
+    """Put those that there are side by side."""
+    return torch.cat([part for part in parts if part is not None], dim=-1)
+
+
+def _at(context: Tensor | None, step: int) -> Tensor | None:
+    return None if context is None else context[:, step : step + 1]

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nmt.config import ModelConfig
 from nmt.models.batch import Padded, reverse, reversed_positions
-from nmt.models.cells import RecurrentState, recurrent_stack, run_padded_lstm, run_stack
+from nmt.models.cells import RecurrentState, recurrent_stack
+from nmt.models.dropout import InputDropout
+from nmt.models.sequences import Noise, run_stack
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,6 @@ class Encoded:
     memory: Tensor
     mask: Tensor
 
-    @property
-    def context(self) -> Tensor:
-        """The top layer's final state, `(batch, hidden_size)`."""
-        return self.state.hidden[-1]
-
 
 class Encoder(nn.Module):
     """Embedding → dropout → recurrent stack. Padding never reaches the final state.
@@ -41,7 +37,10 @@ class Encoder(nn.Module):
     def __init__(self, config: ModelConfig, embedding: nn.Embedding):
         super().__init__()
         self.embedding = embedding
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = InputDropout(
+            config, words=config.source_word_dropout, vocabulary=embedding.num_embeddings
+        )
+        self.noise = Noise.of(config)
         self.reverse_source = config.reverse_source
         self.stack = recurrent_stack(
             config.cell,
@@ -55,18 +54,8 @@ class Encoder(nn.Module):
     def forward(self, source: Padded) -> Encoded:
         """Read whole sentences, each of at least one token."""
         tokens = reverse(source) if self.reverse_source else source.tokens
-        inputs = self.dropout(self.embedding(tokens))  # (batch, time, embedding)
-        if bool((source.lengths == tokens.shape[1]).all()):
-            # Nothing is padded: the dense kernels are the faster ones.
-            memory, state = run_stack(self.stack, inputs)
-        elif isinstance(self.stack, nn.LSTM) and inputs.device.type == "cpu":
-            memory, state = run_padded_lstm(self.stack, inputs, source.lengths)
-        else:
-            packed = pack_padded_sequence(
-                inputs, source.lengths, batch_first=True, enforce_sorted=False
-            )
-            outputs, state = run_stack(self.stack, packed)
-            memory, _ = pad_packed_sequence(outputs, batch_first=True, total_length=tokens.shape[1])
+        inputs = self.dropout(self.embedding(tokens), tokens)  # (batch, time, embedding)
+        memory, state = run_stack(self.stack, inputs, lengths=source.lengths, noise=self.noise)
         if self.reverse_source:  # put the states back beside the tokens they belong to
             order = reversed_positions(source)[:, :, None].expand_as(memory)
             memory = memory.gather(1, order)

@@ -1,6 +1,6 @@
 """The translator's network: encoder, bridge, decoder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -22,15 +22,26 @@ class Seq2SeqState:
         recurrent: the decoder's state, `rows` on its row axis.
         view: what belongs to a sentence, held once for each.
         sentences: which sentence of `view` each row belongs to, `(rows,)`.
+        fed: the last readouts, `(rows, width)`; None without input feeding.
+        coverage: how much attention each source position got so far, `(rows, source)`; None
+            without attention.
     """
 
     recurrent: RecurrentState
     view: SourceView
     sentences: Tensor
+    fed: Tensor | None
+    coverage: Tensor | None
 
     def select(self, rows: Tensor) -> "Seq2SeqState":
         """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
-        return Seq2SeqState(self.recurrent.select(rows), self.view, self.sentences[rows])
+        return Seq2SeqState(
+            self.recurrent.select(rows),
+            self.view,
+            self.sentences[rows],
+            None if self.fed is None else self.fed[rows],
+            None if self.coverage is None else self.coverage[rows],
+        )
 
     def repeat(self, times: int) -> "Seq2SeqState":
         """Return the state with every row `times` times in a row."""
@@ -53,7 +64,7 @@ class Seq2Seq(nn.Module):
     def __init__(self, config: ModelConfig, *, source_size: int, target_size: int, shared: bool):
         super().__init__()
         target_embedding = _embedding(target_size, config.embedding_size)
-        one_table = shared and config.tie_embeddings
+        one_table = shared and config.tie_embeddings is True
         source_embedding = (
             target_embedding if one_table else _embedding(source_size, config.embedding_size)
         )
@@ -75,30 +86,75 @@ class Seq2Seq(nn.Module):
         logits: Tensor = self.decoder.projection(self._readouts(source, target))
         return logits
 
-    def loss(self, source: Padded, target: Padded, label_smoothing: float = 0.0) -> Tensor:
-        """Return the cross-entropy in nats, summed over all real target tokens. See `forward`."""
+    def loss(
+        self,
+        source: Padded,
+        target: Padded,
+        label_smoothing: float = 0.0,
+        r_drop: float | None = None,
+    ) -> Tensor:
+        """Return the cross-entropy in nats, summed over all real target tokens. See `forward`.
+
+        With R-Drop every sentence is read twice, each time under other noise; see
+        `projected_cross_entropy`.
+        """
+        readouts = self._readouts(source, target)
+        if r_drop is not None:
+            readouts = torch.stack([readouts, self._readouts(source, target)])
         return projected_cross_entropy(
-            self._readouts(source, target),
+            readouts,
             self.decoder.projection,
             target.tokens[:, 1:][_predicted(target)],
             label_smoothing,
+            r_drop,
         )
 
     def _readouts(self, source: Padded, target: Padded) -> Tensor:
         """Return the readouts before every real token, `(tokens, width)`, none for padding."""
-        encoded = self.encoder(source)
-        readouts: Tensor = self.decoder(
-            target.tokens[:, :-1], self.bridge(encoded.state), self.decoder.view(encoded)
-        )
+        readouts, _ = self._read(source, target)
         return readouts[_predicted(target)]
+
+    def alignments(self, source: Padded, target: Padded) -> Tensor:
+        """Return where attention looks while it writes given targets.
+
+        Args:
+            source: source sentences, the end token last.
+            target: target sentences, start token first, end token last.
+
+        Returns:
+            `(batch, time - 1, source)`: for each target token after the start, weights over the
+            source tokens that sum to 1.
+
+        Raises:
+            ValueError: there is no attention.
+        """
+        _, weights = self._read(source, target)
+        if weights is None:
+            raise ValueError("the model has no attention")
+        return weights
+
+    def _read(self, source: Padded, target: Padded) -> tuple[Tensor, Tensor | None]:
+        """Read both sides; see `Decoder.forward`."""
+        encoded = self.encoder(source)
+        handed = self.bridge(encoded)
+        view = self.decoder.view(encoded, handed.context)
+        readouts, weights = self.decoder(target.tokens[:, :-1], handed.state, view)
+        return readouts, weights
 
     def start(self, source: Padded) -> Seq2SeqState:
         """Read the source sentences and make the state from which decoding starts."""
         encoded = self.encoder(source)
+        handed = self.bridge(encoded)
+        rows = len(source.lengths)
+        mask = encoded.mask
         return Seq2SeqState(
-            recurrent=self.bridge(encoded.state),
-            view=self.decoder.view(encoded),
-            sentences=torch.arange(len(source.lengths), device=source.tokens.device),
+            recurrent=handed.state,
+            view=self.decoder.view(encoded, handed.context),
+            sentences=torch.arange(rows, device=mask.device),
+            fed=self.decoder.first_readouts(rows),
+            coverage=torch.zeros_like(mask, dtype=torch.float32)
+            if self.decoder.attention is not None
+            else None,
         )
 
     def step(self, tokens: Tensor, state: Seq2SeqState) -> tuple[Tensor, Seq2SeqState]:
@@ -111,12 +167,16 @@ class Seq2Seq(nn.Module):
         Returns:
             Log-probabilities in nats, `(rows, target_size)`, fp32, and the new state.
         """
-        readouts, recurrent = self.decoder.step(
-            tokens, state.recurrent, state.view, state.sentences
+        readouts, recurrent, weights = self.decoder.step(
+            tokens, state.recurrent, state.view, state.sentences, state.fed
         )
         logits = self.decoder.projection(readouts)
         log_probs = logits.float().log_softmax(dim=-1)
-        return log_probs, Seq2SeqState(recurrent, state.view, state.sentences)
+        coverage = state.coverage
+        if coverage is not None and weights is not None:
+            coverage = coverage + weights
+        fed = None if state.fed is None else readouts
+        return log_probs, replace(state, recurrent=recurrent, fed=fed, coverage=coverage)
 
 
 def _predicted(target: Padded) -> Tensor:

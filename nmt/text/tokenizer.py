@@ -1,6 +1,7 @@
 """Raw text to token ids and back, around SentencePiece."""
 
 import io
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,12 @@ class Vocabulary:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Return the surface form of each token id, `▁` for a space."""
         return [self._processor.id_to_piece(id_) for id_ in ids]
+
+    def words(self, ids: Sequence[int]) -> list[int]:
+        """Return which word each token belongs to, counted from 0; words stand between spaces."""
+        starts = [piece.startswith("▁") for piece in self.pieces(ids)]
+        words = list(itertools.accumulate(starts))
+        return [word - words[0] for word in words]
 
     def unknown_parts(self, text: str) -> list[str]:
         """Return the parts of a normalised text that the unknown token stands for."""

@@ -19,7 +19,6 @@ from nmt.text.lines import writing_to
 from nmt.training.ranks import Ranks
 
 _log = logging.getLogger("nmt")
-_KEPT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,19 +43,21 @@ class Checkpoint:
 
 
 class Checkpoints(lightning.Callback):
-    """Writes a checkpoint every so many updates and at the end; the two newest are kept.
+    """Writes a checkpoint every so many updates and at the end, and keeps the newest.
 
     A file appears under its name only when it is whole and on the disk.
 
     Args:
         folder: where they go.
         every: updates between two of them.
+        keep: how many stay.
         ranks: whose random states are kept; the first alone writes.
     """
 
-    def __init__(self, folder: Path, every: int, ranks: Ranks):
+    def __init__(self, folder: Path, every: int, keep: int, ranks: Ranks):
         self.folder = folder
         self.every = every
+        self.keep = keep
         self.ranks = ranks
         self._random: dict[str, Any] | None = None
 
@@ -100,7 +101,7 @@ class Checkpoints(lightning.Callback):
             self._random = states[self.ranks.rank]
 
     def save(self, trainer: lightning.Trainer) -> None:
-        """Write a checkpoint of this moment and forget the oldest."""
+        """Write a checkpoint of this moment and forget the oldest ones."""
         path = self.folder / f"update-{trainer.global_step:09d}.ckpt"
         temporary = path.with_suffix(".tmp")
         if not self.ranks.first:
@@ -116,7 +117,7 @@ class Checkpoints(lightning.Callback):
             finally:
                 temporary.unlink(missing_ok=True)
         sync_folder(self.folder)
-        for old in checkpoint_files(self.folder)[:-_KEPT]:
+        for old in checkpoint_files(self.folder)[: -self.keep]:
             old.unlink()
 
 
@@ -134,29 +135,20 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
     damaged: dict[Path, str] = {}
     for path in reversed(checkpoint_files(folder)):
         try:
-            newest = _read(path)
+            values = read_checkpoint(path)
             break
-        except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-            damaged[path] = f"{type(error).__name__}: {error}".splitlines()[0]
+        except DataError as error:
+            damaged[path] = str(error)
     else:
         if damaged:
             raise DataError(
                 f"every checkpoint in {folder} is damaged; start again in another folder with --run"
             )
         return None
-    for path, reason in damaged.items():
-        aside = path.with_suffix(".damaged")
-        path.rename(aside)
-        _log.warning("the checkpoint %s is damaged (%s); it is now %s", path, reason, aside.name)
-    return newest
-
-
-def _read(path: Path) -> Checkpoint:
-    """Read what a checkpoint says of itself, once its sums are known to be right."""
-    with zipfile.ZipFile(path) as file:
-        if wrong := file.testzip():  # torch does not look at them
-            raise zipfile.BadZipFile(f"its {wrong} is not what was written")
-    values = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    for other, told in damaged.items():
+        aside = other.with_suffix(".damaged")
+        other.rename(aside)
+        _log.warning("%s; it is now %s", told, aside.name)
     epoch, number = values["place"]
     return Checkpoint(
         path=path,
@@ -166,6 +158,23 @@ def _read(path: Path) -> Checkpoint:
         epochs=epoch + (number > 0),
         limits=values["limits"],
     )
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint, once its sums are known to be right; its tensors stay in the file.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            if wrong := file.testzip():  # torch does not look at them
+                raise zipfile.BadZipFile(f"its {wrong} is not what was written")
+        values: dict[str, Any] = torch.load(path, "cpu", weights_only=True, mmap=True)
+    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise DataError(f"the checkpoint {path} is damaged ({reason})") from None
+    return values
 
 
 def random_states() -> dict[str, Any]:

@@ -17,6 +17,8 @@ from nmt.data.loader import Updates
 from nmt.errors import StoppedError
 from nmt.inference.device import find_device, find_precision
 from nmt.inference.translator import Translator
+from nmt.models.seq2seq import Seq2Seq
+from nmt.training.averaging import MovingAverage
 from nmt.training.checkpoints import Checkpoints
 from nmt.training.module import TranslationModule
 from nmt.training.prepare import Prepared
@@ -71,9 +73,11 @@ def fit(
     module = training_module(prepared, ranks)
     recorder = Recorder(run, config.log_every, module.total_updates, ranks)
     every = config.checkpoint_every or config.validate_every
-    checkpoints = Checkpoints(run / "checkpoints", every, ranks)
+    checkpoints = Checkpoints(run / "checkpoints", every, config.keep_checkpoints, ranks)
     stopping = Stopping(checkpoints, ranks)
-    validation = _validation(prepared, run, recorder, ranks)
+    average = [] if config.ema is None else [MovingAverage(prepared.model, config.ema)]
+    network = average[0].model if average else prepared.model
+    validation = _validation(prepared, network, run, recorder, ranks)
     device = find_device(config.device)
     precision = find_precision(config.precision, device)
     trainer = lightning.Trainer(
@@ -85,7 +89,8 @@ def fit(
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         max_steps=config.max_updates or -1,
         max_epochs=1,
-        callbacks=[recorder, validation, checkpoints, KillAfter(kill_after), stopping],
+        # Each finds what those before it have done with the update.
+        callbacks=[recorder, *average, validation, checkpoints, KillAfter(kill_after), stopping],
         # On a CPU all of torch's kernels used here are deterministic as they are.
         deterministic="warn" if device.type == "cuda" else None,
         logger=False,
@@ -105,28 +110,28 @@ def fit(
         raise StoppedError("interrupted; training is finished, score the tests with --resume")
 
 
-def _validation(prepared: Prepared, run: Path, recorder: Recorder, ranks: Ranks) -> Validation:
-    """Let the network be scored as a translator, and the best be kept as a bundle."""
+def _validation(
+    prepared: Prepared, network: Seq2Seq, run: Path, recorder: Recorder, ranks: Ranks
+) -> Validation:
+    """Let a network be scored as a translator, and the best be kept as a bundle."""
     config = prepared.config
     device = find_device(config.training.device)
     if ranks.size > 1 and device.type == "cuda":
         device = torch.device("cuda", ranks.local_rank)
     precision = find_precision(config.training.precision, device)
-    translator = Translator(
-        prepared.model, prepared.tokenizer, config, device=device, precision=precision
-    )
+    translator = Translator(network, prepared.tokenizer, config, device=device, precision=precision)
 
-    def export(trained: TranslationModule, update: int, scores: dict[str, float]) -> None:
+    def export(update: int, scores: dict[str, float]) -> None:
         save_bundle(
             run / "model",
-            model=trained.model,
+            model=network,
             tokenizer=prepared.tokenizer,
             config=config,
             metrics=prepared.environment | {"update": update, "validation": scores},
         )
 
     pairs = prepared.validation
-    return Validation(config, translator, pairs, recorder, export, ranks)
+    return Validation(config, network, translator, pairs, recorder, export, ranks)
 
 
 def _strategy(wanted: str, ranks: Ranks) -> str | DDPStrategy:

@@ -17,6 +17,7 @@ from nmt.training.module import TranslationModule
 
 _BYTES_PER_PARAMETER = 16
 """A weight, its gradient and Adam's two moments, in fp32."""
+_BYTES_PER_AVERAGE = 4
 _ENOUGH_UPDATES, _LEAST_UPDATES, _ENOUGH_SECONDS = 20, 3, 3.0
 
 
@@ -25,7 +26,7 @@ class MemoryFacts:
     """Bytes that training needs, about.
 
     Attributes:
-        parameters: weights, gradients and the optimizer's moments.
+        parameters: weights, gradients, the optimizer's moments and the moving average.
         activations: what the widest micro-batch keeps for its backward pass.
         device: what there is: the GPU's memory, or the machine's; None where nobody knows.
     """
@@ -59,12 +60,11 @@ def measure_memory(
     for batch in _widest(module.updates, pairs):
         batch = batch.to(device)
         with arithmetic(precision, device):
-            loss = functools.partial(
-                model.loss, batch.source, batch.target, module.config.label_smoothing
-            )
+            loss = functools.partial(module.loss, batch)
             activations = max(activations, saved_bytes(loss, model.parameters()))
     weights = sum(parameter.numel() for parameter in model.parameters())
-    return MemoryFacts(_BYTES_PER_PARAMETER * weights, activations, _device_bytes(device))
+    each = _BYTES_PER_PARAMETER + (0 if module.config.ema is None else _BYTES_PER_AVERAGE)
+    return MemoryFacts(each * weights, activations, _device_bytes(device))
 
 
 def saved_bytes(forward: Callable[[], Tensor], parameters: Iterable[Tensor]) -> int:
@@ -122,7 +122,7 @@ def _learn(
     """Make one update as `TranslationModule.training_step` does, without Lightning."""
     for micro in module.transfer_batch_to_device(update, device, 0).batches:
         with arithmetic(precision, device):
-            loss = module.model.loss(micro.source, micro.target, module.config.label_smoothing)
+            loss = module.loss(micro)
         (loss / update.target_tokens).backward()
     torch.nn.utils.clip_grad_norm_(module.model.parameters(), module.config.clip_norm or math.inf)
     optimizer.step()

@@ -99,7 +99,7 @@ class TranslationModule(lightning.LightningModule):
         optimizer = self.optimizers()
         total = torch.zeros((), device=self.device)
         for number, micro in enumerate(batch.batches, start=1):
-            loss = self._loss(micro) / batch.target_tokens
+            loss = self.loss(micro) / batch.target_tokens
             # The ranks' gradients are averaged, and once an update is enough.
             with self._alone() if number < len(batch.batches) else contextlib.nullcontext():
                 self.manual_backward(loss * self.ranks.size)
@@ -113,11 +113,13 @@ class TranslationModule(lightning.LightningModule):
         self.place = (batch.epoch, batch.number + 1)
         return {"loss": total, "gradient_norm": norm}
 
-    def _loss(self, batch: Batch) -> torch.Tensor:
+    def loss(self, batch: Batch) -> torch.Tensor:
         """Return the summed loss; of an empty batch 0, with gradients, which ranks wait for."""
         if len(batch.target.lengths) == 0:
             return sum((weight.sum() for weight in self.model.parameters()), torch.tensor(0)) * 0.0
-        return self.model.loss(batch.source, batch.target, self.config.label_smoothing)
+        return self.model.loss(
+            batch.source, batch.target, self.config.label_smoothing, self.config.r_drop
+        )
 
     def _alone(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which gradients stay in this process."""

@@ -29,6 +29,11 @@ from nmt.training.teacher import teachers_of
 _log = logging.getLogger("nmt")
 _ALONE = Ranks()
 SectionT = TypeVar("SectionT", ModelConfig, TokenizerConfig)
+_NOISE = (
+    *("dropout", "locked_dropout", "bridge_dropout", "embedding_dropout", "weight_drop"),
+    *("source_word_dropout", "target_word_dropout"),
+)
+"""Keys of the model that only training knows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,9 +148,9 @@ def prepare(
 def _adopt(config: Config, base: Config) -> Config:
     """Take over the network and the tokenizer of the bundle to start from.
 
-    Keys left at their defaults follow the bundle; others must agree with it, dropout aside.
+    Keys left at their defaults follow the bundle; others must agree with it, noise aside.
     """
-    model = _follow(config.model, base.model, "model", free=("dropout",))
+    model = _follow(config.model, base.model, "model", free=_NOISE)
     tokenizer = _follow(config.tokenizer, base.tokenizer, "tokenizer")
     shown = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(model).items())
     _log.info("weights, tokenizer and network from %s: %s", config.training.init_from, shown)

@@ -15,7 +15,8 @@ from nmt.training.ranks import Ranks
 # processes by the micro-batches that they share.
 _FREE = (
     *("data.cache", "data.columns", "data.corpus", "data.splits", "data.workers"),
-    *("training.checkpoint_every", "training.log_every", "training.workers"),
+    *("training.checkpoint_every", "training.keep_checkpoints"),
+    *("training.log_every", "training.workers"),
 )
 _SHARED = ("training.accumulate", "training.devices", "training.num_nodes", "training.strategy")
 _LIMITS = ("training.max_updates", "training.max_epochs", "training.patience")

@@ -11,6 +11,7 @@ from nmt.config import Config
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import quick_scores
 from nmt.inference.translator import Translator
+from nmt.models.seq2seq import Seq2Seq
 from nmt.training.module import TranslationModule
 from nmt.training.ranks import Ranks
 from nmt.training.records import Recorder, diverged
@@ -18,8 +19,8 @@ from nmt.training.records import Recorder, diverged
 _log = logging.getLogger("nmt")
 _SAMPLES = 3
 
-Export = Callable[[TranslationModule, int, dict[str, float]], None]
-"""Called with the module, the update and its scores whenever the model is the best so far."""
+Export = Callable[[int, dict[str, float]], None]
+"""Called with the update and its scores whenever the model is the best so far."""
 
 
 class Validation(lightning.Callback):
@@ -29,7 +30,8 @@ class Validation(lightning.Callback):
 
     Args:
         config: the run's config.
-        translator: translates with the module's own network.
+        network: what is scored: the one that trains, or its moving average.
+        translator: translates with it.
         pairs: the validation split, raw.
         recorder: takes the scores.
         export: keeps the best model.
@@ -39,6 +41,7 @@ class Validation(lightning.Callback):
     def __init__(
         self,
         config: Config,
+        network: Seq2Seq,
         translator: Translator,
         pairs: Sequence[tuple[str, str]],
         recorder: Recorder,
@@ -46,6 +49,7 @@ class Validation(lightning.Callback):
         ranks: Ranks,
     ):
         self.config = config
+        self.network = network
         self.translator = translator
         self.sources = [source for source, _ in pairs]
         self.references = [target for _, target in pairs]
@@ -96,17 +100,17 @@ class Validation(lightning.Callback):
         """
         training = self.config.training
         update = self.last_update = trainer.global_step
-        module.model.eval()
+        self.network.eval()
         with self.recorder.pause():
             scores = self.scores()
-        module.model.train()
+        self.network.train()
         value = scores[training.monitor] * (-1 if training.monitor == "loss" else 1)
         better = self.best is None or value > self.best
         self.recorder.validation(update, scores, best=better)
         if better:
             self.best, self.since_best = value, 0
             if self.ranks.first:
-                self.export(module, update, scores)
+                self.export(update, scores)
         if over:
             return
         if not better:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import nmt as package
-from tests.conftest import Command, Result, needs_bf16
+from tests.conftest import Command, Result, needs_bf16, save_member
 
 LINES = ["Der Hund schläft.", "", "Maria möchte schwimmen.\u2028Peter auch.", "  ", "Gut\r?"]
 
@@ -96,6 +96,31 @@ def test_formats(nmt: Command, tiny_run: Path, source: Path) -> None:
         assert [text for text, _ in mine] == [text for text, _ in theirs]
 
 
+def test_alignments_are_a_column_and_a_field(
+    nmt: Command, tiny_run: Path, source: Path, tmp_path: Path
+) -> None:
+    model = save_member(tiny_run, tmp_path / "attentive")
+    words = [model, source, "--alignments", "--n-best", "2", "--max-length-ratio", "1"]
+    table = nmt("translate", *words, "--format", "tsv")
+    rows = [line.split("\t") for line in texts(table.out)]
+    objects = [
+        json.loads(line) for line in texts(nmt("translate", *words, "--format", "jsonl").out)
+    ]
+    links = [candidate["alignment"] for row in objects for candidate in row["n_best"]]
+    assert [" ".join(f"{s}-{t}" for s, t in one) for one in links] == [row[4] for row in rows]
+    assert any(links)
+    inputs = source.read_text(encoding="utf-8").split("\n")
+    for line, _, _, text, column in rows:
+        for link in column.split():
+            read, written = map(int, link.split("-"))
+            assert read < len(inputs[int(line) - 1].split())
+            assert written < len(text.split())
+    alone = nmt("translate", *words, "--format", "tsv", "--batch-size", "1")
+    assert alone.out == table.out
+    narrow = nmt("translate", *words, "--format", "tsv", "--greedy", "--n-best", "1")
+    assert narrow.code == 0, narrow.err
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -159,6 +184,16 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
         ),
         (["{tmp}/no", "{tmp}/in.de", "{tmp}/latin", "-o", "{tmp}/new"], "there is no model"),
         (["{run}", "--resume"], "--resume: there is nothing to go on with"),
+        (["{run}", "{tmp}/in.de", "--alignments"], "--alignments: text has room for translations"),
+        (
+            ["{run}", "{tmp}/in.de", "--alignments", "--format", "tsv"],
+            "--alignments: the model has no attention",
+        ),
+        (
+            ["{run}", "{tmp}/in.de", "--coverage-penalty", "0.2"],
+            "--coverage-penalty: the model has no attention",
+        ),
+        (["{run}", "{tmp}/in.de", "--coverage-penalty", "-1"], "coverage_penalty: -1.0 makes no"),
         (["{run}", "--colour"], "unrecognized arguments: --colour"),
         ([], "the following arguments are required: MODEL"),
     ],

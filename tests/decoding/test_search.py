@@ -1,13 +1,17 @@
 """Greedy and beam search against brute force, and against each other."""
 
+import math
+
 import pytest
 import torch
 
+from nmt.config import ModelConfig
 from nmt.decoding.beam import _continuations, beam_search
 from nmt.decoding.forced import forced_scores
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.stepper import Limits
 from nmt.models.batch import pad
+from nmt.models.seq2seq import Seq2Seq
 from tests.decoding.doubles import (
     BOS,
     EOS,
@@ -44,6 +48,46 @@ def test_a_full_beam_finds_what_brute_force_finds(longest: int, length_penalty: 
         assert [hypothesis.tokens for hypothesis in hypotheses] == ranked[:n_best]
         for hypothesis in hypotheses:
             assert hypothesis.score == pytest.approx(model.score(name, hypothesis.tokens), abs=1e-4)
+
+
+@pytest.mark.parametrize("input_feeding", [False, True])
+def test_a_coverage_penalty_ranks_as_brute_force_does(input_feeding: bool) -> None:
+    """Attention of every hypothesis from the whole network, its penalty worked out here."""
+    torch.manual_seed(3)
+    config = ModelConfig(
+        embedding_size=6, hidden_size=8, attention="general", input_feeding=input_feeding
+    )
+    model = Seq2Seq(config, source_size=12, target_size=VOCABULARY, shared=False).eval()
+    for parameter in model.parameters():
+        parameter.data.mul_(3)  # some source tokens are hardly looked at
+    source = pad([[4, 5, 6, 7, 8, 3], [9, 3]])
+    every = every_hypothesis(3)
+    changed = 0
+    for row in range(2):
+        alone = source.select(torch.tensor([row]))
+        ranks: dict[float, dict[tuple[int, ...], float]] = {0.0: {}, 0.8: {}}
+        for tokens in every:
+            target = pad([[BOS, *tokens, EOS]])
+            score = forced_scores(model, alone, target).item()
+            coverage = model.alignments(alone, target)[0].sum(dim=0)
+            for penalty, ranked in ranks.items():
+                bonus = penalty * sum(math.log(min(one, 1.0)) for one in coverage.tolist())
+                ranked[tuple(tokens)] = score / (len(tokens) + 1) ** 0.7 + bonus
+        orders = []
+        for penalty, ranked in ranks.items():
+            found = beam_search(
+                model,
+                source,
+                limits(3),
+                beam_size=VOCABULARY**2,
+                length_penalty=0.7,
+                coverage_penalty=penalty,
+                n_best=6,
+            )[row]
+            orders.append([tuple(one.tokens) for one in found])
+            assert orders[-1] == sorted(ranked, key=lambda tokens: -ranked[tokens])[:6]
+        changed += orders[0] != orders[1]
+    assert changed  # the penalty does something here
 
 
 @pytest.mark.parametrize("seed", range(20))

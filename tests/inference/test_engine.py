@@ -37,6 +37,19 @@ OPTIONS: list[dict[str, Any]] = [
     {"attention": "dot"},
     {"attention": "general", "reverse_source": True},
     {"attention": "additive", "cell": "gru"},
+    {"bridge": "wide"},
+    {"bridge": "wide", "feed_context": False, "cell": "tanh"},
+    {"bridge": "wide", "pool": "mean", "reverse_source": True},
+    {"bridge": "wide", "pool": "max", "cell": "gru", "attention": "general"},
+    {"bridge": "wide", "pool": "max", "cell": "relu"},
+    {"pool": "mean"},
+    {"pool": "max", "bridge": "copy", "cell": "gru"},
+    {"pool": "mean", "attention": "general", "input_feeding": True},
+    {"input_feeding": True},
+    {"input_feeding": True, "attention": "dot", "cell": "gru"},
+    {"input_feeding": True, "attention": "general", "tie_embeddings": False, "layers": 1},
+    {"input_feeding": True, "tie_embeddings": False, "feed_context": False},
+    {"tie_embeddings": "target"},
 ]
 INTEGER_OPTIONS = [option for option in OPTIONS if option.get("cell") != "relu"]
 

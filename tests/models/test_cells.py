@@ -3,15 +3,9 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nmt.models.cells import (
-    RecurrentState,
-    recurrent_stack,
-    run_padded_lstm,
-    run_stack,
-    step_stack,
-)
+from nmt.models.cells import RecurrentState, recurrent_stack, step_stack
+from nmt.models.sequences import run_stack
 
 CELLS = ["lstm", "gru", "tanh", "relu"]
 
@@ -95,38 +89,3 @@ def test_selecting_rows_orders_and_repeats_them() -> None:
     picked = RecurrentState(hidden, hidden + 10).select(torch.tensor([2, 0, 2]))
     assert picked.hidden.tolist() == [[[4, 5], [0, 1], [4, 5]]]
     assert picked.cell is not None and picked.cell[0, 1].tolist() == [10, 11]
-
-
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("layers", [1, 3])
-def test_padded_sentences_give_what_torchs_packed_ones_do(layers: int, bidirectional: bool) -> None:
-    """Outputs, final states and every gradient; what stands at padding changes nothing."""
-    torch.manual_seed(0)
-    stack = recurrent_stack(
-        "lstm", input_size=5, hidden_size=7, layers=layers, bidirectional=bidirectional
-    )
-    assert isinstance(stack, nn.LSTM)
-    for parameter in stack.parameters():
-        nn.init.uniform_(parameter, -0.7, 0.7)
-    lengths = torch.tensor([6, 1, 4, 9])
-    real = (torch.arange(9) < lengths[:, None])[:, :, None]
-    inputs = torch.where(real, torch.randn(4, 9, 5), 50.0).requires_grad_()
-    packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
-    expected, expected_state = run_stack(stack, packed)
-    memory, _ = pad_packed_sequence(expected, batch_first=True)
-    found, state = run_padded_lstm(stack, inputs, lengths)
-    pairs = [
-        (torch.where(real, found, 0.0), memory),
-        (state.hidden, expected_state.hidden),
-        (state.cell, expected_state.cell),
-    ]
-    sums = [torch.zeros(()), torch.zeros(())]
-    for one, other in pairs:
-        assert one is not None and other is not None
-        torch.testing.assert_close(one, other)
-        weights = torch.randn_like(one)
-        sums = [sums[0] + (one * weights).sum(), sums[1] + (other * weights).sum()]
-    slopes = [torch.autograd.grad(total, [inputs, *stack.parameters()]) for total in sums]
-    for one, other in zip(*slopes, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
-    assert not slopes[0][0][~real.expand_as(inputs)].any()

@@ -32,7 +32,6 @@ def test_padding_never_reaches_the_final_state(
         if cell == "lstm":
             torch.testing.assert_close(together.state.cell[:, row], alone.state.cell[:, 0])
         torch.testing.assert_close(together.memory[row, : len(sentence)], alone.memory[0])
-        torch.testing.assert_close(together.context[row], alone.context[0])
 
 
 def test_the_final_state_is_torchs_own_at_the_true_length() -> None:

@@ -37,6 +37,31 @@ def test_it_equals_torchs_cross_entropy(
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("tokens", [1, 5, 17])
+def test_r_drop_draws_two_passes_together(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loss, "_ROWS", 6)
+    _, projection, targets = material(tokens)
+    readouts = torch.randn(2, tokens, 7, requires_grad=True)
+    inputs = (readouts, projection.weight, projection.bias)
+    found = projected_cross_entropy(readouts, projection, targets, 0.1, 5.0)
+    one, other = (projection(part).log_softmax(dim=-1) for part in readouts)
+    apart = [
+        F.kl_div(b, a, reduction="sum", log_target=True) for a, b in [(one, other), (other, one)]
+    ]
+    losses = [
+        F.cross_entropy(part, targets, reduction="sum", label_smoothing=0.1)
+        for part in (one, other)
+    ]
+    expected = (sum(losses) + 5.0 * sum(apart) / 2) / 2  # half of the paper's
+    torch.testing.assert_close(found, expected)
+    for ours, theirs in zip(
+        torch.autograd.grad(found / 3, inputs),
+        torch.autograd.grad(expected / 3, inputs),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-4)
+
+
 def test_large_logits_do_not_overflow() -> None:
     readouts, projection, targets = material(4)
     found = projected_cross_entropy(readouts * 1e4, projection, targets)

@@ -165,7 +165,13 @@ def test_scales_that_do_not_fit_are_refused() -> None:
             dequantize(broken)
 
 
-TIES = [(False, False), (False, True), (True, False), (True, True)]  # tie_embeddings, shared
+TIES = [
+    (False, False),
+    (False, True),
+    (True, False),
+    (True, True),
+    ("target", True),
+]  # tie_embeddings, shared
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
@@ -175,10 +181,11 @@ def test_every_network_goes_into_a_file_and_back(
     cell: str, attention: str, precision: str, tmp_path: Path
 ) -> None:
     for (tied, shared), bidirectional, bridge, feed_context in itertools.product(
-        TIES, [False, True], ["copy", "linear"], [False, True]
+        TIES, [False, True], ["copy", "linear", "wide"], [False, True]
     ):
         settings = {
             **{"cell": cell, "attention": attention, "tie_embeddings": tied, "shared": shared},
+            **{"pool": "max" if bridge == "wide" else "none", "input_feeding": bidirectional},
             **{"bidirectional": bidirectional, "bridge": bridge, "feed_context": feed_context},
         }
         model = network(**settings)

@@ -64,6 +64,101 @@ def test_every_combination_runs_and_agrees_with_itself(
             assert len(greedy) == len(beam) == 3
 
 
+OPTIONS: list[dict[str, object]] = [
+    {"bridge": "wide"},
+    {"bridge": "wide", "pool": "mean"},
+    {"pool": "mean"},
+    {"bridge": "copy", "pool": "max", "attention": "dot"},
+    {"bridge": "wide", "pool": "max", "feed_context": False},
+    {"bridge": "wide", "pool": "max", "attention": "general"},
+    {"input_feeding": True},
+    {"input_feeding": True, "attention": "dot"},
+    {"input_feeding": True, "attention": "additive", "tie_embeddings": False},
+    {"tie_embeddings": "target"},
+]
+NOISE = {
+    "dropout": 0.2,
+    "bridge_dropout": 0.2,
+    "source_word_dropout": 0.2,
+    "target_word_dropout": 0.2,
+    "embedding_dropout": 0.2,
+}
+
+
+@pytest.mark.parametrize("settings", OPTIONS, ids=str)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("locked", [False, True])
+def test_every_option_runs_and_agrees_with_itself(
+    settings: dict[str, object], cell: str, layers: int, locked: bool
+) -> None:
+    """Forward and backward under all noise; whole sequences against single steps without."""
+    for bidirectional, weight_drop in itertools.product([False, True], [0.0, 0.2]):
+        model = network(
+            shared=True,
+            cell=cell,
+            layers=layers,
+            bidirectional=bidirectional,
+            weight_drop=weight_drop,
+            locked_dropout=locked,
+            **settings,
+            **NOISE,
+        ).train()
+        model.loss(SOURCE, TARGET, label_smoothing=0.1, r_drop=2.0).backward()
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        model.eval()
+        with torch.inference_mode():
+            scores = forced_scores(model, SOURCE, TARGET)
+            loss = model.loss(SOURCE, TARGET).item()
+            assert scores.sum().item() == pytest.approx(-loss, abs=1e-4)
+
+
+def test_two_way_tying_leaves_the_source_embedding_alone() -> None:
+    three, two = network(shared=True), network(shared=True, tie_embeddings="target")
+    assert three.encoder.embedding.weight is three.decoder.embedding.weight
+    assert two.encoder.embedding.weight is not two.decoder.embedding.weight
+    for model in (three, two):
+        assert model.decoder.projection.weight is model.decoder.embedding.weight
+
+
+def test_input_feeding_reads_the_last_readout() -> None:
+    """Written out for one sentence, from the decoder's own parts."""
+    model = network(input_feeding=True, attention="dot", feed_context=False, layers=1).eval()
+    decoder = model.decoder
+    source, target = pad([[4, 5, 6, 3]]), pad([[2, 5, 6, 3]])
+    encoded = model.encoder(source)
+    state = model.bridge(encoded).state
+    fed = torch.zeros(1, 6)
+    hidden, cell = state.hidden[0], state.cell[0]
+    own = [parameter for _, parameter in decoder.stack.named_parameters()]
+    total = 0.0
+    for token, following in itertools.pairwise(target.tokens[0]):
+        read = torch.cat([decoder.embedding(token[None]), fed], dim=1)
+        hidden, cell = torch.lstm_cell(read, (hidden, cell), *own)
+        weights = (hidden @ encoded.memory[0].T).softmax(dim=1)
+        fed = decoder.readout(torch.cat([hidden, weights @ encoded.memory[0]], dim=1)).tanh()
+        total += decoder.projection(fed).log_softmax(dim=1)[0, following].item()
+    assert model.loss(source, target).item() == pytest.approx(-total, abs=1e-4)
+
+
+def test_coverage_is_the_sum_of_the_alignments() -> None:
+    for settings in [{"attention": "general"}, {"attention": "dot", "input_feeding": True}]:
+        model = network(**settings).eval()
+        alignments = model.alignments(SOURCE, TARGET)
+        assert alignments.shape == (3, 4, 4)
+        torch.testing.assert_close(alignments.sum(dim=2), torch.ones(3, 4))
+        assert not alignments[1, :, 2:].any()  # nothing looks at padding
+        state = model.start(SOURCE)
+        for position in range(4):
+            _, state = model.step(TARGET.tokens[:, position], state)
+        torch.testing.assert_close(state.coverage, alignments.sum(dim=1))
+        picked = state.select(torch.tensor([1, 1, 0])).coverage
+        assert picked is not None and torch.equal(picked[0], state.coverage[1])
+    with pytest.raises(ValueError, match="no attention"):
+        network().alignments(SOURCE, TARGET)
+
+
 def test_the_loss_is_the_sum_of_token_cross_entropies() -> None:
     """Each sentence by itself, without padding, through plain log-softmax."""
     model = network().eval()

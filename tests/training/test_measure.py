@@ -45,6 +45,19 @@ def test_memory_that_is_shared_counts_once() -> None:
     assert saved_bytes(forward, layer.parameters()) == 4 * (2 * 5 + 2 * 3)
 
 
+def test_a_moving_average_needs_four_more_bytes_a_weight(
+    prepared: Prepared, module: TranslationModule
+) -> None:
+    memory = measure_memory(module, prepared.pairs, CPU, "fp32")
+    training = dataclasses.replace(prepared.config.training, ema=0.999)
+    config = dataclasses.replace(prepared.config, training=training)
+    averaging = training_module(dataclasses.replace(prepared, config=config), Ranks())
+    more = measure_memory(averaging, prepared.pairs, CPU, "fp32")
+    weights = sum(one.numel() for one in module.model.parameters())
+    assert more.parameters - memory.parameters == 4 * weights
+    assert more.activations == memory.activations
+
+
 def test_a_larger_batch_and_a_larger_vocabulary_need_more(
     prepared: Prepared, module: TranslationModule
 ) -> None:

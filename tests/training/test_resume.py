@@ -150,7 +150,8 @@ def test_what_would_have_changed_past_updates_is_refused_by_its_key(
 
 
 def test_what_changes_nothing_may_change(constant: Config, short_run: Path) -> None:
-    free = with_training(constant, log_every=1, workers=2, checkpoint_every=3, patience=9)
+    free = with_training(constant, log_every=1, workers=2, patience=9)
+    free = with_training(free, checkpoint_every=3, keep_checkpoints=7)
     splits = {**(constant.data.splits or {}), "another": "elsewhere"}
     free = dataclasses.replace(free, data=dataclasses.replace(free.data, splits=splits, cache="x"))
     assert resumed_config(short_run, free) == free

@@ -1,0 +1,71 @@
+"""The model card: what a bundle's README.md tells people."""
+
+from typing import Any
+
+from nmt import __version__
+from nmt.config import Config
+
+
+def model_card(config: Config, metrics: dict[str, Any], precision: str) -> str:
+    """Write the card.
+
+    Args:
+        config: how the model was made.
+        metrics: as in the bundle.
+        precision: how the weights are stored.
+    """
+    data, model = config.data, config.model
+    return f"""---
+language: [{data.source_language}, {data.target_language}]
+library_name: nmt
+pipeline_tag: translation
+---
+# {data.source_language} → {data.target_language}
+
+Two recurrent networks ({model.layers} layers of {model.hidden_size}, cell {model.cell}, attention
+{model.attention}), trained by nmt {__version__} on `{data.corpus}`
+({metrics.get("data", {}).get("kept", 0):,} sentence pairs).{_search(metrics)} Weights: \
+{_origin(config, metrics, precision)}.
+
+    nmt translate FOLDER input.{data.source_language} -o output.{data.target_language}
+
+{_scores(metrics)}
+
+`config.yaml` has every setting, `metrics.json` the data's fingerprints and all versions.
+"""
+
+
+def _search(metrics: dict[str, Any]) -> str:
+    """Say how the search was tuned, where it was."""
+    tuned = metrics.get("tuned")
+    if tuned is None:
+        return ""
+    text = f"the {tuned['split']} split" if tuned["split"] else "other text"
+    return (
+        f" Its search was tuned on\n{text}: beam size {tuned['beam_size']}, length penalty "
+        f"{tuned['length_penalty']:g}, BLEU {tuned['bleu']:.2f}\n({tuned['signature']})."
+    )
+
+
+def _origin(config: Config, metrics: dict[str, Any], precision: str) -> str:
+    """Say how the weights are stored and what they are made of."""
+    told = [precision]
+    if config.training.ema is not None:
+        told.append(f"moving averages of decay {config.training.ema}")
+    if "averaged_updates" in metrics:
+        updates = ", ".join(f"{update:,}" for update in metrics["averaged_updates"])
+        told.append(f"the mean of those after the updates {updates}")
+    if precision == "int8" or metrics.get("rounded"):
+        scored = " after the scores below were taken" if "validation" in metrics else ""
+        told.append(f"rounded to int8{scored}")
+    return ", ".join(told)
+
+
+def _scores(metrics: dict[str, Any]) -> str:
+    scores = metrics.get("validation")
+    if scores is None:
+        return "Nothing has scored this model on the validation split."
+    heading = "Scores on the validation split, greedy search, at update"
+    rows = [f"| {name} | {value:.4g} |" for name, value in scores.items()]
+    table = ["", "| score | value |", "|---|---|", *rows]
+    return "\n".join([f"{heading} {metrics.get('update', 0):,}:", *table])

@@ -1,0 +1,75 @@
+"""`nmt evaluate MODEL --tune`: the best setting of the search becomes the model's own default."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt.cli.arguments import load_translator
+from nmt.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from nmt.inference.tuning import Tuning
+
+_SPLIT = "validation"
+
+
+def refuse_senseless_tuning(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
+    """Refuse what tuning cannot work on or with, before any work."""
+    given = [name for name in ("hypotheses", "ensemble") if getattr(arguments, name)]
+    given += [name for name in settings if name != "batch_size"]
+    if given:
+        name = given[0].replace("_", "-")
+        raise UsageError(
+            f"--{name}: --tune finds out how MODEL by itself searches best; leave it out"
+        )
+    split = arguments.split or "test"
+    if arguments.source is None and split != _SPLIT:
+        raise UsageError(
+            f"--tune: the split {split} must not choose a setting; give --split {_SPLIT}, or "
+            "--source and --reference"
+        )
+    if arguments.model.startswith("hf://"):
+        raise UsageError(
+            f"--tune: {arguments.model} cannot be changed from here; nmt export it to a folder, "
+            "and tune that"
+        )
+
+
+def tune_model(
+    arguments: argparse.Namespace,
+    sources: list[str],
+    references: list[str],
+    language: str,
+    settings: dict[str, Any],
+) -> "Tuning":
+    """Try the settings, and write the best one into the model's bundle.
+
+    Raises:
+        UsageError: another process is at work there, or the folder holds more than a bundle.
+        DataError: it cannot be written.
+    """
+    from nmt.bundle import find_bundle, is_bundle, save_tuned
+    from nmt.inference.tuning import tune
+    from nmt.storage import locked
+    from nmt.text.lines import writing_to
+
+    folder = find_bundle(arguments.model).resolve()
+    if not is_bundle(folder):
+        raise UsageError(
+            f"--tune: {folder} holds more than a model, and is replaced as a whole; nmt export it "
+            "to a folder of its own, and tune that"
+        )
+    if not os.access(folder.parent, os.W_OK):
+        raise DataError(f"cannot write {folder}: Permission denied")
+    with locked(_owner(folder), patience=0):
+        tuning = tune(load_translator(arguments), sources, references, language, **settings)
+        with writing_to(folder):
+            save_tuned(folder, {"split": arguments.split, **tuning.to_json()})
+    return tuning
+
+
+def _owner(folder: Path) -> Path:
+    """Return the folder that training locks while it may replace a bundle: its run's."""
+    run = folder.parent
+    return run if folder.name == "model" and (run / "config.yaml").exists() else folder

@@ -1,0 +1,62 @@
+"""Which source token each target token comes from, as attention sees it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nmt.decoding.stepper import Stepper
+from nmt.models.batch import Padded
+
+
+def forced_attention(stepper: Stepper, source: Padded, target: Padded) -> Tensor:
+    """Return where a model looks while it writes given targets.
+
+    Args:
+        stepper: a model whose state has a `coverage`, `(rows, source)`.
+        source: source sentences.
+        target: one target each, start token first, end token last.
+
+    Returns:
+        `(batch, time - 1, source)`: for each token after the start, weights over the source tokens.
+    """
+    state: Any = stepper.start(source)
+    steps = []
+    for position in range(target.tokens.shape[1] - 1):
+        before = state.coverage
+        _, state = stepper.step(target.tokens[:, position], state)
+        steps.append(state.coverage - before)
+    return torch.stack(steps, dim=1)
+
+
+def word_links(
+    attention: Tensor, source_words: list[int], target_words: list[int]
+) -> list[tuple[int, int]]:
+    """Link each target word to the source word that it got most attention from.
+
+    A word's attention is the sum over its tokens. Where the source's end token gets most, the word
+    comes from nowhere and has no link.
+
+    Args:
+        attention: `(target tokens, source tokens)`, the source's end token among them.
+        source_words: the word that each source token belongs to, without the end token.
+        target_words: the word that each target token belongs to.
+
+    Returns:
+        (source word, target word), counted from 0, in the target's order.
+
+    Source: Luong et al. 2015, section 5.5 (one-sided alignments of attention).
+    """
+    if not source_words or not target_words:
+        return []
+    end = source_words[-1] + 1
+    read = torch.tensor([*source_words, end])
+    written = torch.tensor(target_words)
+    by_word = torch.zeros(target_words[-1] + 1, end + 1)
+    by_word.index_put_(
+        (written[:, None].expand(-1, len(read)), read.expand(len(written), -1)),
+        attention[: len(written), : len(read)].float().cpu(),
+        accumulate=True,
+    )
+    best = by_word.argmax(dim=1).tolist()
+    return [(source, target) for target, source in enumerate(best) if source != end]

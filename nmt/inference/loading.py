@@ -1,0 +1,96 @@
+"""From paths to what a translator needs: one model, or several that predict together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nmt.bundle import Bundle, load_bundle
+from nmt.config import Config
+from nmt.decoding.ensemble import Ensemble
+from nmt.decoding.stepper import Stepper
+from nmt.errors import UsageError
+from nmt.inference.device import find_device, find_precision
+from nmt.inference.engine import Engine, fits_integers
+from nmt.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class LoadedModels:
+    """Loaded models, ready to search with.
+
+    Attributes:
+        stepper: the model, or an `Ensemble` of several.
+        tokenizer: text to ids and back; the same for all.
+        config: how the first was made.
+        device: where they are.
+        precision: fp32, bf16 or int8.
+        token_counts: of the targets of training, of all together, `(vocabulary,)`.
+    """
+
+    stepper: Stepper
+    tokenizer: Tokenizer
+    config: Config
+    device: torch.device
+    precision: str
+    token_counts: Tensor
+
+
+def load_models(paths: Sequence[str | Path], device: str, precision: str) -> LoadedModels:
+    """Load one model, or several as one.
+
+    Args:
+        paths: run folders, bundle folders, or `hf://owner/name`; at least one.
+        device: auto, cpu or cuda.
+        precision: auto, fp32, bf16 or int8; auto is int8 where every bundle is, else fp32.
+
+    Raises:
+        BundleError: nothing there, or damaged.
+        UsageError: a device or precision that is not there, or models that do not read and write
+            the same tokens.
+    """
+    place = find_device(device)
+    if precision not in ("auto", "fp32", "bf16", "int8"):
+        raise UsageError(f"--precision: {precision!r} is not one of auto, fp32, bf16, int8")
+    bundles = [load_bundle(path) for path in paths]
+    for path, bundle in zip(paths[1:], bundles[1:], strict=True):
+        _refuse_other_tokens(paths[0], bundles[0], path, bundle)
+    if precision == "auto":
+        rounded = place.type == "cpu" and all(
+            bundle.precision == "int8" and fits_integers(bundle.config.model) for bundle in bundles
+        )
+        precision = "int8" if rounded else "fp32"
+    precision = find_precision(precision, place)
+    steppers = [_stepper(bundle, place, precision) for bundle in bundles]
+    counts = torch.stack([bundle.model.decoder.token_counts for bundle in bundles])
+    return LoadedModels(
+        stepper=steppers[0] if len(steppers) == 1 else Ensemble(steppers),
+        tokenizer=bundles[0].tokenizer,
+        config=bundles[0].config,
+        device=place,
+        precision=precision,
+        token_counts=counts.sum(dim=0),
+    )
+
+
+def _stepper(bundle: Bundle, place: torch.device, precision: str) -> Stepper:
+    """Return what predicts fastest on a device."""
+    if place.type == "cpu" and precision != "bf16":
+        return Engine(bundle.model, bundle.config.model, "int8" if precision == "int8" else "fp32")
+    return bundle.model.to(place)
+
+
+def _refuse_other_tokens(
+    first: str | Path, model: Bundle, path: str | Path, member: Bundle
+) -> None:
+    """Refuse a member whose token ids stand for other text than the first model's."""
+    mine, others = (
+        (one.tokenizer.source.model, one.tokenizer.target.model) for one in (model, member)
+    )
+    if mine != others:
+        raise UsageError(
+            f"--ensemble: {first} and {path} have different tokenizers; train one of them with the "
+            "other's: --tokenizer.path RUN/tokenizer"
+        )

@@ -1,0 +1,192 @@
+"""One batch of sentences from token ids to translations, whatever the machine can hold."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from nmt.decoding.alignment import forced_attention, word_links
+from nmt.decoding.beam import beam_search
+from nmt.decoding.greedy import greedy_search
+from nmt.decoding.sampling import sample
+from nmt.decoding.stepper import Hypothesis, Limits, Stepper
+from nmt.errors import NmtError
+from nmt.inference.device import arithmetic
+from nmt.inference.options import SearchOptions
+from nmt.inference.shortlist import Shortlist
+from nmt.models.batch import Padded, pad
+from nmt.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of several translations of a sentence.
+
+    Attributes:
+        text: raw text, one line.
+        score: sum of log-probabilities in nats, the end token included.
+        alignment: (source word, target word), counted from 0; None where nobody asked.
+    """
+
+    text: str
+    score: float
+    alignment: list[tuple[int, int]] | None = None
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What became of one sentence.
+
+    Attributes:
+        text: the best translation.
+        score: its log-probability in nats, the end token included; 0 for an empty line.
+        n_best: the best candidates, distinct as text, best first.
+        problem: what went wrong with this sentence; None where nothing did.
+        failed: whether there is no translation because the work failed.
+    """
+
+    text: str
+    score: float
+    n_best: list[Candidate]
+    problem: str | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class BatchSearch:
+    """Searches batches, with the same settings each.
+
+    Attributes:
+        stepper: the model, or a shortlist of its tokens.
+        tokenizer: for ends of sentences, and ids back to text.
+        options: how to search.
+        device: where the model is.
+        precision: fp32, bf16 or int8.
+    """
+
+    stepper: Stepper
+    tokenizer: Tokenizer
+    options: SearchOptions
+    device: torch.device
+    precision: str
+
+    def __call__(self, sources: list[list[int]]) -> list[Translation]:
+        """Translate a batch; where the machine gives in, each half of it, down to one sentence.
+
+        Args:
+            sources: token ids, without the end token.
+
+        Raises:
+            NmtError: the model gives no numbers.
+        """
+        try:
+            return self._translations(sources, self._search(sources))
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if len(sources) == 1:
+                problem = "translation failed: out of memory"
+                return [Translation("", 0.0, [Candidate("", 0.0)], problem, failed=True)]
+        middle = len(sources) // 2
+        return [result for half in (sources[:middle], sources[middle:]) for result in self(half)]
+
+    @torch.inference_mode()
+    def _search(self, sources: list[list[int]]) -> list[list[Hypothesis]]:
+        """Return each sentence's hypotheses, best first."""
+        eos_id = self.tokenizer.source.eos_id
+        source = pad([[*ids, eos_id] for ids in sources], self.device)
+        target, stepper = self.tokenizer.target, self.stepper
+        ends = target.bos_id, target.eos_id
+        if isinstance(stepper, Shortlist):
+            ends = stepper.number(ends[0]), stepper.number(ends[1])
+        limits = Limits(*ends, self.options.max_length_ratio)
+        with arithmetic(self.precision, self.device):
+            found = self._hypotheses(source, limits)
+        if isinstance(stepper, Shortlist):
+            found = [
+                [replace(one, tokens=stepper.ids(one.tokens)) for one in hypotheses]
+                for hypotheses in found
+            ]
+        return found
+
+    def _hypotheses(self, source: Padded, limits: Limits) -> list[list[Hypothesis]]:
+        options = self.options
+        if options.sample:
+            return sample(
+                self.stepper,
+                source,
+                limits,
+                seed=options.seed,
+                samples=options.n_best,
+                temperature=options.temperature,
+                top_k=options.top_k,
+                top_p=options.top_p,
+            )
+        if options.greedy:
+            return [[best] for best in greedy_search(self.stepper, source, limits)]
+        return beam_search(
+            self.stepper,
+            source,
+            limits,
+            beam_size=options.beam_size,
+            length_penalty=options.length_penalty,
+            coverage_penalty=options.coverage_penalty,
+            # Different tokens may spell one text: search for spare ones.
+            n_best=options.beam_size if options.n_best > 1 else 1,
+            prune=options.prune if options.n_best == 1 else None,
+        )
+
+    def _translations(
+        self, sources: list[list[int]], found: list[list[Hypothesis]]
+    ) -> list[Translation]:
+        """Turn each sentence's hypotheses into text, all of a batch in one call."""
+        if any(not some or not math.isfinite(some[0].score) for some in found):
+            raise NmtError(
+                "the model gives no finite probability: its weights are damaged, or its training "
+                "diverged"
+            )
+        texts = iter(self.tokenizer.target.decode([one.tokens for some in found for one in some]))
+        translations = []
+        for source, hypotheses in zip(sources, found, strict=True):
+            distinct: dict[str, Hypothesis] = {}
+            for hypothesis in hypotheses:
+                distinct.setdefault(next(texts), hypothesis)
+            kept = dict(itertools.islice(distinct.items(), self.options.n_best))
+            links = self._links(source, list(kept.values()))
+            candidates = [
+                Candidate(text, one.score, link)
+                for (text, one), link in zip(kept.items(), links, strict=True)
+            ]
+            best, first = hypotheses[0], candidates[0]
+            cut = f"translation was cut at {len(best.tokens)} tokens" if best.cut else None
+            translations.append(Translation(first.text, first.score, candidates, cut))
+        return translations
+
+    @torch.inference_mode()
+    def _links(
+        self, source: list[int], hypotheses: list[Hypothesis]
+    ) -> Sequence[list[tuple[int, int]] | None]:
+        """Align one sentence with its translations, by the attention of writing them again."""
+        if not self.options.alignments:
+            return [None] * len(hypotheses)
+        # A shortlist reads all tokens.
+        stepper = self.stepper.stepper if isinstance(self.stepper, Shortlist) else self.stepper
+        read, write = self.tokenizer.source, self.tokenizer.target
+        sources = pad([[*source, read.eos_id]] * len(hypotheses), self.device)
+        targets = [[write.bos_id, *one.tokens, write.eos_id] for one in hypotheses]
+        with arithmetic(self.precision, self.device):
+            attention = forced_attention(stepper, sources, pad(targets, self.device))
+        return [
+            word_links(rows, read.words(source), write.words(one.tokens))
+            for rows, one in zip(attention, hypotheses, strict=True)
+        ]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Tell whether the machine gave in, and not the program: torch has several ways to say it."""
+    told = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        words in told for words in ("out of memory", "not enough memory", "can't allocate memory")
+    )

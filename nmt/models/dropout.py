@@ -1,0 +1,64 @@
+"""Noise of training: what is zeroed, and for how long."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nmt.config import ModelConfig
+
+
+class UnitDropout(nn.Module):
+    """Drops units, at every step anew or the same ones for a whole sentence.
+
+    Args:
+        share: of the units to drop.
+        locked: draw once for each sentence.
+
+    Source: Srivastava et al. 2014; Gal and Ghahramani 2016 (locked, or variational).
+    """
+
+    def __init__(self, share: float, *, locked: bool):
+        super().__init__()
+        self.share, self.locked = share, locked
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Drop units of `(batch, time, width)`."""
+        if not self.training or self.share == 0:
+            return values
+        return drop_units(values, self.share, locked=self.locked)
+
+
+def drop_units(values: Tensor, share: float, *, locked: bool) -> Tensor:
+    """Drop units of `(batch, time, width)`; locked, the same at all steps of a sentence."""
+    if locked:
+        return values * F.dropout(torch.ones_like(values[:, :1]), share)
+    return F.dropout(values, share)
+
+
+class InputDropout(nn.Module):
+    """Drops what a network reads: whole tokens here and there, whole types, and units.
+
+    Args:
+        config: the `model` section.
+        words: share of the sentences' tokens.
+        vocabulary: tokens that there are.
+
+    Source: Iyyer et al. 2015 (words); Gal and Ghahramani 2016 (types: embedding dropout).
+    """
+
+    def __init__(self, config: ModelConfig, *, words: float, vocabulary: int):
+        super().__init__()
+        self.units = UnitDropout(config.dropout, locked=config.locked_dropout)
+        self.words, self.types, self.vocabulary = words, config.embedding_dropout, vocabulary
+
+    def forward(self, embedded: Tensor, tokens: Tensor) -> Tensor:
+        """Drop embeddings, `(batch, time, width)`, of tokens, `(batch, time)`."""
+        if not self.training:
+            return embedded
+        if self.words > 0:
+            embedded = embedded * F.dropout(embedded.new_ones(tokens.shape), self.words)[..., None]
+        if self.types > 0:
+            kept = F.dropout(embedded.new_ones(self.vocabulary), self.types)
+            embedded = embedded * kept[tokens][..., None]
+        dropped: Tensor = self.units(embedded)
+        return dropped

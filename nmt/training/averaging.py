@@ -1,0 +1,128 @@
+"""Averages of weights: one that moves along with training, and the mean of checkpoints."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from nmt.bundle import Bundle, build_model
+from nmt.config import load_config
+from nmt.errors import DataError, UsageError
+from nmt.models.seq2seq import Seq2Seq
+from nmt.text.tokenizer import load_tokenizer
+from nmt.training.checkpoints import checkpoint_files, read_checkpoint
+
+
+class MovingAverage(lightning.Callback):
+    """Keeps an exponential moving average of the weights beside them.
+
+    Update n, counted from 0, keeps d = min(decay, (1 + n) / (10 + n)) of the average and adds
+    1 - d of the new weights, so that a short run soon forgets its random start. Every rank
+    computes the same. Training itself knows nothing of it.
+
+    Args:
+        model: the network that trains; its first weights are the first average.
+        decay: share of the average that an update keeps at most.
+
+    Attributes:
+        model: a network of its own that holds the average.
+
+    Source: TensorFlow's `tf.train.ExponentialMovingAverage` with `num_updates`.
+    """
+
+    def __init__(self, model: Seq2Seq, decay: float):
+        self.model = copy.deepcopy(model).requires_grad_(False)
+        self.decay = decay
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return self.model.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.model.load_state_dict(state_dict)
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Follow the network to its device."""
+        self.model.to(pl_module.device)
+
+    @torch.no_grad()
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Take in the weights of an update."""
+        number = trainer.global_step - 1
+        decay = min(self.decay, (1 + number) / (10 + number))
+        averages, weights = (list(one.parameters()) for one in (self.model, pl_module.model))
+        torch._foreach_lerp_(averages, weights, 1 - decay)
+
+
+def average_checkpoints(run: Path, number: int) -> Bundle:
+    """Return a model whose weights are the mean of those in a run's newest checkpoints.
+
+    Of a run with `training.ema` it is the mean of the moving averages. The run may go on
+    meanwhile, and nothing in it is touched. The model has no scores.
+
+    Args:
+        run: the run folder.
+        number: checkpoints to average, at least 2.
+
+    Raises:
+        UsageError: no run, too few checkpoints, or fewer than 2 were asked for.
+        DataError: a checkpoint is damaged.
+
+    Source: Junczys-Dowmunt et al. 2016; Vaswani et al. 2017, section 6.1.
+    """
+    if number < 2:
+        raise UsageError(
+            f"--average: {number} makes no sense: give at least 2, or leave it out for the best "
+            "model"
+        )
+    checkpoints = _newest(run, number)
+    states = [_weights(checkpoint) for checkpoint in checkpoints]
+    config, tokenizer = load_config(run / "config.yaml"), load_tokenizer(run / "tokenizer")
+    model = build_model(config, tokenizer).eval()
+    counts = model.decoder.token_counts
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():  # a tied one under its first name
+            parameter.copy_(torch.stack([state[name] for state in states]).double().mean(dim=0))
+        counts.copy_(states[-1].get("decoder.token_counts", counts))  # older ones lack them
+    environment = json.loads((run / "environment.json").read_bytes())
+    updates = [checkpoint["global_step"] for checkpoint in checkpoints]
+    return Bundle(model, tokenizer, config, environment | {"averaged_updates": updates}, "fp32")
+
+
+def _newest(run: Path, number: int) -> list[dict[str, Any]]:
+    """Read a run's newest checkpoints, the oldest first."""
+    folder = run / "checkpoints"
+    if not folder.is_dir():
+        raise UsageError(
+            f"--average: {run} holds no checkpoints; give the folder of a run, as `nmt train` "
+            "makes it"
+        )
+    while True:
+        paths = checkpoint_files(folder)[-number:]
+        if len(paths) < number:
+            raise UsageError(
+                f"--average: {number} checkpoints were asked for, and {folder} has {len(paths)}; "
+                "ask for fewer, or raise training.keep_checkpoints while the run trains"
+            )
+        try:
+            return [read_checkpoint(path) for path in paths]
+        except DataError as error:
+            raise DataError(f"--average: {error}; move it elsewhere to average others") from None
+        except FileNotFoundError:  # the run has put a newer one in its place
+            if checkpoint_files(folder)[-number:] == paths:
+                raise
+
+
+def _weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    """Return the weights that validation scores: the moving average where one is kept."""
+    weights: dict[str, Tensor] = checkpoint["state_dict"]
+    raw = {name.removeprefix("model."): weight for name, weight in weights.items()}
+    average: dict[str, Tensor] = checkpoint["callbacks"].get(MovingAverage.__name__, raw)
+    return average

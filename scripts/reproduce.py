@@ -1,0 +1,82 @@
+"""Train a recipe, tune its search on validation, score it on test, and compare with its figure.
+
+A recipe is a config with a line such as `# figure: test BLEU 24.3 ± 0.4`: the mean over seeds and
+their standard deviation, each model with its own search settings, chosen on validation. One run
+meets the figure if it lies at most two standard deviations below. Where the recipe learns from a
+teacher `runs/NAME`, and there is none yet, `configs/NAME.yaml` is trained first.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt.config import load_config
+
+
+class Figure(NamedTuple):
+    """What a recipe promises: BLEU on a split, and its standard deviation over seeds."""
+
+    split: str
+    bleu: float
+    deviation: float
+
+
+def figure_of(config: Path) -> Figure:
+    """Read the figure in a recipe's comments."""
+    found = re.search(
+        r"^# figure: (\w+) BLEU ([\d.]+) ± ([\d.]+)", config.read_text(encoding="utf-8"), re.M
+    )
+    if found is None:
+        sys.exit(f"reproduce: {config} has no line such as '# figure: test BLEU 24.3 ± 0.4'")
+    return Figure(found[1], float(found[2]), float(found[3]))
+
+
+def train(config: Path, run: Path, keys: list[str]) -> None:
+    """Train a recipe, its teachers first."""
+    distill = load_config(config).data.distill
+    teachers = [] if distill is None else distill.teacher
+    for teacher in [teachers] if isinstance(teachers, str) else teachers:
+        recipe = config.parent / f"{Path(teacher).name}.yaml"
+        if not Path(teacher).exists() and recipe.exists():
+            train(recipe, Path(teacher), keys)
+    nmt("train", str(config), "--run", str(run), "--resume", *keys)
+
+
+def nmt(*words: str) -> None:
+    """Run a command, and stop where it fails."""
+    print("$ nmt", *words, flush=True)
+    done = subprocess.run([sys.executable, "-m", "nmt", *words])
+    if done.returncode != 0:
+        sys.exit(done.returncode)
+
+
+def main() -> int:
+    """Reproduce, and say whether the figure was met: exit code 0 if it was."""
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--run", type=Path, help="run folder (default: runs/ + the config's stem)")
+    arguments, keys = parser.parse_known_args()
+    config: Path = arguments.config
+    run: Path = arguments.run or Path("runs") / config.stem
+    figure = figure_of(config)
+    train(config, run, keys)
+    nmt("evaluate", str(run), "--split", "validation", "--tune")
+    out = run / "reproduced.json"
+    nmt("evaluate", str(run), "--split", figure.split, "--json", str(out))
+    score: float = json.loads(out.read_bytes())["bleu"]["score"]
+    gap = score - figure.bleu
+    met = gap >= -2 * figure.deviation
+    print(
+        f"{'met' if met else 'NOT met'}: {figure.split} BLEU {score:.2f}; the figure is "
+        f"{figure.bleu:.2f} ± {figure.deviation:.2f} ({gap:+.2f})"
+    )
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Train a recipe, tune its search on validation, score it on test, and compare with its figure.
+# Usage: scripts/reproduce.sh configs/NAME.yaml [--KEY VALUE …]   (a run that was stopped goes on)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh
+exec .venv/bin/python scripts/reproduce.py "$@"

@@ -1,0 +1,124 @@
+"""Stacks over sentences, against torch's own modules and packed sequences."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from nmt.models.cells import RecurrentState, Stack, recurrent_stack, step_stack
+from nmt.models.sequences import Noise, run_stack
+
+CELLS = ["lstm", "gru", "tanh", "relu"]
+LENGTHS = torch.tensor([6, 1, 4, 9])
+
+
+def made(cell: str, layers: int, *, bidirectional: bool = False, dropout: float = 0.0) -> Stack:
+    torch.manual_seed(0)
+    stack = recurrent_stack(
+        cell,  # type: ignore[arg-type]
+        input_size=5,
+        hidden_size=7,
+        layers=layers,
+        bidirectional=bidirectional,
+        dropout=dropout,
+    )
+    for parameter in stack.parameters():
+        nn.init.uniform_(parameter, -0.5, 0.5)
+    return stack
+
+
+def gradients(stack: Stack, inputs: Tensor, *outputs: Tensor | None) -> list[Tensor]:
+    """Differentiate a fixed random sum of everything that came out."""
+    generator = torch.Generator().manual_seed(3)
+    total = torch.zeros(())
+    for output in outputs:
+        if output is not None:
+            total = total + (output * torch.randn(output.shape, generator=generator)).sum()
+    return list(torch.autograd.grad(total, [inputs, *stack.parameters()]))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("noise", [Noise(), Noise(locked=True, weight_drop=1e-9)], ids=str)
+def test_unequal_sentences_run_as_torchs_packed_ones(
+    cell: str, bidirectional: bool, layers: int, noise: Noise
+) -> None:
+    """Outputs, last states, every gradient; what stands at padding changes nothing.
+
+    A weight drop too small to strike takes the way layer by layer.
+    """
+    stack = made(cell, layers, bidirectional=bidirectional, dropout=1e-9)
+    real = (torch.arange(9) < LENGTHS[:, None])[:, :, None]
+    inputs = torch.where(real, torch.randn(4, 9, 5), 50.0).requires_grad_()
+    packed = pack_padded_sequence(inputs, LENGTHS, batch_first=True, enforce_sorted=False)
+    outputs, last = stack(packed)
+    expected, _ = pad_packed_sequence(outputs, batch_first=True)
+    hidden, cells = last if cell == "lstm" else (last, None)
+
+    found, state = run_stack(stack, inputs, lengths=LENGTHS, noise=noise)
+    found = torch.where(real, found, 0.0)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(state.hidden, hidden)
+    assert (state.cell is None) == (cells is None)
+    if cells is not None:
+        torch.testing.assert_close(state.cell, cells)
+    ours = gradients(stack, inputs, found, state.hidden, state.cell)
+    for one, other in zip(ours, gradients(stack, inputs, expected, hidden, cells), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+    assert not ours[0][~real.expand_as(inputs)].any()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_layer_by_layer_starts_where_it_is_told(cell: str) -> None:
+    stack = made(cell, 2)
+    hidden = torch.randn(2, 4, 7)
+    start = RecurrentState(hidden, hidden * 0.5 if cell == "lstm" else None)
+    inputs = torch.randn(4, 6, 5)
+    expected, ends = run_stack(stack, inputs, start)
+    found, state = run_stack(stack, inputs, start, noise=Noise(weight_drop=1e-9))
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(state.hidden, ends.hidden)
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_weight_drop_zeroes_recurrent_weights_for_the_whole_batch(
+    cell: str, lengths: Tensor | None
+) -> None:
+    """Equal to torch's module with the same weights zeroed and scaled by hand."""
+    stack = made(cell, 1)
+    inputs = torch.randn(4, 9, 5)
+    noise = Noise(weight_drop=0.5)
+    torch.manual_seed(7)
+    found, state = run_stack(stack, inputs, lengths=lengths, noise=noise)
+    torch.manual_seed(7)
+    dropped = nn.functional.dropout(stack.weight_hh_l0, 0.5)
+    share = (dropped == 0).float().mean().item()
+    assert 0.3 < share < 0.7
+    with torch.no_grad():
+        stack.weight_hh_l0.copy_(dropped)
+    expected, ends = run_stack(stack, inputs, lengths=lengths)
+    torch.testing.assert_close(state.hidden, ends.hidden)
+    if lengths is None:
+        torch.testing.assert_close(found, expected)
+    stack.eval()
+    _, without = run_stack(stack, inputs, lengths=lengths, noise=noise)
+    torch.testing.assert_close(without.hidden, ends.hidden)
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_locked_dropout_drops_the_same_units_at_every_step(lengths: Tensor | None) -> None:
+    """Equal to the two layers by hand, with one mask for each sentence between them."""
+    stack = made("gru", 2, dropout=0.5)
+    inputs = torch.randn(4, 9, 5)
+    torch.manual_seed(7)
+    _, state = run_stack(stack, inputs, lengths=lengths, noise=Noise(locked=True))
+    torch.manual_seed(7)
+    mask = nn.functional.dropout(torch.ones(4, 1, 7), 0.5)
+    assert set(mask.unique().tolist()) == {0.0, 2.0}
+    for row, length in enumerate([9] * 4 if lengths is None else lengths.tolist()):
+        carried = RecurrentState(torch.zeros(2, 1, 7), None)
+        for step in range(length):
+            _, carried = step_stack(stack, inputs[row : row + 1, step], carried, masks=[mask[row]])
+        torch.testing.assert_close(state.hidden[:, row], carried.hidden[:, 0])
