@@ -17,7 +17,7 @@ from nmt.data.corpus import MOST_OFTEN, Corpus, corpus_places, open_corpus, plac
 from nmt.data.distilled import DistilledCorpus, Translations
 from nmt.data.survey import Survey, survey
 from nmt.errors import NmtError
-from nmt.inference.translator import Translation
+from nmt.inference.search import Translation
 from nmt.log import PROGRESS, ProgressBar
 from nmt.storage import locked
 from nmt.text.lines import writing_to

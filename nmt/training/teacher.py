@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from nmt.bundle import find_bundle, load_bundle
 from nmt.config import DataConfig, DistillConfig
@@ -64,9 +63,8 @@ def load_teacher(distill: DistillConfig, device: str, teachers: list[str]) -> Tr
         DataError: it is another than it was.
     """
     first, *others = distill.teachers
-    ensemble: dict[str, Any] = {"ensemble": others} if others else {}
     with _naming_the_key():
-        translator = Translator.load(first, device=device, **ensemble)
+        translator = Translator.load(first, ensemble=others, device=device)
         now = _hashes(distill)
     for name, before, after in zip(distill.teachers, teachers, now, strict=True):
         if before != after:

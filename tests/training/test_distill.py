@@ -2,7 +2,6 @@
 
 import dataclasses
 import gc
-import inspect
 import json
 import os
 import shutil
@@ -25,7 +24,8 @@ from nmt.data.cache import find_translations
 from nmt.data.corpus import open_corpus
 from nmt.data.survey import survey
 from nmt.errors import NmtError, UsageError
-from nmt.inference.translator import Translation, Translator
+from nmt.inference.search import Translation
+from nmt.inference.translator import Translator
 from nmt.storage import locked, sha256
 from nmt.training.check import check
 from nmt.training.checkpoints import checkpoint_files
@@ -463,18 +463,14 @@ def test_a_student_trains_from_end_to_end(
     assert len(list((tmp_path / "cache").glob("translations-*"))) == 2
 
 
-@pytest.mark.skipif(
-    "ensemble" not in inspect.signature(Translator.load).parameters, reason="there are no ensembles"
-)
 def test_several_teachers_translate_together(
     tiny_config: Path, tiny_run: Path, taught: Path, tmp_path: Path
 ) -> None:
     teachers = [str(tiny_run), str(taught / "run")]
     config = student(tiny_config, tmp_path, teacher=json.dumps(teachers))
     prepared = prepare(config, None, from_base=True)
-    load: Any = Translator.load
     sources = [source for source, _ in references(config)]
-    texts = load(teachers[0], ensemble=teachers[1:]).translate_all(sources)
+    texts = Translator.load(teachers[0], ensemble=teachers[1:]).translate_all(sources)
     assert kept(tmp_path) != kept(taught / "cache")
     (text,) = kept(tmp_path).values()
     assert text.decode().split("\n")[:-1] == texts
