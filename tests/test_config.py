@@ -16,6 +16,7 @@ from nmt.errors import ConfigError
 from tests.conftest import ROOT
 
 MINIMAL = "data: {source_language: de, target_language: en, corpus: builtin:phrases}\n"
+TAUGHT = ["--data.distill.teacher", "runs/teacher"]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
@@ -70,6 +71,7 @@ def test_scalars_follow_yaml_1_2() -> None:
 
 def test_dumped_config_reads_back_and_the_portable_one_holds_no_path() -> None:
     words = ["--tokenizer.path", "/a/b", "--training.init_from", "/c", "--data.cache", "/d"]
+    words += ["--data.distill.teacher", "[/g, h]", "--data.distill.references", "0.5"]
     words += [
         "--data.splits",
         "{train: [/e, {place: f, weight: 2.5}], test: [x, y], validation: {cut: 5}}",
@@ -78,6 +80,7 @@ def test_dumped_config_reads_back_and_the_portable_one_holds_no_path() -> None:
     config = parse_config(MINIMAL, words)
     assert parse_config(dump_config(config)) == config
     assert "/" not in dump_config(config, portable=True)
+    assert parse_config(dump_config(config, portable=True)).data.distill == Config().data.distill
 
 
 def test_changed_keys_are_named_by_path() -> None:
@@ -85,6 +88,8 @@ def test_changed_keys_are_named_by_path() -> None:
     new = parse_config(MINIMAL, ["--model.layers", "3", "--data.splits.train", "x"])
     assert changed_keys(old, new) == ["data.splits.train", "model.layers"]
     assert changed_keys(old, old) == []
+    new = parse_config(MINIMAL, TAUGHT)
+    assert changed_keys(old, new) == ["data.distill.teacher"]
     new = parse_config(MINIMAL, ["--data.filters.overlap", "true"])
     assert changed_keys(old, new) == ["data.filters.overlap"]
 
@@ -129,6 +134,36 @@ def test_changed_keys_are_named_by_path() -> None:
         (MINIMAL, ["--data.filters.length_ratio", "0.5"], "the longer side is at least 1 × the"),
         (MINIMAL, ["--data.filters.lenght_ratio", "3"], "unknown key data.filters.lenght_ratio"),
         ("data: {filters: {script: yes}}", [], "data.filters.script: expected one of [float"),
+        (
+            MINIMAL,
+            ["--data.distill.n_best", "2"],
+            "data.distill.n_best: 2 makes no sense: there is",
+        ),
+        (
+            MINIMAL,
+            ["--data.distill.teacher", "[]"],
+            "data.distill.teacher: [] makes no sense: name",
+        ),
+        (
+            MINIMAL,
+            ["--data.distill.teacher", "[a, '']"],
+            "data.distill.teacher: ['a', ''] makes no",
+        ),
+        (MINIMAL, [*TAUGHT, "--data.distill.references", "-1"], "data.distill.references: -1.0"),
+        (
+            MINIMAL,
+            [*TAUGHT, "--data.distill.references", "1e4"],
+            "it must be at least 0 and at most",
+        ),
+        (MINIMAL, [*TAUGHT, "--data.distill.references", ".nan"], "data.distill.references: "),
+        (MINIMAL, [*TAUGHT, "--data.distill.n_best", "0"], "data.distill.n_best: 0 makes no sense"),
+        (MINIMAL, [*TAUGHT, "--data.distill.beam_size", "0"], "data.distill.beam_size: 0 makes no"),
+        (
+            MINIMAL,
+            [*TAUGHT, "--data.distill.beam_size", "2", "--data.distill.n_best", "3"],
+            "data.distill.beam_size: 2 makes no sense: data.distill.n_best 3 needs a beam of as",
+        ),
+        (MINIMAL, [*TAUGHT, "--data.distill.techer", "b"], "unknown key data.distill.techer"),
         (MINIMAL, ["--training.clip_norm", "-1"], "training.clip_norm: -1.0"),
         (MINIMAL, ["--training.ema", "0"], "training.ema: 0.0 makes no sense: use a share such as"),
         (MINIMAL, ["--training.ema", "1"], "training.ema: 1.0 makes no sense"),

@@ -163,6 +163,11 @@ def _cost(check: "Check") -> "RenderableType":
         f"{update.target_tokens_per_second:,.0f} target tokens/s ({update.updates} timed)",
         "time": f"about {duration(cost.estimated_seconds)}, validations aside",
     }
+    if check.distill is not None:
+        rows["teacher"] = (
+            f"{check.distill.translated:,} of {check.distill.sentences:,} sentences are translated "
+            "(train does the rest); here the references stand in for its translations"
+        )
     return word_table(rows.items())
 
 

@@ -1,8 +1,10 @@
 """Values that have the right type and still make no sense, by themselves or together."""
 
+import dataclasses
 import re
+from collections.abc import Callable
 
-from nmt.config.sections import Config
+from nmt.config.sections import Config, DistillConfig
 from nmt.errors import ConfigError
 
 
@@ -118,6 +120,7 @@ def check_config(config: Config, origin: str) -> None:
         tokenizer.byte_fallback,
         "a word model cannot spell words in bytes; use unigram, bpe or char",
     )
+    _check_distill(data.distill, refuse)
     script, ratio = data.filters.script, data.filters.length_ratio
     refuse(
         script is not None and not 0.01 <= script <= 1,
@@ -149,3 +152,24 @@ def check_config(config: Config, origin: str) -> None:
         0,
         "the inverse_sqrt schedule is measured in it",
     )
+
+
+def _check_distill(
+    distill: DistillConfig, refuse: Callable[[bool, str, object, str], None]
+) -> None:
+    teacher, times = distill.teacher, distill.references
+    n_best, beam_size = distill.n_best, distill.beam_size
+    if teacher is None:
+        for field in dataclasses.fields(distill):
+            value, remedy = getattr(distill, field.name), "there is no data.distill.teacher"
+            refuse(value != field.default, f"data.distill.{field.name}", value, remedy)
+        return
+    named = distill.teachers
+    refuse(not named or not all(named), "data.distill.teacher", teacher, "name a model")
+    remedy = "it must be at least 0 and at most 1000"
+    refuse(not 0 <= times <= 1000, "data.distill.references", times, remedy)
+    refuse(n_best < 1, "data.distill.n_best", n_best, "it must be > 0")
+    if beam_size is not None:
+        refuse(beam_size < 1, "data.distill.beam_size", beam_size, "it must be > 0")
+        remedy = f"data.distill.n_best {n_best} needs a beam of as many"
+        refuse(beam_size < n_best, "data.distill.beam_size", beam_size, remedy)

@@ -79,11 +79,12 @@ def dump_config(config: Config, *, portable: bool = False) -> str:
 
     Args:
         config: what to write.
-        portable: leave out what belongs to this machine: `data.splits` and all paths.
+        portable: leave out what belongs to this machine: `data.splits`, `data.distill` and all
+            paths.
     """
     values = dataclasses.asdict(config)
     if portable:
-        values["data"] |= {"splits": None, "cache": None}
+        values["data"] |= {"splits": None, "distill": {}, "cache": None}
         values["tokenizer"]["path"] = None
         values["training"]["init_from"] = None
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

@@ -48,6 +48,30 @@ class FiltersConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class DistillConfig:
+    """A teacher whose translations of the training source are learned from, beside the references.
+
+    It translates once, before training. The tokenizer is learned from the references alone.
+    """
+
+    teacher: str | list[str] | None = None
+    """A run folder, a bundle folder or hf://owner/name; a list is an ensemble, which averages the
+    log-probabilities. By default there is none."""
+    references: float = 1.0
+    """Times that an epoch goes through the references of each place, on top of its weight; 0 leaves
+    them out. The teacher's translations come as often as the weight of the place says."""
+    n_best: int = 1
+    """Translations of each source sentence, distinct as text, each a pair of its own."""
+    beam_size: int | None = None
+    """Hypotheses that the teacher keeps at every step; by default what its own config says."""
+
+    @property
+    def teachers(self) -> list[str]:
+        """The models of the teacher; none where there is no teacher."""
+        return [self.teacher] if isinstance(self.teacher, str) else self.teacher or []
+
+
+@dataclasses.dataclass(frozen=True)
 class DataConfig:
     """Where the sentence pairs come from."""
 
@@ -70,8 +94,11 @@ class DataConfig:
     of training and counted. null keeps what fits into training.batch_tokens."""
     filters: FiltersConfig = FiltersConfig()
     """Which further training pairs are left out, and counted."""
+    distill: DistillConfig = DistillConfig()
+    """A teacher to learn from, beside the references."""
     cache: str | None = None
-    """Folder of encoded corpora; by default nmt under $XDG_CACHE_HOME or ~/.cache."""
+    """Folder of encoded corpora and of teachers' translations; by default nmt under $XDG_CACHE_HOME
+    or ~/.cache."""
     workers: int | None = None
     """Processes that encode a large corpus; by default one for each processor."""
 

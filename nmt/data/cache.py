@@ -1,4 +1,4 @@
-"""What is made of a corpus once and kept: its tokenizer and its encoded training pairs."""
+"""What is made of a corpus once and kept: tokenizer, encoded training pairs, translations."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import itertools
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import sentencepiece
 
-from nmt.config import Config, TokenizerConfig
+from nmt.config import Config, DataConfig, TokenizerConfig
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus
+from nmt.data.distilled import Translations
 from nmt.data.encoded import EncodedPairs
 from nmt.data.encoding import ChunkEncoder, write_encoded
 from nmt.data.filters import Rules
@@ -26,7 +27,7 @@ from nmt.storage import atomic_folder
 from nmt.text.lines import reason
 from nmt.text.tokenizer import Tokenizer, load_tokenizer, size_notes, train_tokenizer
 
-_TOKENIZER_FORMAT, _PAIRS_FORMAT = 1, 2
+_TOKENIZER_FORMAT, _PAIRS_FORMAT, _TRANSLATIONS_FORMAT = 1, 2, 1
 _log = logging.getLogger("nmt")
 
 
@@ -96,6 +97,19 @@ def encode_pairs(
     with _new_folder(folder) as temporary:
         write_encoded(temporary, pairs, survey, encoder, workers)
     return EncodedPairs(folder, rules, weights)
+
+
+def find_translations(config: DataConfig, survey: Survey, teachers: Sequence[str]) -> Translations:
+    """Return a teacher's translations of a training split, as far as they are made.
+
+    Args:
+        config: its `distill` section, and where the cache is.
+        survey: of the references.
+        teachers: what stands for each model and its own settings of the search, such as a hash.
+    """
+    settings = config.distill.n_best, config.distill.beam_size
+    key = _digest(_TRANSLATIONS_FORMAT, survey.fingerprint, *settings, *teachers)
+    return Translations(cache_folder(config.cache) / f"translations-{key}", survey.pairs)
 
 
 class _Sample:

@@ -18,7 +18,7 @@ from nmt.data.columns import Pair
 from nmt.data.files import read_file_pairs
 from nmt.errors import ConfigError, DataError
 
-_MOST_OFTEN = 1000
+MOST_OFTEN = 1000
 """Times that an epoch goes through a place at most."""
 Read = Callable[[str], Iterator[Pair]]
 
@@ -201,8 +201,8 @@ def _check_weighted(key: str, item: dict[str, str | float]) -> None:
     place, weight = item.get("place"), item.get("weight")
     if set(item) != {"place", "weight"} or not isinstance(place, str):
         raise ConfigError(f"{key}: {item!r} makes no sense: give {{place: NAME, weight: 2}}")
-    if not isinstance(weight, int | float) or not 0 < weight <= _MOST_OFTEN:
-        remedy = f"it must be above 0 and at most {_MOST_OFTEN}"
+    if not isinstance(weight, int | float) or not 0 < weight <= MOST_OFTEN:
+        remedy = f"it must be above 0 and at most {MOST_OFTEN}"
         raise ConfigError(f"{key}: {place}: weight {weight!r} makes no sense: {remedy}")
     if key != "data.splits.train":
         raise ConfigError(f"{key}: {place}: only the places of train have a weight")

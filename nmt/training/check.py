@@ -26,6 +26,7 @@ from nmt.data.statistics import (
 from nmt.errors import NmtError
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.training.advice import advice
+from nmt.training.distill import DistillFacts, distill_facts, references_alone
 from nmt.training.fit import training_module
 from nmt.training.measure import MemoryFacts, TimeFacts, measure_memory, time_updates
 from nmt.training.prepare import Prepared, prepare
@@ -86,6 +87,7 @@ class Check:
     Attributes:
         source_language: language tag.
         target_language: language tag.
+        distill: the teacher; None without. References stand in for its translations in all else.
         splits: facts by split, train first.
         filters: what became of train's raw pairs.
         lengths: histogram of the pairs to train on.
@@ -100,6 +102,7 @@ class Check:
 
     source_language: str
     target_language: str
+    distill: DistillFacts | None
     splits: dict[str, SplitFacts]
     filters: FilterFacts
     lengths: list[LengthBin]
@@ -124,6 +127,10 @@ def check(config: Config) -> Check:
     """
     device = find_device(config.training.device, "training.device")
     precision = find_precision(config.training.precision, device, "training.precision")
+    distill = None
+    if config.data.distill.teachers:
+        distill = distill_facts(config.data)
+        config = dataclasses.replace(config, data=references_alone(config.data))
     prepared = prepare(config, None, from_base=True)
     splits, overlaps = _read_splits(prepared)
     config, pairs, tokenizer = prepared.config, prepared.pairs, prepared.tokenizer
@@ -134,6 +141,7 @@ def check(config: Config) -> Check:
     found = Check(
         source_language=config.data.source_language,
         target_language=config.data.target_language,
+        distill=distill,
         splits=splits,
         filters=_filter_facts(prepared),
         lengths=length_histogram(pairs.source_lengths - 1, pairs.target_lengths - 1),

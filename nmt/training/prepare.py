@@ -21,9 +21,13 @@ from nmt.errors import ConfigError
 from nmt.evaluation.metrics import bleu_metric
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
+from nmt.training.distill import distilled
+from nmt.training.ranks import Ranks
 from nmt.training.resume import refuse_other_data
+from nmt.training.teacher import teachers_of
 
 _log = logging.getLogger("nmt")
+_ALONE = Ranks()
 SectionT = TypeVar("SectionT", ModelConfig, TokenizerConfig)
 _NOISE = (
     *("dropout", "locked_dropout", "bridge_dropout", "embedding_dropout", "weight_drop"),
@@ -38,6 +42,8 @@ class Prepared:
 
     Attributes:
         config: the run's config, complete.
+        train: fingerprint of the raw references.
+        teachers: SHA-256 of the `bundle.json` of every model in `data.distill.teacher`.
         tokenizer: new, ready made, or that of the run or bundle to go on from.
         pairs: the encoded training split.
         held_out: the raw pairs of every other split, validation and tests.
@@ -45,6 +51,8 @@ class Prepared:
     """
 
     config: Config
+    train: str
+    teachers: list[str]
     tokenizer: Tokenizer
     pairs: EncodedPairs
     held_out: dict[str, list[tuple[str, str]]]
@@ -61,10 +69,13 @@ class Prepared:
         packages = ("torch", "lightning", "datasets", "sentencepiece", "sacrebleu", "numpy")
         validation = text_fingerprint(self.validation)
         weights = [weight for _, weight in self.pairs.weights or ()]
+        distill = self.config.data.distill
+        taught = vars(distill) | {"teacher": self.teachers} if self.teachers else None
         return {
             "seed": self.config.seed,
             "data": dataclasses.asdict(self.pairs.facts)
-            | {"validation": validation, "weights": weights},
+            | {"train": self.train, "validation": validation, "weights": weights}
+            | {"distill": taught},
             "versions": {"python": platform.python_version(), "nmt": version("nmt")}
             | {name: version(name) for name in packages},
             "machine": {
@@ -76,13 +87,16 @@ class Prepared:
         }
 
 
-def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
+def prepare(
+    config: Config, run: Path | None, *, from_base: bool, ranks: Ranks = _ALONE
+) -> Prepared:
     """Read, check and encode everything a run needs.
 
     Args:
         config: what to do.
         run: the run to go on with; None for a new one.
         from_base: whether the weights of `training.init_from` are needed: no checkpoint is there.
+        ranks: the processes that wait for it.
 
     Raises:
         ConfigError, DataError, BundleError: something is not what the config says.
@@ -98,7 +112,11 @@ def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
             "name one, or cut one out of train with data.splits.validation: {cut: 2000}"
         )
     bleu_metric(config.data.target_language)  # a missing tokenizer is said now, not in an hour
+    teachers = teachers_of(config.data, run)
     surveyed = survey(corpus)
+    train = surveyed.fingerprint
+    if run is not None:
+        refuse_other_data(run, {"train": train})
     if run is not None and (run / "tokenizer").exists():
         tokenizer = load_tokenizer(run / "tokenizer")
     elif base is not None:
@@ -107,6 +125,9 @@ def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
         tokenizer, notes = learn_tokenizer(config, corpus, surveyed)
         for note in notes:
             _log.warning(note)
+    if teachers:
+        corpus = distilled(config, corpus, surveyed, teachers, ranks)
+        surveyed = survey(corpus)
     pairs = encode_pairs(config, corpus, surveyed, tokenizer)
     _log.info("%s", pairs.table())
     for name, split in surveyed.held_out.items():
@@ -118,7 +139,7 @@ def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
     counts[tokenizer.target.eos_id] = len(pairs)
     model.decoder.token_counts.copy_(counts)
     _log.info("model: %s parameters", f"{sum(p.numel() for p in model.parameters()):,}")
-    prepared = Prepared(config, tokenizer, pairs, surveyed.held_out, model)
+    prepared = Prepared(config, train, teachers, tokenizer, pairs, surveyed.held_out, model)
     if run is not None:
         refuse_other_data(run, prepared.environment["data"])
     return prepared

@@ -73,6 +73,16 @@ class Ranks:
         result: T = value
         return result
 
+    @contextlib.contextmanager
+    def all_threads(self) -> Iterator[None]:
+        """Compute with the threads of every process on this machine, while those wait."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(threads * self.local_size)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
     def gather(self, value: T) -> list[T]:
         """Return every process's value, in the order of their ranks."""
         values: list[Any] = [value] * self.size

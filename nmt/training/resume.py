@@ -82,27 +82,32 @@ def refuse_other_updates(config: Config, ranks: Ranks, checkpoint: Checkpoint) -
         )
 
 
+def first_data(run: Path) -> dict[str, Any]:
+    """Return `data` of the environment that a run began with; nothing where it had just begun."""
+    path = run / "environment.json"
+    data: dict[str, Any] = json.loads(path.read_bytes())["data"] if path.exists() else {}
+    return data
+
+
 def refuse_other_data(run: Path, now: Mapping[str, Any]) -> None:
     """Compare the raw text, and what is kept of it, with what the run began with.
 
     Args:
         run: the run folder.
-        now: `data` of the environment, as in `environment.json`.
+        now: `data` of the environment, as in `environment.json`, or what is known of it so far.
 
     Raises:
         DataError: it is another.
     """
-    path = run / "environment.json"
-    if not path.exists():
-        return
-    before = json.loads(path.read_bytes())["data"]
+    before = first_data(run)
     for key, what in {
+        "train": "the text of data.splits.train is",
         "weights": "the weights in data.splits.train are",
-        "fingerprint": "the text of data.splits.train is",
+        "fingerprint": "the text of data.splits.train, or a teacher's translation of it, is",
         "validation": "the text of data.splits.validation is",
         "left_out": "what data.filters leave out is",
     }.items():
-        if before[key] != now[key]:
+        if key in before and key in now and before[key] != now[key]:
             raise DataError(
                 f"--resume: {what} not what the run {run} began with; "
                 "put it back, or choose another folder with --run"

@@ -126,7 +126,7 @@ def _start(
     several = f"{ranks.size} × " if ranks.size > 1 else ""
     precision = find_precision(config.training.precision, device, "training.precision")
     _log.info("device: %s%s, precision %s", several, describe_device(device), precision)
-    prepared = prepare(config, run if known else None, from_base=checkpoint is None)
+    prepared = prepare(config, run if known else None, from_base=checkpoint is None, ranks=ranks)
     if not known:
         with writing_to(run):
             run.mkdir(parents=True, exist_ok=True)

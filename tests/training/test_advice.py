@@ -20,6 +20,7 @@ FILTERS = (
 WELL = Check(
     source_language="de",
     target_language="en",
+    distill=None,
     splits={name: SplitFacts(1000, 1000, SIDE, SIDE) for name in ("train", "validation", "test")},
     filters=FilterFacts(
         1000, 1000, {"too_long": 100}, dict.fromkeys(FILTERS, 0), {"empty": 0, "too_long": 0}

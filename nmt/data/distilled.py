@@ -1,0 +1,109 @@
+"""A training split with a teacher's translations of it, which lie in the cache.
+
+Who translates lives further up; here is where the translations are kept and how they are read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nmt.data.chunks import CHUNK
+from nmt.data.columns import Pair
+from nmt.data.corpus import Corpus
+from nmt.storage import atomic_write
+from nmt.text.lines import read_lines, writing_to
+
+
+class Translations:
+    """Text files of `CHUNK` lines each, one line a sentence, its translations parted by tabs.
+
+    A file is there whole or not at all: who translates goes on with the first that is missing.
+
+    Args:
+        folder: where the files are, or will be.
+        sentences: how many are to be translated.
+    """
+
+    def __init__(self, folder: Path, sentences: int):
+        self.folder = folder
+        self._sizes = [min(CHUNK, sentences - at) for at in range(0, sentences, CHUNK)]
+
+    @property
+    def total(self) -> int:
+        """How many sentences there are in all."""
+        return sum(self._sizes)
+
+    def missing(self) -> set[int]:
+        """Return the numbers of the chunks that are not there, or damaged."""
+        return {number for number in range(len(self._sizes)) if not self._has(number)}
+
+    def sentences(self, chunks: set[int]) -> int:
+        """Return how many sentences some chunks have in all."""
+        return sum(self._sizes[number] for number in chunks)
+
+    def write(self, number: int, translations: Sequence[Sequence[str]]) -> None:
+        """Keep a chunk: of each sentence, its translations, best first, none with a tab.
+
+        Raises:
+            DataError, NmtError: it cannot be written.
+        """
+        path = self._path(number)
+        with writing_to(path), atomic_write(path) as stream:
+            stream.writelines("\t".join(texts).encode() + b"\n" for texts in translations)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """Give the translations of each sentence, in order.
+
+        Raises:
+            DataError: a chunk cannot be read.
+        """
+        for number in range(len(self._sizes)):
+            for line in read_lines(self._path(number)):
+                yield line.split("\t")
+
+    def _has(self, number: int) -> bool:
+        with contextlib.suppress(OSError):
+            return self._path(number).read_bytes().count(b"\n") == self._sizes[number]
+        return False
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.txt"
+
+
+@dataclasses.dataclass(frozen=True)
+class DistilledCorpus(Corpus):
+    """A corpus whose train has further parts: of each place, the sources with their translations.
+
+    Attributes:
+        translations: of the sources of train, in order.
+        references: how often an epoch goes through the pairs of the plain corpus, on top of their
+            weights; with 0 they are no part of train.
+    """
+
+    translations: Translations
+    references: float
+
+    def parts(self, split: str) -> Iterator[Iterator[Pair]]:
+        """Stream the references place by place, then the translations in the same order."""
+        if split != "train" or self.references:
+            yield from super().parts(split)
+        if split == "train":
+            translations = iter(self.translations)
+            for part in super().parts(split):
+                yield _translated(part, translations)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """How often an epoch goes through the pairs of each part of train."""
+        weights = super().weights
+        references = tuple(weight * self.references for weight in weights)
+        return (*references, *weights) if self.references else weights
+
+
+def _translated(part: Iterator[Pair], translations: Iterator[list[str]]) -> Iterator[Pair]:
+    for (source, _), texts in zip(part, translations, strict=False):
+        for text in texts:
+            yield source, text

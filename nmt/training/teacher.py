@@ -1,0 +1,87 @@
+"""The models whose translations a student learns from: who they are, and whether they fit."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from nmt.bundle import find_bundle, load_bundle
+from nmt.config import DataConfig, DistillConfig
+from nmt.errors import BundleError, ConfigError, DataError
+from nmt.inference.translator import Translator
+from nmt.storage import sha256
+from nmt.training.resume import first_data
+
+
+def teachers_of(config: DataConfig, run: Path | None) -> list[str]:
+    """Return what stands for each teacher: the SHA-256 of its `bundle.json`.
+
+    A run to go on with has it in its folder, and needs the teacher no more once it has translated.
+    A new run's is loaded, to see that it can translate.
+
+    Args:
+        config: the `data` section.
+        run: the run to go on with; None for a new one.
+
+    Raises:
+        BundleError: there is no such model, or it is damaged.
+        ConfigError: it translates between other languages, or its beam is too small.
+    """
+    distill = config.distill
+    if not distill.teachers:
+        return []
+    recorded = first_data(run).get("distill") if run is not None else None
+    if recorded:
+        return list(recorded["teacher"])
+    with _naming_the_key():
+        configs = {name: load_bundle(name).config for name in distill.teachers}
+    for name, teacher in configs.items():
+        theirs = teacher.data.source_language, teacher.data.target_language
+        if theirs != (config.source_language, config.target_language):
+            raise ConfigError(
+                f"data.distill.teacher: {name} translates {theirs[0]} → {theirs[1]}, not "
+                f"{config.source_language} → {config.target_language}; choose another"
+            )
+    first, beam_size = next((name, one.decoding.beam_size) for name, one in configs.items())
+    if distill.beam_size is None and distill.n_best > beam_size:
+        raise ConfigError(
+            f"data.distill.n_best: {distill.n_best} makes no sense: the beam of {first} holds "
+            f"{beam_size}; give data.distill.beam_size of at least {distill.n_best}"
+        )
+    return _hashes(distill)
+
+
+def load_teacher(distill: DistillConfig, device: str, teachers: list[str]) -> Translator:
+    """Load what translates.
+
+    Args:
+        distill: names the models.
+        device: auto, cpu or cuda.
+        teachers: as of `teachers_of`.
+
+    Raises:
+        BundleError: there is no such model, or it is damaged.
+        DataError: it is another than it was.
+    """
+    first, *others = distill.teachers
+    with _naming_the_key():
+        translator = Translator.load(first, ensemble=others, device=device)
+        now = _hashes(distill)
+    for name, before, after in zip(distill.teachers, teachers, now, strict=True):
+        if before != after:
+            raise DataError(
+                f"data.distill.teacher: {name} is not the model that it was when the run began; "
+                "put it back, or choose another folder with --run"
+            )
+    return translator
+
+
+def _hashes(distill: DistillConfig) -> list[str]:
+    return [sha256(find_bundle(name) / "bundle.json") for name in distill.teachers]
+
+
+@contextlib.contextmanager
+def _naming_the_key() -> Iterator[None]:
+    try:
+        yield
+    except BundleError as error:
+        raise BundleError(f"data.distill.teacher: {error}") from None
