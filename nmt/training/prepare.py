@@ -20,6 +20,7 @@ from nmt.data.survey import survey, text_fingerprint
 from nmt.errors import ConfigError
 from nmt.evaluation.metrics import bleu_metric
 from nmt.models.seq2seq import Seq2Seq
+from nmt.text.sampling import make_samplers
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
 from nmt.training.resume import refuse_other_data
 
@@ -102,6 +103,8 @@ def prepare(config: Config, run: Path | None, *, from_base: bool) -> Prepared:
         tokenizer, notes = learn_tokenizer(config, corpus, surveyed)
         for note in notes:
             _log.warning(note)
+    if config.training.subword_sampling is not None:
+        make_samplers(tokenizer, config.training.subword_sampling)  # refused now, not in an hour
     pairs = encode_pairs(config, corpus, surveyed, tokenizer)
     _log.info("%s", pairs.table())
     for name, split in surveyed.held_out.items():
