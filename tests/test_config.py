@@ -178,6 +178,21 @@ def test_changed_keys_are_named_by_path() -> None:
             ["--tokenizer.model", "word", "--tokenizer.byte_fallback", "true"],
             "tokenizer.byte_fallback: True",
         ),
+        *(
+            (
+                MINIMAL,
+                ["--training.subword_sampling", value, "--tokenizer.model", kind],
+                f"training.subword_sampling: {value} makes no sense: {why}",
+            )
+            for kind, value, why in [
+                ("unigram", "0.0", "with a unigram tokenizer it must be > 0"),
+                ("unigram", "-0.1", "with a unigram tokenizer it must be > 0, and finite"),
+                ("bpe", "0.0", "with a bpe tokenizer it is a probability, above 0 and below 1"),
+                ("bpe", "1.0", "with a bpe tokenizer it is a probability, above 0 and below 1"),
+                ("char", "0.1", "a char tokenizer knows one segmentation of a word; use unigram"),
+                ("word", "0.1", "a word tokenizer knows one segmentation of a word; use unigram"),
+            ]
+        ),
         (MINIMAL, ["--tokenizer.character_coverage", "0.5"], "tokenizer.character_coverage: 0.5"),
     ],
 )

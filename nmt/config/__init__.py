@@ -1,5 +1,6 @@
 """The settings of a run: `sections` lists them, `parser` reads them, `checks` refuses nonsense."""
 
+from nmt.config.checks import subword_sampling_fault
 from nmt.config.parser import (
     changed_keys,
     config_parser,
@@ -38,4 +39,5 @@ __all__ = [
     "load_config",
     "load_stored_config",
     "parse_config",
+    "subword_sampling_fault",
 ]

@@ -1,6 +1,7 @@
 """Values that have the right type and still make no sense, by themselves or together."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable
 
@@ -94,6 +95,10 @@ def check_config(config: Config, origin: str) -> None:
         refuse(not 0 <= share < 1, key, share, "it must be at least 0 and below 1")
     ema = training.ema
     refuse(ema is not None and not 0 < ema < 1, "training.ema", ema, "use a share such as 0.999")
+    sampling = training.subword_sampling
+    if sampling is not None and tokenizer.path is None and training.init_from is None:
+        fault = subword_sampling_fault(tokenizer.model, sampling)
+        refuse(fault is not None, "training.subword_sampling", sampling, str(fault))
     coverage = tokenizer.character_coverage
     refuse(not 0.9 <= coverage <= 1, "tokenizer.character_coverage", coverage, "use 0.9 to 1")
     refuse(
@@ -173,3 +178,14 @@ def _check_distill(
         refuse(beam_size < 1, "data.distill.beam_size", beam_size, "it must be > 0")
         remedy = f"data.distill.n_best {n_best} needs a beam of as many"
         refuse(beam_size < n_best, "data.distill.beam_size", beam_size, remedy)
+
+
+def subword_sampling_fault(kind: str, strength: float) -> str | None:
+    """Say why a kind of tokenizer cannot be sampled from like that; None where it can."""
+    if kind not in ("unigram", "bpe"):
+        return f"a {kind} tokenizer knows one segmentation of a word; use unigram or bpe"
+    if kind == "bpe" and not 0 < strength < 1:
+        return "with a bpe tokenizer it is a probability, above 0 and below 1"
+    if not 0 < strength < math.inf:
+        return f"with a {kind} tokenizer it must be > 0, and finite"
+    return None

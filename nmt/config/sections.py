@@ -201,6 +201,12 @@ class TrainingConfig:
     r_drop: float | None = None
     """Weight (α) of R-Drop: every sentence is read twice under other noise, and the predictions are
     drawn together. It takes twice the time and memory."""
+    subword_sampling: float | None = None
+    """Segment the training pairs anew, at random, in each epoch; null keeps the best segmentation.
+    unigram: the exponent (α) of the probabilities of a word's 64 best segmentations, 0.1 to 0.5 as
+    a rule; smaller is more varied. bpe: the probability that a merge is left out, 0.1 as a rule.
+    data.max_length still counts the tokens of the best one. A micro-batch that outgrows
+    batch_tokens is split in its update; a pair that would do so alone stays as it is."""
     clip_norm: float = 1.0
     """Largest norm of the gradient; 0 turns clipping off."""
     ema: float | None = None

@@ -1,14 +1,15 @@
 """Updates as tensors, in the order of the plan."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from nmt.data.encoded import EncodedPairs
+from nmt.data.encoded import EncodedPairs, Rows
 from nmt.data.plan import UpdatePlan, plan_epoch
+from nmt.data.resampling import Resampler
 from nmt.models.batch import Padded, pad
 from nmt.text.tokenizer import Tokenizer
 
@@ -41,7 +42,8 @@ class Update:
         epoch: counted from 0.
         number: the update's number in its epoch, counted from 0.
         batches: micro-batches.
-        target_tokens: target tokens of the whole update, over all ranks, end tokens included.
+        target_tokens: target tokens of the whole update, over all ranks, end tokens included, as
+            planned: those of the best segmentations.
     """
 
     epoch: int
@@ -61,6 +63,7 @@ class Updates(Dataset[Update]):
         seed: see `plan_epoch`.
         rank: see `plan_epoch`.
         world_size: see `plan_epoch`.
+        subword_sampling: see `training.subword_sampling`.
     """
 
     def __init__(
@@ -73,8 +76,14 @@ class Updates(Dataset[Update]):
         seed: int,
         rank: int = 0,
         world_size: int = 1,
+        subword_sampling: float | None = None,
     ):
         self._pairs = pairs
+        self._resample = (
+            None
+            if subword_sampling is None
+            else Resampler(tokenizer, subword_sampling, batch_tokens=batch_tokens, seed=seed)
+        )
         self._source_eos = tokenizer.source.eos_id
         self._target_bos = tokenizer.target.bos_id
         self._target_eos = tokenizer.target.eos_id
@@ -100,10 +109,22 @@ class Updates(Dataset[Update]):
     def __getitem__(self, place: Place) -> Update:
         epoch, number = place
         plan = self.plan(epoch)
-        batches = [self._batch(*self._pairs[indices]) for indices in plan[number]]
+        batches = [
+            self._batch(*rows)
+            for places in plan.places(number)
+            for rows in self._micro_batches(self._pairs[plan.order[places]], epoch, places.start)
+        ]
         return Update(epoch, number, batches, plan.target_tokens(number))
 
-    def _batch(self, sources: list[list[int]], targets: list[list[int]]) -> Batch:
+    def _micro_batches(
+        self, planned: tuple[Rows, Rows], epoch: int, start: int
+    ) -> Iterable[tuple[Rows, Rows]]:
+        """Return what a planned micro-batch is made of; see `Resampler` for the arguments."""
+        if self._resample is None:
+            return [planned]
+        return self._resample(*planned, epoch=epoch, start=start)
+
+    def _batch(self, sources: Rows, targets: Rows) -> Batch:
         return Batch(
             pad([[*source, self._source_eos] for source in sources]),
             pad([[self._target_bos, *target, self._target_eos] for target in targets]),

@@ -40,8 +40,12 @@ class UpdatePlan:
 
     def __getitem__(self, update: int) -> list[Indices]:
         """Return this rank's micro-batches of an update, each the indices of its examples."""
-        mine = self._slices(update)[self.rank :: self.world_size]
-        return [self.order[start:end] for start, end in mine]
+        return [self.order[places] for places in self.places(update)]
+
+    def places(self, update: int) -> list[slice]:
+        """Return where in `order` this rank's micro-batches of an update stand."""
+        mine = self._slices(update)[self.rank :: self.world_size].tolist()
+        return [slice(start, end) for start, end in mine]
 
     def target_tokens(self, update: int) -> int:
         """Return the target tokens of an update over all its micro-batches and ranks."""
@@ -98,7 +102,7 @@ def plan_epoch(
     random.shuffle(order)
     order = order[np.lexsort((target_lengths[order], source_lengths[order]))]
     longer = np.maximum(source_lengths[order], target_lengths[order])
-    slices = _pack(longer, batch_tokens)
+    slices = pack(longer, batch_tokens)
     slices = slices[random.permutation(len(slices))]
     return UpdatePlan(
         order=order,
@@ -126,8 +130,19 @@ def _draw(weights: Weights, random: np.random.Generator) -> Indices:
     return np.concatenate(drawn)
 
 
-def _pack(lengths: Indices, batch_tokens: int) -> Indices:
-    """Cut a row of examples into micro-batches, each as large as the budget allows."""
+def pack(lengths: Indices, batch_tokens: int) -> Indices:
+    """Cut a row of examples into micro-batches, each as large as the budget allows.
+
+    Args:
+        lengths: of the longer side of each example, `(examples,)`.
+        batch_tokens: bound on sentences × longest side of a micro-batch.
+
+    Returns:
+        Start and end of each micro-batch, `(micro_batches, 2)`.
+
+    Raises:
+        ValueError: an example is longer than `batch_tokens`.
+    """
     if len(lengths) and lengths.max() > batch_tokens:
         raise ValueError(
             f"an example of {lengths.max()} tokens exceeds batch_tokens {batch_tokens}"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 
@@ -61,6 +62,31 @@ class Vocabulary:
         starts = [piece.startswith("▁") for piece in self.pieces(ids)]
         words = list(itertools.accumulate(starts))
         return [word - words[0] for word in words]
+
+    def _proto(self) -> Any:
+        from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
+
+        return ModelProto.FromString(self.model)
+
+    @property
+    def kind(self) -> str:
+        """The kind of pieces, as `tokenizer.model` names it."""
+        spec = self._proto().trainer_spec
+        name: str = spec.ModelType.Name(spec.model_type)
+        return name.lower()
+
+    def learned_pieces(self) -> dict[int, tuple[str, float]]:
+        """Return surface form and score of the pieces that were learned from text, by id."""
+        return {
+            id_: (piece.piece, piece.score)
+            for id_, piece in enumerate(self._proto().pieces)
+            if piece.type == piece.NORMAL
+        }
+
+    def segmentations(self, text: str, count: int) -> list[list[int]]:
+        """Return the best segmentations of a text under a unigram model, the best first."""
+        found: list[list[int]] = self._processor.nbest_encode(text, nbest_size=count)
+        return found
 
     def unknown_parts(self, text: str) -> list[str]:
         """Return the parts of a normalised text that the unknown token stands for."""

@@ -158,6 +158,7 @@ def training_module(prepared: Prepared, ranks: Ranks) -> TranslationModule:
         seed=prepared.config.seed,
         rank=ranks.rank,
         world_size=ranks.size,
+        subword_sampling=config.subword_sampling,
     )
     max_epochs = config.max_epochs
     if max_epochs is None and config.max_updates is None:

@@ -130,23 +130,25 @@ def _learn(
 
 
 def _widest(updates: Updates, pairs: EncodedPairs) -> list[Batch]:
-    """Return the first epoch's micro-batches that may keep most.
+    """Return the micro-batches of the first epoch's updates that may keep most.
 
     Those with the most cells, the most tokens, and, since unequal sources are read another way,
-    the most cells among the batches that have them.
+    the most cells among the batches that have them. Where subwords are sampled, a planned
+    micro-batch may be split, so all of its update are tried.
     """
     plan = updates.plan(0)
-    sizes: dict[tuple[int, int], tuple[int, ...]] = {}
+    sizes: list[tuple[tuple[int, ...], int]] = []
     for number in range(len(plan)):
-        for position, rows in enumerate(plan[number]):
+        for rows in plan[number]:
             if len(rows) == 0:
                 continue
             sources, targets = pairs.source_lengths[rows], pairs.target_lengths[rows]
             cells = len(rows) * (int(sources.max()) + int(targets.max()))
             unequal = cells if sources.min() < sources.max() else 0
-            sizes[number, position] = cells, int(targets.sum()), unequal
-    places = {max(sizes, key=lambda place: sizes[place][measure]) for measure in range(3)}
-    return [updates[0, number].batches[position] for number, position in sorted(places)]
+            sizes.append(((cells, int(targets.sum()), unequal), number))
+    numbers = {max(sizes, key=lambda entry: entry[0][measure])[1] for measure in range(3)}
+    batches = [batch for number in sorted(numbers) for batch in updates[0, number].batches]
+    return [batch for batch in batches if len(batch.target.lengths)]
 
 
 def _device_bytes(device: torch.device) -> int | None:

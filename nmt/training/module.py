@@ -89,17 +89,18 @@ class TranslationModule(lightning.LightningModule):
         batches: list[Batch] = [micro.to(device) for micro in batch.batches]
         return Update(batch.epoch, batch.number, batches, batch.target_tokens)
 
-    def training_step(self, batch: Update, batch_idx: int) -> dict[str, torch.Tensor]:
+    def training_step(self, batch: Update, batch_idx: int) -> dict[str, Any]:
         """Make one update.
 
         Returns:
             `loss`: training loss in nats a target token, this rank's part of the sum;
-            `gradient_norm`: before clipping.
+            `gradient_norm`: before clipping; `target_tokens`: of the update, over all ranks.
         """
         optimizer = self.optimizers()
+        target_tokens = self._target_tokens(batch)
         total = torch.zeros((), device=self.device)
         for number, micro in enumerate(batch.batches, start=1):
-            loss = self.loss(micro) / batch.target_tokens
+            loss = self.loss(micro) / target_tokens
             # The ranks' gradients are averaged, and once an update is enough.
             with self._alone() if number < len(batch.batches) else contextlib.nullcontext():
                 self.manual_backward(loss * self.ranks.size)
@@ -111,7 +112,14 @@ class TranslationModule(lightning.LightningModule):
         optimizer.zero_grad()  # type: ignore[union-attr]
         self.lr_schedulers().step()  # type: ignore[union-attr]
         self.place = (batch.epoch, batch.number + 1)
-        return {"loss": total, "gradient_norm": norm}
+        return {"loss": total, "gradient_norm": norm, "target_tokens": target_tokens}
+
+    def _target_tokens(self, update: Update) -> int:
+        """Count the target tokens of an update, which are not those planned where sampled anew."""
+        if self.config.subword_sampling is None:
+            return update.target_tokens
+        mine = sum(int((micro.target.lengths - 1).sum()) for micro in update.batches)
+        return int(self.ranks.sum(torch.tensor(mine)))
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the summed loss; of an empty batch 0, with gradients, which ranks wait for."""

@@ -20,6 +20,7 @@ from nmt.data.survey import survey, text_fingerprint
 from nmt.errors import ConfigError
 from nmt.evaluation.metrics import bleu_metric
 from nmt.models.seq2seq import Seq2Seq
+from nmt.text.sampling import make_samplers
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
 from nmt.training.distill import distilled
 from nmt.training.ranks import Ranks
@@ -128,6 +129,8 @@ def prepare(
     if teachers:
         corpus = distilled(config, corpus, surveyed, teachers, ranks)
         surveyed = survey(corpus)
+    if config.training.subword_sampling is not None:
+        make_samplers(tokenizer, config.training.subword_sampling)  # refused now, not in an hour
     pairs = encode_pairs(config, corpus, surveyed, tokenizer)
     _log.info("%s", pairs.table())
     for name, split in surveyed.held_out.items():

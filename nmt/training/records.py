@@ -110,7 +110,7 @@ class Recorder(lightning.Callback):
     ) -> None:
         """Count the update, and record where that is due."""
         self._losses.append(outputs["loss"])
-        self._tokens += batch.target_tokens
+        self._tokens += outputs["target_tokens"]
         if self._bar is not None:
             self._bar.advance()
         if trainer.global_step % self.every == 0:

@@ -74,9 +74,13 @@ def test_a_larger_batch_and_a_larger_vocabulary_need_more(
     assert memory.activations > tokens * len(prepared.tokenizer.target) * 4
 
 
+@pytest.mark.parametrize("sampling", [None, 0.1])
 def test_the_widest_micro_batch_is_the_one_that_keeps_most(
-    prepared: Prepared, module: TranslationModule
+    prepared: Prepared, sampling: float | None
 ) -> None:
+    training = dataclasses.replace(prepared.config.training, subword_sampling=sampling)
+    config = dataclasses.replace(prepared.config, training=training)
+    module = training_module(dataclasses.replace(prepared, config=config), Ranks())
     memory = measure_memory(module, prepared.pairs, CPU, "fp32")
     model = module.model.train()
     every = [

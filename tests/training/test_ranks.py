@@ -47,11 +47,17 @@ def on_two(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.parametrize("sampling", [None, 0.1])
 def test_two_ranks_reach_the_weights_of_one_with_the_same_updates(
-    tiny_config: Path, tmp_path: Path
+    tiny_config: Path, tmp_path: Path, sampling: float | None
 ) -> None:
-    """Over several epochs of an odd number of micro-batches, with and without accumulation."""
+    """Over several epochs of an odd number of micro-batches, with and without accumulation.
+
+    With sampled subwords the ranks learn from each other how many tokens an update has, and one
+    may have more micro-batches than the other.
+    """
     config = without_dropout(changed(tiny_config, batch_tokens=512, max_updates=None, max_epochs=2))
+    config = with_training(config, subword_sampling=sampling)
     one, two = tmp_path / "one", tmp_path / "two"
     running.train(with_training(config, accumulate=4), one)
     running.train(with_training(config, accumulate=2, devices=2), two)

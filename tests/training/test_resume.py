@@ -8,10 +8,11 @@ import pytest
 import torch
 
 import nmt.training.run as running
-from nmt.config import Config, load_config
-from nmt.errors import NmtError, UsageError
+from nmt.config import Config, TokenizerConfig, load_config
+from nmt.errors import ConfigError, NmtError, UsageError
 from nmt.storage import locked
-from nmt.training.checkpoints import checkpoint_files, newest_checkpoint
+from nmt.text.tokenizer import train_tokenizer
+from nmt.training.checkpoints import Checkpoints, checkpoint_files, newest_checkpoint
 from nmt.training.resume import resumed_config
 from tests.training.test_run import Killed, assert_equal_weights, changed, last_weights
 
@@ -134,6 +135,7 @@ def test_the_cosine_schedule_cannot_be_extended(tiny_config: Path, tiny_run: Pat
     [
         ({"max_updates": 10}, "training.max_updates: 10 is fewer than the 20 updates that the run"),
         ({"learning_rate": 0.5}, "was made with another training.learning_rate; give the same"),
+        ({"subword_sampling": 0.1}, "was made with another training.subword_sampling; give the sa"),
         ({"validate_every": 9}, "was made with another training.validate_every; give the same"),
         (
             {"accumulate": 2},
@@ -147,6 +149,41 @@ def test_what_would_have_changed_past_updates_is_refused_by_its_key(
 ) -> None:
     with pytest.raises(UsageError, match=told):
         running.train(with_training(constant, **settings), short_run, resume=True)
+
+
+def test_sampled_subwords_are_the_same_after_a_kill_and_with_any_workers(
+    constant: Config, short_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = with_training(constant, subword_sampling=0.1)
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    running.train(with_training(config, workers=2), whole)
+    plain = Checkpoints.on_train_batch_end
+
+    def dying(self: Checkpoints, trainer: Any, *rest: Any) -> None:
+        plain(self, trainer, *rest)
+        if trainer.global_step == 13:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "on_train_batch_end", dying)
+        with pytest.raises(Killed):
+            running.train(config, run)
+    running.train(config, run, resume=True)
+    assert_equal_weights(run, whole)
+    sampled, best = last_weights(run), last_weights(short_run)
+    assert any(not torch.equal(value, best[name]) for name, value in sampled.items())
+
+
+def test_subword_sampling_that_makes_no_sense_leaves_nothing_behind(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    """Only the ready-made model itself tells that it is one of characters."""
+    tokenizer, _ = train_tokenizer(TokenizerConfig(model="char"), [("ein Hund", "a dog")])
+    tokenizer.save(tmp_path)
+    words = ["--tokenizer.path", str(tmp_path), "--training.subword_sampling", "0.1"]
+    with pytest.raises(ConfigError, match=r"training.subword_sampling: 0.1 makes no sense: a char"):
+        running.train(load_config(tiny_config, words), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_changes_nothing_may_change(constant: Config, short_run: Path) -> None:
