@@ -37,9 +37,7 @@ def figure_of(config: Path) -> Figure:
 
 def train(config: Path, run: Path, keys: list[str]) -> None:
     """Train a recipe, its teachers first."""
-    distill = load_config(config).data.distill
-    teachers = [] if distill is None else distill.teacher
-    for teacher in [teachers] if isinstance(teachers, str) else teachers:
+    for teacher in load_config(config).data.distill.teachers:
         recipe = config.parent / f"{Path(teacher).name}.yaml"
         if not Path(teacher).exists() and recipe.exists():
             train(recipe, Path(teacher), keys)

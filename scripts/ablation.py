@@ -1,0 +1,129 @@
+"""Train variants of a recipe, and tabulate what each of their keys gives.
+
+A table of rows is a YAML file: a name and the keys by which the row differs from the recipe.
+Every row is trained with every seed, its best model is scored with the recipe's own search
+settings, and the row's mean and standard deviation stand in a Markdown table. What is done is kept
+under --out, so that a call that was stopped goes on. Words after the options are config keys for
+all rows, such as --data.corpus files.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import yaml
+
+SPLITS = ("validation", "test")
+
+
+def nmt(*words: str, threads: int) -> None:
+    """Run a command; its output is only shown where it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "nmt", *words],
+        env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        sys.exit(f"ablation: nmt {' '.join(words)} failed:\n{done.stderr[-2000:]}")
+
+
+def parameters(weights: Path) -> int:
+    """Count a model's parameters."""
+    with safetensors.safe_open(weights, framework="numpy") as tensors:
+        names = [name for name in tensors.keys() if not name.endswith("token_counts")]  # noqa: SIM118
+        return sum(tensors.get_slice(name).get_shape()[0] * _width(tensors, name) for name in names)
+
+
+def _width(tensors: Any, name: str) -> int:
+    shape = tensors.get_slice(name).get_shape()
+    return shape[1] if len(shape) > 1 else 1
+
+
+def measure(run: Path, config: Path, keys: list[str], seed: int, threads: int) -> dict[str, float]:
+    """Train one row with one seed, and score it; or find that done.
+
+    Returns:
+        BLEU of each split, `parameters` and `minutes` of training, where it was not interrupted.
+    """
+    kept = run / "ablation.json"
+    if kept.exists():
+        found: dict[str, float] = json.loads(kept.read_bytes())
+        return found
+    start = time.monotonic()
+    words = ["train", str(config), "--run", str(run), "--resume", "--seed", str(seed), *keys]
+    nmt(*words, threads=threads)
+    found = {
+        "minutes": (time.monotonic() - start) / 60,
+        "parameters": parameters(run / "model" / "weights.safetensors"),
+    }
+    for split in SPLITS:
+        out = run / f"{split}.json"
+        nmt("evaluate", str(run), "--split", split, "--json", str(out), threads=threads)
+        found[split] = json.loads(out.read_bytes())["bleu"]["score"]
+    kept.write_text(json.dumps(found))
+    return found
+
+
+def table(rows: dict[str, list[dict[str, float]]]) -> str:
+    """Write the rows as Markdown: each split's mean ± standard deviation over seeds."""
+    lines = [
+        "| | validation BLEU | test BLEU | parameters | minutes |",
+        "|---|---|---|---|---|",
+    ]
+    for name, found in rows.items():
+        cells = [_spread([one[split] for one in found]) for split in SPLITS]
+        minutes = statistics.mean(one["minutes"] for one in found)
+        size = found[0]["parameters"] / 1e6
+        lines.append(f"| {name} | {' | '.join(cells)} | {size:.1f} M | {minutes:.0f} |")
+    return "\n".join(lines)
+
+
+def _spread(values: list[float]) -> str:
+    mean = f"{statistics.mean(values):.2f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.2f}"
+
+
+def main() -> None:
+    """Train what is not there yet, and print the table."""
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", type=Path, help="the recipe")
+    parser.add_argument("rows", type=Path, help="YAML: name → keys that differ")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
+    arguments, keys = parser.parse_known_args()
+    rows: dict[str, dict[str, Any]] = yaml.safe_load(arguments.rows.read_text(encoding="utf-8"))
+    threads = max(1, (os.cpu_count() or 1) // arguments.jobs)
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        waiting = []
+        for name, differing in rows.items():
+            own = [word for key, value in differing.items() for word in (f"--{key}", _text(value))]
+            slug = re.sub(r"\W+", "-", name).strip("-").lower()
+            for seed in arguments.seeds:
+                run = arguments.out / f"{slug}-{seed}"
+                job = (run, arguments.config, [*keys, *own], seed, threads)
+                waiting.append((name, pool.submit(measure, *job)))
+        for name, job_ in waiting:
+            found[name].append(job_.result())
+            done = {name: some for name, some in found.items() if some}
+            print(table(done), end="\n\n", flush=True)
+
+
+def _text(value: object) -> str:
+    return "null" if value is None else str(value)
+
+
+if __name__ == "__main__":
+    main()

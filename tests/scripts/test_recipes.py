@@ -1,0 +1,91 @@
+"""scripts/reproduce.py and scripts/ablation.py, on a toy recipe."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+def run(script: str, folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / script, *map(str, words)],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def recipes(tiny_config: Path, tmp_path: Path) -> Path:
+    """A folder `configs` with a recipe, a teacher's and a student's."""
+    (tmp_path / "configs").mkdir()
+    text = tiny_config.read_text(encoding="utf-8")
+    figures = {"recipe": "0.00 ± 0.10", "teacher": "0.00 ± 0.10", "student": "99.00 ± 0.40"}
+    for name, figure in figures.items():
+        head = f"# A toy.\n# figure: test BLEU {figure}\n"
+        distill = "\n  distill: {teacher: runs/teacher}" if name == "student" else ""
+        body = text.replace("data:", f"data:{distill}")
+        (tmp_path / "configs" / f"{name}.yaml").write_text(head + body, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_figure_is_met_by_a_better_run(recipes: Path) -> None:
+    done = run("reproduce.py", recipes, "configs/recipe.yaml", "--training.max_updates", 20)
+    assert done.returncode == 0, done.stderr
+    score = json.loads((recipes / "runs/recipe/reproduced.json").read_text())["bleu"]["score"]
+    told = f"met: test BLEU {score:.2f}; the figure is 0.00 ± 0.10 ({score:+.2f})"
+    assert done.stdout.splitlines()[-1] == told
+    tuned = json.loads((recipes / "runs/recipe/model/metrics.json").read_text())["tuned"]
+    assert tuned["split"] == "validation"
+
+
+def test_a_teacher_is_trained_first_and_a_missed_figure_is_said(recipes: Path) -> None:
+    done = run("reproduce.py", recipes, "configs/student.yaml", "--training.max_updates", 10)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("NOT met: test BLEU ")
+    assert (recipes / "runs/teacher/model/bundle.json").exists()
+    assert done.stdout.index("train configs/teacher.yaml") < done.stdout.index(
+        "train configs/student.yaml"
+    )
+
+
+def test_a_recipe_without_a_figure_is_refused(recipes: Path, tiny_config: Path) -> None:
+    done = run("reproduce.py", recipes, tiny_config)
+    assert done.returncode == 1 and "has no line such as '# figure:" in done.stderr
+    assert not (recipes / "runs").exists()
+
+
+def test_an_ablation_tabulates_rows_over_seeds_and_keeps_what_is_done(recipes: Path) -> None:
+    (recipes / "rows.yaml").write_text(
+        "the recipe: {}\nwide: {model.hidden_size: 64, model.dropout: 0}\n"
+    )
+    words = ["configs/recipe.yaml", "rows.yaml", "--out", "out", "--training.max_updates", 10]
+    done = run("ablation.py", recipes, *words, "--seeds", 1, 2)
+    assert done.returncode == 0, done.stderr
+    found = {
+        name: [
+            json.loads((recipes / f"out/{name}-{seed}/ablation.json").read_text())
+            for seed in (1, 2)
+        ]
+        for name in ("the-recipe", "wide")
+    }
+    table = done.stdout.strip().split("\n\n")[-1].splitlines()
+    for line, (name, runs) in zip(table[2:], found.items(), strict=True):
+        values = [one["validation"] for one in runs]
+        mean = sum(values) / 2
+        deviation = abs(values[0] - values[1]) / 2**0.5  # of two
+        assert line.split(" | ")[1] == f"{mean:.2f} ± {deviation:.2f}", name
+    sizes = [runs[0]["parameters"] for runs in found.values()]
+    import nmt.bundle
+
+    model = nmt.bundle.load_bundle(recipes / "out/wide-1").model
+    assert sizes[1] == sum(p.numel() for p in model.parameters()) > sizes[0]
+    (recipes / "configs/recipe.yaml").write_text("broken: [")
+    again = run("ablation.py", recipes, *words, "--seeds", 1, 2)  # nothing is trained again
+    assert again.returncode == 0 and again.stdout == done.stdout
