@@ -55,6 +55,12 @@ class Bridge(nn.Module):
         elif self.kind == "wide":
             states = layers * (2 if has_cells else 1)
             self.states = nn.Linear(size * (states + int(self.pool != "none")), size * states)
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            else:  # each state that is made gets a signal of the size of those that are read
+                for part in parameter.data.split(size):
+                    nn.init.xavier_uniform_(part)
 
     def forward(self, encoded: Encoded) -> HandOver:
         """Hand over what the encoder made of the sentences."""

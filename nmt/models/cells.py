@@ -45,10 +45,11 @@ def recurrent_stack(
 ) -> Stack:
     """Make a batch-first recurrent stack with weights that let gradients through.
 
-    Recurrent matrices start orthogonal, those of `relu` as the identity with zero biases, and the
-    LSTM's forget gate starts open (bias 1).
+    Recurrent matrices start orthogonal, those of `relu` as the identity with zero biases, input
+    matrices keep a signal's size gate by gate, and the LSTM's forget gate starts open (bias 1).
 
-    Source: Le et al. 2015 (identity), Jozefowicz et al. 2015 (forget bias).
+    Source: Saxe et al. 2014 (orthogonal), Le et al. 2015 (identity), Glorot and Bengio 2010 (inputs),
+    Jozefowicz et al. 2015 (forget bias).
     """
     kinds: dict[str, type[Stack]] = {"lstm": nn.LSTM, "gru": nn.GRU}
     options = {} if cell in kinds else {"nonlinearity": cell}
@@ -63,7 +64,8 @@ def recurrent_stack(
     )
     for name, parameter in stack.named_parameters():
         if name.startswith("weight_ih"):
-            nn.init.xavier_uniform_(parameter)
+            for gate in parameter.data.split(hidden_size):
+                nn.init.xavier_uniform_(gate)
         elif name.startswith("weight_hh"):
             for gate in parameter.data.split(hidden_size):
                 _ = nn.init.eye_(gate) if cell == "relu" else nn.init.orthogonal_(gate)

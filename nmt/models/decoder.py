@@ -95,6 +95,8 @@ class Decoder(nn.Module):
             dropout=config.dropout,
         )
         self.readout = nn.Linear(self.features, self.width) if bottleneck else None
+        if self.readout is not None:
+            nn.init.xavier_uniform_(self.readout.weight)
         self.projection = nn.Linear(self.width, embedding.num_embeddings)
         nn.init.zeros_(self.projection.bias)
         if tied:
