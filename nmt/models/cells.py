@@ -48,8 +48,8 @@ def recurrent_stack(
     Recurrent matrices start orthogonal, those of `relu` as the identity with zero biases, input
     matrices keep a signal's size gate by gate, and the LSTM's forget gate starts open (bias 1).
 
-    Source: Saxe et al. 2014 (orthogonal), Le et al. 2015 (identity), Glorot and Bengio 2010 (inputs),
-    Jozefowicz et al. 2015 (forget bias).
+    Source: Saxe et al. 2014 (orthogonal), Le et al. 2015 (identity), Glorot and Bengio 2010 (input
+    matrices), Jozefowicz et al. 2015 (forget bias).
     """
     kinds: dict[str, type[Stack]] = {"lstm": nn.LSTM, "gru": nn.GRU}
     options = {} if cell in kinds else {"nonlinearity": cell}
