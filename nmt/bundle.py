@@ -29,7 +29,7 @@ from nmt.models.weights import (
 from nmt.storage import atomic_folder, sha256
 from nmt.text.tokenizer import MODEL_FILES, Tokenizer, load_tokenizer
 
-FORMAT = 2
+FORMAT = 3
 """The newest format that this version reads."""
 _MANIFEST, _CONFIG, _WEIGHTS, _METRICS, _CARD = (
     "bundle.json",

@@ -123,7 +123,7 @@ def test_a_bundle_says_how_its_weights_are_stored(tiny_run: Path, tmp_path: Path
     for precision in precisions:
         save_again(bundle, tmp_path / precision, scored, precision)
         manifest = json.loads((tmp_path / precision / "bundle.json").read_text())
-        assert manifest["format"] == 2 and manifest["precision"] == precision
+        assert manifest["format"] == 3 and manifest["precision"] == precision
         card = (tmp_path / precision / "README.md").read_text()
         assert f"Weights: {precision}" in card
     told = "rounded to int8 after the scores below were taken"
@@ -138,6 +138,24 @@ def test_a_bundle_of_an_older_version_names_no_precision(folder: Path) -> None:
     del manifest["precision"]
     (folder / "bundle.json").write_text(json.dumps(manifest))
     assert load_bundle(folder).precision == "fp32"
+
+
+def test_a_bundle_of_an_older_version_reads_embeddings_as_they_are(folder: Path) -> None:
+    """The key was not there then, and nothing was scaled."""
+    bundle = load_bundle(folder)
+    assert bundle.config.model.scale_embeddings
+    text = (folder / "config.yaml").read_text()
+    older = text.replace("  scale_embeddings: true\n", "")
+    assert older != text
+    (folder / "config.yaml").write_text(older)
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["files"]["config.yaml"] = sha256(folder / "config.yaml")
+    (folder / "bundle.json").write_text(json.dumps(manifest | {"format": 2}))
+    loaded = load_bundle(folder)
+    assert not loaded.config.model.scale_embeddings
+    token = torch.tensor([5])
+    now, then = (one.model.encoder.embedding(token) for one in (bundle, loaded))
+    torch.testing.assert_close(now, then * 4)  # the width is 16
 
 
 def test_a_bundle_that_cannot_be_rounded_leaves_the_old_one(tiny_run: Path, folder: Path) -> None:
@@ -241,7 +259,7 @@ def cut(name: str) -> Callable[[Path], None]:
         (cut("bundle.json"), r"bundle.json is damaged; copy the model again"),
         (lambda f: (f / "weights.safetensors").unlink(), r"weights.safetensors: No such file"),
         (lambda f: (f / "bundle.json").write_text("[]"), r"bundle.json is damaged"),
-        (change_manifest(format=3), r"has bundle format 3, and nmt .* reads up to 2; install"),
+        (change_manifest(format=4), r"has bundle format 4, and nmt .* reads up to 3; install"),
         (change_manifest(precision="int4"), r"bundle.json is damaged: it names no precision"),
         (change_manifest(precision="int8"), r"does not fit nmt .*: the weights are not int8"),
         (change_manifest(files={}), r"bundle.json is damaged: it does not list config.yaml"),

@@ -38,7 +38,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 def load_stored_config(path: Path) -> Config:
     """Read what `dump_config` wrote, perhaps before a key was there. See `load_config`."""
     config = load_config(path)
-    if "scale_embeddings" not in path.read_text(encoding="utf-8"):
+    written = _parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    if "scale_embeddings" not in written.get("model", {}):  # nothing was scaled then
         model = dataclasses.replace(config.model, scale_embeddings=False)
         config = dataclasses.replace(config, model=model)
     return config
