@@ -3,13 +3,15 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Command, write_pairs
+from nmt.config import parse_config
+from tests.conftest import ROOT, Command, save_member, write_pairs
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHORT = [
@@ -36,8 +38,9 @@ def readers_folder(
     monkeypatch.chdir(tmp_path)
     for name in ("configs", "scripts"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "quickstart").symlink_to(tiny_run)
+    for name in ("quickstart", "other"):
+        shutil.copytree(tiny_run, tmp_path / "runs" / name)  # --tune changes a model
+    save_member(tiny_run, tmp_path / "runs" / "attentive")
     (tmp_path / "data").symlink_to(corpus_folder)
     pairs = [("Der Hund schläft.", "The dog is sleeping."), ("Gut.", "Good.")]
     write_pairs(tmp_path / "input", pairs)
@@ -78,6 +81,12 @@ def test_a_script_of_the_readme_is_there(line: str) -> None:
     script = ROOT / line.split()[0]
     assert script.stat().st_mode & 0o100
     subprocess.run(["bash", "-n", script], check=True)
+
+
+@pytest.mark.parametrize("example", blocks("yaml"))
+def test_a_config_of_the_readme_makes_sense(example: str) -> None:
+    languages = ["--data.source_language", "de", "--data.target_language", "en"]
+    parse_config(example, languages, origin="README.md")
 
 
 @pytest.mark.parametrize("example", blocks("python"))
