@@ -56,9 +56,13 @@ def measure(run: Path, config: Path, keys: list[str], seed: int, threads: int) -
         BLEU of each split, `parameters` and `minutes` of training, where it was not interrupted.
     """
     kept = run / "ablation.json"
+    call = {"config": config.read_text(encoding="utf-8"), "keys": keys, "seed": seed}
     if kept.exists():
-        found: dict[str, float] = json.loads(kept.read_bytes())
-        return found
+        stored = json.loads(kept.read_bytes())
+        if stored["call"] != call:
+            sys.exit(f"ablation: {run} is of another recipe or other keys; choose another --out")
+        known: dict[str, float] = stored["found"]
+        return known
     start = time.monotonic()
     words = ["train", str(config), "--run", str(run), "--resume", "--seed", str(seed), *keys]
     nmt(*words, threads=threads)
@@ -70,7 +74,7 @@ def measure(run: Path, config: Path, keys: list[str], seed: int, threads: int) -
         out = run / f"{split}.json"
         nmt("evaluate", str(run), "--split", split, "--json", str(out), threads=threads)
         found[split] = json.loads(out.read_bytes())["bleu"]["score"]
-    kept.write_text(json.dumps(found))
+    kept.write_text(json.dumps({"call": call, "found": found}))
     return found
 
 
@@ -105,14 +109,21 @@ def main() -> None:
     arguments, keys = parser.parse_known_args()
     rows: dict[str, dict[str, Any]] = yaml.safe_load(arguments.rows.read_text(encoding="utf-8"))
     threads = max(1, (os.cpu_count() or 1) // arguments.jobs)
+    slugs = {name: re.sub(r"\W+", "-", name).strip("-").lower() for name in rows}
+    for name, slug in slugs.items():
+        if list(slugs.values()).count(slug) > 1:
+            sys.exit(f"ablation: another row would have the folder {slug} of the row {name!r}, too")
     found: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         waiting = []
         for name, differing in rows.items():
-            own = [word for key, value in differing.items() for word in (f"--{key}", _text(value))]
-            slug = re.sub(r"\W+", "-", name).strip("-").lower()
+            own = [
+                word
+                for key, value in (differing or {}).items()
+                for word in (f"--{key}", _text(value))
+            ]
             for seed in arguments.seeds:
-                run = arguments.out / f"{slug}-{seed}"
+                run = arguments.out / f"{slugs[name]}-{seed}"
                 job = (run, arguments.config, [*keys, *own], seed, threads)
                 waiting.append((name, pool.submit(measure, *job)))
         for name, job_ in waiting:

@@ -37,17 +37,32 @@ def figure_of(config: Path) -> Figure:
 
 def train(config: Path, run: Path, keys: list[str]) -> None:
     """Train a recipe, its teachers first."""
-    for teacher in load_config(config).data.distill.teachers:
+    for teacher in load_config(config, keys).data.distill.teachers:
         recipe = config.parent / f"{Path(teacher).name}.yaml"
-        if not Path(teacher).exists() and recipe.exists():
-            train(recipe, Path(teacher), keys)
+        if recipe.exists() and recipe != config:
+            train(recipe, Path(teacher), _without_teacher(keys))
     nmt("train", str(config), "--run", str(run), "--resume", *keys)
+
+
+def _without_teacher(keys: list[str]) -> list[str]:
+    """Leave out the keys that only a student knows, with their values."""
+    kept: list[str] = []
+    students = False
+    for word in keys:
+        if word.startswith("--"):
+            students = word.startswith("--data.distill")
+        if not students:
+            kept.append(word)
+    return kept
 
 
 def nmt(*words: str) -> None:
     """Run a command, and stop where it fails."""
     print("$ nmt", *words, flush=True)
-    done = subprocess.run([sys.executable, "-m", "nmt", *words])
+    try:
+        done = subprocess.run([sys.executable, "-m", "nmt", *words])
+    except KeyboardInterrupt:  # the command has said what it has to say
+        sys.exit(130)
     if done.returncode != 0:
         sys.exit(done.returncode)
 
@@ -61,6 +76,8 @@ def main() -> int:
     arguments, keys = parser.parse_known_args()
     config: Path = arguments.config
     run: Path = arguments.run or Path("runs") / config.stem
+    if not config.is_file():
+        sys.exit(f"reproduce: there is no config {config}")
     figure = figure_of(config)
     train(config, run, keys)
     nmt("evaluate", str(run), "--split", "validation", "--tune")

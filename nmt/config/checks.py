@@ -17,6 +17,7 @@ def check_config(config: Config, origin: str) -> None:
     """
     data, tokenizer = config.data, config.tokenizer
     model, training = config.model, config.training
+    here = training.init_from is None  # else the network is another model's
 
     def refuse(wrong: bool, key: str, value: object, remedy: str) -> None:
         if wrong:
@@ -108,16 +109,22 @@ def check_config(config: Config, origin: str) -> None:
         "two directions need an even number",
     )
     refuse(
-        model.pool != "none" and model.bridge != "wide" and not model.feed_context,
+        here and model.pool != "none" and model.bridge != "wide" and not model.feed_context,
         "model.pool",
         model.pool,
         "only the fed context and a wide bridge take it; see model.feed_context",
     )
     refuse(
-        config.decoding.coverage_penalty > 0 and model.attention == "none",
+        here and config.decoding.coverage_penalty > 0 and model.attention == "none",
         "decoding.coverage_penalty",
         config.decoding.coverage_penalty,
         "there is no attention that could cover anything; see model.attention",
+    )
+    refuse(
+        model.weight_drop > 0 and model.cell == "relu",
+        "model.weight_drop",
+        model.weight_drop,
+        "the weights that are left are scaled up, and relu cells would grow without bound",
     )
     refuse(
         tokenizer.byte_fallback and tokenizer.model == "word",

@@ -80,6 +80,7 @@ class Engine:
         UsageError: int8 and the relu cell.
     """
 
+    @torch.inference_mode(False)
     def __init__(self, model: Seq2Seq, config: ModelConfig, precision: StoredPrecision):
         if precision == "int8" and not fits_integers(config):
             raise UsageError(

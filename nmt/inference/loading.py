@@ -56,7 +56,8 @@ def load_models(paths: Sequence[str | Path], device: str, precision: str) -> Loa
         raise UsageError(f"--precision: {precision!r} is not one of auto, fp32, bf16, int8")
     bundles = [load_bundle(path) for path in paths]
     for path, bundle in zip(paths[1:], bundles[1:], strict=True):
-        _refuse_other_tokens(paths[0], bundles[0], path, bundle)
+        if wrong := misfit(bundles[0], bundle):
+            raise UsageError(f"--ensemble: {paths[0]} and {path} {wrong}")
     if precision == "auto":
         rounded = place.type == "cpu" and all(
             bundle.precision == "int8" and fits_integers(bundle.config.model) for bundle in bundles
@@ -82,15 +83,22 @@ def _stepper(bundle: Bundle, place: torch.device, precision: str) -> Stepper:
     return bundle.model.to(place)
 
 
-def _refuse_other_tokens(
-    first: str | Path, model: Bundle, path: str | Path, member: Bundle
-) -> None:
-    """Refuse a member whose token ids stand for other text than the first model's."""
+def misfit(first: Bundle, other: Bundle) -> str | None:
+    """Say why two models cannot predict together; None where they can."""
     mine, others = (
-        (one.tokenizer.source.model, one.tokenizer.target.model) for one in (model, member)
+        (one.config.data.source_language, one.config.data.target_language) for one in (first, other)
     )
     if mine != others:
-        raise UsageError(
-            f"--ensemble: {first} and {path} have different tokenizers; train one of them with the "
-            "other's: --tokenizer.path RUN/tokenizer"
+        return f"translate {' → '.join(mine)} and {' → '.join(others)}; they must do the same"
+    if any(
+        one.model != two.model
+        for one, two in [
+            (first.tokenizer.source, other.tokenizer.source),
+            (first.tokenizer.target, other.tokenizer.target),
+        ]
+    ):
+        return (
+            "have different tokenizers; train one of them with the other's: "
+            "--tokenizer.path RUN/tokenizer"
         )
+    return None

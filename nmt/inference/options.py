@@ -1,5 +1,6 @@
 """How to search, as users say it; no torch, so that help answers at once."""
 
+import math
 from dataclasses import dataclass
 
 from nmt.errors import UsageError
@@ -54,7 +55,7 @@ class SearchOptions:
         for name, sane, remedy in [
             ("beam_size", self.beam_size >= 1, "give at least 1"),
             ("length_penalty", self.length_penalty >= 0, "give 0 or more"),
-            ("coverage_penalty", self.coverage_penalty >= 0, "give 0 or more"),
+            ("coverage_penalty", 0 <= self.coverage_penalty < math.inf, "give 0 or more"),
             ("max_length_ratio", self.max_length_ratio > 0, "give more than 0"),
             ("prune", self.prune is None or self.prune > 0, "give more than 0; inf for none"),
             ("shortlist", self.shortlist is None or self.shortlist >= 1, "give at least 1"),

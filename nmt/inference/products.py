@@ -12,6 +12,8 @@ from nmt.models.quantization import LEVELS
 
 _ZERO = LEVELS + 1
 """The byte that stands for 0 where values in [-1, 1] are packed."""
+_EXACT = 2**24 // LEVELS**2
+"""Products of two bytes whose sum is exact in fp32, whatever they are."""
 _BLOCK = 64
 """Tokens whose rows of an `InputTable` are computed together."""
 
@@ -102,10 +104,11 @@ class Integers:
         assert matrix.scale is not None
         scale = matrix.scale.contiguous()
         if not has_integer_kernels():
-            # Whole numbers are exact in fp32, too, up to 2²⁴: sums of 1,040 products at the least.
-            whole, steps = matrix.values.float(), scale / LEVELS
+            # Whole numbers are exact in fp32, too, up to 2²⁴.
+            wide = torch.float32 if matrix.values.shape[1] <= _EXACT else torch.float64
+            whole, steps = matrix.values.to(wide), scale / LEVELS
             offset = torch.zeros(()) if bias is None else bias
-            return lambda packed: F.linear(packed.float() - _ZERO, whole) * steps + offset
+            return lambda packed: F.linear(packed.to(wide) - _ZERO, whole).float() * steps + offset
         weight = torch.ops.onednn.qlinear_prepack(matrix.values.contiguous(), None)
         zeros = torch.zeros(len(scale), dtype=torch.int64)
         multiply = torch.ops.onednn.qlinear_pointwise

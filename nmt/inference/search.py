@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -72,6 +72,11 @@ class BatchSearch:
     device: torch.device
     precision: str
 
+    @property
+    def nothing(self) -> Candidate:
+        """What stands where there is no translation."""
+        return Candidate("", 0.0, [] if self.options.alignments else None)
+
     def __call__(self, sources: list[list[int]]) -> list[Translation]:
         """Translate a batch; where the machine gives in, each half of it, down to one sentence.
 
@@ -88,7 +93,7 @@ class BatchSearch:
                 raise
             if len(sources) == 1:
                 problem = "translation failed: out of memory"
-                return [Translation("", 0.0, [Candidate("", 0.0)], problem, failed=True)]
+                return [Translation("", 0.0, [self.nothing], problem, failed=True)]
         middle = len(sources) // 2
         return [result for half in (sources[:middle], sources[middle:]) for result in self(half)]
 
@@ -148,17 +153,23 @@ class BatchSearch:
                 "diverged"
             )
         texts = iter(self.tokenizer.target.decode([one.tokens for some in found for one in some]))
-        translations = []
-        for source, hypotheses in zip(sources, found, strict=True):
+        kept: list[dict[str, Hypothesis]] = []
+        for hypotheses in found:
             distinct: dict[str, Hypothesis] = {}
             for hypothesis in hypotheses:
                 distinct.setdefault(next(texts), hypothesis)
-            kept = dict(itertools.islice(distinct.items(), self.options.n_best))
-            links = self._links(source, list(kept.values()))
-            candidates = [
-                Candidate(text, one.score, link)
-                for (text, one), link in zip(kept.items(), links, strict=True)
-            ]
+            kept.append(dict(itertools.islice(distinct.items(), self.options.n_best)))
+        links = self._links(
+            [
+                (source, one.tokens)
+                for source, some in zip(sources, kept, strict=True)
+                for one in some.values()
+            ],
+            len(sources),
+        )
+        translations = []
+        for hypotheses, some in zip(found, kept, strict=True):
+            candidates = [Candidate(text, one.score, next(links)) for text, one in some.items()]
             best, first = hypotheses[0], candidates[0]
             cut = f"translation was cut at {len(best.tokens)} tokens" if best.cut else None
             translations.append(Translation(first.text, first.score, candidates, cut))
@@ -166,22 +177,23 @@ class BatchSearch:
 
     @torch.inference_mode()
     def _links(
-        self, source: list[int], hypotheses: list[Hypothesis]
-    ) -> Sequence[list[tuple[int, int]] | None]:
-        """Align one sentence with its translations, by the attention of writing them again."""
+        self, pairs: list[tuple[list[int], list[int]]], batch_size: int
+    ) -> Iterator[list[tuple[int, int]] | None]:
+        """Align sentences with their translations, by the attention of writing them again."""
         if not self.options.alignments:
-            return [None] * len(hypotheses)
+            yield from [None] * len(pairs)
+            return
         # A shortlist reads all tokens.
         stepper = self.stepper.stepper if isinstance(self.stepper, Shortlist) else self.stepper
         read, write = self.tokenizer.source, self.tokenizer.target
-        sources = pad([[*source, read.eos_id]] * len(hypotheses), self.device)
-        targets = [[write.bos_id, *one.tokens, write.eos_id] for one in hypotheses]
-        with arithmetic(self.precision, self.device):
-            attention = forced_attention(stepper, sources, pad(targets, self.device))
-        return [
-            word_links(rows, read.words(source), write.words(one.tokens))
-            for rows, one in zip(attention, hypotheses, strict=True)
-        ]
+        for start in range(0, len(pairs), batch_size):
+            batch = pairs[start : start + batch_size]
+            sources = pad([[*source, read.eos_id] for source, _ in batch], self.device)
+            targets = pad([[write.bos_id, *ids, write.eos_id] for _, ids in batch], self.device)
+            with arithmetic(self.precision, self.device):
+                attention = forced_attention(stepper, sources, targets)
+            for rows, (source, ids) in zip(attention.cpu(), batch, strict=True):
+                yield word_links(rows, read.encoded_words(source), write.decoded_words(ids))
 
 
 def _is_out_of_memory(error: Exception) -> bool:

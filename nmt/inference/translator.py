@@ -16,7 +16,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.inference.device import arithmetic
 from nmt.inference.loading import load_models
 from nmt.inference.options import SearchOptions
-from nmt.inference.search import BatchSearch, Candidate, Translation
+from nmt.inference.search import BatchSearch, Translation
 from nmt.inference.shortlist import Shortlist, can_shortlist, shortlist
 from nmt.inference.threads import num_workers, side_by_side
 from nmt.log import PROGRESS, ProgressBar
@@ -62,7 +62,7 @@ class Translator:
         self.defaults = SearchOptions(
             beam_size=config.decoding.beam_size,
             length_penalty=config.decoding.length_penalty,
-            coverage_penalty=config.decoding.coverage_penalty,
+            coverage_penalty=self._coverage_penalty(),
             max_length_ratio=config.decoding.max_length_ratio,
             prune=config.decoding.prune,
             # A default for the fast engine; elsewhere all tokens are searched.
@@ -112,6 +112,11 @@ class Translator:
             state = self.stepper.start(pad([[self.tokenizer.source.eos_id]], self.device))
         return getattr(state, "coverage", None) is not None
 
+    def _coverage_penalty(self) -> float:
+        """Return the first model's own, where all of an ensemble have attention as it has."""
+        penalty = self.config.decoding.coverage_penalty
+        return penalty if penalty > 0 and self.has_attention else 0.0
+
     def translate(self, sentences: Sequence[str], **settings: Any) -> list[Translation]:
         """Translate sentences, each a line of raw text.
 
@@ -127,16 +132,15 @@ class Translator:
         self.check(**settings)
         options = replace(self.defaults, **settings)
         stepper = self.stepper if options.shortlist is None else self._shortlist(options.shortlist)
+        batch = BatchSearch(stepper, self.tokenizer, options, self.device, self.precision)
         limit = self.config.decoding.max_source_length
         encoded = self.tokenizer.source.encode(sentences)
-        nothing = Candidate("", 0.0, [] if options.alignments else None)
-        translations = [Translation("", 0.0, [nothing]) for _ in sentences]
+        translations = [Translation("", 0.0, [batch.nothing]) for _ in sentences]
         work = [row for row, ids in enumerate(encoded) if ids]
         # Of few sentences every worker gets a share.
         fair = max(_LEAST_BATCH, -(-len(work) // num_workers(self.device)))
         size = min(options.batch_size, fair)
         batches = list(_batches(work, [len(ids) for ids in encoded], size))
-        batch = BatchSearch(stepper, self.tokenizer, options, self.device, self.precision)
 
         def search(rows: list[int]) -> list[Translation]:
             return batch([encoded[row][:limit] for row in rows])

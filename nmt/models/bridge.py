@@ -69,7 +69,7 @@ class Bridge(nn.Module):
         context = [encoded.state.hidden[-1]]
         if self.pool != "none":
             context.append(pooled(encoded.memory, encoded.mask, self.pool))
-        handed = self._drop(torch.cat(context, dim=1))
+        context = [self._drop(part) for part in context]
         if self.kind == "linear":
             maps = zip(self.hidden, hidden, strict=True)
             hidden = torch.stack([self.squash(map_(part)) for map_, part in maps])
@@ -82,7 +82,7 @@ class Bridge(nn.Module):
             states = mapped.unflatten(1, (-1, size)).transpose(0, 1).contiguous()
             hidden = self.squash(states[:layers])
             cell = None if cell is None else states[layers:]
-        return HandOver(RecurrentState(hidden, cell), handed)
+        return HandOver(RecurrentState(hidden, cell), torch.cat(context, dim=1))
 
     def _drop(self, values: Tensor) -> Tensor:
         return F.dropout(values, self.dropout, self.training)

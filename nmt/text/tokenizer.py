@@ -57,11 +57,21 @@ class Vocabulary:
         """Return the surface form of each token id, `▁` for a space."""
         return [self._processor.id_to_piece(id_) for id_ in ids]
 
-    def words(self, ids: Sequence[int]) -> list[int]:
-        """Return which word each token belongs to, counted from 0; words stand between spaces."""
+    def encoded_words(self, ids: Sequence[int]) -> list[int]:
+        """Return which word of a text each of its tokens belongs to, counted from 0."""
         starts = [piece.startswith("▁") for piece in self.pieces(ids)]
         words = list(itertools.accumulate(starts))
         return [word - words[0] for word in words]
+
+    def decoded_words(self, ids: Sequence[int]) -> list[int]:
+        """Return which word of the decoded text each token belongs to, counted from 0.
+
+        A model may write spaces that decoding swallows, and unknown tokens become words.
+        """
+        texts = self.decode([ids[: end + 1] for end in range(len(ids))])
+        last = max(len(texts[-1].split()) - 1, 0) if texts else 0
+        words = [max(len(text.split()) - 1, 0) for text in texts]
+        return [min(word, last) for word in itertools.accumulate(words, max)]
 
     def _proto(self) -> Any:
         from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]

@@ -1,6 +1,8 @@
 """Averages of weights: one that moves along with training, and the mean of checkpoints."""
 
+import contextlib
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,9 @@ import lightning
 import torch
 from torch import Tensor
 
-from nmt.bundle import Bundle, build_model
+from nmt.bundle import Bundle, build_model, load_bundle
 from nmt.config import load_stored_config
-from nmt.errors import DataError, UsageError
+from nmt.errors import BundleError, DataError, UsageError
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.checkpoints import checkpoint_files, read_checkpoint
@@ -91,6 +93,8 @@ def average_checkpoints(run: Path, number: int) -> Bundle:
         for name, parameter in model.named_parameters():  # a tied one under its first name
             parameter.copy_(torch.stack([state[name] for state in states]).double().mean(dim=0))
         counts.copy_(states[-1].get("decoder.token_counts", counts))  # older ones lack them
+    with contextlib.suppress(BundleError):  # the search may have been tuned meanwhile
+        config = dataclasses.replace(config, decoding=load_bundle(run).config.decoding)
     environment = json.loads((run / "environment.json").read_bytes())
     updates = [checkpoint["global_step"] for checkpoint in checkpoints]
     return Bundle(model, tokenizer, config, environment | {"averaged_updates": updates}, "fp32")

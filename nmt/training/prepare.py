@@ -13,6 +13,7 @@ import torch
 
 from nmt.bundle import build_model, load_bundle
 from nmt.config import Config, ModelConfig, TokenizerConfig
+from nmt.config.checks import check_config
 from nmt.data.cache import encode_pairs, learn_tokenizer
 from nmt.data.corpus import open_corpus
 from nmt.data.encoded import EncodedPairs
@@ -126,11 +127,11 @@ def prepare(
         tokenizer, notes = learn_tokenizer(config, corpus, surveyed)
         for note in notes:
             _log.warning(note)
+    if config.training.subword_sampling is not None:
+        make_samplers(tokenizer, config.training.subword_sampling)  # refused now, not in an hour
     if teachers:
         corpus = distilled(config, corpus, surveyed, teachers, ranks)
         surveyed = survey(corpus)
-    if config.training.subword_sampling is not None:
-        make_samplers(tokenizer, config.training.subword_sampling)  # refused now, not in an hour
     pairs = encode_pairs(config, corpus, surveyed, tokenizer)
     _log.info("%s", pairs.table())
     for name, split in surveyed.held_out.items():
@@ -162,7 +163,10 @@ def _adopt(config: Config, base: Config) -> Config:
     )
     if ours != theirs:
         _log.warning("it was trained for %s → %s, not %s → %s", *theirs, *ours)
-    return dataclasses.replace(config, model=model, tokenizer=tokenizer)
+    adopted = dataclasses.replace(config, model=model, tokenizer=tokenizer)
+    alone = dataclasses.replace(config.training, init_from=None)
+    check_config(dataclasses.replace(adopted, training=alone), "training.init_from")
+    return adopted
 
 
 def _follow(section: SectionT, base: SectionT, name: str, free: tuple[str, ...] = ()) -> SectionT:

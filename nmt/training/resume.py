@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, changed_keys, load_stored_config
+from nmt.config import Config, changed_keys, load_config, load_stored_config
 from nmt.errors import ConfigError, DataError
 from nmt.training.checkpoints import Checkpoint
 from nmt.training.ranks import Ranks
@@ -32,7 +32,8 @@ def resumed_config(run: Path, config: Config) -> Config:
         ConfigError: another key has changed.
     """
     stored = load_stored_config(run / "config.yaml")
-    changed = changed_keys(stored, config)
+    # A key that came later than the run has the run's own value, unless another is given.
+    changed = changed_keys(load_config(run / "config.yaml"), config)
     if config.training.init_from is not None:  # keys left at their defaults follow the bundle
         bundles = [key for key in changed if key.startswith(("model.", "tokenizer."))]
         followed = [key for key in bundles if _value(config, key) == _value(Config(), key)]

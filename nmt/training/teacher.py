@@ -7,6 +7,7 @@ from pathlib import Path
 from nmt.bundle import find_bundle, load_bundle
 from nmt.config import DataConfig, DistillConfig
 from nmt.errors import BundleError, ConfigError, DataError
+from nmt.inference.loading import misfit
 from nmt.inference.translator import Translator
 from nmt.storage import sha256
 from nmt.training.resume import first_data
@@ -33,15 +34,19 @@ def teachers_of(config: DataConfig, run: Path | None) -> list[str]:
     if recorded:
         return list(recorded["teacher"])
     with _naming_the_key():
-        configs = {name: load_bundle(name).config for name in distill.teachers}
-    for name, teacher in configs.items():
+        bundles = {name: load_bundle(name) for name in distill.teachers}
+    first = next(iter(bundles))
+    for name, bundle in bundles.items():
+        if wrong := misfit(bundles[first], bundle):
+            raise ConfigError(f"data.distill.teacher: {first} and {name} {wrong}")
+        teacher = bundle.config
         theirs = teacher.data.source_language, teacher.data.target_language
         if theirs != (config.source_language, config.target_language):
             raise ConfigError(
                 f"data.distill.teacher: {name} translates {theirs[0]} → {theirs[1]}, not "
                 f"{config.source_language} → {config.target_language}; choose another"
             )
-    first, beam_size = next((name, one.decoding.beam_size) for name, one in configs.items())
+    beam_size = bundles[first].config.decoding.beam_size
     if distill.beam_size is None and distill.n_best > beam_size:
         raise ConfigError(
             f"data.distill.n_best: {distill.n_best} makes no sense: the beam of {first} holds "

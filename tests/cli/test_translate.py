@@ -116,7 +116,8 @@ def test_alignments_are_a_column_and_a_field(
             assert read < len(inputs[int(line) - 1].split())
             assert written < len(text.split())
     alone = nmt("translate", *words, "--format", "tsv", "--batch-size", "1")
-    assert alone.out == table.out
+    for row, other in zip(rows, texts(alone.out), strict=True):
+        assert other.split("\t")[3:] == row[3:]
     narrow = nmt("translate", *words, "--format", "tsv", "--greedy", "--n-best", "1")
     assert narrow.code == 0, narrow.err
 

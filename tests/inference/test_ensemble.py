@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,19 +11,20 @@ import torch
 
 import nmt
 from nmt.bundle import load_bundle
-from nmt.config import ModelConfig, TokenizerConfig
+from nmt.config import DataConfig, DistillConfig, ModelConfig, TokenizerConfig
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.forced import forced_scores
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.stepper import Limits, Stepper
-from nmt.errors import UsageError
+from nmt.errors import ConfigError, UsageError
 from nmt.inference.engine import Engine
 from nmt.inference.translator import Translator
 from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import StoredPrecision
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
+from nmt.training.teacher import teachers_of
 from tests.conftest import MEMBER, save_member
 from tests.inference.test_engine import network, sentences, targets
 
@@ -205,6 +208,30 @@ def test_automatic_precision_is_int8_only_where_all_are(
         assert len(translator.translate(SENTENCES)) == len(SENTENCES)
     with pytest.raises(UsageError, match=r"int8 .* model\.cell relu .* use fp32"):
         nmt.load(str(rounded), ensemble=[str(relu)], device="cpu", precision="int8")
+
+
+def test_another_direction_is_refused(tiny_run: Path, tmp_path: Path) -> None:
+    back = DataConfig(source_language="en", target_language="de")
+    path = save_member(tiny_run, tmp_path / "back", config=replace(MEMBER, data=back))
+    told = f"{tiny_run} and {path} translate de → en and en → de; they must do the same"
+    with pytest.raises(UsageError, match=re.escape(f"--ensemble: {told}")):
+        Translator.load(tiny_run, ensemble=[path])
+    distill = DistillConfig(teacher=[str(tiny_run), str(path)])
+    with pytest.raises(ConfigError, match=re.escape(f"data.distill.teacher: {told}")):
+        teachers_of(replace(MEMBER.data, distill=distill), None)
+
+
+def test_a_member_without_attention_takes_the_coverage_penalty_away(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    decoding = replace(MEMBER.decoding, coverage_penalty=0.2)
+    first = save_member(tiny_run, tmp_path / "first", config=replace(MEMBER, decoding=decoding))
+    assert Translator.load(first).defaults.coverage_penalty == 0.2
+    both = Translator.load(first, ensemble=[tiny_run])
+    assert both.defaults.coverage_penalty == 0
+    both.translate(["Gut."])
+    with pytest.raises(UsageError, match="--coverage-penalty: the model has no attention"):
+        both.translate(["Gut."], coverage_penalty=0.1)
 
 
 def test_other_tokenizers_are_refused(tiny_run: Path, member: Path, tmp_path: Path) -> None:

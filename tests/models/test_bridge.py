@@ -63,6 +63,14 @@ def test_padding_is_not_pooled() -> None:
     assert pooled(memory, mask, "max").tolist() == [[3.0, -2.0]]
 
 
+def test_bridge_dropout_takes_from_the_pooled_states_that_a_wide_bridge_reads() -> None:
+    given, module = encoded("gru"), bridge(bridge="wide", pool="mean", cell="gru")
+    with torch.no_grad():
+        module.states.weight[:, :8] = 0  # only the pooled states are left
+    module.dropout = 0.5
+    assert (module(given).state.hidden != module(given).state.hidden).any()
+
+
 @pytest.mark.parametrize("kind", ["copy", "linear", "wide"])
 def test_bridge_dropout_takes_from_what_is_handed_over(kind: str) -> None:
     given, module = encoded(), bridge(bridge=kind, bridge_dropout=0.5)

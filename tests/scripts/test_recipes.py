@@ -46,10 +46,13 @@ def test_a_figure_is_met_by_a_better_run(recipes: Path) -> None:
 
 
 def test_a_teacher_is_trained_first_and_a_missed_figure_is_said(recipes: Path) -> None:
-    done = run("reproduce.py", recipes, "configs/student.yaml", "--training.max_updates", 10)
+    stopped = recipes / "runs/teacher"  # a teacher whose training was stopped is gone on with
+    stopped.mkdir(parents=True)
+    words = ["--training.max_updates", 10, "--data.distill.n_best", 2]
+    done = run("reproduce.py", recipes, "configs/student.yaml", *words)
     assert done.returncode == 1, done.stderr
     assert done.stdout.splitlines()[-1].startswith("NOT met: test BLEU ")
-    assert (recipes / "runs/teacher/model/bundle.json").exists()
+    assert (recipes / "runs/teacher/scores.test.json").exists()
     assert done.stdout.index("train configs/teacher.yaml") < done.stdout.index(
         "train configs/student.yaml"
     )
@@ -70,7 +73,7 @@ def test_an_ablation_tabulates_rows_over_seeds_and_keeps_what_is_done(recipes: P
     assert done.returncode == 0, done.stderr
     found = {
         name: [
-            json.loads((recipes / f"out/{name}-{seed}/ablation.json").read_text())
+            json.loads((recipes / f"out/{name}-{seed}/ablation.json").read_text())["found"]
             for seed in (1, 2)
         ]
         for name in ("the-recipe", "wide")
@@ -86,6 +89,16 @@ def test_an_ablation_tabulates_rows_over_seeds_and_keeps_what_is_done(recipes: P
 
     model = nmt.bundle.load_bundle(recipes / "out/wide-1").model
     assert sizes[1] == sum(p.numel() for p in model.parameters()) > sizes[0]
-    (recipes / "configs/recipe.yaml").write_text("broken: [")
+    before = (recipes / "out/wide-1/train.log").read_bytes()
     again = run("ablation.py", recipes, *words, "--seeds", 1, 2)  # nothing is trained again
     assert again.returncode == 0 and again.stdout == done.stdout
+    assert (recipes / "out/wide-1/train.log").read_bytes() == before
+    other = run("ablation.py", recipes, *words, "--seeds", 1, "--model.layers", 2)
+    assert other.returncode == 1 and "is of another recipe or other keys" in other.stderr
+
+
+def test_rows_that_would_share_a_folder_are_refused(recipes: Path) -> None:
+    (recipes / "rows.yaml").write_text("'+ema': {training.ema: 0.9}\nema: {}\n")
+    done = run("ablation.py", recipes, "configs/recipe.yaml", "rows.yaml", "--out", "out")
+    assert done.returncode == 1 and "another row would have the folder ema" in done.stderr
+    assert not (recipes / "out").exists()

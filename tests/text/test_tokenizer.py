@@ -1,3 +1,4 @@
+import random
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,29 @@ def test_every_model_brings_its_own_text_back(model: str, shared: bool) -> None:
         assert len(vocabulary) <= 60
         flat = {id_ for ids in vocabulary.encode(texts) for id_ in ids}
         assert not flat & {vocabulary.bos_id, vocabulary.eos_id}
+
+
+@pytest.mark.parametrize("byte_fallback", [False, True])
+def test_tokens_know_their_words(byte_fallback: bool) -> None:
+    """Of a text, those between its spaces; of what a model wrote, those of the decoded text."""
+    vocabulary = train_tokenizer(config(vocabulary_size=350, byte_fallback=byte_fallback), PAIRS)[
+        0
+    ].target
+    for text in ["the old  dog", " a man ☃reads☃ ", "☃", "the c a t s"]:
+        words = vocabulary.encoded_words(vocabulary.encode([text])[0])
+        assert words[0] == 0 and words[-1] == len(text.split()) - 1
+        assert words == sorted(words)
+    generator = random.Random(1)
+    pieces = range(4, len(vocabulary))
+    space = vocabulary.encode(["☃"])[0][0]  # a lone ▁
+    for _ in range(300):
+        choices = [generator.choice(pieces), space, vocabulary.unk_id]
+        ids = [generator.choice(choices) for _ in range(generator.randrange(1, 9))]
+        words = vocabulary.decoded_words(ids)
+        number = len(vocabulary.decode([ids])[0].split())
+        assert len(words) == len(ids) and words == sorted(words)
+        assert words[-1] == max(number - 1, 0)
+    assert vocabulary.decoded_words([]) == [] == vocabulary.encoded_words([])
 
 
 def test_one_vocabulary_a_side_sees_only_its_side() -> None:

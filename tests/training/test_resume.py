@@ -121,6 +121,19 @@ def test_a_run_that_ended_with_its_epochs_can_be_extended(constant: Config, tmp_
     assert_equal_weights(run, tmp_path / "whole")
 
 
+def test_a_run_from_before_a_key_goes_on_without_it(constant: Config, tmp_path: Path) -> None:
+    """Its config does not name `scale_embeddings`, and nothing was scaled then."""
+    unscaled = dataclasses.replace(
+        constant, model=dataclasses.replace(constant.model, scale_embeddings=False)
+    )
+    running.train(with_training(unscaled, max_updates=12), tmp_path / "whole")
+    running.train(with_training(unscaled, max_updates=7), tmp_path / "run")
+    path = tmp_path / "run" / "config.yaml"
+    path.write_text(path.read_text().replace("  scale_embeddings: false\n", ""))
+    running.train(with_training(constant, max_updates=12), tmp_path / "run", resume=True)
+    assert_equal_weights(tmp_path / "run", tmp_path / "whole")
+
+
 def test_the_cosine_schedule_cannot_be_extended(tiny_config: Path, tiny_run: Path) -> None:
     told = (
         r"--resume: training.max_updates: 60 in place of 30 .* the cosine schedule ends with the "
