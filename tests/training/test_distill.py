@@ -61,13 +61,15 @@ def ids(prepared: Prepared) -> list[tuple[list[int], list[int]]]:
 
 
 def encoded(prepared: Prepared, pairs: Pairs) -> list[tuple[list[int], list[int]]]:
-    """What training reads of pairs, the empty ones left out."""
+    """What training reads of pairs, the empty and the too long ones left out."""
     both = zip(
         prepared.tokenizer.source.encode([source for source, _ in pairs]),
         prepared.tokenizer.target.encode([target for _, target in pairs]),
         strict=True,
     )
-    return [pair for pair in both if all(pair)]
+    longest = prepared.config.data.max_length
+    assert longest is not None
+    return [pair for pair in both if all(pair) and max(map(len, pair)) <= longest]
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from tests.training.test_run import Killed, assert_equal_weights, changed, last_
 @pytest.fixture(scope="module")
 def constant(tiny_config: Path) -> Config:
     """Updates that do not depend on where training ends."""
-    return changed(tiny_config, schedule="constant", max_updates=20, validate_every=8)
+    settings = {"schedule": "constant", "max_updates": 20, "validate_every": 8, "monitor": "loss"}
+    return changed(tiny_config, **settings)
 
 
 @pytest.fixture(scope="module")
