@@ -65,10 +65,20 @@ def map_in_order(
 def _ctrl_c_held_back() -> Iterator[None]:
     """Answer Ctrl-C after the block; processes that start in it leave that to this one for good."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    # Another thread may still take the signal; Python then answers in the main thread.
+    handler = signal.getsignal(signal.SIGINT)
+    ours = handler is not None and threading.current_thread() is threading.main_thread()
+    came: list[int] = []
+    if ours:
+        signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     try:
         yield
     finally:
+        if ours:
+            signal.signal(signal.SIGINT, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 _function: Callable[[Any], Any]  # of a worker process
