@@ -97,7 +97,7 @@ def check_config(config: Config, origin: str) -> None:
     ema = training.ema
     refuse(ema is not None and not 0 < ema < 1, "training.ema", ema, "use a share such as 0.999")
     sampling = training.subword_sampling
-    if sampling is not None and tokenizer.path is None and training.init_from is None:
+    if here and sampling is not None and tokenizer.path is None:
         fault = subword_sampling_fault(tokenizer.model, sampling)
         refuse(fault is not None, "training.subword_sampling", sampling, str(fault))
     coverage = tokenizer.character_coverage

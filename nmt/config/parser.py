@@ -28,17 +28,14 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         ConfigError: unreadable file, unknown key, wrong type, or values that make no sense
             together; the message names the key.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the config {path}: {_reason(error)}") from None
-    return parse_config(text, overrides, origin=str(path))
+    return parse_config(_read(path), overrides, origin=str(path))
 
 
 def load_stored_config(path: Path) -> Config:
     """Read what `dump_config` wrote, perhaps before a key was there. See `load_config`."""
-    config = load_config(path)
-    written = _parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    text = _read(path)
+    config = parse_config(text, origin=str(path))
+    written = _parse_yaml(text, str(path))
     if "scale_embeddings" not in written.get("model", {}):  # nothing was scaled then
         model = dataclasses.replace(config.model, scale_embeddings=False)
         config = dataclasses.replace(config, model=model)
@@ -61,6 +58,13 @@ def parse_config(text: str, overrides: Sequence[str] = (), origin: str = "config
     config = Config(**vars(parser.instantiate(parsed)))
     check_config(config, f"{origin} or the command line" if overrides else origin)
     return config
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the config {path}: {_reason(error)}") from None
 
 
 @functools.cache

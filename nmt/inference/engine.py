@@ -157,8 +157,8 @@ class _Decoder:
     ):
         self._arithmetic = arithmetic
         self._feeds_context = config.feed_context
-        matrix = Matrix.named(weights, "decoder.projection.weight")
-        self._fed = matrix.values.shape[1] if config.input_feeding else 0
+        self._projected = Matrix.named(weights, "decoder.projection.weight")
+        self._fed = self._projected.values.shape[1] if config.input_feeding else 0
         embedding = Matrix.named(weights, "decoder.embedding.weight")
         embedding = embedding.times(embedding_scale(config))
         self._layers = [
@@ -177,7 +177,6 @@ class _Decoder:
         if "decoder.readout.weight" in weights:
             matrix = Matrix.named(weights, "decoder.readout.weight")
             self._readout = arithmetic.product(matrix, weights["decoder.readout.bias"])
-        self._projected = Matrix.named(weights, "decoder.projection.weight")
         self._bias = weights["decoder.projection.bias"]
         self._projection = arithmetic.product(self._projected, self._bias)
 

@@ -90,13 +90,8 @@ def misfit(first: Bundle, other: Bundle) -> str | None:
     )
     if mine != others:
         return f"translate {' → '.join(mine)} and {' → '.join(others)}; they must do the same"
-    if any(
-        one.model != two.model
-        for one, two in [
-            (first.tokenizer.source, other.tokenizer.source),
-            (first.tokenizer.target, other.tokenizer.target),
-        ]
-    ):
+    pieces = [(one.tokenizer.source.model, one.tokenizer.target.model) for one in (first, other)]
+    if pieces[0] != pieces[1]:
         return (
             "have different tokenizers; train one of them with the other's: "
             "--tokenizer.path RUN/tokenizer"

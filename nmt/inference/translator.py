@@ -95,6 +95,10 @@ class Translator:
         Raises:
             UsageError: as of `translate`.
         """
+        self._options(**settings)
+
+    def _options(self, **settings: Any) -> SearchOptions:
+        """Fill settings up with the model's own, and refuse what it cannot search with."""
         options = replace(self.defaults, **settings)
         if options.shortlist is not None:
             self._shortlist(options.shortlist)
@@ -104,6 +108,7 @@ class Translator:
                 f"--{asked[0].replace('_', '-')}: the model has no attention, which alone says "
                 "where a word comes from; leave it out"
             )
+        return options
 
     @functools.cached_property
     def has_attention(self) -> bool:
@@ -129,8 +134,7 @@ class Translator:
         Raises:
             UsageError: a setting that makes no sense.
         """
-        self.check(**settings)
-        options = replace(self.defaults, **settings)
+        options = self._options(**settings)
         stepper = self.stepper if options.shortlist is None else self._shortlist(options.shortlist)
         batch = BatchSearch(stepper, self.tokenizer, options, self.device, self.precision)
         limit = self.config.decoding.max_source_length

@@ -137,7 +137,7 @@ class Decoder(nn.Module):
         context = None
         if view.context is not None:
             context = view.context[:, None].expand(-1, tokens.shape[1], -1)
-            inputs = torch.cat([inputs, context], dim=-1)
+            inputs = _joined(inputs, context)
         if self.input_feeding:
             return self._step_by_step(inputs, state, view, context)
         outputs, _ = run_stack(self.stack, inputs, state, noise=self.noise)
@@ -160,7 +160,7 @@ class Decoder(nn.Module):
         assert fed is not None
         readouts, weights = [], []
         for step in range(time):
-            read = torch.cat([inputs[:, step], fed.to(inputs.dtype)], dim=-1)
+            read = _joined(inputs[:, step], fed.to(inputs.dtype))
             output, state = step_stack(
                 self.stack, read, state, recurrent, [mask[:, step] for mask in masks]
             )
