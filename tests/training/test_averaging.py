@@ -20,9 +20,9 @@ from nmt.inference.translator import Translator
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.averaging import MovingAverage, average_checkpoints
-from nmt.training.checkpoints import Checkpoints, checkpoint_files
+from nmt.training.checkpoints import checkpoint_files
 from tests.conftest import Command
-from tests.training.test_run import Killed, assert_equal_weights, changed
+from tests.training.test_run import assert_equal_weights, changed, train_until_killed
 
 Weights = dict[str, torch.Tensor]
 DECAY = 0.5
@@ -133,21 +133,11 @@ def test_the_average_has_tied_weights_once(averaged_run: Path) -> None:
 
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_killed_run_goes_on_with_its_average(
-    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: int
+    tiny_config: Path, tmp_path: Path, devices: int
 ) -> None:
     config = changed(tiny_config, ema=0.9, devices=devices, checkpoint_every=4)
     running.train(config, tmp_path / "whole")
-    plain = Checkpoints.on_train_batch_end
-
-    def dying(self: Checkpoints, trainer: Any, *rest: Any) -> None:
-        plain(self, trainer, *rest)
-        if trainer.global_step == 14:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "on_train_batch_end", dying)
-        with pytest.raises(Killed):
-            running.train(config, tmp_path / "run")
+    train_until_killed(config, tmp_path / "run", after=14)
     running.train(config, tmp_path / "run", resume=True)
     assert_equal_weights(tmp_path / "run", tmp_path / "whole")
     assert_equal_averages(tmp_path / "run", tmp_path / "whole")

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -17,12 +16,17 @@ import torch
 import nmt.training.run as running
 from nmt.config import Config, TrainingConfig, load_config
 from nmt.errors import NmtError, UsageError
-from nmt.training.checkpoints import Checkpoints, checkpoint_files
+from nmt.training.checkpoints import checkpoint_files
 from nmt.training.ranks import joined, num_devices
 from tests.conftest import Command, write_pairs
 from tests.faults.test_stops import start, wait_for_checkpoints, weights
 from tests.training.test_resume import with_training
-from tests.training.test_run import Killed, assert_equal_weights, changed, last_weights
+from tests.training.test_run import (
+    assert_equal_weights,
+    changed,
+    last_weights,
+    train_until_killed,
+)
 
 CPU = torch.device("cpu")
 
@@ -88,20 +92,10 @@ def test_a_corpus_smaller_than_the_ranks_is_learned_from_all_the_same(
 
 
 def test_ranks_killed_and_resumed_reach_the_same_weights_bit_for_bit(
-    tiny_config: Path, on_two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_config: Path, on_two: Path, tmp_path: Path
 ) -> None:
     config = load_config(on_two / "config.yaml")
-    plain = Checkpoints.on_train_batch_end
-
-    def dying(self: Checkpoints, trainer: Any, *rest: Any) -> None:
-        plain(self, trainer, *rest)
-        if trainer.global_step == 14:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "on_train_batch_end", dying)
-        with pytest.raises(Killed):
-            running.train(config, tmp_path / "run")
+    train_until_killed(config, tmp_path / "run", after=14)
     running.train(config, tmp_path / "run", resume=True)
     assert_equal_weights(tmp_path / "run", on_two)
     scores = [(run / "scores.test.json").read_text() for run in (tmp_path / "run", on_two)]

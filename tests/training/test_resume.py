@@ -12,9 +12,15 @@ from nmt.config import Config, TokenizerConfig, load_config
 from nmt.errors import ConfigError, NmtError, UsageError
 from nmt.storage import locked
 from nmt.text.tokenizer import train_tokenizer
-from nmt.training.checkpoints import Checkpoints, checkpoint_files, newest_checkpoint
+from nmt.training.checkpoints import checkpoint_files, newest_checkpoint
 from nmt.training.resume import resumed_config
-from tests.training.test_run import Killed, assert_equal_weights, changed, last_weights
+from tests.training.test_run import (
+    Killed,
+    assert_equal_weights,
+    changed,
+    last_weights,
+    train_until_killed,
+)
 
 
 @pytest.fixture(scope="module")
@@ -166,22 +172,12 @@ def test_what_would_have_changed_past_updates_is_refused_by_its_key(
 
 
 def test_sampled_subwords_are_the_same_after_a_kill_and_with_any_workers(
-    constant: Config, short_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    constant: Config, short_run: Path, tmp_path: Path
 ) -> None:
     config = with_training(constant, subword_sampling=0.1)
     whole, run = tmp_path / "whole", tmp_path / "run"
     running.train(with_training(config, workers=2), whole)
-    plain = Checkpoints.on_train_batch_end
-
-    def dying(self: Checkpoints, trainer: Any, *rest: Any) -> None:
-        plain(self, trainer, *rest)
-        if trainer.global_step == 13:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "on_train_batch_end", dying)
-        with pytest.raises(Killed):
-            running.train(config, run)
+    train_until_killed(config, run, after=13)
     running.train(config, run, resume=True)
     assert_equal_weights(run, whole)
     sampled, best = last_weights(run), last_weights(short_run)

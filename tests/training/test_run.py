@@ -137,13 +137,27 @@ class Killed(Exception):  # noqa: N818
     """Stands for `kill -9`: nothing after it runs."""
 
 
+def train_until_killed(config: Config, run: Path, *, after: int) -> None:
+    """Train, and die once an update is over and its checkpoint, where one is due, is written."""
+    plain = Checkpoints.on_train_batch_end
+
+    def dying(self: Checkpoints, trainer: Any, *rest: Any) -> None:
+        plain(self, trainer, *rest)
+        if trainer.global_step == after:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "on_train_batch_end", dying)
+        with pytest.raises(Killed):
+            running.train(config, run)
+
+
 @pytest.mark.parametrize("stop_after", [7, 14, 29])
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_run_killed_and_resumed_gives_the_same_weights_bit_for_bit(
     tiny_config: Path,
     tiny_run: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     stop_after: int,
     workers: int,
 ) -> None:
@@ -156,17 +170,7 @@ def test_a_run_killed_and_resumed_gives_the_same_weights_bit_for_bit(
     else:
         whole = tiny_run
     run = tmp_path / "run"
-    plain = Checkpoints.on_train_batch_end
-
-    def dying(self: Checkpoints, trainer: Any, *rest: Any) -> None:
-        plain(self, trainer, *rest)
-        if trainer.global_step == stop_after:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "on_train_batch_end", dying)
-        with pytest.raises(Killed):
-            running.train(config, run)
+    train_until_killed(config, run, after=stop_after)
     running.train(config, run, resume=True)
     assert_equal_weights(run, whole)
 
