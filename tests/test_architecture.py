@@ -26,6 +26,7 @@ FLOORS = {
     "nmt.bundle": 3,
     "nmt.inference": 4,
     "nmt.training": 5,
+    "nmt.diagnosis": 6,
     "nmt.cli": 8,
     "nmt.__main__": 9,
 }

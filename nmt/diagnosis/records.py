@@ -1,0 +1,217 @@
+"""What diagnosis finds, as plain numbers and words; `nmt.report` draws them.
+
+Networks are named "encoder", "encoder, backwards" (the second direction) and "decoder". Layers
+count from 1, which is next to the words. Losses are in nats.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nmt.errors import DataError
+from nmt.storage import atomic_write
+
+_Record = typing.TypeVar("_Record")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One finding, as a sentence for people."""
+
+    level: Literal["good", "warning", "bad"]
+    text: str
+
+
+@dataclass(frozen=True)
+class FlowMap:
+    """How strongly the loss at each target step depends on each earlier state of one layer."""
+
+    network: str
+    layer: int
+    state: Literal["hidden", "cell"]
+    norms: list[list[float | None]]
+    """`[t][k]`: mean norm of ∂L_t/∂state_k over the sentences that have both steps; None where
+    none has. Decoder: k is the target step, k ≤ t. Encoder: k counts steps back from the state
+    that is handed over, which is 0."""
+
+
+@dataclass(frozen=True)
+class FlowCurve:
+    """The norms of one map by distance, and how fast they fall."""
+
+    network: str
+    layer: int
+    state: Literal["hidden", "cell"]
+    norms: list[float | None]
+    """By distance, from 0: t − k in the decoder, steps before the hand-over in the encoder."""
+    kept_per_step: float | None
+    """Factor by which the norm changes from one step to the next, fitted to the logarithms."""
+
+
+@dataclass(frozen=True)
+class GateStatistics:
+    """What the gates of one layer do, over all its units and real steps."""
+
+    network: str
+    layer: int
+    gate: Literal["input", "forget", "output", "reset", "update"]
+    mean: float
+    closed: float
+    """Share of the values below 0.1."""
+    open: float
+    """Share of the values above 0.9."""
+    time_constants: list[float] | None
+    """Of the gate that keeps the state (LSTM: forget, GRU: update): steps until a unit's state has
+    faded to 1/e, at the 5th, 25th, 50th, 75th and 95th percentile of the units."""
+
+
+@dataclass(frozen=True)
+class GradientSum:
+    """The gradient of one recurrent matrix as the sum over time, against autograd's own."""
+
+    parameter: str
+    by_distance: list[float]
+    """Norm of what reaches the matrix from losses that lie this many steps ahead, from 0."""
+    relative_error: float
+    """Norm of sum − autograd's gradient, as a share of the latter's norm."""
+
+
+@dataclass(frozen=True)
+class GradientFlow:
+    """How gradients flow through a model at one moment."""
+
+    cell: str
+    moment: str
+    """Such as "start", "trained" or "after 300 updates"."""
+    sentences: int
+    maps: list[FlowMap]
+    curves: list[FlowCurve]
+    reach: float
+    """Norm of the last loss's gradient at the first source word, as a share of that at the last
+    target step's own state; all layers and directions together."""
+    gates: list[GateStatistics]
+    sums: list[GradientSum]
+    verdicts: list[Verdict]
+
+
+@dataclass(frozen=True)
+class PositionLoss:
+    """The loss of the tokens at one place of the target sentences."""
+
+    position: int
+    """From 1."""
+    loss: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a model does when what is handed over has been changed."""
+
+    name: str
+    """Such as "zeroed", "shuffled", "noise 0.5", "8 components" or "without layer 2's cell"."""
+    loss: float
+    """Per target token."""
+    bleu: float
+
+
+@dataclass(frozen=True)
+class StateProbes:
+    """What the decoder makes of the encoder's final state."""
+
+    sentences: int
+    intact: Probe
+    probes: list[Probe]
+    verdicts: list[Verdict]
+
+
+@dataclass(frozen=True)
+class StatePoint:
+    """A sentence on the map of final states."""
+
+    text: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class StateMap:
+    """Final states of chosen sentences on their first two principal components."""
+
+    points: list[StatePoint]
+    explained: list[float]
+    """Share of the variance along x and y."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of several translations of a sentence."""
+
+    text: str
+    score: float
+    """Log-probability, the end token included."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A chosen sentence, with the likeliest translations."""
+
+    source: str
+    reference: str
+    candidates: list[Candidate]
+    """The best first."""
+    source_pieces: list[str]
+    target_pieces: list[str]
+    """Of the best one, the end token last."""
+    alignment: list[list[float]] | None
+    """Weights of attention, `[target piece][source piece]`; None without attention."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All that was found out about one model."""
+
+    split: str
+    weights: str
+    """SHA-256 of the weights that were looked at; empty for a config at its start."""
+    flows: list[GradientFlow]
+    losses: list[PositionLoss]
+    probes: StateProbes | None
+    states: StateMap | None
+    samples: list[Sample]
+
+
+def write_record(path: Path, record: Any) -> None:
+    """Write a record as JSON, whole or not at all."""
+    with atomic_write(path) as stream:
+        stream.write(json.dumps(dataclasses.asdict(record), ensure_ascii=False).encode() + b"\n")
+
+
+def read_record(path: Path, kind: type[_Record]) -> _Record:
+    """Read a record back.
+
+    Raises:
+        DataError: the file does not hold such a record.
+    """
+    try:
+        return typing.cast(_Record, _built(kind, json.loads(path.read_bytes())))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} does not hold a whole {kind.__name__}: {error!r}") from None
+
+
+def _built(kind: Any, plain: Any) -> Any:
+    """Make a value of a type from what JSON knows."""
+    if dataclasses.is_dataclass(kind):
+        kinds = typing.get_type_hints(kind)
+        return kind(**{field: _built(kinds[field], plain[field]) for field in kinds})  # type: ignore[operator]
+    if typing.get_origin(kind) is list:
+        (inner,) = typing.get_args(kind)
+        return [_built(inner, one) for one in plain]
+    if isinstance(kind, types.UnionType):
+        inner = next(part for part in typing.get_args(kind) if part is not type(None))
+        return None if plain is None else _built(inner, plain)
+    return plain
