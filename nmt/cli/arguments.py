@@ -133,6 +133,12 @@ def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     sampling = [name for name in ("temperature", "top_k", "top_p", "seed") if name in settings]
     if sampling and not settings.get("sample"):
         raise UsageError(f"--{sampling[0].replace('_', '-')} belongs to --sample; give that, too")
+    ranking = [name for name in ("length_penalty", "coverage_penalty", "prune") if name in settings]
+    if ranking and (settings.get("greedy") or settings.get("sample")):
+        other = "greedy" if settings.get("greedy") else "sample"
+        raise UsageError(
+            f"--{ranking[0].replace('_', '-')} belongs to beam search; leave it or --{other} out"
+        )
     n_best = settings.get("n_best", 1)
     SearchOptions(**{"beam_size": max(n_best, 1), **settings})
     if n_best > 1 and getattr(arguments, "format", "text") == "text":

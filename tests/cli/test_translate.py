@@ -180,6 +180,10 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
         (["{run}", "{tmp}/in.de", "-o", "{tmp}/out.gz"], "leave .gz out"),
         (["{run}", "{tmp}/in.de", "--top-k", "3"], "--top-k belongs to --sample"),
         (
+            ["{run}", "{tmp}/in.de", "--greedy", "--coverage-penalty", "0.2"],
+            "--coverage-penalty belongs to beam search; leave it or --greedy out",
+        ),
+        (
             ["{run}", "{tmp}/in.de", "{tmp}/latin", "-o", "{tmp}/new", "--beam-size", "0"],
             "beam_size",
         ),
