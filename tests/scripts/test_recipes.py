@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from nmt.config import load_config
 from tests.conftest import ROOT
 
 
@@ -102,3 +104,13 @@ def test_rows_that_would_share_a_folder_are_refused(recipes: Path) -> None:
     done = run("ablation.py", recipes, "configs/recipe.yaml", "rows.yaml", "--out", "out")
     assert done.returncode == 1 and "another row would have the folder ema" in done.stderr
     assert not (recipes / "out").exists()
+
+
+def test_every_row_of_the_ablation_is_a_recipe() -> None:
+    """The same conversion of rows to words as in the script; a wrong key would stop it midway."""
+    rows = yaml.safe_load((ROOT / "scripts" / "ablation.yaml").read_text(encoding="utf-8"))
+    recipe = load_config(ROOT / "configs" / "multi30k-de-en.yaml", [])
+    assert rows.pop("the recipe") == {}
+    for name, keys in rows.items():
+        words = [word for key, value in keys.items() for word in (f"--{key}", str(value))]
+        assert load_config(ROOT / "configs" / "multi30k-de-en.yaml", words) != recipe, name
