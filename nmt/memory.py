@@ -1,14 +1,22 @@
-"""How the process deals with memory that it frees."""
+"""How the process deals with memory: what it frees, and the kernels that it makes."""
 
 import contextlib
 import ctypes
+import os
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _LARGEST = 32 * 2**20
 """Bytes of the largest block that glibc agrees to keep."""
+_KERNELS = "32"
 
 
-def keep_freed_memory() -> None:
+def tune_memory() -> None:
+    """Keep large blocks that are freed, and few kernels; to be called before the first product."""
+    _keep_freed_memory()
+    _keep_few_kernels()
+
+
+def _keep_freed_memory() -> None:
     """Let the process keep large blocks that it frees, and use them again.
 
     By default glibc maps every large block anew and gives it back when it is freed. Each step of
@@ -21,3 +29,15 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_THRESHOLD, _LARGEST)
         mallopt(_TRIM_THRESHOLD, -1)
+
+
+def _keep_few_kernels() -> None:
+    """Let oneDNN, and torch's layer over it, keep the kernels of the last few shapes only.
+
+    They make a kernel for every shape and keep 1,024, with their memory; batches of sentences have
+    new shapes all the time. It is said by environment variables, unless the user has set them.
+
+    Source: oneDNN developer guide, "Primitive cache"; ideep, `lru_cache.hpp`.
+    """
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, _KERNELS)

@@ -156,9 +156,9 @@ def translate(
     The options are JSON: `precision`, and fields of `SearchOptions`.
     """
     import nmt
-    from nmt.memory import keep_freed_memory
+    from nmt.memory import tune_memory
 
-    keep_freed_memory()  # as the command does
+    tune_memory()  # as the command does
     settings = json.loads(options)
     try:
         translator = nmt.load(model, precision=settings.pop("precision"), device=device)

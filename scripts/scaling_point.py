@@ -22,7 +22,7 @@ from nmt.config import Config, DecodingConfig, ModelConfig
 from nmt.decoding.stepper import Limits
 from nmt.inference.engine import Engine
 from nmt.inference.translator import Translator
-from nmt.memory import keep_freed_memory
+from nmt.memory import tune_memory
 from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import Tokenizer
@@ -57,7 +57,7 @@ class Numbers:
 def main() -> None:
     """Do the work several times, and print what it took."""
     point = json.loads(sys.argv[1])
-    keep_freed_memory()
+    tune_memory()
     torch.manual_seed(1)
     if point["threads"]:
         torch.set_num_threads(point["threads"])

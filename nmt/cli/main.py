@@ -12,7 +12,7 @@ from typing import NoReturn
 from nmt import __version__
 from nmt.errors import NmtError, UsageError
 from nmt.log import log_to_stderr
-from nmt.memory import keep_freed_memory
+from nmt.memory import tune_memory
 
 VERBS = {
     "check": "look at data, settings and cost before training",
@@ -75,7 +75,7 @@ def _run(words: list[str]) -> int:
     parser = Parser(prog=f"nmt {verb}", description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.")
     parser.add_argument("--debug", action="store_true", help="show where an error arose")
     log_to_stderr()
-    keep_freed_memory()
+    tune_memory()
     module = importlib.import_module(f"nmt.cli.{verb}")
     return int(module.run(parser, rest))
 

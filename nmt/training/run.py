@@ -19,7 +19,7 @@ from nmt.evaluation.metrics import corpus_scores
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.inference.translator import Translator
 from nmt.log import kept_log, log_to_file
-from nmt.memory import keep_freed_memory
+from nmt.memory import tune_memory
 from nmt.storage import locked
 from nmt.text.lines import writing_to
 from nmt.training.checkpoints import newest_checkpoint
@@ -92,7 +92,7 @@ def train(
 def follow() -> None:
     """Train as one of the processes that another has started; see `nmt.training.ranks`."""
     call = read_call(sys.stdin.buffer)
-    keep_freed_memory()
+    tune_memory()
     try:
         train(*call)
     except Exception as error:
