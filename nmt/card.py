@@ -3,7 +3,7 @@
 from typing import Any
 
 from nmt import __version__
-from nmt.config import Config
+from nmt.config import Config, ModelConfig
 
 
 def model_card(config: Config, metrics: dict[str, Any], precision: str) -> str:
@@ -22,7 +22,7 @@ pipeline_tag: translation
 ---
 # {data.source_language} → {data.target_language}
 
-Two recurrent networks ({model.layers} layers of {model.hidden_size}, cell {model.cell}, attention
+{_networks(model)} ({model.layers} layers of {model.hidden_size}, cell {model.cell}, attention
 {model.attention}), trained by nmt {__version__} on `{data.corpus}`
 ({metrics.get("data", {}).get("kept", 0):,} sentence pairs).{_search(metrics)} Weights: \
 {_origin(config, metrics, precision)}.
@@ -33,6 +33,13 @@ Two recurrent networks ({model.layers} layers of {model.hidden_size}, cell {mode
 
 `config.yaml` has every setting, `metrics.json` the data's fingerprints and all versions.
 """
+
+
+def _networks(model: ModelConfig) -> str:
+    if model.encoder == "rnn":
+        return "Two recurrent networks"
+    read = "A bag of words" if model.encoder == "bag" else f"The last {model.window} tokens"
+    return f"{read} and a recurrent decoder"
 
 
 def _search(metrics: dict[str, Any]) -> str:

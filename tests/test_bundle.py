@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ import safetensors.torch
 import torch
 
 from nmt.bundle import Bundle, find_bundle, load_bundle, save_bundle
+from nmt.config import ModelConfig
 from nmt.errors import BundleError, NmtError
 from nmt.models.batch import pad
 from nmt.models.quantization import dequantize, quantize
 from nmt.models.weights import StoredPrecision
 from nmt.storage import sha256
-from tests.conftest import ROOT
+from tests.conftest import MEMBER, ROOT, save_member
 
 
 @pytest.fixture
@@ -156,6 +158,33 @@ def test_a_bundle_of_an_older_version_reads_embeddings_as_they_are(folder: Path)
     token = torch.tensor([5])
     now, then = (one.model.encoder.embedding(token) for one in (bundle, loaded))
     torch.testing.assert_close(now, then * 4)  # the width is 16
+
+
+def test_a_bundle_of_an_older_version_has_a_recurrent_encoder(folder: Path) -> None:
+    text = (folder / "config.yaml").read_text()
+    older = text.replace("  encoder: rnn\n", "").replace("  window: 7\n", "")
+    assert len(older.splitlines()) == len(text.splitlines()) - 2
+    (folder / "config.yaml").write_text(older)
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["files"]["config.yaml"] = sha256(folder / "config.yaml")
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    assert load_bundle(folder).config.model.encoder == "rnn"
+
+
+@pytest.mark.parametrize("encoder", ["bag", "window"])
+def test_encoders_without_recurrence_come_back(
+    encoder: str, tiny_run: Path, tmp_path: Path
+) -> None:
+    config = replace(MEMBER, model=ModelConfig(encoder=encoder, hidden_size=20))  # type: ignore[arg-type]
+    save_member(tiny_run, tmp_path / "model", config=config)
+    first = load_bundle(tmp_path / "model")
+    save_again(first, tmp_path / "again", {})
+    second = load_bundle(tmp_path / "again")
+    assert second.config.model.encoder == encoder
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(value, second.model.state_dict()[name])
+    told = {"bag": "A bag of words and a rec", "window": "The last 7 tokens and a rec"}
+    assert told[encoder] in (tmp_path / "model" / "README.md").read_text()
 
 
 def test_a_bundle_that_cannot_be_rounded_leaves_the_old_one(tiny_run: Path, folder: Path) -> None:

@@ -194,6 +194,20 @@ def test_changed_keys_are_named_by_path() -> None:
             ]
         ),
         (MINIMAL, ["--tokenizer.character_coverage", "0.5"], "tokenizer.character_coverage: 0.5"),
+        (MINIMAL, ["--model.encoder", "bags"], "model.encoder"),
+        *(
+            (MINIMAL, ["--model.encoder", kind, f"--model.{key}", value], f"model.{key}: {told}")
+            for kind, key, value, told in [
+                ("bag", "reverse_source", "true", "True makes no sense: only model.encoder rnn"),
+                ("window", "reverse_source", "true", "True makes no sense: only model.encoder rnn"),
+                ("window", "attention", "dot", "'dot' makes no sense: a window has no states"),
+                ("window", "pool", "mean", "'mean' makes no sense: a window has no states"),
+                ("window", "window", "0", "0 makes no sense: it must be > 0"),
+                ("bag", "window", "2", "2 makes no sense: only model.encoder window has one, not"),
+                ("rnn", "window", "2", "2 makes no sense: only model.encoder window has one, not"),
+                ("rnn", "hidden_size", "31", "31 makes no sense: two directions need"),
+            ]
+        ),
     ],
 )
 def test_senseless_configs_are_refused_in_one_line(text: str, words: list[str], told: str) -> None:
@@ -201,6 +215,13 @@ def test_senseless_configs_are_refused_in_one_line(text: str, words: list[str], 
         parse_config(text or "{}", words, "c.yaml")
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["bag", "window"])
+def test_encoders_without_recurrence_need_no_other_key(kind: str) -> None:
+    config = parse_config(MINIMAL, ["--model.encoder", kind, "--model.hidden_size", "31"])
+    assert config.model.bidirectional and config.model.window == 7
+    assert parse_config(dump_config(config)) == config
 
 
 def test_a_config_that_cannot_be_read_is_named(tmp_path: Path) -> None:

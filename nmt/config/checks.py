@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Callable
 
-from nmt.config.sections import Config, DistillConfig
+from nmt.config.sections import Config, DistillConfig, ModelConfig
 from nmt.errors import ConfigError
 
 
@@ -44,7 +44,7 @@ def check_config(config: Config, origin: str) -> None:
     for section, names in {
         "data": ["max_length", "workers"],
         "tokenizer": ["max_pairs"],
-        "model": ["layers", "embedding_size", "hidden_size"],
+        "model": ["window", "layers", "embedding_size", "hidden_size"],
         "training": [
             "max_updates",
             "max_epochs",
@@ -103,11 +103,13 @@ def check_config(config: Config, origin: str) -> None:
     coverage = tokenizer.character_coverage
     refuse(not 0.9 <= coverage <= 1, "tokenizer.character_coverage", coverage, "use 0.9 to 1")
     refuse(
-        model.bidirectional and model.hidden_size % 2 == 1,
+        model.encoder == "rnn" and model.bidirectional and model.hidden_size % 2 == 1,
         "model.hidden_size",
         model.hidden_size,
         "two directions need an even number",
     )
+    if here:
+        _check_encoder(model, refuse)
     refuse(
         here and model.pool != "none" and model.bridge != "wide" and not model.feed_context,
         "model.pool",
@@ -164,6 +166,17 @@ def check_config(config: Config, origin: str) -> None:
         0,
         "the inverse_sqrt schedule is measured in it",
     )
+
+
+def _check_encoder(model: ModelConfig, refuse: Callable[[bool, str, object, str], None]) -> None:
+    recurrent, window = model.encoder == "rnn", model.encoder == "window"
+    remedy = f"only model.encoder rnn reads in an order, {model.encoder} does not"
+    refuse(not recurrent and model.reverse_source, "model.reverse_source", True, remedy)
+    remedy = "a window has no states to look at; see model.encoder"
+    refuse(window and model.attention != "none", "model.attention", model.attention, remedy)
+    refuse(window and model.pool != "none", "model.pool", model.pool, remedy)
+    remedy = f"only model.encoder window has one, not {model.encoder}"
+    refuse(not window and model.window != ModelConfig.window, "model.window", model.window, remedy)
 
 
 def _check_distill(

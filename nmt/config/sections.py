@@ -131,6 +131,13 @@ class ModelConfig:
 
     cell: Literal["lstm", "gru", "tanh", "relu"] = "lstm"
     """Recurrent cell of encoder and decoder; relu starts from identity recurrent weights."""
+    encoder: Literal["rnn", "bag", "window"] = "rnn"
+    """What reads the source: a recurrent network or, for comparison, one learned map of the mean of
+    all embeddings (bag: it knows no order) or of the last few (window: it knows no others). Only an
+    rnn has directions; a window has no states for attention and pool."""
+    window: int = 7
+    """Tokens that a window encoder reads, the last before the end token, each place with weights of
+    its own; where a sentence is shorter, zeros stand before it."""
     layers: int = 2
     """Layers of the encoder and of the decoder."""
     embedding_size: int = 256

@@ -15,6 +15,7 @@ from nmt.config import ModelConfig
 from nmt.errors import UsageError
 from nmt.inference.cells import Carried, Layer, LayerWeights
 from nmt.inference.engine_encoder import EngineBridge, EngineEncoder
+from nmt.inference.engine_words import EngineWordEncoder
 from nmt.inference.products import Arithmetic, Floats, Integers, Matrix
 from nmt.models.attention import Attention
 from nmt.models.batch import Padded
@@ -89,7 +90,8 @@ class Engine:
             )
         arithmetic: Arithmetic = Integers() if precision == "int8" else Floats()
         weights = _weights(model, rounded=precision == "int8")
-        self._encoder = EngineEncoder(weights, config, arithmetic)
+        reader = EngineEncoder if config.encoder == "rnn" else EngineWordEncoder
+        self._encoder = reader(weights, config, arithmetic)
         self._bridge = EngineBridge(weights, config, arithmetic)
         self._decoder = _Decoder(weights, config, arithmetic, model.decoder.attention)
 

@@ -65,3 +65,15 @@ def reversed_positions(padded: Padded) -> Tensor:
     positions = torch.arange(padded.tokens.shape[1], device=padded.tokens.device)
     mirrored = padded.lengths.to(positions.device)[:, None] - 1 - positions
     return torch.where(mirrored >= 0, mirrored, positions)
+
+
+def last_positions(padded: Padded, window: int) -> tuple[Tensor, Tensor]:
+    """Where the last tokens before the end token of each sentence stand, in their order.
+
+    Returns:
+        Positions, `(batch, window)`, and whether a sentence has such a token; the first ones are
+        missing where it is shorter, and their positions are 0.
+    """
+    steps = torch.arange(-window, 0, device=padded.tokens.device)
+    positions = padded.lengths.to(steps.device)[:, None] - 1 + steps
+    return positions.clamp(min=0), positions >= 0

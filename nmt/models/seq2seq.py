@@ -11,8 +11,8 @@ from nmt.models.batch import Padded
 from nmt.models.bridge import Bridge
 from nmt.models.cells import RecurrentState
 from nmt.models.decoder import Decoder, SourceView
-from nmt.models.encoder import Encoder
 from nmt.models.loss import projected_cross_entropy
+from nmt.models.words import make_encoder
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class ScaledEmbedding(nn.Embedding):
 class Seq2Seq(nn.Module):
     """Two recurrent networks: the first reads, its final state starts the second.
 
+    Instead of the first, `model.encoder` may put one without recurrence, for comparison.
+
     Args:
         config: the `model` section.
         source_size: tokens in the source vocabulary.
@@ -82,7 +84,7 @@ class Seq2Seq(nn.Module):
         target_embedding = _embedding(target_size, config)
         one_table = shared and config.tie_embeddings is True
         source_embedding = target_embedding if one_table else _embedding(source_size, config)
-        self.encoder = Encoder(config, source_embedding)
+        self.encoder = make_encoder(config, source_embedding)
         self.bridge = Bridge(config)
         self.decoder = Decoder(config, target_embedding)
 

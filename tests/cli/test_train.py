@@ -96,6 +96,8 @@ def test_every_schedule_and_monitor_trains(
         ["--training.workers", "1", "--training.label_smoothing", "0", "--training.clip_norm", "0"],
         ["--training.max_epochs", "1", "--training.max_updates", "null"],
         ["--model.attention", "general", "--model.reverse_source", "true"],
+        ["--model.encoder", "bag", "--model.attention", "general"],
+        ["--model.encoder", "window", "--model.window", "2", "--model.hidden_size", "31"],
         ["--data.source_language", "en", "--data.target_language", "de"],
     ],
     ids=lambda words: " ".join(words),

@@ -52,6 +52,18 @@ OPTIONS: list[dict[str, Any]] = [
     {"input_feeding": True, "tie_embeddings": False, "feed_context": False},
     {"tie_embeddings": "target"},
 ]
+for cell, (kind, layers) in itertools.product(
+    ["lstm", "gru", "tanh", "relu"], [("bag", 2), ("window", 1)]
+):
+    OPTIONS.append({"encoder": kind, "cell": cell, "layers": layers})
+OPTIONS += [
+    {"encoder": "bag", "pool": "mean", "bridge": "wide", "layers": 1},
+    {"encoder": "bag", "pool": "max", "cell": "gru", "bridge": "copy"},
+    {"encoder": "bag", "attention": "general"},
+    {"encoder": "bag", "scale_embeddings": False},
+    {"encoder": "window", "window": 2, "bridge": "wide"},
+    {"encoder": "window", "window": 3, "bridge": "copy", "feed_context": False},
+]
 INTEGER_OPTIONS = [option for option in OPTIONS if option.get("cell") != "relu"]
 
 

@@ -209,6 +209,23 @@ def test_every_network_goes_into_a_file_and_back(
             assert {id(weight) for weight in stack._flat_weights} == own
 
 
+@pytest.mark.parametrize("encoder", ["bag", "window"])
+def test_encoders_without_recurrence_are_rounded_and_read_back(
+    encoder: str, tmp_path: Path
+) -> None:
+    model = network(encoder=encoder)
+    for precision in ("fp32", "int8"):
+        save_weights(tmp_path / precision, model, precision)  # type: ignore[arg-type]
+        with shapes_only():
+            loaded = network(encoder=encoder)
+        load_weights(tmp_path / precision, loaded, precision)  # type: ignore[arg-type]
+        states, found = model.encoder.states, loaded.encoder.states
+        assert torch.equal(found.bias, states.bias)
+        steps = states.weight.abs().amax(dim=1, keepdim=True) / 127
+        largest = ((found.weight - states.weight).abs() / steps).max().item()
+        assert largest == 0 if precision == "fp32" else 0 < largest <= 0.51
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -75,6 +75,11 @@ OPTIONS: list[dict[str, object]] = [
     {"input_feeding": True, "attention": "dot"},
     {"input_feeding": True, "attention": "additive", "tie_embeddings": False},
     {"tie_embeddings": "target"},
+    {"encoder": "bag"},
+    {"encoder": "bag", "attention": "general", "bridge": "copy", "tie_embeddings": False},
+    {"encoder": "bag", "pool": "max", "bridge": "wide"},
+    {"encoder": "window", "window": 2},
+    {"encoder": "window", "bridge": "copy", "feed_context": False},
 ]
 NOISE = {
     "dropout": 0.2,

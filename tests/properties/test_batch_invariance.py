@@ -1,5 +1,6 @@
 """What a sentence is translated to, and its score, does not depend on its batch."""
 
+import itertools
 import random
 
 import pytest
@@ -51,13 +52,21 @@ def assert_same(found: list[Hypothesis], alone: list[Hypothesis]) -> None:
         assert abs(one.score - other.score) <= TOLERANCE * (len(one.tokens) + 1)
 
 
-@pytest.mark.parametrize("attention", ATTENTIONS)
-@pytest.mark.parametrize("reverse_source", [False, True])
+@pytest.mark.parametrize(
+    ("attention", "settings"),
+    [
+        *itertools.product(ATTENTIONS, [{"reverse_source": False}, {"reverse_source": True}]),
+        ("none", {"encoder": "bag"}),
+        ("dot", {"encoder": "bag"}),
+        ("none", {"encoder": "window", "window": 3}),
+    ],
+    ids=str,
+)
 @torch.inference_mode()
 def test_search_gives_the_same_alone_shuffled_and_padded(
-    attention: str, reverse_source: bool
+    attention: str, settings: dict[str, object]
 ) -> None:
-    network = model(attention, reverse_source=reverse_source)
+    network = model(attention, **settings)
     sentences = random_sentences(24)
     searches = {
         "greedy": lambda source: [[one] for one in greedy_search(network, source, LIMITS)],
