@@ -114,8 +114,8 @@ class FrequencyLoss:
 
     first: int
     """Fewest occurrences in the targets of training."""
-    last: int | None
-    """Most occurrences; None for no limit."""
+    last: int
+    """Most occurrences."""
     loss: float
     tokens: int
 

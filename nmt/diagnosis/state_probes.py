@@ -110,7 +110,8 @@ def _probe(
     vectors: Tensor,
 ) -> Probe:
     sources, references = [source for source, _ in pairs], [reference for _, reference in pairs]
-    # Greedy search ranks nothing, so that a penalty would only ask for attention.
+    # Greedy search has no use for a penalty, which would make the translator try a model out on a
+    # sentence that was not handed over.
     decoding = replace(bundle.config.decoding, coverage_penalty=0.0)
     bundle = replace(bundle, config=replace(bundle.config, decoding=decoding))
     given = _Given(bundle.model, bundle.config.model, rows, vectors)
