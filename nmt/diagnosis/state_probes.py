@@ -134,7 +134,7 @@ def _changes(handed: HandedOver, seed: int) -> _Changes:
         "shuffled": functools.partial(shuffled, vectors, seed),
     }
     for size in NOISES:
-        changes[f"noise {size:g}"] = functools.partial(_noised, vectors, size, seed)
+        changes[f"noise {size:g}"] = functools.partial(noised, vectors, size, seed)
     components = principal_components(vectors)
     number, most = 0, min(len(vectors) - 1, vectors.shape[1])
     while number < most:
@@ -157,7 +157,7 @@ def shuffled(vectors: Tensor, seed: int) -> Tensor:
     return mixed
 
 
-def _noised(vectors: Tensor, size: float, seed: int) -> Tensor:
+def noised(vectors: Tensor, size: float, seed: int) -> Tensor:
     """Add normal noise of a size in standard deviations of each unit over the rows."""
     noise = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(seed))
     return vectors + size * vectors.std(dim=0) * noise.to(vectors.device)

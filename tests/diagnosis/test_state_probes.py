@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nmt.bundle import Bundle
 from nmt.diagnosis.probe_verdicts import probe_verdicts
 from nmt.diagnosis.records import Probe, StateProbes
-from nmt.diagnosis.state_probes import shuffled, state_probes
+from nmt.diagnosis.state_probes import noised, shuffled, state_probes
 from nmt.errors import DataError
 from nmt.evaluation.metrics import quick_scores
 from nmt.inference.translator import Translator
@@ -95,6 +95,15 @@ def test_everyone_gets_the_vector_of_another() -> None:
     assert torch.equal(mixed, shuffled(vectors, seed=3))
     assert not torch.equal(mixed, shuffled(vectors, seed=4))
     assert shuffled(vectors[:2], seed=1)[:, 0].tolist() == [1, 0]
+
+
+def test_noise_is_as_large_as_each_units_spread() -> None:
+    vectors = torch.randn(4000, 3, generator=torch.Generator().manual_seed(1))
+    vectors = vectors * torch.tensor([1.0, 10.0, 0.0]) + 5
+    noise = noised(vectors, 0.5, seed=2) - vectors
+    assert noise.std(dim=0).tolist() == pytest.approx([0.5, 5.0, 0.0], rel=0.05)
+    assert noise.mean(dim=0).tolist() == pytest.approx([0.0, 0.0, 0.0], abs=0.3)
+    assert torch.corrcoef(torch.stack([noise[:, 0], vectors[:, 0]]))[0, 1].abs() < 0.05
 
 
 def own(bundle: Bundle) -> list[tuple[str, str]]:
