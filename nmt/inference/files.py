@@ -66,8 +66,9 @@ class LineWriter:
 
 
 def _present(candidate: Candidate) -> dict[str, Any]:
-    """Return a candidate's fields, without an alignment that nobody asked for."""
-    return {name: value for name, value in vars(candidate).items() if value is not None}
+    """Return what users read of a candidate, without an alignment that nobody asked for."""
+    present = {"text": candidate.text, "score": candidate.score, "alignment": candidate.alignment}
+    return {name: value for name, value in present.items() if value is not None}
 
 
 def _links(candidate: Candidate) -> str:

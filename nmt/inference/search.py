@@ -27,11 +27,13 @@ class Candidate:
     Attributes:
         text: raw text, one line.
         score: sum of log-probabilities in nats, the end token included.
+        tokens: its ids, without the end token.
         alignment: (source word, target word), counted from 0; None where nobody asked.
     """
 
     text: str
     score: float
+    tokens: list[int]
     alignment: list[tuple[int, int]] | None = None
 
 
@@ -75,7 +77,7 @@ class BatchSearch:
     @property
     def nothing(self) -> Candidate:
         """What stands where there is no translation."""
-        return Candidate("", 0.0, [] if self.options.alignments else None)
+        return Candidate("", 0.0, [], [] if self.options.alignments else None)
 
     def __call__(self, sources: list[list[int]]) -> list[Translation]:
         """Translate a batch; where the machine gives in, each half of it, down to one sentence.
@@ -169,7 +171,9 @@ class BatchSearch:
         )
         translations = []
         for hypotheses, some in zip(found, kept, strict=True):
-            candidates = [Candidate(text, one.score, next(links)) for text, one in some.items()]
+            candidates = [
+                Candidate(text, one.score, one.tokens, next(links)) for text, one in some.items()
+            ]
             best, first = hypotheses[0], candidates[0]
             cut = f"translation was cut at {len(best.tokens)} tokens" if best.cut else None
             translations.append(Translation(first.text, first.score, candidates, cut))

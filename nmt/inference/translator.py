@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from nmt.config import Config
-from nmt.decoding.forced import forced_scores
+from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.stepper import Stepper
 from nmt.errors import NmtError, UsageError
 from nmt.inference.device import arithmetic
@@ -199,6 +199,15 @@ class Translator:
     ) -> list[float]:
         """Return the log-probability in nats of each target, the end token included.
 
+        See `token_scores`, whose sums these are.
+        """
+        return [sum(one) for one in self.token_scores(sources, targets, batch_size=batch_size)]
+
+    def token_scores(
+        self, sources: Sequence[str], targets: Sequence[str], *, batch_size: int = 64
+    ) -> list[list[float]]:
+        """Return the log-probability in nats of every token of each target, the end token last.
+
         Args:
             sources: raw text.
             targets: one raw translation for each.
@@ -217,17 +226,17 @@ class Translator:
             ([*read[:limit], source.eos_id], [target.bos_id, *written, target.eos_id])
             for read, written in zip(source.encode(sources), target.encode(targets), strict=True)
         ]
-        scores = [0.0] * len(pairs)
+        scores: list[list[float]] = [[] for _ in pairs]
         lengths = [max(len(read), len(written)) for read, written in pairs]
         batches = list(_batches(range(len(pairs)), lengths, batch_size))
 
         @torch.inference_mode()
-        def score(rows: list[int]) -> list[float]:
+        def score(rows: list[int]) -> list[list[float]]:
             reads = pad([pairs[row][0] for row in rows], self.device)
             writes = pad([pairs[row][1] for row in rows], self.device)
             with arithmetic(self.precision, self.device):
-                found: list[float] = forced_scores(self.stepper, reads, writes).tolist()
-            return found
+                found = forced_log_probs(self.stepper, reads, writes).tolist()
+            return [one[: len(pairs[row][1]) - 1] for row, one in zip(rows, found, strict=True)]
 
         for rows, found in zip(batches, side_by_side(score, batches, self.device), strict=True):
             for row, one in zip(rows, found, strict=True):
