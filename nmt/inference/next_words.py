@@ -22,7 +22,7 @@ from nmt.text.tokenizer import Vocabulary
 from nmt.text.words import WordPieces
 
 _LEAST = 1e-6  # beginnings of words that are less likely are left alone
-_WIDTH = 512  # beginnings of words looked at together
+_NUMBERS = 2**23  # beginnings of words looked at together × pieces that may follow each
 _LONGEST = 50  # pieces of a word
 
 
@@ -161,9 +161,10 @@ def _search_words(
         found.goes_on = float(first[goes_on].sum())
     allowed = begins if prefix.open_ended else begins | goes_on
     grown = (first * allowed)[None]  # (beginnings, vocabulary)
+    width = max(_NUMBERS // len(target), 100)
     written: list[list[int]] = [[]]
     for _ in range(_LONGEST):
-        best, index = grown.flatten().topk(min(_WIDTH, grown.numel()))
+        best, index = grown.flatten().topk(min(width, grown.numel()))
         index, best = index[best >= _LEAST], best[best >= _LEAST]
         found.unexplored += float(grown.sum() - best.sum())
         rows, tokens = index // grown.shape[1], index % grown.shape[1]
