@@ -22,7 +22,7 @@ from nmt.text.tokenizer import Vocabulary
 from nmt.text.words import WordPieces
 
 _LEAST = 1e-6  # beginnings of words that are less likely are left alone
-_NUMBERS = 2**23  # beginnings of words looked at together × pieces that may follow each
+_NUMBERS = 2**21  # beginnings of words looked at together × pieces that may follow each
 _LONGEST = 50  # pieces of a word
 
 

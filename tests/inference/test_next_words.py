@@ -1,5 +1,6 @@
 """Next words against brute force over all sequences of pieces, and by hand."""
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -129,7 +130,7 @@ def test_words_are_those_of_brute_force(model: str, prefix: str) -> None:
     assert found.unexplored < 1e-3
     check(found, *brute_force(pieces.target, stepper, prefix, 1e-5))
     given = [pieces.target.bos_id, *pieces.target.encode([prefix])[0]]
-    score = sum(stepper.table[a, b].item() for a, b in zip(given, given[1:], strict=False))
+    score = sum(stepper.table[a, b].item() for a, b in itertools.pairwise(given))
     assert found.prefix_score == pytest.approx(score, abs=1e-5)
 
 
