@@ -7,6 +7,7 @@ behind them, summed over its spellings in pieces.
 
 import itertools
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,18 +98,10 @@ def predict(
             raise NmtError("the model gives no finite probability: its weights are damaged")
         found = _Found(end=float(first[target.eos_id]))
         if pieces:
-            likely = first.tolist()
-            del likely[target.eos_id]
-            names = target.pieces([id_ for id_ in range(len(target)) if id_ != target.eos_id])
-            found.guesses.update(zip(names, likely, strict=True))
+            found.guesses.update(_pieces(target, first))
         else:
             _search_words(translator, given, first, state, found)
-    ranked = sorted(found.guesses.items(), key=lambda item: (-item[1], item[0]))[:top]
-    guesses = [Guess(*item) for item in ranked]
-    shown = sum(guess.probability for guess in guesses)
-    others = max(1 - shown - found.end - found.goes_on, 0.0)
-    unexplored = min(found.unexplored, others)  # but for rounding
-    return Prediction(given.text, score, guesses, found.end, found.goes_on, others, unexplored)
+    return found.prediction(given.text, score, top)
 
 
 @dataclass
@@ -120,23 +113,48 @@ class _Found:
     unexplored: float = 0.0
     guesses: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
+    def prediction(self, prefix: str, score: float, top: int) -> Prediction:
+        """Keep the likeliest, and add up the rest."""
+        ranked = sorted(self.guesses.items(), key=lambda item: (-item[1], item[0]))[:top]
+        guesses = [Guess(text, probability) for text, probability in ranked]
+        shown = sum(guess.probability for guess in guesses)
+        others = max(1 - shown - self.end - self.goes_on, 0.0)
+        return Prediction(
+            prefix=prefix,
+            prefix_score=score,
+            guesses=guesses,
+            end=self.end,
+            goes_on=self.goes_on,
+            others=others,
+            unexplored=min(self.unexplored, others),  # it is more by rounding alone
+        )
+
 
 def _start(translator: Translator, sentence: str | None) -> Any:
     """Return the state of one row from which decoding starts."""
     if sentence is None:
-        if translator.has_attention:
+        stepper: Any = translator.stepper
+        try:
+            return stepper.start_alone()
+        except ValueError:
             raise UsageError(
                 "the model has attention, and its decoder cannot write without a sentence to look "
                 "at; give one"
-            )
-        stepper: Any = translator.stepper
-        return stepper.start_alone()
+            ) from None
     source = translator.tokenizer.source
     (ids,) = source.encode([sentence])
     if not ids:
         raise UsageError(f"{sentence!r} holds nothing to translate; leave it out, or give words")
     ids = ids[: translator.config.decoding.max_source_length]
     return translator.stepper.start(pad([[*ids, source.eos_id]], translator.device))
+
+
+def _pieces(vocabulary: Vocabulary, probabilities: Tensor) -> Iterator[tuple[str, float]]:
+    """Yield all pieces but the end token, with their probabilities, `(vocabulary,)`."""
+    names = vocabulary.pieces(range(len(vocabulary)))
+    for id_, pair in enumerate(zip(names, probabilities.tolist(), strict=True)):
+        if id_ != vocabulary.eos_id:
+            yield pair
 
 
 def _search_words(

@@ -50,6 +50,8 @@ def refusals(
         source_lengths: tokens of all sentences, without the end token.
         limits: how long translations may become.
     """
+    if not prefixes:
+        return {}
     lengths = torch.tensor(source_lengths) + 1
     longest = limits.max_lengths(Padded(lengths[:, None], lengths)).tolist()
     found = {}

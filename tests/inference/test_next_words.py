@@ -252,6 +252,9 @@ def test_what_cannot_be_predicted_is_refused() -> None:
     assert predict(translator, "a b", "a").guesses
     with pytest.raises(UsageError, match="the model has attention, and its decoder cannot"):
         predict(translator, None, "a")
+    mixed = Ensemble([network(pieces)[0], attentive])
+    with pytest.raises(UsageError, match="the model has attention, and its decoder cannot"):
+        predict(Translator(mixed, pieces, Config()), None, "a")
     with pytest.raises(UsageError, match="'  ' holds nothing to translate"):
         predict(translator, "  ", "a")
     with pytest.raises(UsageError, match="--top: 0 makes no sense: give at least 1"):
