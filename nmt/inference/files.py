@@ -5,7 +5,7 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -83,6 +83,7 @@ def translate_lines(
     lines: Iterable[str],
     writer: LineWriter,
     *,
+    prefixes: Sequence[str] | None = None,
     total: int | None = None,
     **settings: Any,
 ) -> None:
@@ -92,6 +93,7 @@ def translate_lines(
         translator: the model.
         lines: raw text.
         writer: takes the translations, in order.
+        prefixes: how each line's translation begins; see `Translator.translate`.
         total: how many lines there are, for the progress bar.
         **settings: fields of `SearchOptions`.
     """
@@ -101,7 +103,8 @@ def translate_lines(
     iterator = itertools.islice(lines, before, None)
     try:
         while chunk := list(itertools.islice(iterator, CHUNK)):
-            for translation in translator.translate(chunk, **settings):
+            begun = prefixes and prefixes[writer.lines : writer.lines + len(chunk)]
+            for translation in translator.translate(chunk, prefixes=begun, **settings):
                 writer.write(translation)
             writer.keep()
             bar.advance(len(chunk))
