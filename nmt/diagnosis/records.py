@@ -15,6 +15,7 @@ from typing import Any, Literal
 from nmt.errors import DataError
 from nmt.storage import atomic_write
 
+GateName = Literal["input", "forget", "output", "reset", "update"]
 _Record = typing.TypeVar("_Record")
 
 
@@ -58,7 +59,7 @@ class GateStatistics:
 
     network: str
     layer: int
-    gate: Literal["input", "forget", "output", "reset", "update"]
+    gate: GateName
     mean: float
     closed: float
     """Share of the values below 0.1."""
