@@ -61,9 +61,8 @@ def _reach(config: ModelConfig, reach: float) -> Verdict:
     """Judge the way from the last target word to the first source word."""
     there = {"fed context": config.feed_context, "attention": config.attention != "none"}
     ways = [f"the {name}" if name == "fed context" else name for name in there if there[name]]
-    text = f"From the last target word to the first source word {_percent(reach)} is left"
-    if reach > 1:
-        text = f"From the last target word to the first source word the gradient grows {reach:.3g}-fold"
+    change = f"{_percent(reach)} is left" if reach <= 1 else f"the gradient grows {reach:.3g}-fold"
+    text = f"From the last target word to the first source word {change}"
     if ways:
         verb = "is a short way" if len(ways) == 1 else "are short ways"
         text += f"; {' and '.join(ways)} {verb}"
@@ -115,7 +114,7 @@ def _gates(decays: list[Decay], gates: list[GateStatistics]) -> Iterator[Verdict
         keeping = [gate for gate in gates if gate.network == decay.network and gate.time_constants]
         steps = [gate.time_constants[-1] for gate in keeping if gate.time_constants]
         if steps:
-            told.append(f"{decay.network} {max(steps):.3g}")
+            told.append(f"{max(steps):.3g} ({decay.network})")
             faint = faint or math.exp(-decay.steps / max(steps)) < FAINT
     if told:
         name = next(gate.gate for gate in gates if gate.time_constants)
