@@ -86,10 +86,14 @@ def _variant(config: Config, cell: Cell, updates: int, tokenizer: Path) -> Confi
 
 
 def _trained(config: Config, run: Path) -> Bundle:
-    """Train, without a word on tests."""
+    """Train quietly: nothing of the run will be left."""
     _log.info("training %s cells for %d updates", config.model.cell, config.training.max_updates)
+    level = _log.level
+    _log.setLevel(logging.WARNING)
     try:
         train(config, run, rehearsal=Rehearsal(None))
     except StoppedError:
         raise StoppedError("interrupted; nothing was kept of the comparison") from None
+    finally:
+        _log.setLevel(level)
     return load_bundle(run)

@@ -66,8 +66,11 @@ def _reach(config: ModelConfig, reach: float) -> Verdict:
     if ways:
         verb = "is a short way" if len(ways) == 1 else "are short ways"
         text += f"; {' and '.join(ways)} {verb}"
-    if reach >= FAINT:
+    if FAINT <= reach <= 1 / FAINT:
         return Verdict("good", f"{text}.")
+    if reach > 1:
+        told = f"{text}: near words drown in far ones{_advice(_calmer(config))}."
+        return Verdict("warning" if reach <= 1 / LOST else "bad", told)
     missing = [key for name, key in _SHORT_WAYS.items() if not there[name]]
     if not (config.bidirectional or config.reverse_source):
         missing.append("model.bidirectional true")
@@ -97,9 +100,7 @@ def _decay(config: ModelConfig, decay: Decay) -> Verdict:
         text += f"; {sentence} it grows {left:.3g}-fold"
     if FAINT <= left <= 1 / FAINT:
         return Verdict("good", f"{text}.")
-    remedies = _other_cell(config)
-    if left > 1:
-        remedies.append("a smaller training.clip_norm")
+    remedies = _other_cell(config) if left < 1 else _calmer(config)
     if LOST <= left <= 1 / LOST:
         word = "fades" if left < 1 else "swells"
         return Verdict("warning", f"{text}: it {word}{_advice(remedies)}.")
@@ -152,6 +153,10 @@ def _sums(sums: list[GradientSum]) -> Verdict:
 
 def _other_cell(config: ModelConfig) -> list[str]:
     return [] if config.cell == "lstm" else ["model.cell lstm"]
+
+
+def _calmer(config: ModelConfig) -> list[str]:
+    return [*_other_cell(config), "a smaller training.clip_norm"]
 
 
 def _advice(remedies: list[str]) -> str:

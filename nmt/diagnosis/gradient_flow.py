@@ -104,14 +104,15 @@ def state_norms(unrolled: Unrolled) -> list[Norms]:
             row.append(torch.stack([next(gradients).norm(dim=1) for _ in kept]))
     found = []
     for row, (layer, kept) in zip(rows, parts, strict=True):
+        values = torch.stack(row)
+        if not bool(values.isfinite().all()):
+            raise NmtError(
+                "the gradients are no finite numbers: the model's weights are damaged, or its "
+                "training diverged"
+            )
         state: Literal["hidden", "cell"] = "hidden" if kept is layer.hidden else "cell"
-        values = _only_real(layer, torch.stack(row), written)
+        values = _only_real(layer, values, written)
         found.append(Norms(layer.network, layer.layer, state, values))
-    if not all(bool(norms.values.nan_to_num(nan=0.0).isfinite().all()) for norms in found):
-        raise NmtError(
-            "the gradients are no finite numbers: the model's weights are damaged, or its training "
-            "diverged"
-        )
     return found
 
 
