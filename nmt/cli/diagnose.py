@@ -72,9 +72,10 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list["Cell"]:
     """Refuse what cannot be before any work, and return the cells to compare."""
-    if keys and not Path(arguments.model).is_file():
-        if not Path(arguments.model).exists() and not arguments.model.startswith("hf://"):
-            raise UsageError(f"there is no run, model or config at {arguments.model}")
+    place = Path(arguments.model)
+    if not place.exists() and not arguments.model.startswith("hf://"):
+        raise UsageError(f"there is no run, model or config at {place}")
+    if keys and not place.is_file():
         raise UsageError(f"{keys[0]}: {arguments.model} is trained; config keys go with a CONFIG")
     if arguments.split and (arguments.source or arguments.reference):
         raise UsageError(
@@ -102,6 +103,11 @@ def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list["C
 def _config(arguments: argparse.Namespace, keys: list[str], is_config: bool) -> Config:
     """Read what is to be trained, or how the model was made."""
     config = load_config(arguments.model, keys) if is_config else model_config(arguments.model)
+    if arguments.cells and config.data.corpus == "files" and config.data.splits is None:
+        raise UsageError(
+            f"--cells: {arguments.model} is a bundle, which does not say where its data lies; "
+            "give its run, or its config"
+        )
     if arguments.device is not None:
         training = dataclasses.replace(config.training, device=arguments.device)
         config = dataclasses.replace(config, training=training)
