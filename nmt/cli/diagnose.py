@@ -44,9 +44,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument("--split", help="of the model's own corpus (default: validation)")
     parser.add_argument("--source", type=Path, help="look at these sentences instead")
     parser.add_argument("--reference", type=Path, help="their human translations")
-    parser.add_argument(
-        "--sentences", type=int, default=32, help="to average gradients over (default: 32)"
-    )
+    parser.add_argument("--sentences", type=int, help="to average gradients over (default: 32)")
     parser.add_argument(
         "--cells",
         metavar="CELL,…",
@@ -145,9 +143,10 @@ def _diagnose(
     """Find out, and keep it where there is a run."""
     from nmt.bundle import find_bundle, load_bundle, weights_hash
     from nmt.diagnosis.compare import UPDATES, compare_cells
-    from nmt.diagnosis.diagnose import about_to_train, at_start, diagnose
+    from nmt.diagnosis.diagnose import SENTENCES, about_to_train, at_start, diagnose
     from nmt.text.lines import writing_to
 
+    sentences = arguments.sentences or SENTENCES
     run_folder, weights, start = None, "", None
     bundle: Bundle
     if is_config:
@@ -163,7 +162,7 @@ def _diagnose(
         split=split,
         weights=weights,
         start=start,
-        sentences=arguments.sentences,
+        sentences=sentences,
     )
     if cells:
         compared = compare_cells(
@@ -172,7 +171,7 @@ def _diagnose(
             cells,
             pairs,
             updates=arguments.updates or UPDATES,
-            sentences=arguments.sentences,
+            sentences=sentences,
         )
         found = dataclasses.replace(found, flows=[*found.flows, *compared])
     if run_folder is not None:

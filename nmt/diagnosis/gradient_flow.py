@@ -78,7 +78,8 @@ def gradient_flow(
     few = torch.arange(min(SUMMED, len(source.lengths)))
     sums = gradient_sums(model, source.select(few), target.select(few))
     gates = gate_statistics(unrolled.layers)
-    decays = [_decay(unrolled, network, found) for network in dict.fromkeys(_networks(unrolled))]
+    networks = dict.fromkeys(layer.network for layer in unrolled.layers)
+    decays = [_decay(unrolled, network, found) for network in networks]
     return GradientFlow(
         cell=config.cell,
         moment=moment,
@@ -217,10 +218,6 @@ def _mean_norm(loss: Tensor, parts: list[tuple[list[Tensor], Tensor]]) -> float:
         every = torch.stack([next(gradients) for _ in kept])  # (steps, batch, size)
         squares.append(every[step, torch.arange(len(step))].square().sum(dim=1))
     return float(torch.stack(squares).sum(dim=0).sqrt().mean())
-
-
-def _networks(unrolled: Unrolled) -> list[str]:
-    return [layer.network for layer in unrolled.layers]
 
 
 def _decay(unrolled: Unrolled, network: str, found: list[Norms]) -> Decay:

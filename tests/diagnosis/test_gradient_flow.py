@@ -1,5 +1,6 @@
 """Gradient flow against torch's own cells, step by step and sentence by sentence."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -234,6 +235,15 @@ def test_reach_looks_at_the_state_that_reads_the_first_word(
         near += math.sqrt(sum(square for network, square in squares if network == "decoder"))
     found = reach(unroll(model, SOURCE, TARGET), reverse_source)
     assert found == pytest.approx(far / near, rel=1e-9)
+
+
+def test_without_states_of_the_encoder_what_is_handed_over_counts() -> None:
+    """One GRU layer that is copied: its last state is the decoder's first."""
+    model, _ = network(cell="gru", layers=1, **PLAIN)
+    unrolled = unroll(model, pad([SOURCES[0]]), pad([TARGETS[1]]))
+    encoder, decoder = (one.values[-1, :, 0] for one in state_norms(unrolled))
+    found = reach(dataclasses.replace(unrolled, layers=unrolled.layers[1:]), False)
+    assert found == pytest.approx(float(encoder[0] / decoder[-1]), rel=1e-9)
 
 
 def test_damaged_weights_are_refused() -> None:
