@@ -17,7 +17,12 @@ SATURATED = 0.9
 """Share of a gate's values beyond which it counts as shut."""
 EXACT = 1e-6
 """Largest relative error of a sum over time; in double precision rounding makes about 1e-14."""
-_SHORT_WAYS = {"fed context": "model.feed_context true", "attention": "model.attention additive"}
+_MOST = 700.0
+"""Logarithm of the largest growth that a float holds."""
+_SHORT_WAYS = {
+    "the fed context": "model.feed_context true",
+    "attention": "model.attention additive",
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,9 @@ class Decay:
     @property
     def left(self) -> float:
         """Factor over a mean sentence."""
-        return 1.0 if self.kept is None else self.kept**self.steps
+        if not self.kept:
+            return 0.0 if self.kept == 0 else 1.0
+        return math.exp(min(self.steps * math.log(self.kept), _MOST))
 
 
 def flow_verdicts(
@@ -59,8 +66,8 @@ def flow_verdicts(
 
 def _reach(config: ModelConfig, reach: float) -> Verdict:
     """Judge the way from the last target word to the first source word."""
-    there = {"fed context": config.feed_context, "attention": config.attention != "none"}
-    ways = [f"the {name}" if name == "fed context" else name for name in there if there[name]]
+    there = {"the fed context": config.feed_context, "attention": config.attention != "none"}
+    ways = [name for name in there if there[name]]
     change = f"{_percent(reach)} is left" if reach <= 1 else f"the gradient grows {reach:.3g}-fold"
     text = f"From the last target word to the first source word {change}"
     if ways:
@@ -88,7 +95,7 @@ def _decay(config: ModelConfig, decay: Decay) -> Verdict:
     if decay.kept == 0:
         told = _advice(_other_cell(config))
         return Verdict("bad", f"{place}: no gradient gets past a single step{told}.")
-    if abs(math.log(left)) < -math.log(0.5):  # not halved, nor doubled
+    if 0.5 < left < 2:
         text = f"{place}: the gradient keeps its size: {_percent(left)} is left {sentence}"
     elif left < 1:
         steps = -math.log(2) / math.log(decay.kept)
@@ -116,7 +123,7 @@ def _gates(decays: list[Decay], gates: list[GateStatistics]) -> Iterator[Verdict
         steps = [gate.time_constants[-1] for gate in keeping if gate.time_constants]
         if steps:
             told.append(f"{max(steps):.3g} ({decay.network})")
-            faint = faint or math.exp(-decay.steps / max(steps)) < FAINT
+            faint = faint or decay.steps > -math.log(FAINT) * max(steps)
     if told:
         name = next(gate.gate for gate in gates if gate.time_constants)
         longest = max(decay.steps for decay in decays)

@@ -106,12 +106,14 @@ def test_the_sentence_of_the_issue() -> None:
     ("kept", "level", "told"),
     [
         (0.0, "bad", "no gradient gets past a single step"),
+        (1e-30, "bad", "halves every 0.0 steps"),
         (0.5, "bad", "halves every 1.0 steps"),
         (0.9, "good", "halves every 6.6 steps"),
         (1.0, "good", "keeps its size: 100 % is left"),
         (1.1, "good", "doubles every 7.3 steps; over a mean sentence of 20 steps it grows 6.73-f"),
         (1.3, "warning", "it swells"),
         (2.0, "bad", "it explodes"),
+        (1e30, "bad", "it explodes"),
     ],
 )
 def test_levels_of_a_decay(kept: float, level: str, told: str) -> None:
@@ -147,6 +149,8 @@ def test_gates_that_keep_shortly_or_are_shut_are_named() -> None:
     assert closed.level == "warning"
     assert closed.text.startswith("Decoder, layer 2: 97 % of the input gates' values are shut")
     assert flow_verdicts(FAR, decays[1:], 0.5, [long], [SUM])[2].level == "good"
+    never = GateStatistics("decoder", 1, "forget", 0.0, 1.0, 0.0, [0.0] * 5)
+    assert flow_verdicts(FAR, decays[1:], 0.5, [never], [SUM])[2].level == "warning"
 
 
 def test_a_wrong_sum_is_bad() -> None:

@@ -113,7 +113,7 @@ def test_gates_by_hand(cell: str, biases: list[float], logits: dict[str, float])
         nn.init.zeros_(parameter)
     model.encoder.stack.bias_ih_l0.data[:] = torch.tensor(biases)
     gates = unroll(model, SOURCE, TARGET).layers[0].gates
-    assert {name: steps[1].item() for name, steps in gates.items()} == pytest.approx(
+    assert {name: steps[1][0].item() for name, steps in gates.items()} == pytest.approx(
         {name: 1 / (1 + math.exp(-logit)) for name, logit in logits.items()}
     )
 
