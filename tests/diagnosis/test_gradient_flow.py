@@ -1,6 +1,5 @@
 """Gradient flow against torch's own cells, step by step and sentence by sentence."""
 
-import dataclasses
 import math
 from typing import Any
 
@@ -237,13 +236,15 @@ def test_reach_looks_at_the_state_that_reads_the_first_word(
     assert found == pytest.approx(far / near, rel=1e-9)
 
 
-def test_without_states_of_the_encoder_what_is_handed_over_counts() -> None:
-    """One GRU layer that is copied: its last state is the decoder's first."""
-    model, _ = network(cell="gru", layers=1, **PLAIN)
-    unrolled = unroll(model, pad([SOURCES[0]]), pad([TARGETS[1]]))
-    encoder, decoder = (one.values[-1, :, 0] for one in state_norms(unrolled))
-    found = reach(dataclasses.replace(unrolled, layers=unrolled.layers[1:]), False)
-    assert found == pytest.approx(float(encoder[0] / decoder[-1]), rel=1e-9)
+@pytest.mark.parametrize("encoder", ["bag", "window"])
+def test_an_encoder_without_recurrence_has_a_decoders_flow_alone(encoder: str) -> None:
+    model, config = network(encoder=encoder)
+    flow = gradient_flow(model, config, SOURCE, TARGET, "start")
+    assert flow.reach is None
+    assert {one.network for one in flow.maps} == {"decoder"}
+    assert not any("first source word" in verdict.text for verdict in flow.verdicts)
+    losses = torch.stack(unroll(model, SOURCE, TARGET).losses).sum()
+    assert float(losses) == pytest.approx(float(model.loss(SOURCE, TARGET)), rel=1e-6)
 
 
 def test_damaged_weights_are_refused() -> None:
