@@ -20,6 +20,7 @@ VERBS = {
     "translate": "translate files, or what is typed",
     "evaluate": "report BLEU, chrF and TER with intervals and signatures",
     "score": "log-probability of given translations",
+    "report": "show what is known of runs on one HTML page, or in the terminal",
     "export": "write a model as a folder of its own, also with weights of 8 bits",
 }
 

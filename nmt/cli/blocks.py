@@ -1,0 +1,71 @@
+"""The blocks of a report in the terminal; of figures, only their tables."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nmt.cli.page import word_table
+from nmt.report.blocks import (
+    Block,
+    Code,
+    Figure,
+    Finding,
+    Fold,
+    Numbers,
+    Paragraph,
+    Sentences,
+    Span,
+    Table,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_MARKS = {"insert": "{{+{}+}}", "delete": "[-{}-]"}
+_COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
+
+
+def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
+    """Print blocks with a blank line after each; all text as it is, whatever it holds."""
+    from rich.text import Text
+
+    for block in blocks:
+        shown: RenderableType
+        match block:
+            case Figure() | Code():
+                continue
+            case Fold(title, inner):
+                if any(not isinstance(one, Figure | Code) for one in inner):
+                    console.print(Text(title, style="italic"))
+                    print_blocks(console, inner)
+                continue
+            case Paragraph(text):
+                shown = Text(text)
+            case Finding(level, text):
+                shown = Text.assemble((f"{level}: ", _COLOURS[level]), text)
+            case Numbers(items):
+                shown = word_table((name, f"{value}  {note}") for name, value, note in items)
+            case Sentences(lines):
+                shown = word_table((label, _marked(spans)) for label, spans in lines)
+            case Table():
+                shown = _table(block)
+        console.print(shown)
+        console.print()
+
+
+def _table(table: Table) -> "RenderableType":
+    from rich.console import Group
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for number, column in enumerate(table.columns):
+        is_word = number in table.words
+        grid.add_column(Text(column), justify="left" if is_word else "right", no_wrap=not is_word)
+    for row in table.rows:
+        grid.add_row(*map(Text, row))
+    return Group(Text(table.title, style="dim"), grid) if table.title else grid
+
+
+def _marked(spans: Sequence[Span]) -> str:
+    """Mark words as wdiff does, for terminals and files alike."""
+    return "".join(_MARKS.get(mark, "{}").format(text) for mark, text in spans)
