@@ -18,8 +18,9 @@ from nmt.report.blocks import (
 )
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, JustifyMethod, RenderableType
 
+_FOLDED = 24
 _MARKS = {"insert": "{{+{}+}}", "delete": "[-{}-]"}
 _COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
 
@@ -30,6 +31,7 @@ def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
 
     for block in blocks:
         shown: RenderableType
+        width = None
         match block:
             case Figure() | Code():
                 continue
@@ -48,7 +50,8 @@ def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
                 shown = word_table((label, _marked(spans)) for label, spans in lines)
             case Table():
                 shown = _table(block)
-        console.print(shown)
+                width = max(console.width, _least_width(block))  # nothing is cut off
+        console.print(shown, width=width, crop=False)
         console.print()
 
 
@@ -58,12 +61,23 @@ def _table(table: Table) -> "RenderableType":
     from rich.text import Text
 
     grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for number, column in enumerate(table.columns):
-        is_word = number in table.words
-        grid.add_column(Text(column), justify="left" if is_word else "right", no_wrap=not is_word)
+    for number, (column, least) in enumerate(zip(table.columns, _widths(table), strict=True)):
+        justify: JustifyMethod = "left" if number in table.words else "right"
+        grid.add_column(Text(column), justify=justify, min_width=least, overflow="fold")
     for row in table.rows:
         grid.add_row(*map(Text, row))
     return Group(Text(table.title, style="dim"), grid) if table.title else grid
+
+
+def _widths(table: Table) -> list[int]:
+    """Return how narrow each column may be: numbers stay on one line, long text is folded."""
+    columns = zip(table.columns, *table.rows, strict=True)
+    widest = [max(map(len, column)) for column in columns]
+    return [min(w, _FOLDED) if i in table.words else w for i, w in enumerate(widest)]
+
+
+def _least_width(table: Table) -> int:
+    return sum(width + 2 for width in _widths(table))
 
 
 def _marked(spans: Sequence[Span]) -> str:

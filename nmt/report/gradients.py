@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from nmt.diagnosis.records import FlowCurve, FlowMap, GradientFlow
-from nmt.report.blocks import Block, Figure, Finding, Fold, Paragraph, Section, Table
+from nmt.report.blocks import Block, Figure, Finding, Fold, Section, Table
 from nmt.report.plots import Line, heat, lines
 from nmt.report.runs import Run
 from nmt.report.tables import file_name, of_run, percent, run_file_name, run_table
@@ -30,12 +30,14 @@ def gradients(runs: Sequence[Run]) -> Section:
     for run, flow in flows:
         name = of_run(runs, run, f"{flow.cell}, {flow.moment}")
         parts = flow_blocks(flow, run_file_name(runs, run, flow.cell, flow.moment))
-        blocks += parts if len(flows) == 1 else [*_findings(flow, name), Fold(name, parts)]
+        start = f"{name}: " if len(flows) > 1 else ""
+        blocks += [Finding(one.level, f"{start}{one.text}") for one in flow.verdicts]
+        blocks += parts if len(flows) == 1 else [Fold(name, parts)]
     return Section("Gradient flow", blocks)
 
 
 def flow_blocks(flow: GradientFlow, name: str) -> list[Block]:
-    """Show one model at one moment.
+    """Show one model at one moment, without the verdicts.
 
     Args:
         flow: its gradient flow.
@@ -58,23 +60,10 @@ def flow_blocks(flow: GradientFlow, name: str) -> list[Block]:
     maps = [_map(one, limits, name) for one in flow.maps]
     hidden = [figure for figure, one in zip(maps, flow.maps, strict=True) if one.state == "hidden"]
     cells = [figure for figure, one in zip(maps, flow.maps, strict=True) if one.state == "cell"]
-    blocks: list[Block] = [*_findings(flow), *curves, _decay(flow)]
-    if hidden:
-        blocks += [Paragraph(_MAPS), *hidden]
+    blocks: list[Block] = [*curves, _decay(flow), *hidden]
     if cells:
         blocks.append(Fold("maps of the cell states", cells))
     return [*blocks, *_gates(flow), *_sum(flow, name)]
-
-
-_MAPS = (
-    "Each row of a map is the loss at one target step, each column an earlier state: in the "
-    "decoder that after a target step, in the encoder that so many steps before the hand-over."
-)
-
-
-def _findings(flow: GradientFlow, name: str = "") -> list[Block]:
-    start = f"{name}: " if name else ""
-    return [Finding(verdict.level, f"{start}{verdict.text}") for verdict in flow.verdicts]
 
 
 def _curves(curves: Sequence[tuple[str, FlowCurve]], network: str, state: str, name: str) -> Figure:
@@ -114,8 +103,9 @@ def _compared(runs: Sequence[Run], flows: Sequence[tuple[Run, GradientFlow]]) ->
 
 def _map(one: FlowMap, limits: tuple[float, float], name: str) -> Figure:
     x = "target step" if one.network == "decoder" else "steps before the hand-over"
+    x = f"{one.state} state, {x}"
     draw = heat(one.norms, x, "loss at target step", "norm", limits=limits)
-    title = f"{one.network}, layer {one.layer}, {one.state} state"
+    title = f"{one.network}, layer {one.layer}: how each step's loss depends on {one.state} states"
     return Figure(file_name("map", name, one.network, one.layer, one.state), title, draw)
 
 
@@ -142,7 +132,7 @@ def _gates(flow: GradientFlow) -> list[Block]:
         rows.append([gate.network, str(gate.layer), gate.gate, *shares, *times])
     columns = ["network", "layer", "gate", "mean", "below 0.1", "above 0.9"]
     columns += [f"{share} % of units" for share in ("5", "25", "50", "75", "95")]
-    title = "Gates, and steps until a unit's state has faded to 1/e: so many units are at or below"
+    title = "Gates; in the last columns, steps until the states of so many units fade to 1/e"
     return [Table(columns, rows, (0, 2), title)]
 
 

@@ -189,7 +189,7 @@ def _plain(axis: Any, log: bool) -> None:
 
     if log:
         low, high = sorted(axis.get_view_interval())
-        narrow = 0 < low and high < 100 * low
+        narrow = low > 0 and high < 100 * low
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,), numticks=8))
         axis.set_minor_formatter(NullFormatter())
         axis.set_major_formatter(lambda value, _: _power(value))
