@@ -70,10 +70,14 @@ def _table(table: Table) -> "RenderableType":
 
 
 def _widths(table: Table) -> list[int]:
-    """Return how narrow each column may be: numbers stay on one line, long text is folded."""
-    columns = zip(table.columns, *table.rows, strict=True)
-    widest = [max(map(len, column)) for column in columns]
-    return [min(w, _FOLDED) if i in table.words else w for i, w in enumerate(widest)]
+    """Return how narrow each column may be: numbers stay on one line, text breaks at spaces."""
+    widths = []
+    for number, column in enumerate(zip(table.columns, *table.rows, strict=True)):
+        widest = max(map(len, column))
+        longest_word = max(len(word) for text in column for word in (text or " ").split(" "))
+        folded = max(_FOLDED, longest_word)
+        widths.append(min(widest, folded) if number in table.words else widest)
+    return widths
 
 
 def _least_width(table: Table) -> int:

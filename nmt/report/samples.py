@@ -15,8 +15,8 @@ _SHOWN = 5
 _EMPTY: Span = ("", "(empty)")
 _UNSPACED = ("zh", "ja", "th", "lo", "km", "my")
 _LEGEND = (
-    "Underlined: words of the reference that the translation lacks. Struck out: words of the "
-    "translation that the reference does not have."
+    "Underlined, or {+so+}: words of the reference that the translation lacks. Struck out, or "
+    "[-so-]: words of the translation that the reference does not have."
 )
 
 
