@@ -15,6 +15,7 @@ from nmt.report.blocks import (
     Sentences,
     Span,
     Table,
+    printable,
 )
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
                     print_blocks(console, inner)
                 continue
             case Paragraph(text):
-                shown = Text(text)
+                shown = Text(printable(text))
             case Finding(level, text):
-                shown = Text.assemble((f"{level}: ", _COLOURS[level]), text)
+                shown = Text.assemble((f"{level}: ", _COLOURS[level]), printable(text))
             case Numbers(items):
                 shown = word_table((name, f"{value}  {note}") for name, value, note in items)
             case Sentences(lines):
@@ -65,7 +66,7 @@ def _table(table: Table) -> "RenderableType":
         justify: JustifyMethod = "left" if number in table.words else "right"
         grid.add_column(Text(column), justify=justify, min_width=least, overflow="fold")
     for row in table.rows:
-        grid.add_row(*map(Text, row))
+        grid.add_row(*(Text(printable(cell)) for cell in row))
     return Group(Text(table.title, style="dim"), grid) if table.title else grid
 
 
@@ -86,4 +87,4 @@ def _least_width(table: Table) -> int:
 
 def _marked(spans: Sequence[Span]) -> str:
     """Mark words as wdiff does, for terminals and files alike."""
-    return "".join(_MARKS.get(mark, "{}").format(text) for mark, text in spans)
+    return "".join(_MARKS.get(mark, "{}").format(printable(text)) for mark, text in spans)

@@ -1,5 +1,6 @@
 """What a report is made of, before it is a page or lines in a terminal."""
 
+import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -99,6 +100,12 @@ class Report:
     def figures(self) -> list[Figure]:
         """Return every figure, the folded ones too."""
         return [figure for section in self.sections for figure in _figures(section.blocks)]
+
+
+def printable(text: str) -> str:
+    """Replace what a line cannot hold: line breaks, a terminal's commands, half characters."""
+    odd = ("Cc", "Cs")
+    return "".join("\ufffd" if unicodedata.category(one) in odd else one for one in text)
 
 
 def _figures(blocks: Sequence[Block]) -> list[Figure]:

@@ -1,6 +1,7 @@
 """Figures as SVG for a page, and as PNG and SVG for papers; always the same bytes."""
 
 import contextlib
+import html
 import io
 import re
 import warnings
@@ -26,7 +27,12 @@ def inline_svg(figure: Figure) -> str:
     head = re.compile(r'<svg ([^>]*?)width="[^"]*"([^>]*?)height="[^"]*"', re.DOTALL)
     # A little smaller on a phone; what would be too small there is moved aside.
     style = f"width:{width}px;min-width:{round(0.85 * width)}px"
-    svg = head.sub(rf'<svg role="img" style="{style}" \1\2', svg, count=1)
+    label = html.escape(figure.title)
+    svg = head.sub(
+        lambda found: f'<svg role="img" aria-label="{label}" style="{style}" {found[1]}{found[2]}',
+        svg,
+        count=1,
+    )
     # The page chooses the fonts; a matplotlib style names its own for every word.
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
     return re.sub(r">\s+<", "><", svg)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from nmt.diagnosis.records import FlowCurve, FlowMap, GradientFlow
 from nmt.report.blocks import Block, Figure, Finding, Fold, Section, Table
@@ -55,11 +56,12 @@ def flow_blocks(flow: GradientFlow, name: str) -> list[Block]:
         )
         for key in dict.fromkeys((curve.network, curve.state) for curve in flow.curves)
     ]
-    norms = [norm for one in flow.maps for row in one.norms for norm in row if norm]
-    limits = (max(min(norms), _DARKEST * max(norms)), max(norms)) if norms else (0.1, 1.0)
-    maps = [_map(one, limits, name) for one in flow.maps]
-    hidden = [figure for figure, one in zip(maps, flow.maps, strict=True) if one.state == "hidden"]
-    cells = [figure for figure, one in zip(maps, flow.maps, strict=True) if one.state == "cell"]
+    norms = [norm for one in flow.maps for row in one.norms for norm in row if _real(norm)]
+    high = max(norms, default=1.0)
+    limits = (min(max(min(norms, default=high), _DARKEST * high), high / 10), high)
+    maps = [(one.state, _map(one, limits, name)) for one in flow.maps if one.norms]
+    hidden = [figure for state, figure in maps if state == "hidden"]
+    cells = [figure for state, figure in maps if state == "cell"]
     blocks: list[Block] = [*curves, _decay(flow), *hidden]
     if cells:
         blocks.append(Fold("maps of the cell states", cells))
@@ -70,7 +72,7 @@ def _curves(curves: Sequence[tuple[str, FlowCurve]], network: str, state: str, n
     """Draw norms by distance, each with its fitted decay."""
     plotted = []
     for number, (label, curve) in enumerate(curves):
-        known = [(d, norm) for d, norm in enumerate(curve.norms) if norm]
+        known = [(d, norm) for d, norm in enumerate(curve.norms) if _real(norm)]
         kept = curve.kept_per_step
         faded = "" if kept is None else f": × {kept:.3g} a step"
         xs, ys = [d for d, _ in known], [norm for _, norm in known]
@@ -85,6 +87,11 @@ def _curves(curves: Sequence[tuple[str, FlowCurve]], network: str, state: str, n
     title = f"{network}, {state} states: gradient by distance, dotted the fitted decay"
     draw = lines(plotted, distance, "norm of gradient", log=True)
     return Figure(file_name("flow", name, network, state), title, draw)
+
+
+def _real(norm: float | None) -> TypeGuard[float]:
+    """Tell whether a norm has a place on a logarithmic scale."""
+    return norm is not None and 0 < norm < math.inf
 
 
 def _compared(runs: Sequence[Run], flows: Sequence[tuple[Run, GradientFlow]]) -> list[Block]:
@@ -141,12 +148,7 @@ def _sum(flow: GradientFlow, name: str) -> list[Block]:
     if not flow.sums:
         return []
     plotted = [
-        Line(
-            one.parameter,
-            [d for d, norm in enumerate(one.by_distance) if norm],
-            [norm for norm in one.by_distance if norm],
-            number,
-        )
+        Line(one.parameter, range(len(one.by_distance)), one.by_distance, number)
         for number, one in enumerate(flow.sums)
     ]
     rows = [[one.parameter, f"{one.relative_error:.1e}"] for one in flow.sums]

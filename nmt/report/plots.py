@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nmt.report.blocks import printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -129,8 +131,8 @@ def alignment(weights: Sequence[Sequence[float]], x: Sequence[str], y: Sequence[
             aspect="auto",
             interpolation="none",
         )
-        axes.set_xticks(range(len(x)), [shown(name) for name in x], rotation=90)
-        axes.set_yticks(range(len(y)), [shown(name) for name in y])
+        axes.set_xticks(range(len(x)), [printable(name) for name in x], rotation=90)
+        axes.set_yticks(range(len(y)), [printable(name) for name in y])
         axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
         axes.spines[:].set_visible(True)
 
@@ -157,7 +159,7 @@ def bars(names: Sequence[str], series: Mapping[str, Mapping[str, float]], x: str
             axes.axvline(values[names[0]], color=colour, linestyle="--", linewidth=1)
         if len(series) > 1:
             axes.legend()
-        axes.set_yticks(range(len(names)), [shown(name) for name in names])
+        axes.set_yticks(range(len(names)), [printable(name) for name in names])
         axes.invert_yaxis()
         axes.set_xlabel(x)
         axes.grid(True, axis="x")
@@ -176,11 +178,6 @@ def numbered_points(xs: Sequence[float], ys: Sequence[float], x: str, y: str) ->
         axes.grid(True)
 
     return draw
-
-
-def shown(text: str) -> str:
-    """Replace what cannot be drawn, such as a line break in a piece."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _plain(axis: Any, log: bool) -> None:

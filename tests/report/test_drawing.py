@@ -34,11 +34,11 @@ def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
 
 
 def test_letters_of_pieces_are_drawn_as_they_are() -> None:
-    pieces = ["▁$\\frac$", "<&>", "a\nb\x00"]
+    pieces = ["▁$\\frac$", "<&>", "a\nb\x1b\xa0"]
     draw = alignment([[0.5, 0.25, 0.25]], pieces, ["日"])
     svg = inline_svg(Figure("a", "A", draw))
     texts = [node.text for node in ET.fromstring(svg).iter(f"{SVG}text")]
-    assert texts == ["▁$\\frac$", "<&>", "a\ufffdb\ufffd", "日"]
+    assert texts == ["▁$\\frac$", "<&>", "a\ufffdb\ufffd\xa0", "日"]
 
 
 def test_a_map_leaves_out_what_is_not_known() -> None:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from nmt.evaluation.significance import paired_bootstrap
 from nmt.evaluation.translations import Translations, write_translations
 from nmt.report.blocks import Block, Figure, Finding, Fold, Numbers, Paragraph, Report, Table
 from nmt.report.curves import curves
+from nmt.report.drawing import inline_svg
 from nmt.report.gradients import gradients
 from nmt.report.lengths import lengths, positions
 from nmt.report.report import make_report
@@ -260,3 +262,17 @@ def test_the_difference_is_marked(
         for spans in marked(reference, hypothesis, language)
     ]
     assert shown == [left, right]
+
+
+def test_gradients_that_vanish_or_explode_are_drawn(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", poor_hypotheses())
+    one = flow()
+    for norms in ([[0.0, None]], [[math.inf, math.nan, 1.0]], [[2.0, 2.0]], []):
+        maps = [dataclasses.replace(one.maps[0], norms=norms)]
+        row = norms[0] if norms else []
+        curves = [dataclasses.replace(one.curves[0], norms=row, kept_per_step=None)]
+        odd = dataclasses.replace(one, maps=maps, curves=curves, sums=[])
+        write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), flows=[odd]))
+        for figure in make_report([run]).figures():
+            if figure.name.startswith(("map", "flow")):
+                assert "<svg" in inline_svg(figure)
