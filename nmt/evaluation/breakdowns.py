@@ -1,5 +1,6 @@
 """Where translations are good and where they fail: by source length, and by what goes wrong."""
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -142,13 +143,16 @@ def length_groups(lengths: Sequence[int], groups: int) -> list[list[int]]:
         together, so that there may be fewer groups than were asked for.
     """
     order = sorted(range(len(lengths)), key=lambda row: lengths[row])
-    starts = {lengths[order[number * len(order) // groups]] for number in range(groups)}
-    found: list[list[int]] = []
-    for before, row in zip([None, *order], order, strict=False):
-        if before is None or (lengths[row] != lengths[before] and lengths[row] in starts):
-            found.append([])
-        found[-1].append(row)
-    return found
+    edges = [
+        place
+        for place, (before, row) in enumerate(itertools.pairwise(order), start=1)
+        if lengths[before] != lengths[row]
+    ]
+    shares = [number * len(order) / groups for number in range(1, groups)]
+    nearest = {min(edges, key=lambda edge: abs(edge - share)) for share in shares if edges}
+    return [
+        order[first:end] for first, end in itertools.pairwise([0, *sorted(nearest), len(order)])
+    ]
 
 
 def repeats(tokens: Sequence[str]) -> set[tuple[str, ...]]:
