@@ -1,9 +1,7 @@
-"""Where translations are good and where they fail: by source length and by target position."""
+"""Where translations are good and where they fail: by source length."""
 
-import math
 from collections.abc import Sequence
 
-from nmt.diagnosis.records import PositionLoss
 from nmt.evaluation.breakdowns import Breakdown, LengthGroup, breakdown
 from nmt.report.blocks import Block, Figure, Section
 from nmt.report.plots import Line, lines
@@ -11,7 +9,6 @@ from nmt.report.runs import Run
 from nmt.report.tables import file_name, percent, run_table, with_interval
 
 Found = list[tuple[Run, Breakdown]]
-_FEW_TOKENS = 10
 
 
 def lengths(runs: Sequence[Run]) -> Section:
@@ -91,32 +88,3 @@ def _tables(runs: Sequence[Run], split: str, found: Found) -> list[Block]:
 
 def _span(group: LengthGroup) -> str:
     return str(group.first) if group.first == group.last else f"{group.first}–{group.last}"
-
-
-def positions(runs: Sequence[Run]) -> Section:
-    """The loss of the tokens by their place in the target sentence."""
-    plotted, rows = [], []
-    for number, run in enumerate(runs):
-        losses = run.diagnosis.losses if run.diagnosis else []
-        kept = [one for one in losses if one.tokens >= _FEW_TOKENS] or losses
-        if not kept:
-            continue
-        xs, ys = [one.position for one in kept], [one.loss for one in kept]
-        plotted.append(Line(run.name, xs, ys, number))
-        spans = [(1, 1), (2, 5), (6, 10), (11, 20), (21, math.inf)]
-        parts = [[one for one in losses if low <= one.position <= high] for low, high in spans]
-        rows.append((run, [_mean(part) for part in parts]))
-    if not plotted:
-        return Section("Loss by position", [])
-    title = f"Loss by target position, where at least {_FEW_TOKENS} tokens stand"
-    figure = Figure(
-        "loss-by-position", title, lines(plotted, "target position", "loss, nats a token")
-    )
-    columns = ["token 1", "2 to 5", "6 to 10", "11 to 20", "21 and on"]
-    means = run_table(runs, columns, rows, words=0, title="Mean loss of the tokens")
-    return Section("Loss by position", [figure, means])
-
-
-def _mean(losses: Sequence[PositionLoss]) -> str:
-    tokens = sum(one.tokens for one in losses)
-    return f"{sum(one.loss * one.tokens for one in losses) / tokens:.3f}" if tokens else "-"

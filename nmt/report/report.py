@@ -6,7 +6,8 @@ from pathlib import Path
 from nmt.report.blocks import Block, Finding, Paragraph, Report, Section
 from nmt.report.curves import curves
 from nmt.report.gradients import gradients
-from nmt.report.lengths import lengths, positions
+from nmt.report.lengths import lengths
+from nmt.report.losses import losses
 from nmt.report.page import page
 from nmt.report.runs import Run, read_runs
 from nmt.report.samples import candidates, samples
@@ -20,7 +21,7 @@ _STALE = (
     "at these."
 )
 _SECTIONS = (
-    *(scores, curves, lengths, positions, gradients, probes, state_map, samples, candidates),
+    *(scores, curves, lengths, losses, gradients, probes, state_map, samples, candidates),
     *(settings, data, environment),
 )
 
@@ -59,7 +60,7 @@ def _missing(runs: Sequence[Run]) -> list[Block]:
     for run in runs:
         if run.diagnosis is None:
             lines.append(
-                f"{run.name}: gradient flow, loss by position, state probes, the map of final "
+                f"{run.name}: gradient flow, loss of the tokens, state probes, the map of final "
                 "states, candidates and alignments are not computed; `nmt diagnose RUN` does that."
             )
         if not run.scores:

@@ -10,6 +10,7 @@ from nmt.diagnosis.records import (
     Diagnosis,
     FlowCurve,
     FlowMap,
+    FrequencyLoss,
     GateStatistics,
     GradientFlow,
     GradientSum,
@@ -128,6 +129,7 @@ def diagnosis() -> Diagnosis:
         weights="c" * 64,
         flows=[flow()],
         losses=[PositionLoss(place, 2 + place / 4, 100 // place) for place in range(1, 31)],
+        frequencies=[FrequencyLoss(0, 0, 7.5, 3), FrequencyLoss(1024, 2047, 1.25, 40)],
         probes=StateProbes(
             sentences=12,
             intact=Probe("intact", 2.5, 30.5),

@@ -15,7 +15,8 @@ from nmt.report.blocks import Block, Figure, Finding, Fold, Numbers, Paragraph, 
 from nmt.report.curves import curves
 from nmt.report.drawing import inline_svg
 from nmt.report.gradients import gradients
-from nmt.report.lengths import lengths, positions
+from nmt.report.lengths import lengths
+from nmt.report.losses import losses
 from nmt.report.report import make_report
 from nmt.report.runs import read_runs
 from nmt.report.samples import marked
@@ -126,10 +127,11 @@ def test_breakdowns_of_two_runs_stand_side_by_side(folder: Path, tmp_path: Path)
 
 
 def test_the_mean_loss_weighs_every_token(folder: Path) -> None:
-    table = tables(positions(read_runs([folder])).blocks)[0]
+    table, rare = tables(losses(read_runs([folder])).blocks)
     # tokens 2 to 5: losses 2.5, 2.75, 3, 3.25 of 50, 33, 25 and 20 tokens
     mean = (2.5 * 50 + 2.75 * 33 + 3 * 25 + 3.25 * 20) / 128
     assert list(table.rows[0][:2]) == ["2.250", f"{mean:.3f}"]
+    assert [list(row) for row in rare.rows] == [["0", "7.500", "3"], ["1,024–2,047", "1.250", "40"]]
 
 
 def test_decay_is_said_in_steps_per_halving(folder: Path) -> None:
