@@ -37,7 +37,7 @@ def curves(runs: Sequence[Run]) -> Section:
     for name, title, columns in _PLOTS:
         plotted = [
             Line(
-                _label(runs, run, label, len(columns)),
+                label if len(runs) == 1 else run.name if kind == 0 else "",
                 *run.column(column),
                 colour=number if len(runs) > 1 else kind,
                 dash=kind,
@@ -49,14 +49,10 @@ def curves(runs: Sequence[Run]) -> Section:
         ]
         if plotted:
             unit = title.partition(",")[0].removesuffix(" on the validation split")
+            if len(runs) > 1 and len(columns) > 1:
+                title += f" (dashed: {columns[1][1]})"
             blocks.append(Figure(name, title, lines(plotted, "update", unit)))
     return Section("Training", [*blocks, *_validations(runs)])
-
-
-def _label(runs: Sequence[Run], run: Run, label: str, columns: int) -> str:
-    if len(runs) == 1:
-        return label
-    return run.name if columns == 1 else f"{run.name}, {label}"
 
 
 def _ends(runs: Sequence[Run]) -> Block:

@@ -82,7 +82,7 @@ def _curves(curves: Sequence[tuple[str, FlowCurve]], network: str, state: str, n
             middle = sum(xs) / len(xs)
             height = sum(map(math.log, ys)) / len(ys)
             fitted = [math.exp(height + math.log(kept) * (x - middle)) for x in (xs[0], xs[-1])]
-            plotted.append(Line("_fitted", [xs[0], xs[-1]], fitted, number, dash=3))
+            plotted.append(Line("", [xs[0], xs[-1]], fitted, number, dash=3))
     distance = "target steps between" if network == "decoder" else "steps before the hand-over"
     title = f"{network}, {state} states: gradient by distance, dotted the fitted decay"
     draw = lines(plotted, distance, "norm of gradient", log=True)

@@ -14,6 +14,7 @@ Draw = Callable[["Axes"], None]
 
 COLOURS = ("#2f7fd1", "#d9662b", "#2a9d6a", "#b455c8", "#b98a12", "#7a8794", "#d6487e", "#17a2b0")
 """Seen on white and on black; the first are told apart by most colour-blind people."""
+_LONGEST_LABEL = 36
 _DASHES = ("-", "--", "-.", ":")
 
 
@@ -22,6 +23,7 @@ class Line:
     """One line of a plot."""
 
     label: str
+    """For the legend; empty leaves the line out of it."""
     xs: Sequence[float]
     ys: Sequence[float]
     colour: int = 0
@@ -59,9 +61,9 @@ def lines(
                 pairs = zip(line.ys, line.low, line.high, strict=True)
                 reach = [(max(y - low, 0), max(high - y, 0)) for y, low, high in pairs]
                 axes.errorbar(line.xs, line.ys, yerr=list(zip(*reach, strict=True)), capsize=2,
-                              elinewidth=0.8, label=line.label, **style)  # fmt: skip
+                              elinewidth=0.8, label=_legend(line.label), **style)  # fmt: skip
             else:
-                axes.plot(line.xs, line.ys, label=line.label, **style)
+                axes.plot(line.xs, line.ys, label=_legend(line.label), **style)
         axes.set(xlabel=x, ylabel=y)
         axes.grid(True)
         if log:
@@ -72,7 +74,7 @@ def lines(
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         _plain(axes.yaxis, log)
-        if len(plotted) > 1:
+        if sum(bool(line.label) for line in plotted) > 1:
             axes.legend()
 
     return draw
@@ -155,7 +157,7 @@ def bars(names: Sequence[str], series: Mapping[str, Mapping[str, float]], x: str
             places = [place + shift for place, name in enumerate(names) if name in values]
             lengths = [values[name] for name in names if name in values]
             colour = COLOURS[number % len(COLOURS)]
-            axes.barh(places, lengths, color=colour, height=0.9 * height, label=label)
+            axes.barh(places, lengths, color=colour, height=0.9 * height, label=_legend(label))
             axes.axvline(values[names[0]], color=colour, linestyle="--", linewidth=1)
         if len(series) > 1:
             axes.legend()
@@ -178,6 +180,14 @@ def numbered_points(xs: Sequence[float], ys: Sequence[float], x: str, y: str) ->
         axes.grid(True)
 
     return draw
+
+
+def _legend(label: str) -> str:
+    """Shorten a label in its middle; one that begins with _ would be left out of the legend."""
+    if len(label) > _LONGEST_LABEL:
+        half = _LONGEST_LABEL // 2
+        label = f"{label[:half]}…{label[-half:]}"
+    return f" {label}" if label else "_"
 
 
 def _plain(axis: Any, log: bool) -> None:

@@ -60,3 +60,13 @@ def test_axes_of_powers_are_written_plainly() -> None:
         node.text for node in ET.fromstring(inline_svg(Figure("a", "A", draw))).iter(f"{SVG}text")
     ]
     assert "10⁻⁶" in texts and "1" in texts
+
+
+def test_every_named_line_is_in_the_legend_whatever_its_name() -> None:
+    long = f"start{'x' * 60}end"
+    plotted = [Line(name, [0, 1], [1, 2]) for name in ("_hidden", long, "")]
+    svg = inline_svg(Figure("a", "A", lines(plotted, "x", "y")))
+    texts = [str(node.text).strip() for node in ET.fromstring(svg).iter(f"{SVG}text")]
+    assert "_hidden" in texts
+    (shortened,) = (text for text in texts if text.startswith("startx"))
+    assert shortened.endswith("xend") and len(shortened) < 40
