@@ -2,6 +2,8 @@ import errno
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +128,16 @@ def test_training_ends_with_a_report(
     (run / "report.html").unlink()
     assert nmt("train", tiny_config, "--run", run, "--resume").code == 0
     assert (run / "report.html").exists()
+
+
+def test_a_report_needs_no_torch(tmp_path: Path) -> None:
+    run = make_diagnosed_run(tmp_path / "run")
+    program = (
+        "import sys; from nmt.cli.main import main\n"
+        f"try: main(['report', {str(run)!r}, '--text', '-o', {str(tmp_path / 'x.html')!r}])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "heavy = {'torch', 'lightning', 'datasets'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
