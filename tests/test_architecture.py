@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt.cli.main import VERBS
 from tests.conftest import ROOT
 
 FLOORS = {
@@ -27,6 +28,7 @@ FLOORS = {
     "nmt.inference": 4,
     "nmt.training": 5,
     "nmt.diagnosis": 6,
+    "nmt.report": 7,
     "nmt.cli": 8,
     "nmt.__main__": 9,
 }
@@ -86,10 +88,7 @@ def test_every_room_has_its_floor() -> None:
     assert {f"nmt.{room}" for room in rooms} == set(FLOORS)
 
 
-@pytest.mark.parametrize(
-    "verb",
-    ["", "check", "train", "translate", "evaluate", "score", "predict", "diagnose", "export"],
-)
+@pytest.mark.parametrize("verb", ["", *VERBS])
 def test_help_imports_neither_torch_nor_lightning(verb: str) -> None:
     """Their import takes seconds; help is to answer at once."""
     words = [verb, "--help"] if verb else ["--help"]
@@ -97,7 +96,7 @@ def test_help_imports_neither_torch_nor_lightning(verb: str) -> None:
         "import sys; from nmt.cli.main import main\n"
         f"try: main({words!r})\n"
         "except SystemExit as stop: assert stop.code == 0\n"
-        "heavy = {'torch', 'lightning', 'datasets', 'sacrebleu'} & set(sys.modules)\n"
+        "heavy = {'torch', 'lightning', 'datasets', 'sacrebleu', 'matplotlib'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from nmt.cli.arguments import add_config_argument, split_words
+from nmt.cli.report import report_training
 from nmt.config import dump_config, load_config
 from nmt.errors import UsageError
 
@@ -45,5 +46,5 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     from nmt.training.run import train  # imports torch and lightning
 
     folder = arguments.run or Path("runs") / Path(arguments.config).stem
-    train(config, folder, resume=arguments.resume)
+    train(config, folder, resume=arguments.resume, then=report_training)
     return 0

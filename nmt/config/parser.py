@@ -97,8 +97,13 @@ def dump_config(config: Config, *, portable: bool = False) -> str:
 
 def changed_keys(old: Config, new: Config) -> list[str]:
     """Return the paths of the keys whose values differ between two configs."""
-    before, after = _flatten(dataclasses.asdict(old)), _flatten(dataclasses.asdict(new))
+    before, after = flat_config(old), flat_config(new)
     return sorted(key for key in before | after if before.get(key) != after.get(key))
+
+
+def flat_config(config: Config) -> dict[str, Any]:
+    """Return every key's value by the key's path, such as `model.cell`."""
+    return _flatten(dataclasses.asdict(config))
 
 
 class _YamlLoader(yaml.SafeLoader):

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import torch
 from nmt.config import Config
 from nmt.errors import UsageError
 from nmt.evaluation.metrics import corpus_scores
+from nmt.evaluation.translations import Translations, write_translations
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.inference.translator import Translator
 from nmt.log import kept_log, log_to_file
@@ -51,7 +53,11 @@ class _Start(NamedTuple):
 
 
 def train(
-    config: Config, run: Path, resume: bool = False, rehearsal: Rehearsal | None = None
+    config: Config,
+    run: Path,
+    resume: bool = False,
+    rehearsal: Rehearsal | None = None,
+    then: Callable[[Path], None] | None = None,
 ) -> None:
     """Train a model, keep the best as a bundle, and score it on the test splits.
 
@@ -60,6 +66,7 @@ def train(
         run: the run folder; it must not exist, or be one to resume.
         resume: go on where the run stands; start it where there is none.
         rehearsal: only try it; see `nmt.training.verify`.
+        then: what to do with the folder of the finished run, in the first process alone.
 
     Raises:
         UsageError: the folder exists, another process trains in it, or its run was made with
@@ -79,6 +86,8 @@ def train(
         start = ranks.share(lambda: _start(config, run, resume, ranks, stack, rehearsal))
         if start is None:
             _log.info("training is finished: the best model is %s", run / "model")
+            if ranks.first and then is not None:
+                then(run)
             return
         if ranks.first:
             stack.enter_context(log_to_file(run / "train.log", earlier))
@@ -87,6 +96,8 @@ def train(
             fit(start.prepared, run, ranks, newest=start.newest, kill_after=kill_after)
         if ranks.first:
             _score_tests(start.prepared, run, device)
+            if then is not None:
+                then(run)
 
 
 def follow() -> None:
@@ -135,7 +146,7 @@ def _start(
             raise UsageError(f"{run}: another process has begun a run there; wait for its end")
     make_folder(run, prepared)
     if not trained:
-        for stale in run.glob("scores.*.json"):
+        for stale in (*run.glob("scores.*.json"), *run.glob("translations.*.jsonl")):
             stale.unlink()
     if rehearsal is not None:
         few = prepared.validation[: rehearsal.sentences]
@@ -154,11 +165,12 @@ def _score_tests(prepared: Prepared, run: Path, device: torch.device) -> None:
     for name in missing:
         assert translator is not None
         pairs = prepared.held_out[name]
-        scores = corpus_scores(
-            translator.translate_all([source for source, _ in pairs], progress=True),
-            [target for _, target in pairs],
-            prepared.config.data.target_language,
-        )
+        sources, references = [source for source, _ in pairs], [target for _, target in pairs]
+        hypotheses = translator.translate_all(sources, progress=True)
+        scores = corpus_scores(hypotheses, references, prepared.config.data.target_language)
+        path = run / f"translations.{name}.jsonl"
+        with writing_to(path):  # before the scores, which say that the split is done
+            write_translations(path, Translations(sources, references, hypotheses))
         write_text(run / f"scores.{name}.json", json.dumps(scores.to_json(), indent=2))
         _log.info("%s:\n%s", name, scores)
     _log.info("the best model is %s", run / "model")

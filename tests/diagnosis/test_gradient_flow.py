@@ -244,7 +244,7 @@ def test_an_encoder_without_recurrence_has_a_decoders_flow_alone(encoder: str) -
     assert {one.network for one in flow.maps} == {"decoder"}
     assert not any("first source word" in verdict.text for verdict in flow.verdicts)
     losses = torch.stack(unroll(model, SOURCE, TARGET).losses).sum()
-    assert float(losses) == pytest.approx(float(model.loss(SOURCE, TARGET)), rel=1e-6)
+    assert losses.item() == pytest.approx(model.loss(SOURCE, TARGET).item(), rel=1e-6)
 
 
 def test_damaged_weights_are_refused() -> None:

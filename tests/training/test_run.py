@@ -56,6 +56,8 @@ def test_a_run_leaves_what_the_design_says(tiny_run: Path) -> None:
         "environment.json",
         "train.log",
         "scores.test.json",
+        "translations.test.jsonl",
+        "report.html",
     }
     assert {path.name for path in tiny_run.iterdir()} == expected
     scores = json.loads((tiny_run / "scores.test.json").read_text())

@@ -1,0 +1,92 @@
+"""`nmt report RUN…`: what is known of runs, as one HTML page, images, or lines in the terminal."""
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from nmt.report.blocks import Report
+
+_log = logging.getLogger("nmt")
+
+
+def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
+    """Parse the words after the verb, gather, and write."""
+    parser.usage = "nmt report RUN… [-o OUT.html] [--text] [--images FOLDER]"
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", type=Path,
+        help="run folder; several are compared, with the first as the baseline",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", dest="out", metavar="OUT.html", type=Path,
+        help="the page (default: report.html in the folder of a single RUN)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--text", action="store_true", help="print the numbers; a page is written only with -o"
+    )
+    parser.add_argument(
+        "--images", metavar="FOLDER", type=Path, help="also write each figure as PNG and as SVG"
+    )
+    arguments = parser.parse_intermixed_args(words)
+    out = _place(arguments)
+    if out is not None and not out.parent.is_dir():
+        raise DataError(f"cannot write {out}: there is no folder for it")
+
+    from nmt.report.report import make_report
+
+    report = make_report(arguments.runs)
+    if arguments.text:
+        _print(report)
+    if out is not None:
+        from nmt.report.report import write_page
+
+        write_page(report, out)
+        _log.info("report: %s", out)
+    if arguments.images is not None:
+        from nmt.report.drawing import save_images
+
+        save_images(report.figures(), arguments.images)
+        _log.info("images: %s", arguments.images)
+    return 0
+
+
+def report_training(run: Path) -> None:
+    """Write the page of a run that has ended; where that fails, the training is as good as ever."""
+    from nmt.report.report import make_report, write_page
+
+    try:
+        out = run / "report.html"
+        write_page(make_report([run]), out)
+        _log.info("report: %s", out)
+    except Exception as error:
+        told = " ".join(f"{error}".split()) or type(error).__name__
+        _log.warning("there is no report (%s); `nmt report %s` tries again", told, run)
+
+
+def _place(arguments: argparse.Namespace) -> Path | None:
+    """Return where the page goes; None where only text is wanted."""
+    out: Path | None = arguments.out
+    if out is not None or arguments.text:
+        return out
+    if len(arguments.runs) > 1:
+        raise UsageError("the page of several runs has no place of its own; give -o OUT.html")
+    folder: Path = arguments.runs[0]
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no run folder: it is not there")
+    return folder / "report.html"
+
+
+def _print(report: "Report") -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from nmt.cli.blocks import print_blocks
+
+    console = Console(highlight=False)
+    console.print(Text(report.title, style="bold"), end="\n\n")
+    for section in report.sections:
+        console.print(Text(section.title, style="bold underline"))
+        print_blocks(console, section.blocks)

@@ -1,0 +1,105 @@
+"""How training went: loss, scores, learning rate, gradient norm and speed over updates."""
+
+import statistics
+from collections.abc import Sequence
+
+from nmt.report.blocks import Block, Figure, Fold, Paragraph, Section
+from nmt.report.plots import Line, lines
+from nmt.report.runs import Run
+from nmt.report.tables import of_run, run_table
+
+_PLOTS = [
+    (
+        "loss",
+        "Loss, in nats a token",
+        [("train_loss", "training"), ("validation_loss", "validation")],
+    ),
+    ("bleu", "BLEU on the validation split", [("validation_bleu", "BLEU")]),
+    ("chrf", "chrF on the validation split", [("validation_chrf", "chrF")]),
+    ("learning-rate", "Learning rate", [("learning_rate", "learning rate")]),
+    ("gradient-norm", "Gradient norm before clipping", [("gradient_norm", "gradient norm")]),
+    ("speed", "Speed, target tokens a second", [("tokens_per_second", "tokens a second")]),
+]
+
+
+def curves(runs: Sequence[Run]) -> Section:
+    """Curves of training, the runs' over each other, and the numbers at their ends."""
+    blocks: list[Block] = [_ends(runs)]
+    smoothed = {run.config.training.label_smoothing for run in runs} - {0.0}
+    if smoothed:
+        shown = ", ".join(f"{value:g}" for value in sorted(smoothed))
+        blocks.append(
+            Paragraph(
+                f"The training loss is with label smoothing ({shown}) and dropout, the validation "
+                "loss without; so the first may lie above the second."
+            )
+        )
+    for name, title, columns in _PLOTS:
+        plotted = [
+            Line(
+                label if len(runs) == 1 else run.name if kind == 0 else "",
+                *run.column(column),
+                colour=number if len(runs) > 1 else kind,
+                dash=kind,
+                points=column.startswith("validation_"),
+            )
+            for number, run in enumerate(runs)
+            for kind, (column, label) in enumerate(columns)
+            if run.column(column)[0]
+        ]
+        if plotted:
+            unit = title.partition(",")[0].removesuffix(" on the validation split")
+            if len(runs) > 1 and len(columns) > 1:
+                title += f" (dashed: {columns[1][1]})"
+            blocks.append(Figure(name, title, lines(plotted, "update", unit)))
+    return Section("Training", [*blocks, *_validations(runs)])
+
+
+def _ends(runs: Sequence[Run]) -> Block:
+    """Where each run ended."""
+    rows = []
+    for run in runs:
+        update, train = run.column("train_loss")
+        _, epoch = run.column("epoch")
+        at, bleu = run.column("validation_bleu")
+        _, loss = run.column("validation_loss")
+        _, norm = run.column("gradient_norm")
+        _, speed = run.column("tokens_per_second")
+        best = max(range(len(bleu)), key=bleu.__getitem__, default=None)
+        row = [
+            f"{max([*update, *at], default=0):,.0f}",
+            f"{epoch[-1]:.0f}" if epoch else "-",
+            f"{train[-1]:.3f}" if train else "-",
+            f"{min(loss):.3f}" if loss else "-",
+            "-" if best is None else f"{bleu[best]:.2f} at {at[best]:,.0f}",
+            f"{statistics.median(norm):.3g}, {max(norm):.3g}" if norm else "-",
+            f"{statistics.median(speed):,.0f}" if speed else "-",
+        ]
+        rows.append((run, row))
+    columns = [
+        "updates",
+        "epochs begun",
+        "last training loss",
+        "lowest validation loss",
+        "best validation BLEU",
+        "gradient norm: median, largest",
+        "tokens a second (median)",
+    ]
+    return run_table(runs, columns, rows, words=0)
+
+
+def _validations(runs: Sequence[Run]) -> list[Block]:
+    """Every validation in numbers."""
+    names = ("validation_loss", "validation_perplexity", "validation_bleu", "validation_chrf")
+    columns = ["update", "loss", "perplexity", "BLEU", "chrF"]
+    folds: list[Block] = []
+    for run in runs:
+        rows = [
+            (run, [f"{row['update']:,.0f}", *(f"{row[name]:.2f}" for name in names)])
+            for row in run.history
+            if set(names) <= set(row)
+        ]
+        if rows:
+            table = run_table([run], columns, rows, words=0)
+            folds.append(Fold(of_run(runs, run, "all validations"), [table]))
+    return folds

@@ -1,0 +1,90 @@
+"""Figures as SVG for a page, and as PNG and SVG for papers; always the same bytes."""
+
+import contextlib
+import html
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from nmt.report.blocks import Figure
+from nmt.text.lines import open_output, writing_to
+
+_INK = "#0a0b0c"
+"""Stands for the page's own colour of text until the SVG is there."""
+_FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Naskh Arabic")
+
+
+def inline_svg(figure: Figure) -> str:
+    """Draw a figure for a page, in the page's own ink, so that it is seen in light and dark."""
+    svg = _drawn(figure, "svg", ink=_INK, fonttype="none").decode()
+    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    for waste in (r"<metadata>.*?</metadata>\s*", r"<!--.*?-->\s*", r'(?<=<g) id="[^"]*"'):
+        svg = re.sub(waste, "", svg, flags=re.DOTALL)
+    width = round(figure.size[0] * 96)
+    head = re.compile(r'<svg ([^>]*?)width="[^"]*"([^>]*?)height="[^"]*"', re.DOTALL)
+    # A little smaller on a phone; what would be too small there is moved aside.
+    style = f"width:{width}px;min-width:{round(0.85 * width)}px"
+    label = html.escape(figure.title)
+    svg = head.sub(
+        lambda found: f'<svg role="img" aria-label="{label}" style="{style}" {found[1]}{found[2]}',
+        svg,
+        count=1,
+    )
+    # The page chooses the fonts; a matplotlib style names its own for every word.
+    svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
+    return re.sub(r">\s+<", "><", svg)
+
+
+def save_images(figures: Sequence[Figure], folder: Path) -> None:
+    """Write each figure as NAME.svg and NAME.png.
+
+    Raises:
+        DataError, NmtError: the folder cannot be made or written to.
+    """
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for figure in figures:
+        for ending in ("svg", "png"):
+            with open_output(folder / f"{figure.name}.{ending}") as stream:
+                stream.write(_drawn(figure, ending, ink="black", fonttype="path"))
+
+
+def _drawn(figure: Figure, ending: str, *, ink: str, fonttype: str) -> bytes:
+    from matplotlib.figure import Figure as Canvas
+
+    with _style(figure.name, ink, fonttype):
+        canvas = Canvas(figsize=figure.size, layout="constrained")
+        figure.draw(canvas.add_subplot())
+        stream = io.BytesIO()
+        dateless: dict[str, Any] = {"Date": None} if ending == "svg" else {"Software": None}
+        canvas.savefig(
+            stream, format=ending, dpi=300, transparent=ending == "svg", metadata=dateless
+        )
+    return stream.getvalue()
+
+
+@contextlib.contextmanager
+def _style(salt: str, ink: str, fonttype: str) -> Iterator[None]:
+    from matplotlib import font_manager, rc_context
+
+    there = {font.name for font in font_manager.fontManager.ttflist}
+    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    settings: dict[Any, Any] = dict.fromkeys((*inked, "grid.color"), ink) | {
+        "font.size": 9,
+        "font.family": [font for font in _FONTS if font in there],
+        "text.parse_math": False,  # a piece may hold dollars
+        "svg.fonttype": fonttype,
+        "svg.hashsalt": salt,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.alpha": 0.15,
+        "legend.frameon": False,
+        "legend.fontsize": 8,
+        "lines.linewidth": 1.4,
+    }
+    with rc_context(settings), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a letter that no font has
+        yield

@@ -1,0 +1,143 @@
+"""A report as one HTML file that needs nothing else: no network, no script."""
+
+import html
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+from nmt.report.blocks import (
+    Block,
+    Code,
+    Figure,
+    Finding,
+    Fold,
+    Numbers,
+    Paragraph,
+    Report,
+    Section,
+    Sentences,
+    Span,
+    Table,
+)
+from nmt.report.drawing import inline_svg
+
+_TAGS = {"insert": "ins", "delete": "del"}
+_SIGNS = {"good": "✓", "warning": "!", "bad": "✗"}
+
+
+def page(report: Report) -> bytes:
+    """Return the file's bytes, in UTF-8."""
+    style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+    links = [
+        f'<a href="#{_anchor(number)}">{escape(section.title)}</a>'
+        for number, section in enumerate(report.sections)
+    ]
+    sections = itertools.starmap(_section, enumerate(report.sections))
+    title = escape(report.title)
+    text = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}</style>
+</head>
+<body>
+<header><h1>{title}</h1>
+<nav>{" ".join(links)}</nav></header>
+<main>
+{"".join(sections)}</main>
+</body>
+</html>
+"""
+    return text.encode("utf-8", "replace")  # half a surrogate pair has no bytes
+
+
+def escape(text: str) -> str:
+    """Make any text safe between tags and in attributes; all text of a page comes through here."""
+    return html.escape(text.replace("\0", "\ufffd"))
+
+
+def _anchor(number: int) -> str:
+    return f"part-{number + 1}"
+
+
+def _section(number: int, section: Section) -> str:
+    heading = f"<h2>{escape(section.title)}</h2>"
+    return f'<section id="{_anchor(number)}">{heading}\n{_blocks(section.blocks)}</section>\n'
+
+
+def _blocks(blocks: Sequence[Block]) -> str:
+    """Write blocks; figures that follow each other share a grid."""
+    parts = []
+    for is_figure, group in itertools.groupby(blocks, lambda block: isinstance(block, Figure)):
+        inner = "".join(map(_block, group))
+        parts.append(f'<div class="grid">{inner}</div>\n' if is_figure else inner)
+    return "".join(parts)
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Paragraph(text):
+            return f"<p>{escape(text)}</p>\n"
+        case Finding(level, text):
+            sign = f'<span class="sign" aria-hidden="true">{_SIGNS[level]}</span>'
+            return f'<p class="finding {level}">{sign} {escape(text)}</p>\n'
+        case Numbers(items):
+            return f'<div class="numbers">{"".join(itertools.starmap(_number, items))}</div>\n'
+        case Table():
+            return _table(block)
+        case Figure():
+            title = escape(block.title)
+            return (
+                f'<figure><div class="scroll">{inline_svg(block)}</div>'
+                f"<figcaption>{title}</figcaption></figure>\n"
+            )
+        case Sentences(lines):
+            told = "".join(
+                f'<dt>{escape(label)}</dt><dd dir="auto">{_spans(spans)}</dd>'
+                for label, spans in lines
+            )
+            return f'<dl class="sentences">{told}</dl>\n'
+        case Code(text):
+            return f"<pre>{escape(text)}</pre>\n"
+        case Fold(title, blocks):
+            inner = _blocks(blocks)
+            return f"<details><summary>{escape(title)}</summary>\n{inner}</details>\n"
+
+
+def _number(name: str, value: str, note: str) -> str:
+    return (
+        f'<div><span class="name">{escape(name)}</span><b>{escape(value)}</b>'
+        f'<span class="note">{escape(note)}</span></div>'
+    )
+
+
+def _table(table: Table) -> str:
+    kinds = [' class="word"' if i in table.words else "" for i in range(len(table.columns))]
+    head = "".join(
+        f'<th scope="col"{kind}>{escape(column)}</th>'
+        for column, kind in zip(table.columns, kinds, strict=True)
+    )
+    rows = "".join(
+        "<tr>"
+        + "".join(f"<td{kind}>{escape(cell)}</td>" for cell, kind in zip(row, kinds, strict=True))
+        + "</tr>\n"
+        for row in table.rows
+    )
+    caption = f"<caption>{escape(table.title)}</caption>" if table.title else ""
+    return (
+        f'<div class="scroll" tabindex="0"><table>{caption}<thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>\n"
+    )
+
+
+def _spans(spans: Sequence[Span]) -> str:
+    parts = []
+    for mark, text in spans:
+        tag = _TAGS.get(mark)
+        parts.append(f"<{tag}>{escape(text)}</{tag}>" if tag else escape(text))
+    return "".join(parts)

@@ -1,0 +1,213 @@
+"""The kinds of plots: lines, heat maps, bars and points. Each returns what draws it."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nmt.report.blocks import printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Draw = Callable[["Axes"], None]
+
+COLOURS = ("#2f7fd1", "#d9662b", "#2a9d6a", "#b455c8", "#b98a12", "#7a8794", "#d6487e", "#17a2b0")
+"""Seen on white and on black; the first are told apart by most colour-blind people."""
+_LONGEST_LABEL = 36
+_DASHES = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a plot."""
+
+    label: str
+    """For the legend; empty leaves the line out of it."""
+    xs: Sequence[float]
+    ys: Sequence[float]
+    colour: int = 0
+    dash: int = 0
+    points: bool = False
+    """Mark every point: there are few."""
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+
+
+def lines(
+    plotted: Sequence[Line], x: str, y: str, *, log: bool = False, names: Sequence[str] = ()
+) -> Draw:
+    """Draw lines.
+
+    Args:
+        plotted: the lines.
+        x: what lies along the horizontal axis.
+        y: what lies along the vertical axis.
+        log: a logarithmic vertical axis; what is not above 0 is left out.
+        names: of the places 0, 1, … on the horizontal axis.
+    """
+
+    def draw(axes: "Axes") -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        for line in plotted:
+            style: dict[str, Any] = {
+                "color": COLOURS[line.colour % len(COLOURS)],
+                "linestyle": _DASHES[line.dash % len(_DASHES)],
+                "marker": "o" if line.points else None,
+                "markersize": 3,
+            }
+            if line.low is not None and line.high is not None:
+                pairs = zip(line.ys, line.low, line.high, strict=True)
+                reach = [(max(y - low, 0), max(high - y, 0)) for y, low, high in pairs]
+                axes.errorbar(line.xs, line.ys, yerr=list(zip(*reach, strict=True)), capsize=2,
+                              elinewidth=0.8, label=_legend(line.label), **style)  # fmt: skip
+            else:
+                axes.plot(line.xs, line.ys, label=_legend(line.label), **style)
+        axes.set(xlabel=x, ylabel=y)
+        axes.grid(True)
+        if log:
+            axes.set_yscale("log", nonpositive="mask")
+        if names:
+            axes.set_xticks(range(len(names)), names)
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        _plain(axes.yaxis, log)
+        if sum(bool(line.label) for line in plotted) > 1:
+            axes.legend()
+
+    return draw
+
+
+def heat(
+    rows: Sequence[Sequence[float | None]],
+    x: str,
+    y: str,
+    colour: str,
+    *,
+    limits: tuple[float, float],
+) -> Draw:
+    """Draw numbers as colours on a logarithmic scale; None stays empty."""
+
+    def draw(axes: "Axes") -> None:
+        import numpy as np
+        from matplotlib.colors import LogNorm
+
+        ends = [place + 1 for row in rows for place, value in enumerate(row) if value is not None]
+        width = max(ends, default=1)
+        cells = np.full((len(rows), width), np.nan)
+        for row, values in zip(cells, rows, strict=True):
+            known = [math.nan if value is None else value for value in values[:width]]
+            row[: len(known)] = known
+        low, high = limits
+        image = axes.imshow(
+            np.ma.masked_invalid(np.maximum(cells, low)),
+            norm=LogNorm(low, high),
+            cmap="viridis",
+            aspect="auto",
+            interpolation="none",
+        )
+        axes.set(xlabel=x, ylabel=y)
+        axes.spines[:].set_visible(False)
+        assert axes.figure is not None
+        bar = axes.figure.colorbar(image, ax=axes, label=colour)
+        bar.outline.set_visible(False)
+        _plain(bar.ax.yaxis, log=True)
+
+    return draw
+
+
+def alignment(weights: Sequence[Sequence[float]], x: Sequence[str], y: Sequence[str]) -> Draw:
+    """Draw shares from 0 to 1 as depth of colour, with names on both axes."""
+
+    def draw(axes: "Axes") -> None:
+        from matplotlib.colors import LinearSegmentedColormap, to_rgba
+
+        ends = [to_rgba(COLOURS[0], 0), to_rgba(COLOURS[0], 1)]
+        axes.imshow(
+            weights,
+            cmap=LinearSegmentedColormap.from_list("depth", ends),
+            vmin=0,
+            vmax=1,
+            aspect="auto",
+            interpolation="none",
+        )
+        axes.set_xticks(range(len(x)), [printable(name) for name in x], rotation=90)
+        axes.set_yticks(range(len(y)), [printable(name) for name in y])
+        axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+        axes.spines[:].set_visible(True)
+
+    return draw
+
+
+def bars(names: Sequence[str], series: Mapping[str, Mapping[str, float]], x: str) -> Draw:
+    """Draw a bar for each name, the first on top, and a line at the first's end.
+
+    Args:
+        names: of the bars.
+        series: its label and its values by name, of one or several; bars of one name lie together.
+        x: what their lengths are.
+    """
+
+    def draw(axes: "Axes") -> None:
+        height = 0.8 / len(series)
+        for number, (label, values) in enumerate(series.items()):
+            shift = height * (number - (len(series) - 1) / 2)
+            places = [place + shift for place, name in enumerate(names) if name in values]
+            lengths = [values[name] for name in names if name in values]
+            colour = COLOURS[number % len(COLOURS)]
+            axes.barh(places, lengths, color=colour, height=0.9 * height, label=_legend(label))
+            axes.axvline(values[names[0]], color=colour, linestyle="--", linewidth=1)
+        if len(series) > 1:
+            axes.legend()
+        axes.set_yticks(range(len(names)), [printable(name) for name in names])
+        axes.invert_yaxis()
+        axes.set_xlabel(x)
+        axes.grid(True, axis="x")
+
+    return draw
+
+
+def numbered_points(xs: Sequence[float], ys: Sequence[float], x: str, y: str) -> Draw:
+    """Draw points with their numbers, from 1."""
+
+    def draw(axes: "Axes") -> None:
+        axes.scatter(xs, ys, s=18, color=COLOURS[0])
+        for number, place in enumerate(zip(xs, ys, strict=True), start=1):
+            axes.annotate(str(number), place, (4, 3), textcoords="offset points")
+        axes.set(xlabel=x, ylabel=y)
+        axes.grid(True)
+
+    return draw
+
+
+def _legend(label: str) -> str:
+    """Shorten a label in its middle; one that begins with _ would be left out of the legend."""
+    if len(label) > _LONGEST_LABEL:
+        half = _LONGEST_LABEL // 2
+        label = f"{label[:half]}…{label[-half:]}"
+    return f" {label}" if label else "_"
+
+
+def _plain(axis: Any, log: bool) -> None:
+    """Write an axis's numbers without mathematical type, which is off."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    if log:
+        low, high = sorted(axis.get_view_interval())
+        narrow = low > 0 and high < 100 * low
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,), numticks=8))
+        axis.set_minor_formatter(NullFormatter())
+        axis.set_major_formatter(lambda value, _: _power(value))
+    else:
+        axis.set_major_formatter(lambda value, _: f"{value:,.6g}")
+
+
+def _power(value: float) -> str:
+    if value <= 0:
+        return ""
+    exponent = math.log10(value)
+    if abs(exponent - round(exponent)) > 1e-6 or -2 <= exponent <= 2:
+        return f"{value:.3g}"
+    return f"10{str(round(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"

@@ -1,0 +1,77 @@
+"""The whole report of one run or several, from their folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nmt.report.blocks import Block, Finding, Paragraph, Report, Section
+from nmt.report.curves import curves
+from nmt.report.gradients import gradients
+from nmt.report.lengths import lengths
+from nmt.report.losses import losses
+from nmt.report.page import page
+from nmt.report.runs import Run, read_runs
+from nmt.report.samples import candidates, samples
+from nmt.report.scores import scores
+from nmt.report.setup import data, environment, settings
+from nmt.report.states import probes, state_map
+from nmt.text.lines import open_output
+
+_STALE = (
+    "The diagnosis of {} is of other weights than its best model has now; `nmt diagnose RUN` looks "
+    "at these."
+)
+_SECTIONS = (
+    *(scores, curves, lengths, losses, gradients, probes, state_map, samples, candidates),
+    *(settings, data, environment),
+)
+
+
+def make_report(folders: Sequence[Path]) -> Report:
+    """Gather what run folders hold; the first is the one that the others are compared with.
+
+    Raises:
+        DataError: a folder holds no run, or a file of it is damaged; the message names it.
+    """
+    runs = read_runs(folders)
+    sections = [section for make in _SECTIONS if (section := make(runs)).blocks]
+    stale = [Finding("warning", _STALE.format(run.name)) for run in runs if run.stale]
+    sections[0] = Section(sections[0].title, [*stale, *sections[0].blocks])
+    if missing := _missing(runs):
+        sections.append(Section("Not computed", missing))
+    languages = {(r.config.data.source_language, r.config.data.target_language) for r in runs}
+    pairs = ", ".join(f"{source} → {target}" for source, target in sorted(languages))
+    return Report(f"{', '.join(run.name for run in runs)}: {pairs}", sections)
+
+
+def write_page(report: Report, out: Path) -> None:
+    """Write the report as one HTML file, whole or not at all.
+
+    Raises:
+        DataError, NmtError: it cannot be written.
+    """
+    content = page(report)
+    with open_output(out) as stream:
+        stream.write(content)
+
+
+def _missing(runs: Sequence[Run]) -> list[Block]:
+    """Say which parts are missing, and what computes them."""
+    lines = []
+    for run in runs:
+        if run.diagnosis is None:
+            lines.append(
+                f"{run.name}: gradient flow, loss of the tokens, state probes, the map of final "
+                "states, candidates and alignments are not computed; `nmt diagnose RUN` does that."
+            )
+        if not run.scores:
+            lines.append(
+                f"{run.name}: no test split is scored; `nmt train CONFIG --resume` does that at "
+                "the end of training."
+            )
+        elif run.scores.keys() - run.translations.keys():
+            splits = ", ".join(sorted(run.scores.keys() - run.translations.keys()))
+            lines.append(
+                f"{run.name}: the translations of {splits} were not kept; without its "
+                f"scores.NAME.json, `nmt train CONFIG --resume` makes both anew."
+            )
+    return [Paragraph(line) for line in lines]

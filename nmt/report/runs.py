@@ -1,0 +1,129 @@
+"""What a run folder holds, read without torch."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt.config import Config, load_stored_config
+from nmt.diagnosis.records import Diagnosis, read_record
+from nmt.errors import DataError
+from nmt.evaluation.metrics import Score, Scores
+from nmt.evaluation.translations import Translations, read_translations
+from nmt.text.lines import reason
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run; what it does not have yet is empty or None."""
+
+    name: str
+    """No other run of the report has it."""
+    config: Config
+    environment: dict[str, Any]
+    history: list[dict[str, float]]
+    """Rows of `metrics.csv` by column, without empty fields."""
+    scores: dict[str, Scores]
+    """By test split."""
+    translations: dict[str, Translations]
+    """By test split; older runs have none."""
+    best: dict[str, Any]
+    """`metrics.json` of the best model."""
+    diagnosis: Diagnosis | None
+    stale: bool
+    """The diagnosis is of other weights than the best model has now."""
+
+    def column(self, name: str) -> tuple[list[float], list[float]]:
+        """Return the updates at which a number was recorded, and the numbers."""
+        rows = [row for row in self.history if name in row]
+        return [row["update"] for row in rows], [row[name] for row in rows]
+
+
+def read_runs(folders: Sequence[Path]) -> list[Run]:
+    """Read run folders.
+
+    Raises:
+        DataError: a folder holds no run, or a file of it is damaged; the message names it.
+    """
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{twice} is there twice; give each run once")
+    return [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
+
+
+def _read(folder: Path, name: str) -> Run:
+    if (folder / "bundle.json").exists():
+        raise DataError(f"{folder} is a bundle, a model alone; give the folder of its run")
+    if not (folder / "config.yaml").exists():
+        raise DataError(f"{folder} is no run folder: there is no config.yaml")
+    try:
+        scores = {split: _scores(path) for split, path in _by_split(folder, "scores.", ".json")}
+        translations = {
+            split: read_translations(path)
+            for split, path in _by_split(folder, "translations.", ".jsonl")
+        }
+        diagnosis = None
+        if (folder / "diagnosis.json").exists():
+            diagnosis = read_record(folder / "diagnosis.json", Diagnosis)
+        files = _json(folder / "model" / "bundle.json").get("files", {})
+        weights = files.get("weights.safetensors")
+        return Run(
+            name=name,
+            config=load_stored_config(folder / "config.yaml"),
+            environment=_json(folder / "environment.json"),
+            history=_history(folder / "metrics.csv"),
+            scores=scores,
+            translations=translations,
+            best=_json(folder / "model" / "metrics.json"),
+            diagnosis=diagnosis,
+            stale=diagnosis is not None and diagnosis.weights not in ("", weights),
+        )
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename or folder}: {reason(error)}") from None
+
+
+def _by_split(folder: Path, start: str, end: str) -> list[tuple[str, Path]]:
+    """Return the split and the path of every such file."""
+    paths = sorted(folder.glob(f"{start}*{end}"))
+    return [(path.name.removeprefix(start).removesuffix(end), path) for path in paths]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; an empty one where there is no file."""
+    if not path.exists():
+        return {}
+    try:
+        values = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise DataError(f"{path} does not hold an object, but {type(values).__name__}")
+    return values
+
+
+def _scores(path: Path) -> Scores:
+    values = _json(path)
+    try:
+        bleu, chrf, ter = (Score(**values[name]) for name in ("bleu", "chrf", "ter"))
+        return Scores(bleu, chrf, ter, values["sentences"])
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path} does not hold scores: {error!r}") from None
+
+
+def _history(path: Path) -> list[dict[str, float]]:
+    """Read the numbers; a row that was broken off, as by a kill, is left out."""
+    if not path.exists():
+        return []
+    rows = []
+    with open(path, newline="", encoding="utf-8", errors="replace") as stream:
+        for row in csv.DictReader(stream):
+            try:
+                rows.append({key: float(value) for key, value in row.items() if value})
+            except (TypeError, ValueError):
+                continue
+    return [row for row in rows if "update" in row]

@@ -1,0 +1,132 @@
+"""Translations to read: samples, the best, the worst, candidates and alignments."""
+
+import difflib
+from collections.abc import Sequence
+
+from nmt.diagnosis.records import Sample
+from nmt.evaluation.breakdowns import sentence_scores
+from nmt.evaluation.translations import Translations
+from nmt.report.blocks import Block, Figure, Fold, Paragraph, Section, Sentences, Span, Table
+from nmt.report.plots import alignment
+from nmt.report.runs import Run
+from nmt.report.tables import of_run, run_file_name
+
+_SHOWN = 5
+_EMPTY: Span = ("", "(empty)")
+_UNSPACED = ("zh", "ja", "th", "lo", "km", "my")
+_LEGEND = (
+    "Underlined, or {+so+}: words of the reference that the translation lacks. Struck out, or "
+    "[-so-]: words of the translation that the reference does not have."
+)
+
+
+def samples(runs: Sequence[Run]) -> Section:
+    """Sentences from all over each test split, then each run's best and worst by chrF."""
+    blocks: list[Block] = []
+    for split in dict.fromkeys(split for run in runs for split in run.translations):
+        first = next(run for run in runs if split in run.translations)
+        kept = first.translations[split]
+        rows = range(0, len(kept.references), max(1, len(kept.references) // _SHOWN))
+        alike = [run for run in runs if _same_text(run.translations.get(split), kept)]
+        shown = [_sentences(runs, alike, split, row) for row in rows[:_SHOWN]]
+        blocks += [Paragraph(f"{split}: {len(shown)} sentences, evenly spread"), *shown]
+        for run in runs:
+            if split in run.translations:
+                blocks += _extremes(runs, run, split)
+    return Section("Translations", [Paragraph(_LEGEND), *blocks] if blocks else [])
+
+
+def candidates(runs: Sequence[Run]) -> Section:
+    """The likeliest translations of chosen sentences, and their alignments where there are any."""
+    blocks: list[Block] = []
+    for run in runs:
+        for number, sample in enumerate(run.diagnosis.samples if run.diagnosis else [], start=1):
+            language = run.config.data.target_language
+            best = sample.candidates[0].text if sample.candidates else ""
+            reference, hypothesis = marked(sample.reference, best, language)
+            source: list[Span] = [("", sample.source)]
+            label = "translation" if len(runs) == 1 else run.name
+            lines = [("source", source), ("reference", reference), (label, hypothesis)]
+            title = of_run(runs, run, f"The likeliest translations of sentence {number}")
+            ranked = [
+                [str(rank), candidate.text, f"{candidate.score:.2f}"]
+                for rank, candidate in enumerate(sample.candidates, start=1)
+            ]
+            columns = ["rank", "translation", "log-probability"]
+            blocks += [Sentences(lines), Table(columns, ranked, (0, 1), title)]
+            blocks += _alignment(runs, run, number, sample)
+    return Section("Candidates and alignments", blocks)
+
+
+def marked(reference: str, hypothesis: str, language: str) -> tuple[list[Span], list[Span]]:
+    """Mark what two sentences do not share, word by word.
+
+    Words are between spaces; in languages without them, characters.
+
+    Returns:
+        The reference, with inserted words that the hypothesis lacks; and the hypothesis, with
+        deleted words that the reference does not have.
+    """
+    unspaced = language.replace("_", "-").split("-")[0].lower() in _UNSPACED
+    joint = "" if unspaced else " "
+    wanted, written = (list(t) if unspaced else t.split() for t in (reference, hypothesis))
+    left: list[Span] = []
+    right: list[Span] = []
+    for kind, i, i_end, j, j_end in difflib.SequenceMatcher(
+        None, wanted, written, autojunk=False
+    ).get_opcodes():
+        for spans, mark, words in (
+            (left, "insert", wanted[i:i_end]),
+            (right, "delete", written[j:j_end]),
+        ):
+            if words:
+                spans += [("", joint)] if spans and joint else []
+                spans.append(("" if kind == "equal" else mark, joint.join(words)))  # type: ignore[arg-type]
+    return left or [_EMPTY], right or [_EMPTY]
+
+
+def _same_text(one: Translations | None, other: Translations) -> bool:
+    return one is not None and list(one.references) == list(other.references)
+
+
+def _sentences(
+    runs: Sequence[Run], shown: Sequence[Run], split: str, row: int, score: str = ""
+) -> Sentences:
+    """Show one sentence with the translations of some runs."""
+    kept = shown[0].translations[split]
+    reference = kept.references[row]
+    lines: list[tuple[str, list[Span]]] = [("source", [("", kept.sources[row])])]
+    for number, run in enumerate(shown):
+        hypothesis = run.translations[split].hypotheses[row]
+        left, right = marked(reference, hypothesis, run.config.data.target_language)
+        if number == 0:  # several translations lack different words
+            lines.append(("reference", left if len(shown) == 1 else [("", reference)]))
+        label = "translation" if len(runs) == 1 else run.name
+        lines.append((f"{label}{score}", right))
+    return Sentences(lines)
+
+
+def _extremes(runs: Sequence[Run], run: Run, split: str) -> list[Block]:
+    """The sentences that a run translates best and worst."""
+    kept = run.translations[split]
+    if not kept.references:
+        return []
+    scores = sentence_scores(kept.hypotheses, kept.references)
+    order = sorted(range(len(scores)), key=lambda row: scores[row])
+    few = min(_SHOWN, len(order) // 2)
+    folds: list[Block] = []
+    for name, rows in (("best", order[::-1][:few]), ("worst", order[:few])):
+        shown = [_sentences(runs, [run], split, row, f", chrF {scores[row]:.1f}") for row in rows]
+        if shown:
+            folds.append(Fold(of_run(runs, run, f"{split}: the {few} {name} by chrF"), shown))
+    return folds
+
+
+def _alignment(runs: Sequence[Run], run: Run, number: int, sample: Sample) -> list[Block]:
+    if sample.alignment is None:
+        return []
+    x, y = sample.source_pieces, sample.target_pieces
+    size = (1.4 + 0.22 * len(x), 1.4 + 0.2 * len(y))
+    title = of_run(runs, run, f"Attention of each target piece (rows) in sentence {number}")
+    name = run_file_name(runs, run, "alignment", number)
+    return [Figure(name, title, alignment(sample.alignment, x, y), size)]

@@ -1,0 +1,104 @@
+"""What the runs are worth on their test splits, and whether they differ by more than chance."""
+
+from collections.abc import Sequence
+
+from nmt.evaluation.significance import paired_bootstrap
+from nmt.report.blocks import Block, Numbers, Paragraph, Section, Table
+from nmt.report.runs import Run
+from nmt.report.tables import interval, run_table, with_interval
+
+
+def scores(runs: Sequence[Run]) -> Section:
+    """Scores with intervals and signatures; of the validation split where there is no other."""
+    blocks: list[Block] = []
+    if len(runs) == 1 and (items := _headline(runs[0])):
+        blocks.append(Numbers(items))
+    rows = [
+        (run, [split, *map(with_interval, (s.bleu, s.chrf, s.ter)), f"{s.sentences:,}"])
+        for split in _splits(runs)
+        for run in runs
+        if (s := run.scores.get(split))
+    ]
+    if rows:
+        columns = ["split", "BLEU", "chrF", "TER (lower is better)", "sentences"]
+        blocks.append(run_table(runs, columns, rows, title="With 95 % bootstrap intervals"))
+        compared, paired = _significance(runs)
+        blocks += [*compared, _signatures(runs, paired)]
+    best = [
+        (run, [f"{run.best.get('update', 0):,}", *(f"{found[name]:.2f}" for name in _VALIDATION)])
+        for run in runs
+        if set(_VALIDATION) <= set(found := run.best.get("validation", {}))
+    ]
+    if best:
+        columns = ["update", "loss", "perplexity", "BLEU", "chrF"]
+        title = "The best model on the validation split (greedy search during training)"
+        blocks.append(run_table(runs, columns, best, words=0, title=title))
+    return Section("Scores", blocks)
+
+
+_VALIDATION = ("loss", "perplexity", "bleu", "chrf")
+
+
+def _splits(runs: Sequence[Run]) -> list[str]:
+    """Return all test splits, in the order in which the runs have them."""
+    return list(dict.fromkeys(split for run in runs for split in run.scores))
+
+
+def _headline(run: Run) -> list[tuple[str, str, str]]:
+    return [
+        (f"{name}, {split}", f"{score.score:.2f}", interval(score))
+        for split, found in run.scores.items()
+        for name, score in (("BLEU", found.bleu), ("chrF", found.chrf))
+    ]
+
+
+def _signatures(runs: Sequence[Run], paired: Sequence[str]) -> Table:
+    rows = {
+        (name, score.signature): None
+        for run in runs
+        for found in run.scores.values()
+        for name, score in (("BLEU", found.bleu), ("chrF", found.chrf), ("TER", found.ter))
+    }
+    rows |= {("BLEU, paired bootstrap", signature): None for signature in paired}
+    return Table(["metric", "sacreBLEU's signature"], list(rows), (0, 1))
+
+
+def _significance(runs: Sequence[Run]) -> tuple[list[Block], list[str]]:
+    """Compare every further run with the first on each split that both have translated.
+
+    Returns:
+        The comparison, and the signatures of its tests.
+    """
+    first, *others = runs
+    rows, notes = [], []
+    signatures: dict[str, None] = {}
+    for split in _splits(runs):
+        for run in others:
+            if fault := _no_comparison(first, run, split):
+                notes.append(Paragraph(f"{split}: {run.name} is not compared: {fault}."))
+                continue
+            before, after = first.translations[split], run.translations[split]
+            language = first.config.data.target_language
+            found = paired_bootstrap(
+                before.hypotheses, after.hypotheses, before.references, language
+            )
+            difference = f"{found.system - found.baseline:+.2f}"
+            chance = "yes" if found.p_value < 0.05 else "no"
+            rows.append([run.name, split, difference, f"{found.p_value:.4f}", chance])
+            signatures[found.signature] = None
+    if not rows:
+        return [*notes], []
+    title = f"BLEU against {first.name}, by paired bootstrap"
+    columns = ["run", "split", "difference", "p", "significant at 0.05"]
+    return [Table(columns, rows, (0, 1), title), *notes], list(signatures)
+
+
+def _no_comparison(first: Run, run: Run, split: str) -> str:
+    """Say why two runs cannot be compared on a split; empty where they can."""
+    for one in (first, run):
+        if split not in one.translations:
+            return f"{one.name} has no translations.{split}.jsonl"
+    before, after = first.translations[split], run.translations[split]
+    if list(before.references) != list(after.references):
+        return f"its references are not those of {first.name}"
+    return ""

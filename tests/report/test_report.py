@@ -1,0 +1,280 @@
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nmt.diagnosis.records import write_record
+from nmt.errors import DataError
+from nmt.evaluation.significance import paired_bootstrap
+from nmt.evaluation.translations import Translations, write_translations
+from nmt.report.blocks import Block, Figure, Finding, Fold, Numbers, Paragraph, Report, Table
+from nmt.report.curves import curves
+from nmt.report.drawing import inline_svg
+from nmt.report.gradients import gradients
+from nmt.report.lengths import lengths
+from nmt.report.losses import losses
+from nmt.report.report import make_report
+from nmt.report.runs import read_runs
+from nmt.report.samples import marked
+from nmt.report.scores import scores
+from nmt.report.setup import data, settings
+from nmt.report.states import probes
+from tests.report.made import (
+    CONFIG,
+    REFERENCES,
+    SOURCES,
+    diagnosis,
+    flow,
+    good_hypotheses,
+    make_diagnosed_run,
+    make_run,
+    poor_hypotheses,
+)
+
+
+def tables(blocks: Sequence[Block]) -> list[Table]:
+    found: list[Table] = []
+    for block in blocks:
+        found += [block] if isinstance(block, Table) else []
+        found += tables(block.blocks) if isinstance(block, Fold) else []
+    return found
+
+
+def texts(report: Report) -> str:
+    blocks = [block for section in report.sections for block in section.blocks]
+    return "\n".join(block.text for block in blocks if isinstance(block, Paragraph | Finding))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_diagnosed_run(tmp_path_factory.mktemp("reported") / "run")
+
+
+def test_scores_come_with_intervals_and_signatures(folder: Path) -> None:
+    stored = json.loads((folder / "scores.test.json").read_text())
+    bleu = stored["bleu"]
+    section = scores(read_runs([folder]))
+    numbers = section.blocks[0]
+    assert isinstance(numbers, Numbers)
+    interval = f"[{bleu['low']:.2f}, {bleu['high']:.2f}]"
+    assert numbers.items[0] == ("BLEU, test", f"{bleu['score']:.2f}", interval)
+    table, signatures, best = tables(section.blocks)
+    assert list(table.rows[0][:2]) == ["test", f"{bleu['score']:.2f} {interval}"]
+    assert ("BLEU", bleu["signature"]) in list(signatures.rows)
+    assert list(best.rows[0]) == ["20", "4.25", "70.10", "12.50", "30.25"]
+
+
+def test_the_ends_of_training_are_read_off_the_curves(folder: Path) -> None:
+    table = tables(curves(read_runs([folder])).blocks)[0]
+    assert list(table.rows[0]) == [
+        "30",
+        "2",
+        "3.875",
+        "4.000",
+        "12.50 at 20",
+        "0.75, 1.25",
+        "2,000",
+    ]
+
+
+def test_a_row_of_metrics_that_was_broken_off_is_left_out(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", poor_hypotheses())
+    with open(run / "metrics.csv", "a") as stream:
+        stream.write("40,2,3.5e")
+    (read,) = read_runs([run])
+    assert read.column("train_loss") == ([10, 20, 30], [5.5, 4.5, 3.875])
+
+
+def test_two_runs_are_compared_by_paired_bootstrap(folder: Path, tmp_path: Path) -> None:
+    other = make_run(tmp_path / "other", poor_hypotheses())
+    section = scores(read_runs([folder, other]))
+    found = tables(section.blocks)[1]
+    expected = paired_bootstrap(good_hypotheses(), poor_hypotheses(), REFERENCES, "en")
+    assert list(found.rows[0]) == [
+        "other",
+        "test",
+        f"{expected.system - expected.baseline:+.2f}",
+        f"{expected.p_value:.4f}",
+        "yes",
+    ]
+    assert expected.system < expected.baseline - 30
+    assert [row[0] for row in tables(section.blocks)[0].rows] == ["run", "other"]
+
+
+def test_why_two_runs_are_not_compared_is_said(folder: Path, tmp_path: Path) -> None:
+    other = make_run(tmp_path / "other", poor_hypotheses())
+    changed = ["other words", *REFERENCES[1:]]
+    path = other / "translations.test.jsonl"
+    write_translations(path, Translations(SOURCES, changed, poor_hypotheses()))
+    said = texts(make_report([folder, other]))
+    assert "test: other is not compared: its references are not those of run." in said
+    path.unlink()
+    said = texts(make_report([folder, other]))
+    assert "test: other is not compared: other has no translations.test.jsonl." in said
+
+
+def test_breakdowns_of_two_runs_stand_side_by_side(folder: Path, tmp_path: Path) -> None:
+    other = make_run(tmp_path / "other", poor_hypotheses())
+    groups, faults = tables(lengths(read_runs([folder, other])).blocks)
+    assert [row[0] for row in groups.rows[:4]] == ["run", "other", "run", "other"]
+    assert groups.rows[0][1] == groups.rows[1][1]
+    # 23 of 24 say "dog dog dog", one is empty
+    assert list(faults.rows[1][2:]) == ["95.8 %", "4.2 %", "0.0 %"]
+
+
+def test_the_mean_loss_weighs_every_token(folder: Path) -> None:
+    table, rare = tables(losses(read_runs([folder])).blocks)
+    # tokens 2 to 5: losses 2.5, 2.75, 3, 3.25 of 50, 33, 25 and 20 tokens
+    mean = (2.5 * 50 + 2.75 * 33 + 3 * 25 + 3.25 * 20) / 128
+    assert list(table.rows[0][:2]) == ["2.250", f"{mean:.3f}"]
+    assert [list(row) for row in rare.rows] == [["0", "7.500", "3"], ["1,024–2,047", "1.250", "40"]]
+
+
+def test_decay_is_said_in_steps_per_halving(folder: Path) -> None:
+    section = gradients(read_runs([folder]))
+    reach, decay, gates, sums = tables(section.blocks)
+    assert list(reach.rows[0]) == ["lstm", "trained", "0.02 %", "12"]
+    assert list(decay.rows[0]) == ["encoder", "1", "hidden", "0.5000", "1.0"]
+    assert list(gates.rows[0][3:]) == [
+        "0.875",
+        "1.0 %",
+        "50.0 %",
+        "1.5",
+        "2.5",
+        "3.5",
+        "4.5",
+        "55.5",
+    ]
+    assert list(sums.rows[0]) == ["decoder.weight_hh_l0", "1.5e-07"]
+
+
+def test_the_fitted_line_is_that_of_least_squares(folder: Path, tmp_path: Path) -> None:
+    from matplotlib.figure import Figure as Canvas
+
+    norms = [0.9, 0.35, 0.3, 0.1, 0.07]
+    slope, height = np.polyfit(range(5), np.log(norms), 1)
+    one = flow()
+    curve = dataclasses.replace(one.curves[0], norms=norms, kept_per_step=float(np.exp(slope)))
+    run = make_run(tmp_path / "run", poor_hypotheses())
+    found = dataclasses.replace(diagnosis(), flows=[dataclasses.replace(one, curves=[curve])])
+    write_record(run / "diagnosis.json", found)
+    figure = next(b for b in gradients(read_runs([run])).blocks if isinstance(b, Figure))
+    axes = Canvas().add_subplot()
+    figure.draw(axes)
+    measured, fitted = axes.get_lines()
+    assert list(np.asarray(measured.get_ydata())) == norms
+    expected = np.exp(height + slope * np.array([0, 4]))
+    np.testing.assert_allclose(np.asarray(fitted.get_ydata()), expected)
+
+
+def test_several_flows_are_compared_and_folded(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", poor_hypotheses())
+    flows = [flow("tanh", "start", 0.25), flow("lstm", "start", 0.75)]
+    write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), flows=flows))
+    section = gradients(read_runs([run]))
+    folds = [block.title for block in section.blocks if isinstance(block, Fold)]
+    assert folds == ["tanh, start", "lstm, start"]
+    names = [figure.name for figure in make_report([run]).figures()]
+    assert "flow-compared-decoder-hidden" in names
+    assert len(set(names)) == len(names)
+
+
+def test_probes_show_what_changed(folder: Path) -> None:
+    section = probes(read_runs([folder]))
+    (table,) = tables(section.blocks)
+    assert list(table.rows[0]) == ["intact", "2.500", "", "30.50", ""]
+    assert list(table.rows[1]) == ["zeroed", "4.000", "+1.500", "0.25", "-30.25"]
+    assert Finding("good", "the decoder listens") in section.blocks
+
+
+def test_figures_of_two_runs_have_names_of_their_own(folder: Path, tmp_path: Path) -> None:
+    other = make_diagnosed_run(tmp_path / "run")
+    report = make_report([folder, other])
+    names = [figure.name for figure in report.figures()]
+    assert len(set(names)) == len(names)
+    assert {"1-alignment-1", "2-alignment-1"} <= set(names)
+    assert report.title == f"{folder}, {other}: de → en"  # both folders are called `run`
+
+
+def test_settings_show_what_differs_from_the_defaults(folder: Path, tmp_path: Path) -> None:
+    model = dataclasses.replace(CONFIG.model, cell="tanh")
+    other = make_run(tmp_path / "x", poor_hypotheses(), dataclasses.replace(CONFIG, model=model))
+    (table,) = tables(settings(read_runs([folder, other])).blocks)
+    assert list(table.columns) == ["key", "run", "x", "default"]
+    rows = {row[0]: list(row[1:]) for row in table.rows}
+    assert rows["model.cell"] == ["gru", "tanh", "lstm"]
+    assert rows["model.layers"] == ["1", "1", "2"]
+    assert "model.dropout" not in rows
+
+
+def test_data_has_fingerprints_and_filters(folder: Path) -> None:
+    sizes, prints, filters = tables(data(read_runs([folder])).blocks)
+    assert list(sizes.rows[0]) == ["4,321", "4,300", "56,789", "54,321"]
+    assert [row[1] for row in prints.rows] == ["a" * 64, "f" * 64, "b" * 64]
+    assert list(filters.rows[1]) == ["duplicates", "off", "7", "-"]
+    assert list(filters.rows[2]) == ["too_long", "100", "0", "0"]
+
+
+def test_a_diagnosis_of_other_weights_is_said_first(tmp_path: Path) -> None:
+    run = make_diagnosed_run(tmp_path / "run")
+    write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), weights="d" * 64))
+    first = make_report([run]).sections[0].blocks[0]
+    assert isinstance(first, Finding) and "of other weights" in first.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("diagnosis.json", '{"split": "validation"}'),
+        ("diagnosis.json", "{"),
+        ("environment.json", "[]"),
+        ("scores.test.json", '{"bleu": {"score": 1}}'),
+        ("translations.test.jsonl", '{"source": "a", "reference": "b"}\n'),
+        ("translations.test.jsonl", '{"source": "a", "reference": "b", "hypothesis": 3}\n'),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: str) -> None:
+    run = make_run(tmp_path / "run", poor_hypotheses())
+    (run / name).write_text(content)
+    with pytest.raises(DataError, match=name):
+        make_report([run])
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "language", "left", "right"),
+    [
+        ("a b c", "a x c", "en", "a {+b+} c", "a [-x-] c"),
+        ("a b", "a b", "en", "a b", "a b"),
+        ("a b", "", "en", "{+a b+}", "(empty)"),
+        ("", "a", "en", "(empty)", "[-a-]"),
+        ("a b c d", "b  c e f", "de", "{+a+} b c {+d+}", "b c [-e f-]"),
+        ("你好吗", "你很好", "zh-CN", "你好{+吗+}", "你[-很-]好"),
+    ],
+)
+def test_the_difference_is_marked(
+    reference: str, hypothesis: str, language: str, left: str, right: str
+) -> None:
+    frames = {"": "{}", "insert": "{{+{}+}}", "delete": "[-{}-]"}
+    shown = [
+        "".join(frames[mark].format(text) for mark, text in spans)
+        for spans in marked(reference, hypothesis, language)
+    ]
+    assert shown == [left, right]
+
+
+def test_gradients_that_vanish_or_explode_are_drawn(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", poor_hypotheses())
+    one = flow()
+    for norms in ([[0.0, None]], [[math.inf, math.nan, 1.0]], [[2.0, 2.0]], []):
+        maps = [dataclasses.replace(one.maps[0], norms=norms)]
+        row = norms[0] if norms else []
+        curves = [dataclasses.replace(one.curves[0], norms=row, kept_per_step=None)]
+        odd = dataclasses.replace(one, maps=maps, curves=curves, sums=[])
+        write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), flows=[odd]))
+        for figure in make_report([run]).figures():
+            if figure.name.startswith(("map", "flow")):
+                assert "<svg" in inline_svg(figure)
