@@ -86,7 +86,9 @@ def test_every_room_has_its_floor() -> None:
     assert {f"nmt.{room}" for room in rooms} == set(FLOORS)
 
 
-@pytest.mark.parametrize("verb", ["", "check", "train", "translate", "evaluate", "score", "export"])
+@pytest.mark.parametrize(
+    "verb", ["", "check", "train", "translate", "evaluate", "score", "study", "export"]
+)
 def test_help_imports_neither_torch_nor_lightning(verb: str) -> None:
     """Their import takes seconds; help is to answer at once."""
     words = [verb, "--help"] if verb else ["--help"]
