@@ -84,18 +84,21 @@ def _lengths(study: "Study") -> "RenderableType":
 
     groups = study.rows[0].lengths
     spans = [f"{group.first}-{group.last}" for group in groups]
-    table = plain_table("BLEU by words of source", *spans, "test", "long", "shuffled")
+    table = plain_table("BLEU by words", *spans, "test", "long")
     for row in study.rows:
-        scores = [*(group.bleu for group in row.lengths), row.test, row.long, row.shuffled]
+        scores = [*(group.bleu for group in row.lengths), row.test, row.long]
         table.add_row(row.name, *(f"{score.score:.1f}" for score in scores))
     table.add_row("sentences", *(f"{group.sentences:,}" for group in groups), style="dim")
-    signature = study.rows[0].test.signature
-    return Group(table, Text(f"shuffled: test, the words of each source mixed; {signature}", "dim"))
+    return Group(table, Text(study.rows[0].test.signature, "dim"))
 
 
 def _models(study: "Study") -> "RenderableType":
-    """What the models are, what they cost, and the gradient that arrives."""
-    table = plain_table("model", "cell", "handed over", "parameters", "minutes", "reach", words=2)
+    """What the models are and cost, what order is to them, and the gradient that arrives."""
+    from rich.console import Group
+    from rich.text import Text
+
+    columns = ("handed over", "parameters", "minutes", "shuffled", "reach")
+    table = plain_table("model", "cell", *columns, words=2)
     for row in study.rows:
         table.add_row(
             row.name,
@@ -103,6 +106,11 @@ def _models(study: "Study") -> "RenderableType":
             f"{row.state_size:,}",
             f"{row.parameters:,}",
             "-" if row.minutes is None else f"{row.minutes:.1f}",
+            f"{row.shuffled.score:.1f}",
             "-" if row.flow is None else f"{100 * row.flow.reach:.2g} %",
         )
-    return table
+    legend = (
+        "handed over: numbers in the final state; shuffled: BLEU on test with mixed source words; "
+        "reach: of the last word's gradient, what is left at the first source word"
+    )
+    return Group(table, Text(legend, "dim"))
