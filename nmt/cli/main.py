@@ -20,6 +20,7 @@ VERBS = {
     "translate": "translate files, or what is typed",
     "evaluate": "report BLEU, chrF and TER with intervals and signatures",
     "score": "log-probability of given translations",
+    "predict": "the likeliest next words of a translation, with probabilities",
     "study": "train one decoder behind several encoders: what order, memory and gates are worth",
     "export": "write a model as a folder of its own, also averaged, or with weights of 8 bits",
 }

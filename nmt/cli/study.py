@@ -33,7 +33,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         default=Path("runs/study"),
         help="a run folder for each model, and study.json (default: runs/study)",
     )
-    parser.add_argument("--updates", metavar="N", type=int, help="of each training (default: 2000)")
+    parser.add_argument("--updates", metavar="N", type=int, help="of each training (default: 2500)")
     parser.add_argument(
         "--models",
         metavar="NAME",

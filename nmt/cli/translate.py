@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import logging
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,13 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument("--format", choices=["text", "tsv", "jsonl"], default="text")
     add_search_arguments(parser)
     parser.add_argument(
+        "--prefix-file",
+        metavar="F",
+        type=Path,
+        help="line by line, the whole words with which the translation of a line begins (an empty "
+        "line: free); such lines are searched without --shortlist, and all are held in memory",
+    )
+    parser.add_argument(
         "--alignments",
         action="store_true",
         default=None,
@@ -50,6 +58,9 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     arguments = parser.parse_intermixed_args(words)
     settings = search_settings(arguments)
     jobs = _jobs(arguments)
+    for _, output in jobs:
+        if output is not None and arguments.prefix_file is not None:
+            _refuse_same(arguments.prefix_file, output)
 
     translator = load_translator(arguments)
     translator.check(**settings)  # before anything is written
@@ -68,6 +79,8 @@ def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]
         files = []
     if not files and sys.stdin is None:
         raise UsageError("there is no standard input; name a FILE")
+    if arguments.prefix_file is not None:
+        _refuse_prefixes(arguments)
     if output is not None and output.suffix == ".gz":
         raise UsageError(f"-o {output}: the output is plain text; leave .gz out")
     if arguments.resume and output is None:
@@ -102,6 +115,40 @@ def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]
     return [(file, output / name) for file, name in zip(files, names, strict=True)]
 
 
+def _refuse_prefixes(arguments: argparse.Namespace) -> None:
+    """Refuse a file of prefixes that cannot go with the rest of the call."""
+    prefixes = arguments.prefix_file
+    if not prefixes.exists():
+        raise DataError(f"cannot read {prefixes}: no such file")
+    if len(arguments.files) > 1:
+        raise UsageError(
+            f"--prefix-file: {prefixes} cannot belong to {len(arguments.files)} files; translate "
+            "them one by one"
+        )
+    if arguments.resume and not prefixes.is_file():
+        raise UsageError(f"--resume: {prefixes} cannot be read again, as a file could")
+
+
+def _read_prefixes(
+    lines: Iterable[str], source: Path | None, arguments: argparse.Namespace
+) -> tuple[Iterator[str], list[str]]:
+    """Read the lines and as many prefixes.
+
+    Raises:
+        DataError: their numbers differ.
+    """
+    from nmt.text.lines import read_lines
+
+    every = list(lines)
+    prefixes = list(read_lines(arguments.prefix_file, arguments.invalid_utf8))
+    if len(every) != len(prefixes):
+        raise DataError(
+            f"{source or 'standard input'} has {len(every)} lines, and --prefix-file "
+            f"{arguments.prefix_file} {len(prefixes)}; they must match line by line"
+        )
+    return iter(every), prefixes
+
+
 def _refuse_same(source: Path, output: Path) -> None:
     if output.exists() and output.samefile(source):
         raise UsageError(f"{output} is the input itself; choose another output")
@@ -123,23 +170,26 @@ def _translate(
         lines = decode_lines(sys.stdin.buffer, "standard input", arguments.invalid_utf8)
     else:
         lines = read_lines(source, arguments.invalid_utf8)
+    if arguments.resume and output is not None and output.exists():
+        _log.info("%s is there, and is kept", output)
+        return 0
+    prefixes = None
+    if arguments.prefix_file is not None:  # before anything is written
+        lines, prefixes = _read_prefixes(lines, source, arguments)
     if arguments.resume:
         assert source is not None and output is not None
-        if output.exists():
-            _log.info("%s is there, and is kept", output)
-            return 0
         writing = partial_writer(output, arguments.format, _key(source, arguments, settings))
     else:
         writing = line_writer(output, arguments.format)
     with writing as writer:
-        if source is None and sys.stdin.isatty():
+        if source is None and sys.stdin.isatty() and prefixes is None:
             translate_as_typed(translator, lines, writer, **settings)
         else:
             # A pipe can be read only once, and so not be counted first.
             total = None
             if source is not None and source.is_file():
                 total = sum(1 for _ in read_lines(source, "replace"))
-            translate_lines(translator, lines, writer, total=total, **settings)
+            translate_lines(translator, lines, writer, prefixes=prefixes, total=total, **settings)
     return writer.failed
 
 
@@ -150,5 +200,7 @@ def _key(source: Path, arguments: argparse.Namespace, settings: dict[str, Any]) 
 
     paths = [arguments.model, *arguments.ensemble]
     models = [sha256(find_bundle(path) / "bundle.json") for path in paths]
-    what = [sha256(source), models, sorted(settings.items()), arguments.precision, arguments.format]
+    files = [source] if arguments.prefix_file is None else [source, arguments.prefix_file]
+    what = [*map(sha256, files), models, sorted(settings.items())]
+    what += [arguments.precision, arguments.format]
     return hashlib.sha256(repr(what).encode()).hexdigest()

@@ -60,6 +60,11 @@ class Ensemble:
         """Let every member read the source sentences; see `Stepper`."""
         return EnsembleState(tuple(stepper.start(source) for stepper in self.steppers))
 
+    def start_alone(self) -> EnsembleState:
+        """Let every member start without a source; all must be able."""
+        members: tuple[Any, ...] = self.steppers
+        return EnsembleState(tuple(member.start_alone() for member in members))
+
     def step(self, tokens: Tensor, state: EnsembleState) -> tuple[Tensor, EnsembleState]:
         """Read one token per row and predict the next.
 

@@ -7,6 +7,27 @@ from nmt.decoding.stepper import Stepper
 from nmt.models.batch import Padded
 
 
+def forced_log_probs(stepper: Stepper, source: Padded, target: Padded) -> Tensor:
+    """Score every token of given targets.
+
+    Args:
+        stepper: the model.
+        source: source sentences.
+        target: one target each, start token first, end token last.
+
+    Returns:
+        Log-probabilities in nats of the tokens after the start, `(batch, time - 1)`; 0 past a
+        sentence's end.
+    """
+    state = stepper.start(source)
+    columns = []
+    for position in range(target.tokens.shape[1] - 1):
+        log_probs, state = stepper.step(target.tokens[:, position], state)
+        following = target.tokens[:, position + 1]
+        columns.append(log_probs.gather(1, following[:, None]).squeeze(1))
+    return torch.stack(columns, dim=1).masked_fill(~target.mask[:, 1:], 0.0)
+
+
 def forced_scores(stepper: Stepper, source: Padded, target: Padded) -> Tensor:
     """Score given targets.
 
@@ -18,12 +39,8 @@ def forced_scores(stepper: Stepper, source: Padded, target: Padded) -> Tensor:
     Returns:
         The sum of log-probabilities in nats of each target, the end token included, `(batch,)`.
     """
-    state = stepper.start(source)
-    mask = target.mask
     scores = torch.zeros(len(target.lengths), device=target.tokens.device)
-    for position in range(target.tokens.shape[1] - 1):
-        log_probs, state = stepper.step(target.tokens[:, position], state)
-        following = target.tokens[:, position + 1]
-        taken = log_probs.gather(1, following[:, None]).squeeze(1)
-        scores += torch.where(mask[:, position + 1], taken, 0.0)
+    # Step after step, as search does: other orders would round otherwise, by the batch's width.
+    for column in forced_log_probs(stepper, source, target).unbind(dim=1):
+        scores += column
     return scores

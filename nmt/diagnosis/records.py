@@ -109,11 +109,24 @@ class PositionLoss:
 
 
 @dataclass(frozen=True)
+class FrequencyLoss:
+    """The loss of the target tokens that came about equally often in training."""
+
+    first: int
+    """Fewest occurrences in the targets of training."""
+    last: int
+    """Most occurrences."""
+    loss: float
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Probe:
     """What a model does when what is handed over has been changed."""
 
     name: str
-    """Such as "zeroed", "shuffled", "noise 0.5", "8 components" or "without layer 2's cell"."""
+    """Such as "intact", "zeroed", "shuffled", "noise 0.5", "8 components" or "without layer 2's
+    cell"."""
     loss: float
     """Per target token."""
     bleu: float
@@ -165,6 +178,7 @@ class Sample:
     candidates: list[Candidate]
     """The best first."""
     source_pieces: list[str]
+    """The end token last."""
     target_pieces: list[str]
     """Of the best one, the end token last."""
     alignment: list[list[float]] | None
@@ -180,6 +194,8 @@ class Diagnosis:
     """SHA-256 of the weights that were looked at; empty for a config at its start."""
     flows: list[GradientFlow]
     losses: list[PositionLoss]
+    frequencies: list[FrequencyLoss]
+    """Empty where nobody counted the tokens of training."""
     probes: StateProbes | None
     states: StateMap | None
     samples: list[Sample]

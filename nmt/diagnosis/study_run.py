@@ -15,7 +15,7 @@ from nmt.diagnosis.records import read_record, write_record
 from nmt.diagnosis.study import LengthScore, Study, StudyRow
 from nmt.diagnosis.study_training import train_all
 from nmt.errors import UsageError
-from nmt.evaluation.metrics import Score, corpus_scores
+from nmt.evaluation.metrics import Score, bleu_metric, with_interval
 from nmt.inference.translator import Translator
 from nmt.log import ProgressBar
 from nmt.storage import atomic_write, locked
@@ -33,7 +33,7 @@ MODELS = {
     "lstm": {"cell": "lstm"},
 }
 """Name to keys of the `model` section."""
-UPDATES = 2000
+UPDATES = 2500
 _SETTINGS = """\
 # What all models of `nmt study` have in common: the final state is the only link, read once.
 data: {{source_language: de, target_language: en, corpus: builtin:phrases}}
@@ -174,4 +174,4 @@ def _shuffled(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _bleu(pairs: Sequence[tuple[str, str]], hypotheses: Sequence[str]) -> Score:
-    return corpus_scores(hypotheses, [reference for _, reference in pairs], "en").bleu
+    return with_interval(bleu_metric("en"), hypotheses, [reference for _, reference in pairs])

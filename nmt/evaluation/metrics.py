@@ -78,9 +78,9 @@ def corpus_scores(
 
     check_lengths(hypotheses, references)
     return Scores(
-        bleu=_score(bleu_metric(target_language), hypotheses, references),
-        chrf=_score(CHRF(), hypotheses, references),
-        ter=_score(TER(), hypotheses, references),
+        bleu=with_interval(bleu_metric(target_language), hypotheses, references),
+        chrf=with_interval(CHRF(), hypotheses, references),
+        ter=with_interval(TER(), hypotheses, references),
         sentences=len(references),
     )
 
@@ -132,7 +132,8 @@ def check_lengths(hypotheses: Sequence[str], references: Sequence[str]) -> None:
         raise DataError("there is nothing to score: the references are empty")
 
 
-def _score(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+def with_interval(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    """Score translations by one of sacreBLEU's metrics, with a bootstrap interval."""
     # sacreBLEU 2.6 gives samples that score nothing another type of number than the others, and
     # then cannot average them: make all of them plain floats.
     compute = metric._compute_score_from_stats

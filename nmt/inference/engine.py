@@ -101,6 +101,10 @@ class Engine:
         starts, context = self._bridge(states, memory, source.mask)
         return self._decoder.start(starts, context, memory, source.mask)
 
+    def start_alone(self) -> EngineState:
+        """Start one row without a source; see `Seq2Seq.start_alone`."""
+        return self._decoder.start_alone()
+
     def step(self, tokens: Tensor, state: EngineState) -> tuple[Tensor, EngineState]:
         """Read one token a row and predict the next.
 
@@ -159,6 +163,7 @@ class _Decoder:
     ):
         self._arithmetic = arithmetic
         self._feeds_context = config.feed_context
+        self._context = context_size(config)
         self._projected = Matrix.named(weights, "decoder.projection.weight")
         self._fed = self._projected.values.shape[1] if config.input_feeding else 0
         embedding = Matrix.named(weights, "decoder.embedding.weight")
@@ -216,6 +221,16 @@ class _Decoder:
             sentences=torch.arange(rows),
             fed=self._arithmetic.zeros(rows, self._fed) if self._fed else None,
             coverage=None if self._attention is None else torch.zeros(mask.shape),
+        )
+
+    def start_alone(self) -> EngineState:
+        """Make the first state of one row without a source."""
+        if self._attention is not None:
+            raise ValueError("attention needs a source to look at")
+        zeros: list[Tensor] = [torch.zeros(1, layer.size) for layer in self._layers]
+        context = self._arithmetic.zeros(1, self._context)
+        return self.start(
+            [(zero, zero) for zero in zeros], context, None, torch.ones(1, 0, dtype=torch.bool)
         )
 
     def step(self, tokens: Tensor, state: EngineState) -> tuple[Tensor, EngineState]:

@@ -5,7 +5,7 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -66,8 +66,9 @@ class LineWriter:
 
 
 def _present(candidate: Candidate) -> dict[str, Any]:
-    """Return a candidate's fields, without an alignment that nobody asked for."""
-    return {name: value for name, value in vars(candidate).items() if value is not None}
+    """Return what users read of a candidate, without an alignment that nobody asked for."""
+    present = {"text": candidate.text, "score": candidate.score, "alignment": candidate.alignment}
+    return {name: value for name, value in present.items() if value is not None}
 
 
 def _links(candidate: Candidate) -> str:
@@ -82,6 +83,7 @@ def translate_lines(
     lines: Iterable[str],
     writer: LineWriter,
     *,
+    prefixes: Sequence[str] | None = None,
     total: int | None = None,
     **settings: Any,
 ) -> None:
@@ -91,6 +93,7 @@ def translate_lines(
         translator: the model.
         lines: raw text.
         writer: takes the translations, in order.
+        prefixes: how each line's translation begins; see `Translator.translate`.
         total: how many lines there are, for the progress bar.
         **settings: fields of `SearchOptions`.
     """
@@ -100,7 +103,8 @@ def translate_lines(
     iterator = itertools.islice(lines, before, None)
     try:
         while chunk := list(itertools.islice(iterator, CHUNK)):
-            for translation in translator.translate(chunk, **settings):
+            begun = prefixes and prefixes[writer.lines : writer.lines + len(chunk)]
+            for translation in translator.translate(chunk, prefixes=begun, **settings):
                 writer.write(translation)
             writer.keep()
             bar.advance(len(chunk))

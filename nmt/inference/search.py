@@ -1,8 +1,9 @@
 """One batch of sentences from token ids to translations, whatever the machine can hold."""
 
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +16,7 @@ from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.errors import NmtError
 from nmt.inference.device import arithmetic
 from nmt.inference.options import SearchOptions
+from nmt.inference.prefixes import Prefix, completed, completed_words, followers, prefixed
 from nmt.inference.shortlist import Shortlist
 from nmt.models.batch import Padded, pad
 from nmt.text.tokenizer import Tokenizer
@@ -27,11 +29,13 @@ class Candidate:
     Attributes:
         text: raw text, one line.
         score: sum of log-probabilities in nats, the end token included.
+        tokens: its ids, without the end token.
         alignment: (source word, target word), counted from 0; None where nobody asked.
     """
 
     text: str
     score: float
+    tokens: list[int]
     alignment: list[tuple[int, int]] | None = None
 
 
@@ -75,19 +79,27 @@ class BatchSearch:
     @property
     def nothing(self) -> Candidate:
         """What stands where there is no translation."""
-        return Candidate("", 0.0, [] if self.options.alignments else None)
+        return Candidate("", 0.0, [], [] if self.options.alignments else None)
 
-    def __call__(self, sources: list[list[int]]) -> list[Translation]:
+    @functools.cached_property
+    def _followers(self) -> torch.Tensor:
+        return torch.tensor(followers(self.tokenizer.target), device=self.device)
+
+    def __call__(
+        self, sources: list[list[int]], prefixes: Sequence[Prefix] | None = None
+    ) -> list[Translation]:
         """Translate a batch; where the machine gives in, each half of it, down to one sentence.
 
         Args:
             sources: token ids, without the end token.
+            prefixes: how each translation begins, not empty; None where all are free. Then the
+                stepper predicts all tokens.
 
         Raises:
             NmtError: the model gives no numbers.
         """
         try:
-            return self._translations(sources, self._search(sources))
+            return self._translations(sources, self._search(sources, prefixes), prefixes)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -95,20 +107,33 @@ class BatchSearch:
                 problem = "translation failed: out of memory"
                 return [Translation("", 0.0, [self.nothing], problem, failed=True)]
         middle = len(sources) // 2
-        return [result for half in (sources[:middle], sources[middle:]) for result in self(half)]
+        return [
+            result
+            for half in (slice(None, middle), slice(middle, None))
+            for result in self(sources[half], prefixes and prefixes[half])
+        ]
+
+    @property
+    def limits(self) -> Limits:
+        """Where a search over all tokens starts and where it has to end."""
+        target = self.tokenizer.target
+        return Limits(target.bos_id, target.eos_id, self.options.max_length_ratio)
 
     @torch.inference_mode()
-    def _search(self, sources: list[list[int]]) -> list[list[Hypothesis]]:
+    def _search(
+        self, sources: list[list[int]], prefixes: Sequence[Prefix] | None
+    ) -> list[list[Hypothesis]]:
         """Return each sentence's hypotheses, best first."""
         eos_id = self.tokenizer.source.eos_id
         source = pad([[*ids, eos_id] for ids in sources], self.device)
-        target, stepper = self.tokenizer.target, self.stepper
-        ends = target.bos_id, target.eos_id
+        limits, stepper = self.limits, self.stepper
         if isinstance(stepper, Shortlist):
-            ends = stepper.number(ends[0]), stepper.number(ends[1])
-        limits = Limits(*ends, self.options.max_length_ratio)
+            bos_id, eos_id = stepper.number(limits.bos_id), stepper.number(limits.eos_id)
+            limits = replace(limits, bos_id=bos_id, eos_id=eos_id)
+        if prefixes is not None:
+            stepper = prefixed(stepper, prefixes, self._followers)
         with arithmetic(self.precision, self.device):
-            found = self._hypotheses(source, limits)
+            found = self._hypotheses(stepper, source, limits)
         if isinstance(stepper, Shortlist):
             found = [
                 [replace(one, tokens=stepper.ids(one.tokens)) for one in hypotheses]
@@ -116,11 +141,13 @@ class BatchSearch:
             ]
         return found
 
-    def _hypotheses(self, source: Padded, limits: Limits) -> list[list[Hypothesis]]:
+    def _hypotheses(
+        self, stepper: Stepper, source: Padded, limits: Limits
+    ) -> list[list[Hypothesis]]:
         options = self.options
         if options.sample:
             return sample(
-                self.stepper,
+                stepper,
                 source,
                 limits,
                 seed=options.seed,
@@ -130,9 +157,9 @@ class BatchSearch:
                 top_p=options.top_p,
             )
         if options.greedy:
-            return [[best] for best in greedy_search(self.stepper, source, limits)]
+            return [[best] for best in greedy_search(stepper, source, limits)]
         return beam_search(
-            self.stepper,
+            stepper,
             source,
             limits,
             beam_size=options.beam_size,
@@ -144,7 +171,10 @@ class BatchSearch:
         )
 
     def _translations(
-        self, sources: list[list[int]], found: list[list[Hypothesis]]
+        self,
+        sources: list[list[int]],
+        found: list[list[Hypothesis]],
+        prefixes: Sequence[Prefix] | None,
     ) -> list[Translation]:
         """Turn each sentence's hypotheses into text, all of a batch in one call."""
         if any(not some or not math.isfinite(some[0].score) for some in found):
@@ -152,32 +182,46 @@ class BatchSearch:
                 "the model gives no finite probability: its weights are damaged, or its training "
                 "diverged"
             )
-        texts = iter(self.tokenizer.target.decode([one.tokens for some in found for one in some]))
+        texts = iter(self._texts(found, prefixes))
         kept: list[dict[str, Hypothesis]] = []
         for hypotheses in found:
             distinct: dict[str, Hypothesis] = {}
             for hypothesis in hypotheses:
                 distinct.setdefault(next(texts), hypothesis)
             kept.append(dict(itertools.islice(distinct.items(), self.options.n_best)))
+        begun: Sequence[Prefix | None] = prefixes or [None] * len(sources)
         links = self._links(
             [
-                (source, one.tokens)
-                for source, some in zip(sources, kept, strict=True)
+                (source, one.tokens, prefix)
+                for source, some, prefix in zip(sources, kept, begun, strict=True)
                 for one in some.values()
             ],
             len(sources),
         )
         translations = []
         for hypotheses, some in zip(found, kept, strict=True):
-            candidates = [Candidate(text, one.score, next(links)) for text, one in some.items()]
+            candidates = [
+                Candidate(text, one.score, one.tokens, next(links)) for text, one in some.items()
+            ]
             best, first = hypotheses[0], candidates[0]
             cut = f"translation was cut at {len(best.tokens)} tokens" if best.cut else None
             translations.append(Translation(first.text, first.score, candidates, cut))
         return translations
 
+    def _texts(self, found: list[list[Hypothesis]], prefixes: Sequence[Prefix] | None) -> list[str]:
+        """Return the text of every hypothesis, one sentence after the other."""
+        target = self.tokenizer.target
+        if prefixes is None:
+            return target.decode([one.tokens for some in found for one in some])
+        return [
+            completed(prefix, one.tokens, target)
+            for prefix, some in zip(prefixes, found, strict=True)
+            for one in some
+        ]
+
     @torch.inference_mode()
     def _links(
-        self, pairs: list[tuple[list[int], list[int]]], batch_size: int
+        self, pairs: list[tuple[list[int], list[int], Prefix | None]], batch_size: int
     ) -> Iterator[list[tuple[int, int]] | None]:
         """Align sentences with their translations, by the attention of writing them again."""
         if not self.options.alignments:
@@ -188,12 +232,13 @@ class BatchSearch:
         read, write = self.tokenizer.source, self.tokenizer.target
         for start in range(0, len(pairs), batch_size):
             batch = pairs[start : start + batch_size]
-            sources = pad([[*source, read.eos_id] for source, _ in batch], self.device)
-            targets = pad([[write.bos_id, *ids, write.eos_id] for _, ids in batch], self.device)
+            sources = pad([[*source, read.eos_id] for source, _, _ in batch], self.device)
+            targets = pad([[write.bos_id, *ids, write.eos_id] for _, ids, _ in batch], self.device)
             with arithmetic(self.precision, self.device):
                 attention = forced_attention(stepper, sources, targets)
-            for rows, (source, ids) in zip(attention.cpu(), batch, strict=True):
-                yield word_links(rows, read.encoded_words(source), write.decoded_words(ids))
+            for rows, (source, ids, prefix) in zip(attention.cpu(), batch, strict=True):
+                words = completed_words(prefix, ids, write) if prefix else write.decoded_words(ids)
+                yield word_links(rows, read.encoded_words(source), words)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -10,12 +10,13 @@ from typing import Any
 import torch
 
 from nmt.config import Config
-from nmt.decoding.forced import forced_scores
+from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.stepper import Stepper
 from nmt.errors import NmtError, UsageError
 from nmt.inference.device import arithmetic
 from nmt.inference.loading import load_models
 from nmt.inference.options import SearchOptions
+from nmt.inference.prefixes import Prefix, encode_prefixes, refusals
 from nmt.inference.search import BatchSearch, Translation
 from nmt.inference.shortlist import Shortlist, can_shortlist, shortlist
 from nmt.inference.threads import num_workers, side_by_side
@@ -122,32 +123,49 @@ class Translator:
         penalty = self.config.decoding.coverage_penalty
         return penalty if penalty > 0 and self.has_attention else 0.0
 
-    def translate(self, sentences: Sequence[str], **settings: Any) -> list[Translation]:
+    def translate(
+        self, sentences: Sequence[str], *, prefixes: Sequence[str] | None = None, **settings: Any
+    ) -> list[Translation]:
         """Translate sentences, each a line of raw text.
 
         What a sentence becomes does not depend on the others.
 
         Args:
             sentences: raw text; blank ones give empty translations.
+            prefixes: whole words with which each translation begins; empty where it is free. Such
+                a translation is searched among all tokens, whatever the shortlist.
             **settings: fields of `SearchOptions`, such as `beam_size=12`; by default the model's.
 
         Raises:
-            UsageError: a setting that makes no sense.
+            UsageError: a setting that makes no sense, or unequal numbers.
         """
         options = self._options(**settings)
         stepper = self.stepper if options.shortlist is None else self._shortlist(options.shortlist)
         batch = BatchSearch(stepper, self.tokenizer, options, self.device, self.precision)
+        begun = replace(batch, stepper=self.stepper)
         limit = self.config.decoding.max_source_length
         encoded = self.tokenizer.source.encode(sentences)
+        lengths = [len(ids) for ids in encoded]
+        given = self._prefixes(sentences, prefixes)
         translations = [Translation("", 0.0, [batch.nothing]) for _ in sentences]
-        work = [row for row, ids in enumerate(encoded) if ids]
+        for row, problem in refusals(given, [min(n, limit) for n in lengths], batch.limits).items():
+            failed = lengths[row] > 0
+            translations[row] = replace(translations[row], problem=problem, failed=failed)
+        work = [row for row, one in enumerate(translations) if lengths[row] and not one.failed]
         # Of few sentences every worker gets a share.
         fair = max(_LEAST_BATCH, -(-len(work) // num_workers(self.device)))
         size = min(options.batch_size, fair)
-        batches = list(_batches(work, [len(ids) for ids in encoded], size))
+        batches = [
+            rows
+            for some in (False, True)
+            for rows in _batches([row for row in work if (row in given) is some], lengths, size)
+        ]
 
         def search(rows: list[int]) -> list[Translation]:
-            return batch([encoded[row][:limit] for row in rows])
+            sources = [encoded[row][:limit] for row in rows]
+            if rows[0] in given:
+                return begun(sources, [given[row] for row in rows])
+            return batch(sources)
 
         for rows, results in zip(batches, side_by_side(search, batches, self.device), strict=True):
             for row, result in zip(rows, results, strict=True):
@@ -156,6 +174,17 @@ class Translator:
                     result = replace(result, problem=problem)
                 translations[row] = result
         return translations
+
+    def _prefixes(
+        self, sentences: Sequence[str], prefixes: Sequence[str] | None
+    ) -> dict[int, Prefix]:
+        """Read the prefixes of those sentences that have one."""
+        if prefixes is None:
+            return {}
+        if len(prefixes) != len(sentences):
+            raise UsageError(f"{len(prefixes)} prefixes do not match {len(sentences)} sentences")
+        every = enumerate(encode_prefixes(self.tokenizer.target, prefixes))
+        return {row: prefix for row, prefix in every if prefix.tokens}
 
     def translate_all(
         self, sentences: Sequence[str], *, progress: bool = False, **settings: Any
@@ -199,6 +228,15 @@ class Translator:
     ) -> list[float]:
         """Return the log-probability in nats of each target, the end token included.
 
+        See `token_scores`, whose sums these are.
+        """
+        return [sum(one) for one in self.token_scores(sources, targets, batch_size=batch_size)]
+
+    def token_scores(
+        self, sources: Sequence[str], targets: Sequence[str], *, batch_size: int = 64
+    ) -> list[list[float]]:
+        """Return the log-probability in nats of every token of each target, the end token last.
+
         Args:
             sources: raw text.
             targets: one raw translation for each.
@@ -217,17 +255,17 @@ class Translator:
             ([*read[:limit], source.eos_id], [target.bos_id, *written, target.eos_id])
             for read, written in zip(source.encode(sources), target.encode(targets), strict=True)
         ]
-        scores = [0.0] * len(pairs)
+        scores: list[list[float]] = [[] for _ in pairs]
         lengths = [max(len(read), len(written)) for read, written in pairs]
         batches = list(_batches(range(len(pairs)), lengths, batch_size))
 
         @torch.inference_mode()
-        def score(rows: list[int]) -> list[float]:
+        def score(rows: list[int]) -> list[list[float]]:
             reads = pad([pairs[row][0] for row in rows], self.device)
             writes = pad([pairs[row][1] for row in rows], self.device)
             with arithmetic(self.precision, self.device):
-                found: list[float] = forced_scores(self.stepper, reads, writes).tolist()
-            return found
+                found = forced_log_probs(self.stepper, reads, writes).tolist()
+            return [one[: len(pairs[row][1]) - 1] for row, one in zip(rows, found, strict=True)]
 
         for rows, found in zip(batches, side_by_side(score, batches, self.device), strict=True):
             for row, one in zip(rows, found, strict=True):

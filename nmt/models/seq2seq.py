@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.models.batch import Padded
-from nmt.models.bridge import Bridge
+from nmt.models.bridge import Bridge, context_size
 from nmt.models.cells import RecurrentState
 from nmt.models.decoder import Decoder, SourceView
 from nmt.models.loss import projected_cross_entropy
@@ -84,6 +84,7 @@ class Seq2Seq(nn.Module):
         target_embedding = _embedding(target_size, config)
         one_table = shared and config.tie_embeddings is True
         source_embedding = target_embedding if one_table else _embedding(source_size, config)
+        self.context_size = context_size(config)
         self.encoder = make_encoder(config, source_embedding)
         self.bridge = Bridge(config)
         self.decoder = Decoder(config, target_embedding)
@@ -171,6 +172,27 @@ class Seq2Seq(nn.Module):
             coverage=torch.zeros_like(mask, dtype=torch.float32)
             if self.decoder.attention is not None
             else None,
+        )
+
+    def start_alone(self) -> Seq2SeqState:
+        """Start one row without a source: zero states, and a zero context.
+
+        Raises:
+            ValueError: there is attention, which needs a source to look at.
+        """
+        decoder = self.decoder
+        if decoder.attention is not None:
+            raise ValueError("attention needs a source to look at")
+        weight = decoder.embedding.weight
+        zeros = weight.new_zeros(decoder.stack.num_layers, 1, decoder.stack.hidden_size)
+        cell = zeros if isinstance(decoder.stack, nn.LSTM) else None
+        context = weight.new_zeros(1, self.context_size) if decoder.feed_context else None
+        return Seq2SeqState(
+            recurrent=RecurrentState(zeros, cell),
+            view=SourceView(context),
+            sentences=torch.zeros(1, dtype=torch.int64, device=weight.device),
+            fed=decoder.first_readouts(1),
+            coverage=None,
         )
 
     def step(self, tokens: Tensor, state: Seq2SeqState) -> tuple[Tensor, Seq2SeqState]:

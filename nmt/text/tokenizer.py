@@ -57,6 +57,11 @@ class Vocabulary:
         """Return the surface form of each token id, `▁` for a space."""
         return [self._processor.id_to_piece(id_) for id_ in ids]
 
+    def spelled(self, text: str) -> list[str]:
+        """Return the pieces of a text as it spells them itself, also those that are unknown."""
+        pieces: list[str] = self._processor.encode(text, out_type=str)
+        return pieces
+
     def encoded_words(self, ids: Sequence[int]) -> list[int]:
         """Return which word of a text each of its tokens belongs to, counted from 0."""
         starts = [piece.startswith("▁") for piece in self.pieces(ids)]

@@ -6,6 +6,7 @@ Source: Kim and Rush 2016, Sequence-Level Knowledge Distillation, section 3.2.
 import dataclasses
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 
@@ -109,7 +110,7 @@ def _translate(
 ) -> None:
     """Translate the chunks that are not there yet."""
     distill = config.data.distill
-    settings = {"n_best": distill.n_best}
+    settings: dict[str, Any] = {"n_best": distill.n_best}
     if distill.beam_size is not None:
         settings["beam_size"] = distill.beam_size
     translator = load_teacher(distill, config.training.device, teachers)

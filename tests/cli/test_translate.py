@@ -407,5 +407,5 @@ def test_the_overview_and_unknown_commands(nmt: Command) -> None:
     assert result.code == 2
     assert result.err == (
         "nmt: error: unknown command 'trian'; "
-        "there are check, train, translate, evaluate, score, export\n"
+        "there are check, train, translate, evaluate, score, predict, export\n"
     )

@@ -1,0 +1,93 @@
+"""Translations whose beginning is given: any search, over a model that predicts nothing else."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nmt.decoding.stepper import DecoderState, Stepper
+from nmt.models.batch import Padded
+
+_NEVER = float("-inf")
+
+
+@dataclass(frozen=True)
+class PrefixedState:
+    """What decoding carries from one step to the next.
+
+    Attributes:
+        inner: the model's own state.
+        sentences: which sentence each row belongs to, `(rows,)`.
+        position: tokens written so far.
+    """
+
+    inner: DecoderState
+    sentences: Tensor
+    position: int
+
+    @property
+    def coverage(self) -> Tensor | None:
+        """The model's attention to each source position so far, `(rows, source)`, if it has any."""
+        coverage: Tensor | None = getattr(self.inner, "coverage", None)
+        return coverage
+
+    def select(self, rows: Tensor) -> "PrefixedState":
+        """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
+        return PrefixedState(self.inner.select(rows), self.sentences[rows], self.position)
+
+    def repeat(self, times: int) -> "PrefixedState":
+        """Return the state with every row `times` times in a row."""
+        sentences = self.sentences.repeat_interleave(times)
+        return PrefixedState(self.inner.repeat(times), sentences, self.position)
+
+
+class Prefixed:
+    """A `Stepper` over whose first predictions others have decided.
+
+    Tokens that are ruled out get log-probability -inf, the others keep what the model gives them,
+    so that a translation's score is the model's own, the prefix included.
+
+    Args:
+        stepper: the model.
+        prefixes: how each sentence's translation begins, without the start token; some may be
+            empty. Searches must allow each at least one token more.
+        open_ended: whether the prefix ends in a word that must not go on, `(batch,)`.
+        followers: tokens that may stand behind such a word, `(vocabulary,)`.
+    """
+
+    def __init__(
+        self, stepper: Stepper, prefixes: Padded, *, open_ended: Tensor, followers: Tensor
+    ):
+        self.stepper = stepper
+        self._prefixes = prefixes.tokens
+        self._lengths = prefixes.lengths.to(prefixes.tokens.device)
+        self._open_ended = open_ended
+        self._followers = followers
+
+    def start(self, source: Padded) -> PrefixedState:
+        """Read the source sentences, one for each prefix; see `Stepper`."""
+        sentences = torch.arange(len(self._lengths), device=self._lengths.device)
+        return PrefixedState(self.stepper.start(source), sentences, 0)
+
+    def step(self, tokens: Tensor, state: PrefixedState) -> tuple[Tensor, PrefixedState]:
+        """Read one token per row and predict the next.
+
+        Args:
+            tokens: last token ids, `(rows,)`.
+            state: what decoding carries, `rows` rows.
+
+        Returns:
+            Log-probabilities in nats, `(rows, vocabulary)`, -inf for what may not come, and the
+            new state.
+        """
+        log_probs, inner = self.stepper.step(tokens, state.inner)
+        sentences, position = state.sentences, state.position
+        if position < self._prefixes.shape[1]:
+            forced = position < self._lengths[sentences]
+            every = torch.arange(log_probs.shape[1], device=log_probs.device)
+            others = every != self._prefixes[sentences, position][:, None]
+            log_probs = log_probs.masked_fill(forced[:, None] & others, _NEVER)
+        if position <= self._prefixes.shape[1]:
+            ended = (position == self._lengths[sentences]) & self._open_ended[sentences]
+            log_probs = log_probs.masked_fill(ended[:, None] & ~self._followers, _NEVER)
+        return log_probs, PrefixedState(inner, sentences, position + 1)

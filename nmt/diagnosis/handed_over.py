@@ -1,0 +1,107 @@
+"""What the decoder is given of each of many sentences, as one matrix."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nmt.bundle import Bundle
+from nmt.config import ModelConfig
+from nmt.decoding.stepper import Stepper
+from nmt.errors import NmtError
+from nmt.inference.translator import Translator
+from nmt.models.batch import pad
+from nmt.models.bridge import HandOver
+from nmt.models.cells import RecurrentState
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """The decoder's first states and fed contexts, those of each sentence side by side.
+
+    Attributes:
+        vectors: `(sentences, width)`; each different sentence has one row.
+        parts: what a row consists of, in order; each part is `hidden_size` wide.
+        rows: row of each sentence, by its token ids, the end token last.
+        order: row of each sentence, as they were given; sentences may share one.
+    """
+
+    vectors: Tensor
+    parts: list[str]
+    rows: dict[tuple[int, ...], int]
+    order: list[int]
+
+
+def handed_over(bundle: Bundle, sources: Sequence[str]) -> HandedOver:
+    """Read sentences, and keep what the bridge makes of each.
+
+    That is every layer's hidden state, every layer's cell where there are cells, and the context
+    where it is fed. What attention looks at does not belong to it.
+
+    Raises:
+        NmtError: the model gives no numbers.
+    """
+    vocabulary, limit = bundle.tokenizer.source, bundle.config.decoding.max_source_length
+    # As a translator cuts and ends them
+    encoded = [(*ids[:limit], vocabulary.eos_id) for ids in vocabulary.encode(sources)]
+    ordered = sorted(set(encoded), key=lambda ids: (len(ids), ids))
+    model, config, device = bundle.model, bundle.config.model, _device(bundle)
+    batches = []
+    with torch.no_grad():
+        for start in range(0, len(ordered), _BATCH):
+            source = pad(ordered[start : start + _BATCH], device)
+            batches.append(_side_by_side(model.bridge(model.encoder(source)), config))
+    vectors = torch.cat(batches)
+    if not bool(vectors.isfinite().all()):
+        raise NmtError(
+            "the encoder's final states are no finite numbers: the model's weights are damaged, or "
+            "its training diverged"
+        )
+    rows = {ids: row for row, ids in enumerate(ordered)}
+    return HandedOver(vectors, _parts(config), rows, [rows[ids] for ids in encoded])
+
+
+def translator_of(bundle: Bundle, stepper: Stepper | None = None) -> Translator:
+    """Return what translates and scores with a bundle's model, or with another in its place."""
+    return Translator(
+        stepper or bundle.model, bundle.tokenizer, bundle.config, device=_device(bundle)
+    )
+
+
+def taken_apart(vectors: Tensor, config: ModelConfig) -> HandOver:
+    """Turn rows, `(batch, width)`, back into what is handed over.
+
+    The context has no columns where it is not fed.
+    """
+    states = config.layers * (2 if config.cell == "lstm" else 1)
+    flat, context = vectors.split(
+        [states * config.hidden_size, vectors.shape[1] - states * config.hidden_size], dim=1
+    )
+    parts = flat.unflatten(1, (states, -1)).transpose(0, 1)  # (states, batch, hidden)
+    hidden, cell = parts[: config.layers].contiguous(), parts[config.layers :].contiguous()
+    return HandOver(RecurrentState(hidden, cell if len(cell) else None), context)
+
+
+def _side_by_side(handed: HandOver, config: ModelConfig) -> Tensor:
+    """Put what is handed over into rows, `(batch, width)`."""
+    cell = () if handed.state.cell is None else tuple(handed.state.cell)
+    context = (handed.context,) if config.feed_context else ()
+    return torch.cat([*handed.state.hidden, *cell, *context], dim=1)
+
+
+def _parts(config: ModelConfig) -> list[str]:
+    """Name the parts of a row, each `hidden_size` wide."""
+    kinds = ["hidden state", "cell"] if config.cell == "lstm" else ["hidden state"]
+    parts = [f"layer {layer}'s {kind}" for kind in kinds for layer in range(1, config.layers + 1)]
+    if config.feed_context:
+        parts.append("the fed final state")
+        if config.pool != "none":
+            parts.append(f"the fed {config.pool}")
+    return parts
+
+
+def _device(bundle: Bundle) -> torch.device:
+    return bundle.model.decoder.embedding.weight.device

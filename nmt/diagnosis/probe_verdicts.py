@@ -1,0 +1,85 @@
+"""What the probes of the final state say, in words."""
+
+import re
+from collections.abc import Sequence
+
+from nmt.diagnosis.records import Probe, Verdict
+
+NOTHING = 0.05
+"""Nats a token below which a change costs nothing worth speaking of."""
+_LITTLE = 0.5
+_MOST = 0.9  # of the gain
+
+
+def probe_verdicts(intact: Probe, probes: Sequence[Probe], *, attention: bool) -> list[Verdict]:
+    """Say what the decoder makes of what is handed over.
+
+    Args:
+        intact: with nothing changed.
+        probes: with changes, by the names that `state_probes` gives.
+        attention: whether the decoder sees the source's states besides.
+    """
+    costs = {probe.name: probe.loss - intact.loss for probe in probes}
+    verdicts = [_use(costs["shuffled"], intact, probes, attention)]
+    if costs["shuffled"] >= NOTHING:
+        verdicts += [*_parts(costs), *_components(costs)]
+    return verdicts
+
+
+def _use(cost: float, intact: Probe, probes: Sequence[Probe], attention: bool) -> Verdict:
+    """Say whether the decoder uses the final state at all."""
+    bleu = next(probe.bleu for probe in probes if probe.name == "shuffled")
+    told = (
+        f"what is handed over, shuffled among sentences, costs {_nats(cost)} "
+        f"(BLEU {intact.bleu:.1f} → {bleu:.1f}): "
+    )
+    if attention and cost < _LITTLE:
+        means = "nearly nothing depends on" if cost < NOTHING else "little depends on"
+        return Verdict("good", f"{told}{means} the final state beside attention")
+    if cost < NOTHING:
+        return Verdict("bad", f"{told}the decoder ignores its source")
+    if cost < _LITTLE:
+        return Verdict("warning", f"{told}the decoder makes little use of its source")
+    return Verdict("good", f"{told}the decoder relies on it")
+
+
+def _parts(costs: dict[str, float]) -> list[Verdict]:
+    """Name the part that matters most, and those that could be left out."""
+    start = "without "
+    parts = {
+        name.removeprefix(start): cost for name, cost in costs.items() if name.startswith(start)
+    }
+    if not parts:
+        return []
+    most = max(parts, key=lambda name: parts[name])
+    told = f"zeroed alone, {most} costs most: {_nats(parts[most])}"
+    spared = [name for name, cost in parts.items() if cost < NOTHING]
+    if most in spared:
+        return [Verdict("good", f"{told}; each part can be made up for by the others")]
+    if spared:
+        told += f"; next to nothing: {', '.join(spared)}"
+    return [Verdict("good", told)]
+
+
+def _components(costs: dict[str, float]) -> list[Verdict]:
+    """Say how few directions hold most of what the final state brings."""
+    counts = {name: re.fullmatch(r"(\d+) components?", name) for name in costs}
+    cut = {int(count[1]): costs[name] for name, count in counts.items() if count is not None}
+    mean = cut.pop(0)  # every sentence gets the same
+    if mean < NOTHING or not cut:
+        return []
+    held = {number: 1 - cost / mean for number, cost in cut.items()}
+    number = next((number for number, share in held.items() if share >= _MOST), max(held))
+    noun = "component holds" if number == 1 else "components hold"
+    return [
+        Verdict(
+            "good",
+            f"{number} principal {noun} {held[number]:.0%} of the {_nats(mean)} that the final "
+            "state brings over its mean",
+        )
+    ]
+
+
+def _nats(cost: float) -> str:
+    """Present a cost; one that rounds to nothing has no sign."""
+    return f"{round(cost, 2) + 0.0:.2f} nats a token"

@@ -1,0 +1,59 @@
+"""Chosen sentences with the likeliest translations, and where attention looked."""
+
+from collections.abc import Sequence
+
+import torch
+
+from nmt.bundle import Bundle
+from nmt.diagnosis.handed_over import translator_of
+from nmt.diagnosis.records import Candidate, Sample
+from nmt.models.batch import pad
+
+
+def samples(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, n_best: int = 5) -> list[Sample]:
+    """Translate chosen sentences.
+
+    Args:
+        bundle: the model.
+        pairs: raw (source, reference).
+        n_best: candidates of each, by a beam of at least as many.
+
+    Raises:
+        UsageError: fewer than one candidate.
+        NmtError: the model gives no numbers.
+    """
+    translator = translator_of(bundle)
+    sources = [source for source, _ in pairs]
+    beam_size = max(n_best, translator.defaults.beam_size)
+    translations = translator.translate(sources, n_best=n_best, beam_size=beam_size)
+    read, write = bundle.tokenizer.source, bundle.tokenizer.target
+    limit = bundle.config.decoding.max_source_length
+    found = []
+    encoded = read.encode(sources)
+    for (source, reference), ids, translation in zip(pairs, encoded, translations, strict=True):
+        source_ids = [*ids[:limit], read.eos_id]
+        target_ids = [*translation.n_best[0].tokens, write.eos_id]
+        found.append(
+            Sample(
+                source=source,
+                reference=reference,
+                candidates=[Candidate(one.text, one.score) for one in translation.n_best],
+                source_pieces=read.pieces(source_ids),
+                target_pieces=write.pieces(target_ids),
+                alignment=_alignment(bundle, source_ids, [write.bos_id, *target_ids]),
+            )
+        )
+    return found
+
+
+@torch.inference_mode()
+def _alignment(bundle: Bundle, source: list[int], target: list[int]) -> list[list[float]] | None:
+    """Return the weights of attention, `[target piece][source piece]`; None without attention."""
+    model = bundle.model
+    if model.decoder.attention is None:
+        return None
+    device = model.decoder.embedding.weight.device
+    weights: list[list[float]] = model.alignments(pad([source], device), pad([target], device))[
+        0
+    ].tolist()
+    return weights
