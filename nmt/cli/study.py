@@ -62,6 +62,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 def _print(study: "Study") -> None:
     from rich.console import Console
+    from rich.padding import Padding
     from rich.text import Text
 
     console = Console(highlight=False)
@@ -74,7 +75,7 @@ def _print(study: "Study") -> None:
         head = Text(f"{number}. {step.claim} ")
         head.append(step.outcome, style=f"bold {_SIGNS[step.outcome]}")
         console.print(head)
-        console.print(Text(f"   {step.text}"))
+        console.print(Padding(Text(step.text), (0, 0, 0, 3)))
 
 
 def _lengths(study: "Study") -> "RenderableType":
@@ -110,7 +111,7 @@ def _models(study: "Study") -> "RenderableType":
             "-" if row.flow is None else f"{100 * row.flow.reach:.2g} %",
         )
     legend = (
-        "handed over: numbers in the final state; shuffled: BLEU on test with mixed source words; "
-        "reach: of the last word's gradient, what is left at the first source word"
+        "cell: of the decoder, too; handed over: numbers in the final state; shuffled: BLEU on test "
+        "with mixed source words; reach: of the last word's gradient, what is left at the first source word"
     )
     return Group(table, Text(legend, "dim"))

@@ -137,7 +137,7 @@ def _bottleneck(gated: StudyRow) -> StudyStep:
     )
     outcome = _outcome(_compared(far.bleu, gated.long))
     text += {
-        "holds": " Gates do not make room: the longer the sentence, the less of it fits.",
+        "holds": " Gates do not lift the limit: of longer sentences less gets through.",
         "undecided": " The intervals overlap: no limit is seen.",
         "fails": " Longer sentences are no worse: no limit is seen.",
     }[outcome]

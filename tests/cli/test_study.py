@@ -61,6 +61,18 @@ def test_senseless_calls_are_refused_and_leave_nothing(
     assert result.code == 2 and told in result.err and not (tmp_path / "out").exists()
 
 
+def test_a_stopped_study_says_how_to_go_on(
+    nmt: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nmt.diagnosis.study_run.train_all", interrupted)
+    result = nmt("study", "--out", tmp_path / "out")
+    assert result.code == 130 and f"the same call goes on in {tmp_path}/out" in result.err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"study.yaml"}
+
+
 def test_another_folder_is_left_alone(nmt: Command, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear")
     result = nmt("study", "--out", tmp_path)
