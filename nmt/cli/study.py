@@ -111,7 +111,8 @@ def _models(study: "Study") -> "RenderableType":
             "-" if row.flow is None else f"{100 * row.flow.reach:.2g} %",
         )
     legend = (
-        "cell: of the decoder, too; handed over: numbers in the final state; shuffled: BLEU on test "
-        "with mixed source words; reach: of the last word's gradient, what is left at the first source word"
+        "cell: of the decoder, too; handed over: numbers in the final state; shuffled: BLEU on "
+        "test with mixed source words; reach: of the last word's gradient, what is left at the "
+        "first source word"
     )
     return Group(table, Text(legend, "dim"))
