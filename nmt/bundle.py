@@ -182,6 +182,11 @@ def weights_size(folder: Path) -> int:
     return (folder / _WEIGHTS).stat().st_size
 
 
+def weights_hash(folder: Path) -> str:
+    """Return the SHA-256 of a bundle's weights."""
+    return sha256(folder / _WEIGHTS)
+
+
 def find_bundle(path: str | Path) -> Path:
     """Return the folder that holds the bundle which `path` names. See `load_bundle`."""
     if str(path).startswith("hf://"):

@@ -88,7 +88,18 @@ def test_every_room_has_its_floor() -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    ["", "check", "train", "translate", "evaluate", "score", "predict", "study", "export"],
+    [
+        "",
+        "check",
+        "train",
+        "translate",
+        "evaluate",
+        "score",
+        "predict",
+        "diagnose",
+        "study",
+        "export",
+    ],
 )
 def test_help_imports_neither_torch_nor_lightning(verb: str) -> None:
     """Their import takes seconds; help is to answer at once."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.config import config_parser
+from nmt.config import Config, config_parser, load_stored_config
 from nmt.errors import DataError, UsageError
 from nmt.inference.options import SearchOptions
 
@@ -171,3 +171,38 @@ def load_translator(arguments: argparse.Namespace) -> "Translator":
         device=arguments.device,
         precision=arguments.precision,
     )
+
+
+def model_config(model: str) -> Config:
+    """Return how a model was made; that of a run says where its data lies, a bundle's does not."""
+    from nmt.bundle import find_bundle
+
+    bundle = find_bundle(model)
+    return load_stored_config((run_of(model, bundle) or bundle) / "config.yaml")
+
+
+def run_of(model: str, bundle: Path) -> Path | None:
+    """Return the run folder that was named, of which this is the bundle; None for a bundle."""
+    return Path(model) if bundle == Path(model) / "model" else None
+
+
+def read_split(model: str, config: Config, split: str) -> list[tuple[str, str]]:
+    """Read a split of the corpus that a model was trained on.
+
+    Args:
+        model: as it was named, for the error.
+        config: see `model_config`.
+        split: its name.
+
+    Raises:
+        UsageError: nobody knows where the corpus lies.
+        DataError: there is no such split, or nothing in it.
+    """
+    from nmt.data.corpus import open_corpus
+
+    if config.data.corpus == "files" and config.data.splits is None:
+        raise UsageError(
+            f"{model} is a bundle, which does not say where its data lies; "
+            "give --source and --reference"
+        )
+    return list(open_corpus(config.data, only=split).pairs(split))

@@ -10,6 +10,8 @@ from nmt.cli.arguments import (
     add_model_arguments,
     add_search_arguments,
     load_translator,
+    model_config,
+    read_split,
     refuse_output,
     search_settings,
     write_json,
@@ -64,7 +66,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     arguments = parser.parse_intermixed_args(words)
     _refuse_senseless(arguments)
     settings = _settings(arguments)
-    config = _config(arguments)
+    config = None if arguments.model is None else model_config(arguments.model)
     texts = _read(arguments, config)
     language = arguments.target_language or (config.data.target_language if config else "en")
     if texts.hypotheses is not None:
@@ -111,21 +113,6 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def _config(arguments: argparse.Namespace) -> Any:
-    """Return how the model was made; None without a model."""
-    from nmt.config import load_stored_config
-
-    if arguments.model is None:
-        return None
-    from nmt.bundle import find_bundle
-
-    bundle = find_bundle(arguments.model)
-    run = Path(arguments.model)
-    if bundle == run / "model":  # a bundle's own config does not say where data lies
-        return load_stored_config(run / "config.yaml")
-    return load_stored_config(bundle / "config.yaml")
-
-
 def _read(arguments: argparse.Namespace, config: Any) -> Texts:
     """Read all that is compared, and refuse what does not match, before any work."""
     from nmt.text.lines import read_lines
@@ -137,7 +124,7 @@ def _read(arguments: argparse.Namespace, config: Any) -> Texts:
     where = arguments.reference
     if references is None:
         where = f"the split {arguments.split or 'test'}"
-        pairs = _split_pairs(arguments, config)
+        pairs = read_split(arguments.model, config, arguments.split or "test")
         sources, references = (list(side) for side in zip(*pairs, strict=True))
     texts = Texts(sources, lines(arguments.hypotheses), references, lines(arguments.baseline))
     for path, side in [
@@ -151,19 +138,6 @@ def _read(arguments: argparse.Namespace, config: Any) -> Texts:
                 "they must match line by line"
             )
     return texts
-
-
-def _split_pairs(arguments: argparse.Namespace, config: Any) -> list[tuple[str, str]]:
-    """Read a split of the corpus that the model was trained on."""
-    from nmt.data.corpus import open_corpus
-
-    if config.data.corpus == "files" and config.data.splits is None:
-        raise UsageError(
-            f"{arguments.model} is a bundle, which does not say where its data lies; "
-            "give --source and --reference"
-        )
-    split = arguments.split or "test"
-    return list(open_corpus(config.data, only=split).pairs(split))
 
 
 def _report(

@@ -21,6 +21,7 @@ VERBS = {
     "evaluate": "report BLEU, chrF and TER with intervals and signatures",
     "score": "log-probability of given translations",
     "predict": "the likeliest next words of a translation, with probabilities",
+    "diagnose": "look at how gradients flow through a model, and what it hands over",
     "study": "train one decoder behind several encoders: what order, memory and gates are worth",
     "export": "write a model as a folder of its own, also averaged, or with weights of 8 bits",
 }

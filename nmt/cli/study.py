@@ -101,6 +101,7 @@ def _models(study: "Study") -> "RenderableType":
     columns = ("handed over", "parameters", "minutes", "shuffled", "reach")
     table = plain_table("model", "cell", *columns, words=2)
     for row in study.rows:
+        reach = row.flow.reach if row.flow else None
         table.add_row(
             row.name,
             row.cell,
@@ -108,7 +109,7 @@ def _models(study: "Study") -> "RenderableType":
             f"{row.parameters:,}",
             "-" if row.minutes is None else f"{row.minutes:.1f}",
             f"{row.shuffled.score:.1f}",
-            "-" if row.flow is None else f"{100 * row.flow.reach:.2g} %",
+            "-" if reach is None else f"{100 * reach:.2g} %",
         )
     legend = (
         "cell: of the decoder, too; handed over: numbers in the final state; shuffled: BLEU on "

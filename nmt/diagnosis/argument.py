@@ -181,7 +181,8 @@ def _relation(sign: int) -> str:
 
 def _reach(rows: list[StudyRow]) -> str:
     """Tell how much gradient arrives at the first word, of rows where that was measured."""
-    parts = [f"{_percent(row.flow.reach)} ({row.name})" for row in rows if row.flow]
+    measured = [(row.name, row.flow.reach if row.flow else None) for row in rows]
+    parts = [f"{_percent(share)} ({name})" for name, share in measured if share is not None]
     if not parts:
         return ""
     return f" Of the last word's gradient, {' and '.join(parts)} is left at the first source word."

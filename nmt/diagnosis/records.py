@@ -15,6 +15,7 @@ from typing import Any, Literal
 from nmt.errors import DataError
 from nmt.storage import atomic_write
 
+GateName = Literal["input", "forget", "output", "reset", "update"]
 _Record = typing.TypeVar("_Record")
 
 
@@ -58,7 +59,7 @@ class GateStatistics:
 
     network: str
     layer: int
-    gate: Literal["input", "forget", "output", "reset", "update"]
+    gate: GateName
     mean: float
     closed: float
     """Share of the values below 0.1."""
@@ -90,9 +91,10 @@ class GradientFlow:
     sentences: int
     maps: list[FlowMap]
     curves: list[FlowCurve]
-    reach: float
+    reach: float | None
     """Norm of the last loss's gradient at the first source word, as a share of that at the last
-    target step's own state; all layers and directions together."""
+    target step's own state; all layers and directions together. None for an encoder without
+    recurrence."""
     gates: list[GateStatistics]
     sums: list[GradientSum]
     verdicts: list[Verdict]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
-from nmt.bundle import load_bundle
+from nmt.bundle import Bundle, load_bundle
 from nmt.data.phrases import read_split
 from nmt.diagnosis.argument import argument
-from nmt.diagnosis.records import read_record, write_record
+from nmt.diagnosis.diagnose import flow_of
+from nmt.diagnosis.records import GradientFlow, read_record, write_record
 from nmt.diagnosis.study import LengthScore, Study, StudyRow
 from nmt.diagnosis.study_training import train_all
 from nmt.errors import UsageError
@@ -162,8 +163,15 @@ def _measure(run: Path, name: str, minutes: float | None) -> StudyRow:
         long=whole["long"],
         shuffled=_bleu(pairs, translator.translate_all(_shuffled(pairs))),
         lengths=lengths,
-        flow=None,
+        flow=_flow(bundle),
     )
+
+
+def _flow(bundle: Bundle) -> GradientFlow:
+    """Look at gradients over sentences as long as the longest of training."""
+    first, last = _GROUPS["test"][-1]
+    pairs = [pair for pair in read_split("test") if first <= len(pair[0].split()) <= last]
+    return flow_of(bundle, pairs, "trained")
 
 
 def _shuffled(pairs: Sequence[tuple[str, str]]) -> list[str]:

@@ -137,13 +137,13 @@ class Decoder(nn.Module):
         context = None
         if view.context is not None:
             context = view.context[:, None].expand(-1, tokens.shape[1], -1)
-            inputs = _joined(inputs, context)
+            inputs = joined(inputs, context)
         if self.input_feeding:
             return self._step_by_step(inputs, state, view, context)
         outputs, _ = run_stack(self.stack, inputs, state, noise=self.noise)
-        attended, weights = self._attend(outputs, view)
-        features = _joined(outputs, context, attended)
-        return self._read_out(self.readout_dropout(features)), weights
+        attended, weights = self.attend(outputs, view)
+        features = joined(outputs, context, attended)
+        return self.read_out(self.readout_dropout(features)), weights
 
     def _step_by_step(
         self, inputs: Tensor, state: RecurrentState, view: SourceView, context: Tensor | None
@@ -160,13 +160,13 @@ class Decoder(nn.Module):
         assert fed is not None
         readouts, weights = [], []
         for step in range(time):
-            read = _joined(inputs[:, step], fed.to(inputs.dtype))
+            read = joined(inputs[:, step], fed.to(inputs.dtype))
             output, state = step_stack(
                 self.stack, read, state, recurrent, [mask[:, step] for mask in masks]
             )
-            attended, looked = self._attend(output[:, None], view)
-            features = _joined(output[:, None], _at(context, step), attended)[:, 0]
-            fed = self._read_out(features * feature_mask[:, step])
+            attended, looked = self.attend(output[:, None], view)
+            features = joined(output[:, None], _at(context, step), attended)[:, 0]
+            fed = self.read_out(features * feature_mask[:, step])
             readouts.append(fed)
             weights.append(looked)
         every = [looked for looked in weights if looked is not None]
@@ -194,26 +194,26 @@ class Decoder(nn.Module):
             `(rows, source)`, None where there is none.
         """
         context = None if view.context is None else view.context[sentences]
-        read = _joined(self.embedding(tokens), context, fed)
+        read = joined(self.embedding(tokens), context, fed)
         output, state = step_stack(self.stack, read, state)
         attended = weights = None
         if self.attention is not None:
             attended, weights = view.attended(self.attention, output, sentences)
-        return self._read_out(_joined(output, context, attended)), state, weights
+        return self.read_out(joined(output, context, attended)), state, weights
 
-    def _attend(self, outputs: Tensor, view: SourceView) -> tuple[Tensor | None, Tensor | None]:
+    def attend(self, outputs: Tensor, view: SourceView) -> tuple[Tensor | None, Tensor | None]:
         """Look back at the source from `(batch, time, hidden)`."""
         if self.attention is None:
             return None, None
         attended, weights = self.attention(outputs, view.memory, view.keys, view.mask)
         return attended, weights
 
-    def _read_out(self, features: Tensor) -> Tensor:
+    def read_out(self, features: Tensor) -> Tensor:
         """Turn what a prediction rests on, `(…, features)`, into readouts, `(…, width)`."""
         return features if self.readout is None else torch.tanh(self.readout(features))
 
 
-def _joined(*parts: Tensor | None) -> Tensor:
+def joined(*parts: Tensor | None) -> Tensor:
     """Put those that there are side by side."""
     return torch.cat([part for part in parts if part is not None], dim=-1)
 

@@ -22,6 +22,8 @@ def test_a_small_study_trains_measures_argues_and_goes_on(nmt: Command, tmp_path
     assert (tanh.encoder, tanh.cell, tanh.state_size) == ("rnn", "tanh", 256)
     assert bag.minutes and tanh.minutes and bag.parameters != tanh.parameters
     for row in study.rows:
+        assert row.flow is not None and row.flow.moment == "trained"
+        assert (row.flow.reach is None) == (row.encoder == "bag")
         for split, count in (("test", 1000), ("long", 500)):
             groups = [group for group in row.lengths if group.split == split]
             assert sum(group.sentences for group in groups) == count

@@ -1,0 +1,180 @@
+"""`nmt diagnose RUN|CONFIG`: how gradients flow through a model, and what that means."""
+
+import argparse
+import dataclasses
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.cli.arguments import (
+    model_config,
+    read_split,
+    refuse_output,
+    run_of,
+    split_words,
+    write_json,
+)
+from nmt.cli.diagnosis_page import print_diagnosis
+from nmt.config import Config, ModelConfig, load_config
+from nmt.diagnosis.records import Diagnosis, write_record
+from nmt.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from nmt.bundle import Bundle
+    from nmt.models.cells import Cell
+
+CELLS = typing.get_args(typing.get_type_hints(ModelConfig)["cell"])
+_OPTIONS = (
+    *("--split", "--source", "--reference", "--sentences"),
+    *("--cells", "--updates", "--json", "--device"),
+)
+
+
+def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
+    """Parse the words after the verb, look, and tell."""
+    parser.usage = "nmt diagnose RUN|MODEL|CONFIG [options] [--KEY VALUE …]"
+    parser.epilog = (
+        "RUN/diagnosis.json keeps what is found out about a run. With a CONFIG, each config key is "
+        "an option, too (see nmt check --help)."
+    )
+    own, keys = split_words(words, options=_OPTIONS)
+    parser.add_argument(
+        "model", metavar="RUN|MODEL|CONFIG", help="run or bundle folder, hf://owner/name, or YAML"
+    )
+    parser.add_argument("--split", help="of the model's own corpus (default: validation)")
+    parser.add_argument("--source", type=Path, help="look at these sentences instead")
+    parser.add_argument("--reference", type=Path, help="their human translations")
+    parser.add_argument("--sentences", type=int, help="to average gradients over (default: 32)")
+    parser.add_argument(
+        "--cells",
+        metavar="CELL,…",
+        help=f"compare these at their start and after a short training: {','.join(CELLS)}",
+    )
+    parser.add_argument("--updates", type=int, help="of each short training (default: 100)")
+    parser.add_argument("--json", metavar="OUT", help="print JSON instead (-), or write it to OUT")
+    parser.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], help="where the short trainings run"
+    )
+    arguments = parser.parse_args(own)
+    cells = _refuse_senseless(arguments, keys)
+    is_config = Path(arguments.model).is_file()
+    config = _config(arguments, keys, is_config)
+    pairs, split = _pairs(arguments, config)
+    found = _diagnose(arguments, config, is_config, pairs, split, cells)
+    if arguments.json != "-":
+        print_diagnosis(arguments.model, found)
+    if arguments.json is not None:
+        write_json(arguments.json, dataclasses.asdict(found))
+    return 0
+
+
+def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list["Cell"]:
+    """Refuse what cannot be before any work, and return the cells to compare."""
+    place = Path(arguments.model)
+    if not place.exists() and not arguments.model.startswith("hf://"):
+        raise UsageError(f"there is no run, model or config at {place}")
+    if keys and not place.is_file():
+        raise UsageError(f"{keys[0]}: {arguments.model} is trained; config keys go with a CONFIG")
+    if arguments.split and (arguments.source or arguments.reference):
+        raise UsageError(
+            "--split has its own source and reference; leave --source and --reference out"
+        )
+    if (arguments.source is None) != (arguments.reference is None):
+        raise UsageError("--source and --reference belong together; give both")
+    for option in ("sentences", "updates"):
+        value = getattr(arguments, option)
+        if value is not None and value < 1:
+            raise UsageError(f"--{option}: {value} makes no sense: give at least 1")
+    refuse_output(arguments.json)
+    if arguments.cells is None:
+        for option in ("updates", "device"):
+            if getattr(arguments, option) is not None:
+                raise UsageError(f"--{option} belongs to --cells; give that, too")
+        return []
+    cells: list[Cell] = list(dict.fromkeys(arguments.cells.split(",")))
+    for cell in cells:
+        if cell not in CELLS:
+            raise UsageError(f"--cells: {cell!r} is not one of {', '.join(CELLS)}")
+    return cells
+
+
+def _config(arguments: argparse.Namespace, keys: list[str], is_config: bool) -> Config:
+    """Read what is to be trained, or how the model was made."""
+    config = load_config(arguments.model, keys) if is_config else model_config(arguments.model)
+    if arguments.cells and config.data.corpus == "files" and config.data.splits is None:
+        raise UsageError(
+            f"--cells: {arguments.model} is a bundle, which does not say where its data lies; "
+            "give its run, or its config"
+        )
+    if arguments.device is not None:
+        training = dataclasses.replace(config.training, device=arguments.device)
+        config = dataclasses.replace(config, training=training)
+    return config
+
+
+def _pairs(arguments: argparse.Namespace, config: Config) -> tuple[list[tuple[str, str]], str]:
+    """Read the sentences to look at, and name them."""
+    from nmt.text.lines import read_lines
+
+    if arguments.source is None:
+        split = arguments.split or "validation"
+        return read_split(arguments.model, config, split), split
+    sources, references = (
+        list(read_lines(path)) for path in (arguments.source, arguments.reference)
+    )
+    if len(sources) != len(references):
+        raise DataError(
+            f"{arguments.source} has {len(sources)} lines, and {arguments.reference} "
+            f"{len(references)}; they must match line by line"
+        )
+    if not sources:
+        raise DataError(f"{arguments.source} is empty: there are no sentences to look at")
+    return list(zip(sources, references, strict=True)), arguments.source.name
+
+
+def _diagnose(
+    arguments: argparse.Namespace,
+    config: Config,
+    is_config: bool,
+    pairs: list[tuple[str, str]],
+    split: str,
+    cells: list["Cell"],
+) -> Diagnosis:
+    """Find out, and keep it where there is a run."""
+    from nmt.bundle import find_bundle, load_bundle, weights_hash
+    from nmt.diagnosis.compare import UPDATES, compare_cells
+    from nmt.diagnosis.diagnose import SENTENCES, about_to_train, at_start, diagnose
+    from nmt.text.lines import writing_to
+
+    sentences = arguments.sentences or SENTENCES
+    run_folder, weights, start = None, "", None
+    bundle: Bundle
+    if is_config:
+        bundle = about_to_train(config)
+    else:
+        folder = find_bundle(arguments.model)
+        run_folder, weights = run_of(arguments.model, folder), weights_hash(folder)
+        bundle = load_bundle(folder)
+        start = None if run_folder is None else at_start(config, bundle.tokenizer)
+    found = diagnose(
+        bundle,
+        pairs,
+        split=split,
+        weights=weights,
+        start=start,
+        sentences=sentences,
+    )
+    if cells:
+        compared = compare_cells(
+            config,
+            bundle.tokenizer,
+            cells,
+            pairs,
+            updates=arguments.updates or UPDATES,
+            sentences=sentences,
+        )
+        found = dataclasses.replace(found, flows=[*found.flows, *compared])
+    if run_folder is not None:
+        with writing_to(run_folder / "diagnosis.json"):
+            write_record(run_folder / "diagnosis.json", found)
+    return found

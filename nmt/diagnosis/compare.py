@@ -1,0 +1,99 @@
+"""What another cell would do in a network's place: at its start, and after a short training."""
+
+import dataclasses
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from nmt.bundle import Bundle, load_bundle
+from nmt.config import Config
+from nmt.config.checks import check_config
+from nmt.data.columns import Pair
+from nmt.diagnosis.diagnose import SENTENCES, at_start, flow_of, without_teachers
+from nmt.diagnosis.records import GradientFlow
+from nmt.errors import StoppedError
+from nmt.models.cells import Cell
+from nmt.text.tokenizer import Tokenizer
+from nmt.training.run import Rehearsal, train
+
+UPDATES = 100
+_log = logging.getLogger("nmt")
+
+
+def compare_cells(
+    config: Config,
+    tokenizer: Tokenizer,
+    cells: Sequence[Cell],
+    pairs: Sequence[Pair],
+    *,
+    updates: int = UPDATES,
+    sentences: int = SENTENCES,
+) -> list[GradientFlow]:
+    """Train the same network with each cell from fresh weights, and look before and after.
+
+    Args:
+        config: of the run; all but the cell and the length of training stays.
+        tokenizer: used by all.
+        cells: to compare.
+        pairs: to look at the gradients of.
+        updates: of each training.
+        sentences: see `flow_of`.
+
+    Returns:
+        Two records for each cell.
+
+    Raises:
+        ConfigError: the config makes no sense with a cell.
+        StoppedError: a signal came.
+    """
+    flows = []
+    with tempfile.TemporaryDirectory(prefix="nmt-diagnose-") as folder:
+        ready = Path(folder, "tokenizer")
+        ready.mkdir()
+        tokenizer.save(ready)
+        variants = [_variant(config, cell, updates, ready) for cell in cells]
+        for variant in variants:
+            start = at_start(variant, tokenizer)
+            flows.append(flow_of(start, pairs, "start", sentences))
+            end = _trained(variant, Path(folder, variant.model.cell))
+            flows.append(flow_of(end, pairs, f"after {updates} updates", sentences))
+    return flows
+
+
+def _variant(config: Config, cell: Cell, updates: int, tokenizer: Path) -> Config:
+    """Return the config of one short training."""
+    training = dataclasses.replace(
+        config.training,
+        max_updates=updates,
+        max_epochs=None,
+        warmup_updates=min(config.training.warmup_updates, updates // 3),
+        validate_every=updates,
+        checkpoint_every=None,
+        devices=1,
+        num_nodes=1,
+        init_from=None,
+    )
+    variant = dataclasses.replace(
+        config,
+        data=without_teachers(config.data),
+        tokenizer=dataclasses.replace(config.tokenizer, path=str(tokenizer)),
+        model=dataclasses.replace(config.model, cell=cell),
+        training=training,
+    )
+    check_config(variant, f"--cells {cell} --updates {updates}")
+    return variant
+
+
+def _trained(config: Config, run: Path) -> Bundle:
+    """Train quietly: nothing of the run will be left."""
+    _log.info("training %s cells for %d updates", config.model.cell, config.training.max_updates)
+    level = _log.level
+    _log.setLevel(logging.WARNING)
+    try:
+        train(config, run, rehearsal=Rehearsal(None))
+    except StoppedError:
+        raise StoppedError("interrupted; nothing was kept of the comparison") from None
+    finally:
+        _log.setLevel(level)
+    return load_bundle(run)

@@ -1,0 +1,140 @@
+"""Everything that is found out about one model, gathered."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+
+from nmt.bundle import Bundle, build_model, load_bundle
+from nmt.config import Config, DataConfig
+from nmt.data.columns import Pair
+from nmt.diagnosis.gradient_flow import gradient_flow
+from nmt.diagnosis.losses import frequency_losses, position_losses, token_losses
+from nmt.diagnosis.records import Diagnosis, GradientFlow, StateMap
+from nmt.diagnosis.samples import samples
+from nmt.diagnosis.state_map import state_map
+from nmt.diagnosis.state_probes import state_probes
+from nmt.models.batch import Padded, pad
+from nmt.text.tokenizer import Tokenizer
+from nmt.training.distill import references_alone
+from nmt.training.prepare import prepare
+
+SENTENCES = 32
+"""Enough for steady means: a curve's distances are met by most of them many times."""
+MOST_TOKENS = 50
+"""Longer sides are cut to so many tokens: time and memory grow with source × target length."""
+PROBED = 200
+"""Each of some 25 probes translates and scores so many sentences."""
+MAPPED = 20
+"""Labels of more would hide each other."""
+SAMPLES = 5
+T = TypeVar("T")
+_log = logging.getLogger("nmt")
+
+
+def diagnose(
+    bundle: Bundle,
+    pairs: Sequence[Pair],
+    *,
+    split: str,
+    weights: str,
+    start: Bundle | None = None,
+    sentences: int = SENTENCES,
+) -> Diagnosis:
+    """Find out about a model what there is to find; before its training, how gradients flow.
+
+    Args:
+        bundle: the model.
+        pairs: raw sentence pairs of a split.
+        split: its name.
+        weights: SHA-256 of the weights; empty for a model before its training.
+        start: the model before its training, where that is known.
+        sentences: how many gradients are averaged over.
+    """
+    flows = [flow_of(bundle, pairs, "trained" if weights else "start", sentences)]
+    if start is not None:
+        flows.append(flow_of(start, pairs, "start", sentences))
+    found = Diagnosis(split, weights, flows, [], [], None, None, [])
+    if not weights:
+        return found
+    _log.info("losses: %d sentences", len(pairs))
+    losses = token_losses(bundle, pairs)
+    probed = spread(pairs, PROBED)
+    _log.info("probes of what is handed over: %d sentences", len(probed))
+    return dataclasses.replace(
+        found,
+        losses=position_losses(losses),
+        frequencies=frequency_losses(losses, bundle.model.decoder.token_counts),
+        probes=state_probes(bundle, probed) if len(probed) > 1 else None,
+        states=_map(bundle, pairs),
+        samples=samples(bundle, spread(pairs, SAMPLES)),
+    )
+
+
+def _map(bundle: Bundle, pairs: Sequence[Pair]) -> StateMap | None:
+    """Map sentences of the shorter half, whose text fits beside a point."""
+    sources = sorted({source for source, _ in pairs if source.strip()}, key=len)
+    chosen = spread(sources[: -(-len(sources) // 2)], MAPPED)
+    return state_map(bundle, chosen) if len(chosen) > 2 else None
+
+
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """Return some of the items, evenly spread over them, or all where there are fewer."""
+    count = min(count, len(items))
+    return [items[number * len(items) // count] for number in range(count)]
+
+
+def flow_of(
+    bundle: Bundle, pairs: Sequence[Pair], moment: str, sentences: int = SENTENCES
+) -> GradientFlow:
+    """Look at the gradients of a model, over sentences from all over a split.
+
+    Args:
+        bundle: the model.
+        pairs: raw sentence pairs.
+        moment: as in the record.
+        sentences: how many, fewer where there are fewer.
+    """
+    chosen, config = spread(pairs, sentences), bundle.config.model
+    _log.info("gradient flow, %s, %s: %d sentences", config.cell, moment, len(chosen))
+    source, target = encoded(bundle.tokenizer, chosen)
+    return gradient_flow(bundle.model, config, source, target, moment)
+
+
+def encoded(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> tuple[Padded, Padded]:
+    """Make tokens of sentence pairs, at most `MOST_TOKENS` beside the special ones of each side."""
+    sources, targets = (list(side) for side in zip(*pairs, strict=True))
+    end, first, last = tokenizer.source.eos_id, tokenizer.target.bos_id, tokenizer.target.eos_id
+    source = [[*ids[:MOST_TOKENS], end] for ids in tokenizer.source.encode(sources)]
+    target = [[first, *ids[:MOST_TOKENS], last] for ids in tokenizer.target.encode(targets)]
+    return pad(source), pad(target)
+
+
+def at_start(config: Config, tokenizer: Tokenizer) -> Bundle:
+    """Make a model with the weights with which its training began."""
+    if config.training.init_from is not None:
+        model = load_bundle(config.training.init_from).model
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            model = build_model(config, tokenizer)
+    return Bundle(model.eval(), tokenizer, config, {}, "fp32")
+
+
+def about_to_train(config: Config) -> Bundle:
+    """Make the model that a run of a config would begin with, and learn its tokenizer.
+
+    Raises:
+        ConfigError, DataError, BundleError: what `train` would raise.
+    """
+    torch.manual_seed(config.seed)
+    config = dataclasses.replace(config, data=without_teachers(config.data))
+    prepared = prepare(config, None, from_base=True)
+    return Bundle(prepared.model.eval(), prepared.tokenizer, prepared.config, {}, "fp32")
+
+
+def without_teachers(config: DataConfig) -> DataConfig:
+    """Let the references stand in for translations that would have to be made first."""
+    return references_alone(config) if config.distill.teachers else config

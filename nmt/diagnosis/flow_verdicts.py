@@ -1,0 +1,181 @@
+"""What gradient flow means, in plain sentences."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nmt.config import ModelConfig
+from nmt.diagnosis.records import GateStatistics, GradientSum, Verdict
+
+FAINT = 0.02
+"""What is left of a gradient at the other end of a sentence, below which it is lost in the noise of
+the near words': about 1/√(target tokens of an update), of which there are some 3,000."""
+LOST = 0.001
+"""Below this, it stays lost when the noise is averaged over hundreds of updates. Gradients that
+grow by the inverse of either number drown the near words instead."""
+SATURATED = 0.9
+"""Share of a gate's values beyond which it counts as shut."""
+EXACT = 1e-6
+"""Largest relative error of a sum over time; in double precision rounding makes about 1e-14."""
+_MOST = 700.0
+"""Logarithm of the largest growth that a float holds."""
+_SHORT_WAYS = {
+    "the fed context": "model.feed_context true",
+    "attention": "model.attention additive",
+}
+
+
+@dataclass(frozen=True)
+class Decay:
+    """How the gradient changes along one network.
+
+    Attributes:
+        network: as in the records.
+        kept: factor for each step, over all layers' states together; None where nothing has two
+            steps.
+        steps: mean length of a sentence there.
+    """
+
+    network: str
+    kept: float | None
+    steps: float
+
+    @property
+    def left(self) -> float:
+        """Factor over a mean sentence."""
+        if not self.kept:
+            return 0.0 if self.kept == 0 else 1.0
+        return math.exp(min(self.steps * math.log(self.kept), _MOST))
+
+
+def flow_verdicts(
+    config: ModelConfig,
+    decays: list[Decay],
+    reach: float | None,
+    gates: list[GateStatistics],
+    sums: list[GradientSum],
+) -> list[Verdict]:
+    """Say what the numbers of a `GradientFlow` mean, the headline first."""
+    return [
+        *([] if reach is None else [_reach(config, reach)]),
+        *(_decay(config, decay) for decay in decays if decay.kept is not None),
+        *_gates(decays, gates),
+        _sums(sums),
+    ]
+
+
+def _reach(config: ModelConfig, reach: float) -> Verdict:
+    """Judge the way from the last target word to the first source word."""
+    there = {"the fed context": config.feed_context, "attention": config.attention != "none"}
+    ways = [name for name in there if there[name]]
+    change = f"{_percent(reach)} is left" if reach <= 1 else f"the gradient grows {reach:.3g}-fold"
+    text = f"From the last target word to the first source word {change}"
+    if ways:
+        verb = "is a short way" if len(ways) == 1 else "are short ways"
+        text += f"; {' and '.join(ways)} {verb}"
+    if FAINT <= reach <= 1 / FAINT:
+        return Verdict("good", f"{text}.")
+    if reach > 1:
+        told = f"{text}: near words drown in far ones{_advice(_calmer(config))}."
+        return Verdict("warning" if reach <= 1 / LOST else "bad", told)
+    missing = [key for name, key in _SHORT_WAYS.items() if not there[name]]
+    if not (config.bidirectional or config.reverse_source):
+        missing.append("model.bidirectional true")
+    advice = _advice([*_other_cell(config), *missing])
+    if reach >= LOST:
+        return Verdict("warning", f"{text}: long distances will be learned slowly{advice}.")
+    return Verdict("bad", f"{text}: expect no long-distance learning{advice}.")
+
+
+def _decay(config: ModelConfig, decay: Decay) -> Verdict:
+    """Judge the way along one network."""
+    assert decay.kept is not None
+    place, left = _capital(decay.network), decay.left
+    sentence = f"over a mean sentence of {decay.steps:.0f} steps"
+    if decay.kept == 0:
+        told = _advice(_other_cell(config))
+        return Verdict("bad", f"{place}: no gradient gets past a single step{told}.")
+    if 0.5 < left < 2:
+        text = f"{place}: the gradient keeps its size: {_percent(left)} is left {sentence}"
+    elif left < 1:
+        steps = -math.log(2) / math.log(decay.kept)
+        text = f"{place}: the gradient halves every {steps:.1f} steps"
+        text += f"; {sentence} {_percent(left)} is left"
+    else:
+        steps = math.log(2) / math.log(decay.kept)
+        text = f"{place}: the gradient doubles every {steps:.1f} steps"
+        text += f"; {sentence} it grows {left:.3g}-fold"
+    if FAINT <= left <= 1 / FAINT:
+        return Verdict("good", f"{text}.")
+    remedies = _other_cell(config) if left < 1 else _calmer(config)
+    if LOST <= left <= 1 / LOST:
+        word = "fades" if left < 1 else "swells"
+        return Verdict("warning", f"{text}: it {word}{_advice(remedies)}.")
+    word = "vanishes" if left < 1 else "explodes"
+    return Verdict("bad", f"{text}: it {word}{_advice(remedies)}.")
+
+
+def _gates(decays: list[Decay], gates: list[GateStatistics]) -> Iterator[Verdict]:
+    """Judge how long the longest-keeping units keep, and what is shut."""
+    told, faint = [], False
+    for decay in decays:
+        keeping = [gate for gate in gates if gate.network == decay.network and gate.time_constants]
+        steps = [gate.time_constants[-1] for gate in keeping if gate.time_constants]
+        if steps:
+            told.append(f"{max(steps):.3g} ({decay.network})")
+            faint = faint or decay.steps > -math.log(FAINT) * max(steps)
+    if told:
+        name = next(gate.gate for gate in gates if gate.time_constants)
+        longest = max(decay.steps for decay in decays)
+        yield Verdict(
+            "warning" if faint else "good",
+            f"By the {name} gates alone, all but the longest-keeping twentieth of a layer's units "
+            f"fade to 1/e within so many steps: {', '.join(told)}; a mean sentence has "
+            f"{longest:.0f}.",
+        )
+    for gate in gates:
+        if not gate.time_constants and gate.closed > SATURATED:
+            yield Verdict(
+                "warning",
+                f"{_capital(gate.network)}, layer {gate.layer}: {_percent(gate.closed)} of the "
+                f"{gate.gate} gates' values are shut; what is behind them hardly learns.",
+            )
+
+
+def _sums(sums: list[GradientSum]) -> Verdict:
+    """Judge the arithmetic."""
+    worst = max(sums, key=lambda one: one.relative_error)
+    if worst.relative_error <= EXACT:
+        return Verdict(
+            "good",
+            "The gradient of every recurrent matrix is the sum over time of its shares: it differs "
+            f"from autograd's by {worst.relative_error:.1g} of its size at most.",
+        )
+    return Verdict(
+        "bad",
+        f"The gradient of {worst.parameter} is not the sum over time of its shares: it differs by "
+        f"{worst.relative_error:.1g} of its size.",
+    )
+
+
+def _other_cell(config: ModelConfig) -> list[str]:
+    return [] if config.cell == "lstm" else ["model.cell lstm"]
+
+
+def _calmer(config: ModelConfig) -> list[str]:
+    return [*_other_cell(config), "a smaller training.clip_norm"]
+
+
+def _advice(remedies: list[str]) -> str:
+    return f"; try {', '.join(remedies)}" if remedies else ""
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _percent(share: float) -> str:
+    if 0 < share < 1e-5:
+        return "less than 0.001 %"
+    percent = 100 * share
+    return f"{percent:.0f} %" if percent >= 100 else f"{percent:.2g} %"

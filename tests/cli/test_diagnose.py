@@ -1,0 +1,140 @@
+"""`nmt diagnose`: of a run, a bundle and a config; its page, its files and its errors."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nmt.bundle import load_bundle
+from nmt.diagnosis.records import Diagnosis, read_record
+from nmt.storage import sha256
+from tests.conftest import Command
+
+
+def test_a_run_is_looked_at_as_it_is_and_as_it_began(
+    nmt: Command, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    result = nmt("diagnose", run, "--split", "test", "--sentences", "6")
+    assert result.code == 0, result.err
+    found = read_record(run / "diagnosis.json", Diagnosis)
+    assert found.split == "test"
+    assert found.weights == sha256(run / "model" / "weights.safetensors")
+    assert [(flow.cell, flow.moment) for flow in found.flows] == [
+        ("lstm", "trained"),
+        ("lstm", "start"),
+    ]
+    assert all(one.relative_error < 1e-6 for flow in found.flows for one in flow.sums)
+    page = " ".join(result.out.split())
+    assert page.startswith(f"{run}: lstm, trained; 6 sentences of test")
+    for verdict in found.flows[0].verdicts:
+        assert f"{verdict.level} {verdict.text}" in page
+    for curve in found.flows[0].curves:
+        assert f"{curve.network} {curve.state} {curve.layer} {curve.kept_per_step:.3f}" in page
+    for gate in found.flows[0].gates:
+        assert f"{gate.network} {gate.gate} {gate.layer} {gate.mean:.2f}" in page
+    for flow in found.flows:
+        assert f"{flow.cell} {flow.moment} " in page
+    # Long paths aside, it fits.
+    assert all(len(line) <= 80 for line in result.out.splitlines()[1:])
+    assert {path.name for path in run.iterdir()} - {path.name for path in tiny_run.iterdir()} == {
+        "diagnosis.json"
+    }
+
+
+def test_a_config_is_looked_at_before_training_with_another_cell_beside_it(
+    nmt: Command, tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["--sentences", "2", "--cells", "gru", "--updates", "3", "--device", "cpu"]
+    keys = ["--model.cell", "tanh", "--model.layers", "2"]
+    result = nmt("diagnose", tiny_config, *words, *keys, "--json", "-")
+    assert result.code == 0, result.err
+    found = json.loads(result.out)
+    assert found["split"] == "validation" and found["weights"] == ""
+    assert [(flow["cell"], flow["moment"]) for flow in found["flows"]] == [
+        ("tanh", "start"),
+        ("gru", "start"),
+        ("gru", "after 3 updates"),
+    ]
+    assert {one["layer"] for one in found["flows"][0]["maps"]} == {1, 2}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_is_looked_at_with_sentences_that_are_given(
+    nmt: Command, tiny_run: Path, corpus_folder: Path, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(tiny_run / "model", bundle)
+    given = [
+        "--sentences",
+        "3",
+        "--source",
+        corpus_folder / "val.de",
+        "--reference",
+        corpus_folder / "val.en",
+    ]
+    result = nmt("diagnose", bundle, *given, "--json", tmp_path / "found.json")
+    assert result.code == 0, result.err
+    assert f"{bundle}: lstm, trained; 3 sentences of val.de" in " ".join(result.out.split())
+    found = read_record(tmp_path / "found.json", Diagnosis)
+    assert [flow.moment for flow in found.flows] == ["trained"]
+    load_bundle(bundle)
+    assert not (bundle / "diagnosis.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["{tmp}/nowhere"], "there is no run, model or config at {tmp}/nowhere"),
+        (["{data}"], "{data} is neither a run nor a model"),
+        (["{run}", "--model.cell", "gru"], "--model.cell: {run} is trained; config keys go"),
+        (["{config}", "--model.cel", "gru"], "unknown key model.cel"),
+        (["{run}", "--split", "dev"], "has no split 'dev'; it has"),
+        (["{config}", "--split", "dev"], "has no split 'dev'; it has"),
+        (["{run}/model"], "{run}/model is a bundle, which does not say where its data lies"),
+        (["{run}", "--cells", "gru,lstn"], "--cells: 'lstn' is not one of lstm, gru, tanh, relu"),
+        (["{run}", "--cells", ""], "--cells: '' is not one of"),
+        (["{run}", "--updates", "5"], "--updates belongs to --cells"),
+        (["{run}", "--cells", "gru", "--updates", "0"], "--updates: 0 makes no sense"),
+        (["{run}", "--sentences", "-3"], "--sentences: -3 makes no sense"),
+        (["{run}", "--source", "{tmp}/a"], "--source and --reference belong together"),
+        (["{run}", "--split", "test", "--source", "{tmp}/a"], "--split has its own source"),
+        (
+            ["{config}", "--data.splits.validation", "{empty}"],
+            "data.splits.validation: no sentence pair in {empty}",
+        ),
+        (["{run}", "--source", "{empty}", "--reference", "{empty}"], "{empty} is empty"),
+        (
+            ["{run}", "--source", "{data}/val.de", "--reference", "{data}/train.en"],
+            "{data}/val.de has 20 lines, and {data}/train.en 400",
+        ),
+        (
+            ["{run}/model", "--cells", "gru"],
+            "--cells: {run}/model is a bundle, which does not say where its data lies",
+        ),
+        (["{run}", "--json", "{tmp}/no/folder.json"], "cannot write {tmp}/no/folder.json"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_a_user_gets_wrong_is_one_line(
+    nmt: Command,
+    tiny_run: Path,
+    tiny_config: Path,
+    corpus_folder: Path,
+    tmp_path: Path,
+    words: list[str],
+    told: str,
+) -> None:
+    empty = tmp_path / "empty.tsv"
+    empty.touch()
+    names = {"tmp": tmp_path, "run": tiny_run, "config": tiny_config}
+    names |= {"data": corpus_folder, "empty": empty}
+    result = nmt("diagnose", *(word.format(**names) for word in words))
+    assert result.code == 2 and result.out == ""
+    last = result.err.splitlines()[-1]
+    assert last.startswith("nmt: error: ") and told.format(**names) in last
+    assert not (tiny_run / "diagnosis.json").exists()
