@@ -23,8 +23,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.description = (
         "Trains one small decoder on builtin:phrases behind seven encoders (a bag of words, "
         "windows of 2 and 7 tokens, recurrent networks of four cells), which hand over their final "
-        "state, and tells by BLEU what order, memory and gates are worth. Takes less than a quarter of "
-        "an hour on two cores; the same call goes on where it was stopped."
+        "state, and tells by BLEU what order, memory and gates are worth. Takes less than a "
+        "quarter of an hour on two cores; the same call goes on where it was stopped."
     )
     parser.add_argument(
         "--out",
