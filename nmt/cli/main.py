@@ -22,6 +22,7 @@ VERBS = {
     "score": "log-probability of given translations",
     "predict": "the likeliest next words of a translation, with probabilities",
     "diagnose": "look at how gradients flow through a model, and what it hands over",
+    "study": "train one decoder behind several encoders: what order, memory and gates are worth",
     "report": "show what is known of runs on one HTML page, or in the terminal",
     "export": "write a model as a folder of its own, also averaged, or with weights of 8 bits",
 }

@@ -25,6 +25,8 @@ OPTIONS: list[dict[str, object]] = [
     {"input_feeding": True},
     {"input_feeding": True, "attention": "dot", "feed_context": False},
     {"tie_embeddings": "target", "scale_embeddings": False},
+    {"encoder": "bag", "attention": "dot"},
+    {"encoder": "window", "window": 2, "bridge": "copy"},
 ]
 
 
