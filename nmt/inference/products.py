@@ -102,23 +102,32 @@ class Integers:
     def product(self, matrix: Matrix, bias: Tensor | None = None) -> Product:
         """Make a product with a matrix."""
         assert matrix.scale is not None
-        scale = matrix.scale.contiguous()
+        sums, steps = self._sums(matrix.values), matrix.scale / LEVELS
+        if bias is None:
+            return lambda packed: sums(packed).mul_(steps)
+        return lambda packed: sums(packed).mul_(steps).add_(bias)
+
+    def _sums(self, values: Tensor) -> Product:
+        """Make a product of packed values with an int8 matrix, `(outputs, inputs)`, in steps of 1.
+
+        Kernels differ in how they scale what they have summed, and their choice depends on the
+        number of rows: they are left nothing to scale.
+        """
         if not has_integer_kernels():
             # Whole numbers are exact in fp32, too, up to 2²⁴.
-            wide = torch.float32 if matrix.values.shape[1] <= _EXACT else torch.float64
-            whole, steps = matrix.values.to(wide), scale / LEVELS
-            offset = torch.zeros(()) if bias is None else bias
-            return lambda packed: F.linear(packed.to(wide) - _ZERO, whole).float() * steps + offset
-        weight = torch.ops.onednn.qlinear_prepack(matrix.values.contiguous(), None)
-        zeros = torch.zeros(len(scale), dtype=torch.int64)
+            wide = torch.float32 if values.shape[1] <= _EXACT else torch.float64
+            whole = values.to(wide)
+            return lambda packed: F.linear(packed.to(wide) - _ZERO, whole).float()
+        weight = torch.ops.onednn.qlinear_prepack(values.contiguous(), None)
+        ones, zeros = torch.ones(len(values)), torch.zeros(len(values), dtype=torch.int64)
         multiply = torch.ops.onednn.qlinear_pointwise
 
-        def integer_product(packed: Tensor) -> Tensor:
-            read = (packed, 1 / LEVELS, _ZERO, weight, scale, zeros, bias)
+        def integer_sums(packed: Tensor) -> Tensor:
+            read = (packed, 1.0, _ZERO, weight, ones, zeros, None)
             output: Tensor = multiply(*read, 1.0, 0, torch.float32, "none", [], "")
             return output
 
-        return integer_product
+        return integer_sums
 
     def wide_product(self, matrix: Matrix, bias: Tensor) -> Product:
         """Make a product of fp32 values of any size with a matrix, each row at its own scale."""

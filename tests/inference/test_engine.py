@@ -60,7 +60,7 @@ OPTIONS += [
     {"encoder": "bag", "pool": "mean", "bridge": "wide", "layers": 1},
     {"encoder": "bag", "pool": "max", "cell": "gru", "bridge": "copy"},
     {"encoder": "bag", "attention": "general"},
-    {"encoder": "bag", "scale_embeddings": False},
+    {"encoder": "bag", "scale_embeddings": False, "tie_embeddings": False},
     {"encoder": "window", "window": 2, "bridge": "wide"},
     {"encoder": "window", "window": 3, "bridge": "copy", "feed_context": False},
 ]
@@ -196,6 +196,22 @@ def test_integer_products_are_sums_of_integers(
             monkeypatch.setattr(products, "has_integer_kernels", lambda: False)
         found = Integers().product(Matrix(values, scale), bias)(packed)
         torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (1024, 256), (8000, 256), (2048, 512)])
+def test_an_integer_product_of_a_row_does_not_depend_on_how_many_there_are(
+    shape: tuple[int, int],
+) -> None:
+    """Bit for bit, though kernels are chosen by the number of rows; and as numpy rounds it."""
+    generator = torch.Generator().manual_seed(3)
+    values = torch.randint(-127, 128, shape, generator=generator, dtype=torch.int8)
+    scale, bias = torch.rand(shape[0]) + 0.1, torch.randn(shape[0])
+    packed = torch.randint(1, 256, (130, shape[1]), generator=generator, dtype=torch.uint8)
+    product = Integers().product(Matrix(values, scale), bias)
+    sums = (packed.numpy().astype("int64") - 128) @ values.numpy().astype("int64").T
+    expected = sums.astype("float32") * (scale / 127).numpy() + bias.numpy()
+    for rows in (1, 2, 3, 4, 5, 16, 17, 64, 130):
+        assert torch.equal(product(packed[:rows]), torch.from_numpy(expected[:rows])), rows
 
 
 def test_packing_rounds_to_the_nearest_step() -> None:
