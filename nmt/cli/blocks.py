@@ -12,6 +12,7 @@ from nmt.report.blocks import (
     Fold,
     Numbers,
     Paragraph,
+    Report,
     Sentences,
     Span,
     Table,
@@ -24,6 +25,18 @@ if TYPE_CHECKING:
 _FOLDED = 24
 _MARKS = {"insert": "{{+{}+}}", "delete": "[-{}-]"}
 _COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
+
+
+def print_report(report: Report) -> None:
+    """Print a report, section by section."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    console.print(Text(report.title, style="bold"), end="\n\n")
+    for section in report.sections:
+        console.print(Text(section.title, style="bold underline"))
+        print_blocks(console, section.blocks)
 
 
 def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:

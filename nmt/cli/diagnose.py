@@ -14,10 +14,11 @@ from nmt.cli.arguments import (
     split_words,
     write_json,
 )
-from nmt.cli.diagnosis_page import print_diagnosis
+from nmt.cli.blocks import print_report
 from nmt.config import Config, ModelConfig, load_config
 from nmt.diagnosis.records import Diagnosis, write_record
 from nmt.errors import DataError, UsageError
+from nmt.report.report import diagnosis_report
 
 if TYPE_CHECKING:
     from nmt.bundle import Bundle
@@ -62,7 +63,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     pairs, split = _pairs(arguments, config)
     found = _diagnose(arguments, config, is_config, pairs, split, cells)
     if arguments.json != "-":
-        print_diagnosis(arguments.model, found)
+        print_report(diagnosis_report(arguments.model, config, found))
     if arguments.json is not None:
         write_json(arguments.json, dataclasses.asdict(found))
     return 0

@@ -3,12 +3,8 @@
 import argparse
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nmt.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from nmt.report.blocks import Report
 
 _log = logging.getLogger("nmt")
 
@@ -35,11 +31,12 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     if out is not None and not out.parent.is_dir():
         raise DataError(f"cannot write {out}: there is no folder for it")
 
+    from nmt.cli.blocks import print_report
     from nmt.report.report import make_report
 
     report = make_report(arguments.runs)
     if arguments.text:
-        _print(report)
+        print_report(report)
     if out is not None:
         from nmt.report.report import write_page
 
@@ -77,16 +74,3 @@ def _place(arguments: argparse.Namespace) -> Path | None:
     if not folder.is_dir():
         raise DataError(f"{folder} is no run folder: it is not there")
     return folder / "report.html"
-
-
-def _print(report: "Report") -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    from nmt.cli.blocks import print_blocks
-
-    console = Console(highlight=False)
-    console.print(Text(report.title, style="bold"), end="\n\n")
-    for section in report.sections:
-        console.print(Text(section.title, style="bold underline"))
-        print_blocks(console, section.blocks)

@@ -20,13 +20,14 @@ def gradients(runs: Sequence[Run]) -> Section:
     if not flows:
         return Section("Gradient flow", [])
     rows = [
-        (run, [flow.cell, flow.moment, _reach(flow), f"{flow.sentences:,}"]) for run, flow in flows
+        (run, [flow.cell, flow.moment, reach(flow), f"{flow.sentences:,}"]) for run, flow in flows
     ]
     columns = ["cell", "moment", "reaches the first source word", "sentences"]
     title = "Norm of the last word's gradient there, as a share of that at its own state"
     blocks: list[Block] = [run_table(runs, columns, rows, words=2, title=title)]
     if len(flows) > 1:
-        blocks += _compared(runs, flows)
+        named = [(of_run(runs, run, f"{flow.cell}, {flow.moment}"), flow) for run, flow in flows]
+        blocks += compared(named)
     for run, flow in flows:
         name = of_run(runs, run, f"{flow.cell}, {flow.moment}")
         parts = flow_blocks(flow, run_file_name(runs, run, flow.cell, flow.moment))
@@ -36,7 +37,8 @@ def gradients(runs: Sequence[Run]) -> Section:
     return Section("Gradient flow", blocks)
 
 
-def _reach(flow: GradientFlow) -> str:
+def reach(flow: GradientFlow) -> str:
+    """Show how much of the last word's gradient reaches the first source word."""
     return "-" if flow.reach is None else percent(flow.reach)
 
 
@@ -97,16 +99,15 @@ def _real(norm: float | None) -> TypeGuard[float]:
     return norm is not None and 0 < norm < math.inf
 
 
-def _compared(runs: Sequence[Run], flows: Sequence[tuple[Run, GradientFlow]]) -> list[Block]:
-    """Lay the curves of all flows over each other, of each network's last layer."""
+def compared(flows: Sequence[tuple[str, GradientFlow]]) -> list[Block]:
+    """Lay the curves of several flows, each with its name, over each other, by the last layers."""
     figures: list[Block] = []
     for network in dict.fromkeys(curve.network for _, flow in flows for curve in flow.curves):
         curves = []
-        for run, flow in flows:
+        for name, flow in flows:
             own = [c for c in flow.curves if c.network == network and c.state == "hidden"]
             if own:
-                last = max(own, key=lambda curve: curve.layer)
-                curves.append((of_run(runs, run, f"{flow.cell}, {flow.moment}"), last))
+                curves.append((name, max(own, key=lambda curve: curve.layer)))
         figures.append(_curves(curves, network, "hidden", "compared"))
     return figures
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from nmt.config import Config
+from nmt.diagnosis.records import Diagnosis
 from nmt.report.blocks import Block, Finding, Paragraph, Report, Section
 from nmt.report.curves import curves
 from nmt.report.gradients import gradients
@@ -41,6 +43,20 @@ def make_report(folders: Sequence[Path]) -> Report:
     languages = {(r.config.data.source_language, r.config.data.target_language) for r in runs}
     pairs = ", ".join(f"{source} → {target}" for source, target in sorted(languages))
     return Report(f"{', '.join(run.name for run in runs)}: {pairs}", sections)
+
+
+def diagnosis_report(name: str, config: Config, diagnosis: Diagnosis) -> Report:
+    """Lay out what a diagnosis alone says, of a run or of another model.
+
+    Args:
+        name: of the model.
+        config: how it was made.
+        diagnosis: what was found out.
+    """
+    runs = [Run(name, config, {}, [], {}, {}, {}, diagnosis, stale=False)]
+    made = (gradients, probes, losses, state_map, candidates)
+    sections = [section for make in made if (section := make(runs)).blocks]
+    return Report(f"{name}, on sentences of {diagnosis.split}", sections)
 
 
 def write_page(report: Report, out: Path) -> None:

@@ -1,3 +1,4 @@
+import html
 import json
 from pathlib import Path
 
@@ -33,8 +34,12 @@ def test_a_small_study_trains_measures_argues_and_goes_on(nmt: Command, tmp_path
         "A bag of words cannot see order.",
         "A plain network keeps the order, and forgets.",
     ]
-    for shown in (*(step.outcome for step in study.steps), "BLEU by words", "11-13", "752,208"):
-        assert shown in first.out
+    page = (tmp_path / "out" / "study.html").read_text(encoding="utf-8")
+    for shown in (*(step.outcome.capitalize() for step in study.steps), "11–13", "752,208"):
+        assert shown in first.out and shown in page
+    for step in study.steps:
+        assert step.text in html.unescape(page)
+    assert page.count("<svg") > 3 and "http://" not in page.replace("http://www.w3.org", "")
     before = (tmp_path / "out" / "bag" / "study.json").stat().st_mtime_ns
     again = nmt(*words, "--json")
     assert again.code == 0 and "0 of 2 models to train" in again.err
