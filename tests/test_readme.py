@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt.cli.main import VERBS
 from nmt.config import parse_config
 from tests.conftest import ROOT, Command, save_member, write_pairs
 
@@ -44,6 +45,7 @@ def readers_folder(
     (tmp_path / "data").symlink_to(corpus_folder)
     pairs = [("Der Hund schläft.", "The dog is sleeping."), ("Gut.", "Good.")]
     write_pairs(tmp_path / "input", pairs)
+    (tmp_path / "input.prefix").write_text("The dog\n\n")
     for name in ("output.en", "reference.en", "other.en"):
         (tmp_path / name).write_text((tmp_path / "input.en").read_text())
     config = next(block for block in blocks("yaml") if block.startswith("# my.yaml"))
@@ -53,7 +55,7 @@ def readers_folder(
 
 def test_the_readme_has_the_commands_it_should() -> None:
     verbs = {shlex.split(line.split("|")[-1])[1] for line in commands() if "nmt " in line}
-    assert {"check", "train", "translate", "evaluate", "score", "export"} <= verbs
+    assert verbs == set(VERBS)
 
 
 @pytest.mark.parametrize("line", [line for line in commands() if not line.startswith("scripts/")])
@@ -72,6 +74,8 @@ def test_a_command_of_the_readme_runs(line: str, readers_folder: Path, nmt: Comm
     if words[0] == "train":
         temporary = "--run" in words or "--verify-resume" in words
         words += SHORT if temporary else [*SHORT, "--run", "runs/readme"]
+    if words[0] == "study":
+        words += ["--updates", "4", "--models", "bag"]
     result = nmt(*words)
     assert result.code == 0, result.err
 
