@@ -76,7 +76,7 @@ def test_the_ends_of_training_are_read_off_the_curves(folder: Path) -> None:
         "3.875",
         "4.000",
         "12.50 at 20",
-        "0.75, 1.25",
+        "0.75 (1.25)",
         "2,000",
     ]
 
