@@ -39,7 +39,7 @@ def gradients(runs: Sequence[Run]) -> Section:
         if flow.moment != "start" or (run.name, flow.cell) not in trained:
             blocks += [Finding(one.level, f"{name}: {one.text}") for one in verdicts]
             verdicts = []
-        blocks.append(Fold(name, [*verdicts, *parts]))
+        blocks.append(Fold(f"{name}: decay, maps and gates", [*verdicts, *parts]))
     return Section("Gradient flow", blocks)
 
 
@@ -89,7 +89,7 @@ def _curves(curves: Sequence[tuple[str, FlowCurve]], network: str, state: str, n
         xs, ys = [d for d, _ in known], [norm for _, norm in known]
         plotted.append(Line(f"{label}{faded}", xs, ys, number))
         if kept and known:
-            # The fit goes through the mean of the points, as least squares do.
+            # The fit says how fast norms fall; its height is the mean of the points.
             middle = sum(xs) / len(xs)
             height = sum(map(math.log, ys)) / len(ys)
             fitted = [math.exp(height + math.log(kept) * (x - middle)) for x in (xs[0], xs[-1])]
