@@ -58,7 +58,7 @@ def flow_blocks(flow: GradientFlow, name: str) -> list[Block]:
     curves = [
         _curves(
             [
-                (f"layer {curve.layer}", curve)
+                (curve.layer - 1, f"layer {curve.layer}", curve)
                 for curve in flow.curves
                 if (curve.network, curve.state) == key
             ],
@@ -79,10 +79,12 @@ def flow_blocks(flow: GradientFlow, name: str) -> list[Block]:
     return [*blocks, *_gates(flow), *_sum(flow, name)]
 
 
-def _curves(curves: Sequence[tuple[str, FlowCurve]], network: str, state: str, name: str) -> Figure:
-    """Draw norms by distance, each with its fitted decay."""
+def _curves(
+    curves: Sequence[tuple[int, str, FlowCurve]], network: str, state: str, name: str
+) -> Figure:
+    """Draw norms by distance, each with its fitted decay, from the number of its colour."""
     plotted = []
-    for number, (label, curve) in enumerate(curves):
+    for number, label, curve in curves:
         known = [(d, norm) for d, norm in enumerate(curve.norms) if _real(norm)]
         kept = curve.kept_per_step
         faded = "" if kept is None else f": × {kept:.3f} a step"
@@ -110,10 +112,10 @@ def compared(flows: Sequence[tuple[str, GradientFlow]]) -> list[Block]:
     figures: list[Block] = []
     for network in dict.fromkeys(curve.network for _, flow in flows for curve in flow.curves):
         curves = []
-        for name, flow in flows:
+        for number, (name, flow) in enumerate(flows):
             own = [c for c in flow.curves if c.network == network and c.state == "hidden"]
             if own:
-                curves.append((name, max(own, key=lambda curve: curve.layer)))
+                curves.append((number, name, max(own, key=lambda curve: curve.layer)))
         figures.append(_curves(curves, network, "hidden", "compared"))
     return figures
 

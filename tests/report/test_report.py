@@ -15,7 +15,7 @@ from nmt.evaluation.translations import Translations, write_translations
 from nmt.report.blocks import Block, Figure, Finding, Fold, Numbers, Paragraph, Report, Table
 from nmt.report.curves import curves
 from nmt.report.drawing import inline_svg
-from nmt.report.gradients import gradients
+from nmt.report.gradients import compared, gradients
 from nmt.report.lengths import lengths
 from nmt.report.losses import losses
 from nmt.report.report import make_report
@@ -300,3 +300,21 @@ def test_a_diagnosis_with_a_wrong_kind_of_value_is_refused(tmp_path: Path) -> No
     write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), flows=flows))
     with pytest.raises(DataError, match="'much' is no float"):
         read_runs([run])
+
+
+def test_a_model_has_one_colour_in_all_comparisons() -> None:
+    from matplotlib.figure import Figure as Canvas
+
+    bag = flow("lstm", "trained", 0.75)
+    (decoder,) = (curve for curve in bag.curves if curve.network == "decoder")
+    encoder = dataclasses.replace(decoder, network="encoder")
+    bag = dataclasses.replace(bag, curves=[decoder])
+    tanh = dataclasses.replace(bag, curves=[encoder, decoder])
+    colours = []
+    for figure in compared([("bag", bag), ("tanh", tanh)]):
+        assert isinstance(figure, Figure)
+        axes = Canvas().add_subplot()
+        figure.draw(axes)
+        (own,) = (line for line in axes.lines if "tanh" in str(line.get_label()))
+        colours.append(own.get_color())
+    assert len(colours) == 2 and colours[0] == colours[1]
