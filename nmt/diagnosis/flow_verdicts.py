@@ -68,7 +68,8 @@ def _reach(config: ModelConfig, reach: float) -> Verdict:
     """Judge the way from the last target word to the first source word."""
     there = {"the fed context": config.feed_context, "attention": config.attention != "none"}
     ways = [name for name in there if there[name]]
-    change = f"{_percent(reach)} is left" if reach <= 1 else f"the gradient grows {reach:.3g}-fold"
+    left = f"{_percent(reach)} of the gradient is left"
+    change = left if reach <= 1 else f"the gradient grows {reach:.3g}-fold"
     text = f"From the last target word to the first source word {change}"
     if ways:
         verb = "is a short way" if len(ways) == 1 else "are short ways"
@@ -96,14 +97,14 @@ def _decay(config: ModelConfig, decay: Decay) -> Verdict:
         told = _advice(_other_cell(config))
         return Verdict("bad", f"{place}: no gradient gets past a single step{told}.")
     if 0.5 < left < 2:
-        text = f"{place}: the gradient keeps its size: {_percent(left)} is left {sentence}"
+        text = f"{place}: the fitted decay leaves {_percent(left)} of the gradient {sentence}"
     elif left < 1:
         steps = -math.log(2) / math.log(decay.kept)
-        text = f"{place}: the gradient halves every {steps:.1f} steps"
+        text = f"{place}: the gradient halves every {steps:.1f} steps (fitted)"
         text += f"; {sentence} {_percent(left)} is left"
     else:
         steps = math.log(2) / math.log(decay.kept)
-        text = f"{place}: the gradient doubles every {steps:.1f} steps"
+        text = f"{place}: the gradient doubles every {steps:.1f} steps (fitted)"
         text += f"; {sentence} it grows {left:.3g}-fold"
     if FAINT <= left <= 1 / FAINT:
         return Verdict("good", f"{text}.")
@@ -116,22 +117,26 @@ def _decay(config: ModelConfig, decay: Decay) -> Verdict:
 
 
 def _gates(decays: list[Decay], gates: list[GateStatistics]) -> Iterator[Verdict]:
-    """Judge how long the longest-keeping units keep, and what is shut."""
-    told, faint = [], False
+    """Tell how long units keep their state, and what is shut.
+
+    Cells read what is new at every step, so short times are normal; they are a fault where the
+    gradient is lost, too.
+    """
+    told, lost = [], False
     for decay in decays:
         keeping = [gate for gate in gates if gate.network == decay.network and gate.time_constants]
-        steps = [gate.time_constants[-1] for gate in keeping if gate.time_constants]
-        if steps:
-            told.append(f"{max(steps):.3g} ({decay.network})")
-            faint = faint or decay.steps > -math.log(FAINT) * max(steps)
+        steps = max(
+            (gate.time_constants[-1] for gate in keeping if gate.time_constants), default=None
+        )
+        if steps is not None:
+            told.append(f"{steps:.1f} ({decay.network})")
+            lost = lost or (decay.left < FAINT and decay.steps > -math.log(FAINT) * steps)
     if told:
         name = next(gate.gate for gate in gates if gate.time_constants)
-        longest = max(decay.steps for decay in decays)
         yield Verdict(
-            "warning" if faint else "good",
-            f"By the {name} gates alone, all but the longest-keeping twentieth of a layer's units "
-            f"fade to 1/e within so many steps: {', '.join(told)}; a mean sentence has "
-            f"{longest:.0f}.",
+            "warning" if lost else "good",
+            f"By the {name} gates alone, a twentieth of a layer's units keep more than 1/e of "
+            f"their state for so many steps: {', '.join(told)}.",
         )
     for gate in gates:
         if not gate.time_constants and gate.closed > SATURATED:

@@ -22,6 +22,8 @@ from nmt.models.batch import Padded
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.unrolled import Unrolled, UnrolledLayer, unroll
 
+SELDOM = 0.1
+"""A curve ends where fewer than this share of the sentences reach."""
 SUMMED = 4
 """Sentences whose gradient is put together from its shares: enough for a check of arithmetic, which
 holds every loss's share of every step in memory."""
@@ -156,9 +158,12 @@ def flow_curve(norms: Norms) -> FlowCurve:
     distances = norms.distances
     means, counts = [], []
     for distance in range(int(distances.max()) + 1):
-        values = norms.values[distances == distance]
+        values = norms.values[distances == distance]  # (pairs, batch)
+        real = ~values.isnan()
+        if float(real.any(dim=0).double().mean()) < SELDOM:
+            break
         means.append(float(values.nanmean()))
-        counts.append(int((~values.isnan()).sum()))
+        counts.append(int(real.sum()))
     kept = kept_per_step(means, counts)
     return FlowCurve(
         norms.network, norms.layer, norms.state, [_rounded(mean) for mean in means], kept

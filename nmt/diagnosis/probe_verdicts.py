@@ -30,17 +30,17 @@ def _use(cost: float, intact: Probe, probes: Sequence[Probe], attention: bool) -
     """Say whether the decoder uses the final state at all."""
     bleu = next(probe.bleu for probe in probes if probe.name == "shuffled")
     told = (
-        f"what is handed over, shuffled among sentences, costs {_nats(cost)} "
+        f"What is handed over, shuffled among sentences, costs {_nats(cost)} "
         f"(BLEU {intact.bleu:.1f} → {bleu:.1f}): "
     )
     if attention and cost < _LITTLE:
         means = "nearly nothing depends on" if cost < NOTHING else "little depends on"
-        return Verdict("good", f"{told}{means} the final state beside attention")
+        return Verdict("good", f"{told}{means} the final state beside attention.")
     if cost < NOTHING:
-        return Verdict("bad", f"{told}the decoder ignores its source")
+        return Verdict("bad", f"{told}the decoder ignores its source.")
     if cost < _LITTLE:
-        return Verdict("warning", f"{told}the decoder makes little use of its source")
-    return Verdict("good", f"{told}the decoder relies on it")
+        return Verdict("warning", f"{told}the decoder makes little use of its source.")
+    return Verdict("good", f"{told}the decoder relies on it.")
 
 
 def _parts(costs: dict[str, float]) -> list[Verdict]:
@@ -52,13 +52,13 @@ def _parts(costs: dict[str, float]) -> list[Verdict]:
     if not parts:
         return []
     most = max(parts, key=lambda name: parts[name])
-    told = f"zeroed alone, {most} costs most: {_nats(parts[most])}"
+    told = f"Zeroed alone, {most} costs most: {_nats(parts[most])}"
     spared = [name for name, cost in parts.items() if cost < NOTHING]
     if most in spared:
-        return [Verdict("good", f"{told}; each part can be made up for by the others")]
+        return [Verdict("good", f"{told}; each part can be made up for by the others.")]
     if spared:
         told += f"; next to nothing: {', '.join(spared)}"
-    return [Verdict("good", told)]
+    return [Verdict("good", f"{told}.")]
 
 
 def _components(costs: dict[str, float]) -> list[Verdict]:
@@ -74,8 +74,8 @@ def _components(costs: dict[str, float]) -> list[Verdict]:
     return [
         Verdict(
             "good",
-            f"{number} principal {noun} {held[number]:.0%} of the {_nats(mean)} that the final "
-            "state brings over its mean",
+            f"{number} principal {noun} {100 * held[number]:.0f} % of the {_nats(mean)} that the "
+            "final state brings over its mean.",
         )
     ]
 

@@ -218,7 +218,10 @@ def read_record(path: Path, kind: type[_Record]) -> _Record:
     try:
         return typing.cast(_Record, _built(kind, json.loads(path.read_bytes())))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} does not hold a whole {kind.__name__}: {error!r}") from None
+        raise DataError(
+            f"{path} is damaged, or of another version of nmt ({type(error).__name__}: {error}); "
+            "delete it, and what wrote it makes it anew"
+        ) from None
 
 
 def _built(kind: Any, plain: Any) -> Any:
@@ -232,4 +235,6 @@ def _built(kind: Any, plain: Any) -> Any:
     if isinstance(kind, types.UnionType):
         inner = next(part for part in typing.get_args(kind) if part is not type(None))
         return None if plain is None else _built(inner, plain)
+    if kind in (int, float, str) and not isinstance(plain, (int, float) if kind is float else kind):
+        raise TypeError(f"{plain!r} is no {kind.__name__}")
     return plain

@@ -72,20 +72,14 @@ def _ends(runs: Sequence[Run]) -> Block:
             f"{train[-1]:.3f}" if train else "-",
             f"{min(loss):.3f}" if loss else "-",
             "-" if best is None else f"{bleu[best]:.2f} at {at[best]:,.0f}",
-            f"{statistics.median(norm):.3g}, {max(norm):.3g}" if norm else "-",
+            f"{statistics.median(norm):.3g} ({max(norm):.3g})" if norm else "-",
             f"{statistics.median(speed):,.0f}" if speed else "-",
         ]
         rows.append((run, row))
-    columns = [
-        "updates",
-        "epochs begun",
-        "last training loss",
-        "lowest validation loss",
-        "best validation BLEU",
-        "gradient norm: median, largest",
-        "tokens a second (median)",
-    ]
-    return run_table(runs, columns, rows, words=0)
+    columns = ["updates", "epochs begun", "training loss", "validation loss", "validation BLEU"]
+    columns += ["gradient norm", "tokens a second"]
+    title = "The last training loss, the best validations, medians (the largest gradient norm)"
+    return run_table(runs, columns, rows, words=0, title=title)
 
 
 def _validations(runs: Sequence[Run]) -> list[Block]:

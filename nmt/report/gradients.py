@@ -28,12 +28,18 @@ def gradients(runs: Sequence[Run]) -> Section:
     if len(flows) > 1:
         named = [(of_run(runs, run, f"{flow.cell}, {flow.moment}"), flow) for run, flow in flows]
         blocks += compared(named)
+    trained = {(run.name, flow.cell) for run, flow in flows if flow.moment != "start"}
     for run, flow in flows:
         name = of_run(runs, run, f"{flow.cell}, {flow.moment}")
         parts = flow_blocks(flow, run_file_name(runs, run, flow.cell, flow.moment))
-        start = f"{name}: " if len(flows) > 1 else ""
-        blocks += [Finding(one.level, f"{start}{one.text}") for one in flow.verdicts]
-        blocks += parts if len(flows) == 1 else [Fold(name, parts)]
+        verdicts = [Finding(one.level, one.text) for one in flow.verdicts]
+        if len(flows) == 1:
+            blocks += [*verdicts, *parts]
+            continue
+        if flow.moment != "start" or (run.name, flow.cell) not in trained:
+            blocks += [Finding(one.level, f"{name}: {one.text}") for one in verdicts]
+            verdicts = []
+        blocks.append(Fold(f"{name}: decay, maps and gates", [*verdicts, *parts]))
     return Section("Gradient flow", blocks)
 
 
@@ -52,7 +58,7 @@ def flow_blocks(flow: GradientFlow, name: str) -> list[Block]:
     curves = [
         _curves(
             [
-                (f"layer {curve.layer}", curve)
+                (curve.layer - 1, f"layer {curve.layer}", curve)
                 for curve in flow.curves
                 if (curve.network, curve.state) == key
             ],
@@ -73,17 +79,19 @@ def flow_blocks(flow: GradientFlow, name: str) -> list[Block]:
     return [*blocks, *_gates(flow), *_sum(flow, name)]
 
 
-def _curves(curves: Sequence[tuple[str, FlowCurve]], network: str, state: str, name: str) -> Figure:
-    """Draw norms by distance, each with its fitted decay."""
+def _curves(
+    curves: Sequence[tuple[int, str, FlowCurve]], network: str, state: str, name: str
+) -> Figure:
+    """Draw norms by distance, each with its fitted decay, from the number of its colour."""
     plotted = []
-    for number, (label, curve) in enumerate(curves):
+    for number, label, curve in curves:
         known = [(d, norm) for d, norm in enumerate(curve.norms) if _real(norm)]
         kept = curve.kept_per_step
-        faded = "" if kept is None else f": × {kept:.3g} a step"
+        faded = "" if kept is None else f": × {kept:.3f} a step"
         xs, ys = [d for d, _ in known], [norm for _, norm in known]
         plotted.append(Line(f"{label}{faded}", xs, ys, number))
         if kept and known:
-            # The fit goes through the mean of the points, as least squares do.
+            # The fit says how fast norms fall; its height is the mean of the points.
             middle = sum(xs) / len(xs)
             height = sum(map(math.log, ys)) / len(ys)
             fitted = [math.exp(height + math.log(kept) * (x - middle)) for x in (xs[0], xs[-1])]
@@ -104,10 +112,10 @@ def compared(flows: Sequence[tuple[str, GradientFlow]]) -> list[Block]:
     figures: list[Block] = []
     for network in dict.fromkeys(curve.network for _, flow in flows for curve in flow.curves):
         curves = []
-        for name, flow in flows:
+        for number, (name, flow) in enumerate(flows):
             own = [c for c in flow.curves if c.network == network and c.state == "hidden"]
             if own:
-                curves.append((name, max(own, key=lambda curve: curve.layer)))
+                curves.append((number, name, max(own, key=lambda curve: curve.layer)))
         figures.append(_curves(curves, network, "hidden", "compared"))
     return figures
 
@@ -142,8 +150,8 @@ def _gates(flow: GradientFlow) -> list[Block]:
         shares = (f"{gate.mean:.3f}", percent(gate.closed), percent(gate.open))
         rows.append([gate.network, str(gate.layer), gate.gate, *shares, *times])
     columns = ["network", "layer", "gate", "mean", "below 0.1", "above 0.9"]
-    columns += [f"{share} % of units" for share in ("5", "25", "50", "75", "95")]
-    title = "Gates; in the last columns, steps until the states of so many units fade to 1/e"
+    columns += ["5 %", "25 %", "50 %", "75 %", "95 %"]
+    title = "Gates; in the last columns, steps within which so many of the units fade to 1/e"
     return [Table(columns, rows, (0, 2), title)]
 
 

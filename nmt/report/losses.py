@@ -67,7 +67,7 @@ def _frequencies(runs: Sequence[Run]) -> list[Block]:
     draw = lines(plotted, axis, "loss, nats a token", names=names)
     title = "Loss by how often training had the token"
     columns = ["occurrences in training", "loss", "tokens"]
-    return [Figure("loss-by-frequency", title, draw), run_table(runs, columns, rows, title=title)]
+    return [Figure("loss-by-frequency", title, draw), run_table(runs, columns, rows)]
 
 
 def _span(one: FrequencyLoss) -> str:

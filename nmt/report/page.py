@@ -128,9 +128,11 @@ def _table(table: Table) -> str:
         + "</tr>\n"
         for row in table.rows
     )
-    caption = f"<caption>{escape(table.title)}</caption>" if table.title else ""
+    # Not a <caption>, which would be moved aside with a wide table
+    title = f'<p class="caption">{escape(table.title)}</p>' if table.title else ""
+    label = f' role="region" aria-label="{escape(table.title)}"' if table.title else ""
     return (
-        f'<div class="scroll" tabindex="0"><table>{caption}<thead><tr>{head}</tr></thead>'
+        f'{title}<div class="scroll" tabindex="0"{label}><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>\n"
     )
 

@@ -47,7 +47,11 @@ def candidates(runs: Sequence[Run]) -> Section:
             source: list[Span] = [("", sample.source)]
             label = "translation" if len(runs) == 1 else run.name
             lines = [("source", source), ("reference", reference), (label, hypothesis)]
-            title = of_run(runs, run, f"The likeliest translations of sentence {number}")
+            title = of_run(
+                runs,
+                run,
+                f"The best translations of sentence {number}, by score with the length penalty",
+            )
             ranked = [
                 [str(rank), candidate.text, f"{candidate.score:.2f}"]
                 for rank, candidate in enumerate(sample.candidates, start=1)

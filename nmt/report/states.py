@@ -2,10 +2,16 @@
 
 from collections.abc import Sequence
 
-from nmt.report.blocks import Block, Figure, Finding, Section, Table
+from nmt.report.blocks import Block, Figure, Finding, Paragraph, Section, Table
 from nmt.report.plots import bars, numbered_points
 from nmt.report.runs import Run
 from nmt.report.tables import of_run, run_file_name, run_table
+
+_LEGEND = (
+    "What the decoder gets is changed: all zeros; another sentence's; noise, in standard "
+    "deviations; only what lies on the first principal components of these sentences (0: their "
+    "mean, the same for all); or one part zeroed."
+)
 
 
 def probes(runs: Sequence[Run]) -> Section:
@@ -35,8 +41,8 @@ def probes(runs: Sequence[Run]) -> Section:
         figures.append(Figure(f"probes-{key}", name, bars(names, series, title), size))
     sentences = ", ".join(of_run(runs, run, f"{one.sentences:,}") for run, one in found)
     columns = ["state handed over", "loss", "change", "BLEU", "change"]
-    table = run_table(runs, columns, rows, title=f"Sentences: {sentences}")
-    return Section("State probes", [*findings, *figures, table])
+    table = run_table(runs, columns, rows, title=f"Sentences: {sentences}; greedy search")
+    return Section("State probes", [*findings, Paragraph(_LEGEND), *figures, table])
 
 
 def state_map(runs: Sequence[Run]) -> Section:

@@ -33,7 +33,8 @@ def test_a_run_is_looked_at_as_it_is_and_as_it_began(
     assert page.startswith(f"{run}, on sentences of test")
     for flow in found.flows:
         for verdict in flow.verdicts:
-            assert f"{verdict.level}: {flow.cell}, {flow.moment}: {verdict.text}" in page
+            of = "lstm, trained: " if flow.moment == "trained" else ""
+            assert f"{verdict.level}: {of}{verdict.text}" in page
         for curve in flow.curves:
             kept = f"{curve.kept_per_step:.4f}"
             assert f"{curve.network} {curve.layer} {curve.state} {kept}" in page

@@ -48,7 +48,10 @@ def test_a_planted_vanishing_model_is_bad() -> None:
     flow = planted("tanh", scaled(0.1))
     headline, encoder, decoder, arithmetic = flow.verdicts
     assert headline.level == encoder.level == decoder.level == "bad"
-    assert flow.reach < 1e-3 and "less than 0.001 % is left: expect no long" in headline.text
+    assert (
+        flow.reach < 1e-3
+        and "less than 0.001 % of the gradient is left: expect no" in headline.text
+    )
     assert "try model.cell lstm, model.feed_context true, model.attention" in headline.text
     assert "the gradient halves every 0." in encoder.text and "it vanishes" in encoder.text
     assert arithmetic.level == "good"
@@ -91,13 +94,13 @@ def test_the_sentence_of_the_issue() -> None:
     halved = 0.5 ** (1 / 3.1)
     headline, decoder, _ = flow_verdicts(FAR, [Decay("decoder", halved, 20)], 0.0002, [], [SUM])
     assert headline.text == (
-        "From the last target word to the first source word 0.02 % is left: expect no "
-        "long-distance learning; try model.cell lstm, model.feed_context true, "
+        "From the last target word to the first source word 0.02 % of the gradient is left: expect "
+        "no long-distance learning; try model.cell lstm, model.feed_context true, "
         "model.attention additive, model.bidirectional true."
     )
     assert decoder.text == (
-        "Decoder: the gradient halves every 3.1 steps; over a mean sentence of 20 steps 1.1 % is "
-        "left: it fades; try model.cell lstm."
+        "Decoder: the gradient halves every 3.1 steps (fitted); over a mean sentence of 20 steps "
+        "1.1 % is left: it fades; try model.cell lstm."
     )
     assert (headline.level, decoder.level) == ("bad", "warning")
 
@@ -109,8 +112,12 @@ def test_the_sentence_of_the_issue() -> None:
         (1e-30, "bad", "halves every 0.0 steps"),
         (0.5, "bad", "halves every 1.0 steps"),
         (0.9, "good", "halves every 6.6 steps"),
-        (1.0, "good", "keeps its size: 100 % is left"),
-        (1.1, "good", "doubles every 7.3 steps; over a mean sentence of 20 steps it grows 6.73-f"),
+        (1.0, "good", "the fitted decay leaves 100 % of the gradient"),
+        (
+            1.1,
+            "good",
+            "doubles every 7.3 steps (fitted); over a mean sentence of 20 steps it grows 6.7",
+        ),
         (1.3, "warning", "it swells"),
         (2.0, "bad", "it explodes"),
         (1e30, "bad", "it explodes"),
@@ -124,10 +131,10 @@ def test_levels_of_a_decay(kept: float, level: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("reach", "level", "told"),
     [
-        (0.0, "bad", "0 % is left"),
-        (0.0009, "bad", "0.09 % is left"),
-        (0.002, "warning", "0.2 % is left: long distances will be learned slowly"),
-        (0.03, "good", "3 % is left."),
+        (0.0, "bad", "0 % of the gradient is left"),
+        (0.0009, "bad", "0.09 % of the gradient is left"),
+        (0.002, "warning", "0.2 % of the gradient is left: long distances will be learned slowly"),
+        (0.03, "good", "3 % of the gradient is left."),
         (4.2, "good", "the gradient grows 4.2-fold."),
         (64.2, "warning", "the gradient grows 64.2-fold: near words drown in far ones; try"),
     ],
@@ -138,19 +145,24 @@ def test_levels_of_reach(reach: float, level: str, told: str) -> None:
 
 
 def test_gates_that_keep_shortly_or_are_shut_are_named() -> None:
-    decays = [Decay("encoder", 0.9, 20), Decay("decoder", 0.9, 20)]
+    decays = [Decay("encoder", 0.8, 20), Decay("decoder", 0.9, 20)]
     steps = [1.0, 2.0, 3.0, 4.0, 5.0]
     forget = GateStatistics("encoder", 1, "forget", 0.7, 0.0, 0.1, steps)
     long = GateStatistics("decoder", 1, "forget", 0.9, 0.0, 0.1, [20 * step for step in steps])
     shut = GateStatistics("decoder", 2, "input", 0.01, 0.97, 0.0, None)
     verdicts = flow_verdicts(FAR, decays, 0.5, [forget, long, shut], [SUM])
     short, closed = verdicts[3:5]
-    assert short.level == "warning" and "5 (encoder), 100 (decoder); a mean" in short.text
+    assert (
+        short.level == "warning" and "so many steps: 5.0 (encoder), 100.0 (decoder)." in short.text
+    )
     assert closed.level == "warning"
     assert closed.text.startswith("Decoder, layer 2: 97 % of the input gates' values are shut")
     assert flow_verdicts(FAR, decays[1:], 0.5, [long], [SUM])[2].level == "good"
-    never = GateStatistics("decoder", 1, "forget", 0.0, 1.0, 0.0, [0.0] * 5)
-    assert flow_verdicts(FAR, decays[1:], 0.5, [never], [SUM])[2].level == "warning"
+    # A gradient that arrives all the same, as by a pool or by attention, is fine.
+    arrives = [Decay("encoder", 0.9, 20)]
+    assert flow_verdicts(FAR, arrives, 0.5, [forget], [SUM])[2].level == "good"
+    never = GateStatistics("encoder", 1, "forget", 0.0, 1.0, 0.0, [0.0] * 5)
+    assert flow_verdicts(FAR, decays[:1], 0.5, [never], [SUM])[2].level == "warning"
 
 
 def test_a_wrong_sum_is_bad() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.diagnosis.gradient_flow import (
+    Norms,
     flow_curve,
     gradient_flow,
     kept_per_step,
@@ -261,3 +262,14 @@ def test_a_model_in_single_precision_stays_as_it_is() -> None:
     assert all(one.relative_error < 1e-12 for one in flow.sums)
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_curve_ends_where_hardly_a_sentence_reaches() -> None:
+    # 11 sentences: all have one step back, one (9 %) has two.
+    values = torch.full((1, 3, 11), float("nan"), dtype=torch.float64)
+    values[0, 0], values[0, 1], values[0, 2, 0] = 4.0, 2.0, 1e-9
+    curve = flow_curve(Norms("encoder", 1, "hidden", values))
+    assert curve.norms == [4.0, 2.0] and curve.kept_per_step == pytest.approx(0.5)
+    # Of 10 sentences it is a tenth.
+    curve = flow_curve(Norms("encoder", 1, "hidden", values[:, :, :10]))
+    assert curve.norms == [4.0, 2.0, 1e-9]

@@ -133,7 +133,7 @@ def test_a_decoder_that_is_handed_nothing_is_found() -> None:
     found = state_probes(bundle, own(bundle))
     assert [verdict.level for verdict in found.verdicts] == ["bad"]
     assert "shuffled among sentences, costs 0.00 nats a token" in texts(found)[0]
-    assert texts(found)[0].endswith("the decoder ignores its source")
+    assert texts(found)[0].endswith("the decoder ignores its source.")
 
 
 def test_a_decoder_that_does_not_listen_is_found() -> None:
@@ -142,7 +142,7 @@ def test_a_decoder_that_does_not_listen_is_found() -> None:
         deafen(bundle.model.decoder.stack, layer, cell=True)
     found = state_probes(bundle, own(bundle))
     assert [verdict.level for verdict in found.verdicts] == ["bad"]
-    assert texts(found)[0].endswith("the decoder ignores its source")
+    assert texts(found)[0].endswith("the decoder ignores its source.")
 
 
 def test_a_decoder_that_listens_is_not_accused() -> None:
@@ -156,10 +156,10 @@ def test_a_decoder_that_uses_only_one_cell_is_found() -> None:
     deafen(bundle.model.decoder.stack, 1, cell=False)
     found = state_probes(bundle, own(bundle))
     assert found.verdicts[0].level != "bad"
-    (told,) = (text for text in texts(found) if "zeroed alone" in text)
-    assert told.startswith("zeroed alone, layer 2's cell costs most")
+    (told,) = (text for text in texts(found) if "Zeroed alone" in text)
+    assert told.startswith("Zeroed alone, layer 2's cell costs most")
     spared = "layer 1's hidden state, layer 2's hidden state, layer 1's cell"
-    assert told.endswith(f"next to nothing: {spared}")
+    assert told.endswith(f"next to nothing: {spared}.")
 
 
 def test_with_attention_a_final_state_that_does_nothing_is_no_fault() -> None:
@@ -168,7 +168,7 @@ def test_with_attention_a_final_state_that_does_nothing_is_no_fault() -> None:
         parameter.data.zero_()
     found = state_probes(bundle, own(bundle))
     assert [verdict.level for verdict in found.verdicts] == ["good"]
-    assert texts(found)[0].endswith("nearly nothing depends on the final state beside attention")
+    assert texts(found)[0].endswith("nearly nothing depends on the final state beside attention.")
 
 
 def test_a_penalty_that_only_a_beam_knows_is_no_hindrance() -> None:
@@ -184,12 +184,12 @@ def test_verdicts_of_made_up_numbers() -> None:
     probes = [Probe(name, loss, 2.0) for name, loss in losses.items()]
     found = probe_verdicts(Probe("intact", 1.0, 30.0), probes, attention=False)
     assert [verdict.text for verdict in found] == [
-        "what is handed over, shuffled among sentences, costs 3.00 nats a token (BLEU 30.0 → 2.0): "
-        "the decoder relies on it",
-        "zeroed alone, layer 2's cell costs most: 0.02 nats a token; each part can be made up for "
-        "by the others",
-        "2 principal components hold 92% of the 2.00 nats a token that the final state brings over "
-        "its mean",
+        "What is handed over, shuffled among sentences, costs 3.00 nats a token (BLEU 30.0 → 2.0): "
+        "the decoder relies on it.",
+        "Zeroed alone, layer 2's cell costs most: 0.02 nats a token; each part can be made up for "
+        "by the others.",
+        "2 principal components hold 92 % of the 2.00 nats a token that the final state brings "
+        "over its mean.",
     ]
     little = [Probe("shuffled", 1.2, 25.0), Probe("0 components", 1.01, 29.0)]
     found = probe_verdicts(Probe("intact", 1.0, 30.0), little, attention=False)

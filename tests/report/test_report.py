@@ -3,6 +3,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from nmt.evaluation.translations import Translations, write_translations
 from nmt.report.blocks import Block, Figure, Finding, Fold, Numbers, Paragraph, Report, Table
 from nmt.report.curves import curves
 from nmt.report.drawing import inline_svg
-from nmt.report.gradients import gradients
+from nmt.report.gradients import compared, gradients
 from nmt.report.lengths import lengths
 from nmt.report.losses import losses
 from nmt.report.report import make_report
@@ -76,7 +77,7 @@ def test_the_ends_of_training_are_read_off_the_curves(folder: Path) -> None:
         "3.875",
         "4.000",
         "12.50 at 20",
-        "0.75, 1.25",
+        "0.75 (1.25)",
         "2,000",
     ]
 
@@ -177,7 +178,7 @@ def test_several_flows_are_compared_and_folded(tmp_path: Path) -> None:
     write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), flows=flows))
     section = gradients(read_runs([run]))
     folds = [block.title for block in section.blocks if isinstance(block, Fold)]
-    assert folds == ["tanh, start", "lstm, start"]
+    assert folds == [f"{name}, start: decay, maps and gates" for name in ("tanh", "lstm")]
     names = [figure.name for figure in make_report([run]).figures()]
     assert "flow-compared-decoder-hidden" in names
     assert len(set(names)) == len(names)
@@ -278,3 +279,42 @@ def test_gradients_that_vanish_or_explode_are_drawn(tmp_path: Path) -> None:
         for figure in make_report([run]).figures():
             if figure.name.startswith(("map", "flow")):
                 assert "<svg" in inline_svg(figure)
+
+
+def test_what_a_trained_model_began_as_is_folded_away(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", poor_hypotheses())
+    flows = [flow("tanh", "trained", 0.25), flow("tanh", "start", 0.75)]
+    write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), flows=flows))
+    section = gradients(read_runs([run]))
+    seen = [block.text for block in section.blocks if isinstance(block, Finding)]
+    assert seen and all(text.startswith("tanh, trained: ") for text in seen)
+    _, start = (block for block in section.blocks if isinstance(block, Fold))
+    assert start.title.startswith("tanh, start")
+    assert any(isinstance(block, Finding) for block in start.blocks)
+
+
+def test_a_diagnosis_with_a_wrong_kind_of_value_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", poor_hypotheses())
+    wrong: Any = {"reach": "much"}
+    flows = [dataclasses.replace(flow("tanh", "start", 0.25), **wrong)]
+    write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), flows=flows))
+    with pytest.raises(DataError, match="'much' is no float"):
+        read_runs([run])
+
+
+def test_a_model_has_one_colour_in_all_comparisons() -> None:
+    from matplotlib.figure import Figure as Canvas
+
+    bag = flow("lstm", "trained", 0.75)
+    (decoder,) = (curve for curve in bag.curves if curve.network == "decoder")
+    encoder = dataclasses.replace(decoder, network="encoder")
+    bag = dataclasses.replace(bag, curves=[decoder])
+    tanh = dataclasses.replace(bag, curves=[encoder, decoder])
+    colours = []
+    for figure in compared([("bag", bag), ("tanh", tanh)]):
+        assert isinstance(figure, Figure)
+        axes = Canvas().add_subplot()
+        figure.draw(axes)
+        (own,) = (line for line in axes.lines if "tanh" in str(line.get_label()))
+        colours.append(own.get_color())
+    assert len(colours) == 2 and colours[0] == colours[1]
