@@ -11,6 +11,7 @@ from nmt.diagnosis.study import LengthScore, StudyRow, StudyStep
 from nmt.evaluation.metrics import Score
 
 PLAIN, GATED = ("tanh", "relu"), ("gru", "lstm")
+_LOSES = "A plain network keeps the order, and loses long sentences."
 _BLIND = 0.5
 """BLEU that shuffling may change where order is not seen: ties of a search may fall otherwise."""
 
@@ -85,14 +86,23 @@ def _forgetting(tanh: StudyRow, wordwise: StudyRow | None, gated: StudyRow | Non
     parts = [f"{row.name} goes {_way(row)}" for row in (tanh, *others)]
     text += f"From {_span(_short(tanh))} to {_span(_far(tanh))}, {' and '.join(parts)}."
     text += _reach([tanh, *others])
-    outcome = _outcome(*_fall(tanh, gated))
+    if gated is None:
+        outcome = _outcome(*_fall(tanh, None))
+        text += {
+            "holds": " The plain network forgets what it read first.",
+            "undecided": " The intervals overlap: no forgetting is seen.",
+            "fails": " The plain network is not seen to forget: its BLEU does not fall.",
+        }[outcome]
+        return StudyStep(_LOSES, outcome, text)
+    outcome = _outcome(_compared(_far(gated).bleu, _far(tanh).bleu))
     text += {
-        "holds": " The plain network forgets what it read first.",
-        "undecided": " The intervals overlap: no forgetting is seen.",
-        "fails": " The plain network is not seen to forget: its BLEU does not fall"
-        + (f" more than that of {gated.name}." if gated else "."),
+        "holds": f" The plain network loses long sentences, {gated.name} does not lose them so.",
+        "undecided": " On long sentences the intervals overlap: no loss is seen.",
+        "fails": " The plain network is ahead on long sentences.",
     }[outcome]
-    return StudyStep("A plain network keeps the order, and forgets.", outcome, text)
+    if outcome == "holds" and _compared(_short(gated).bleu, _short(tanh).bleu) > 0:
+        text += " On short ones it is behind, too: it has not learned even these as well."
+    return StudyStep(_LOSES, outcome, text)
 
 
 def _identity(tanh: StudyRow, relu: StudyRow) -> StudyStep:

@@ -32,7 +32,7 @@ def test_a_small_study_trains_measures_argues_and_goes_on(nmt: Command, tmp_path
     assert bag.shuffled.score == pytest.approx(bag.test.score, abs=1e-6)
     assert [step.claim for step in study.steps] == [
         "A bag of words cannot see order.",
-        "A plain network keeps the order, and forgets.",
+        "A plain network keeps the order, and loses long sentences.",
     ]
     page = (tmp_path / "out" / "study.html").read_text(encoding="utf-8")
     for shown in (*(step.outcome.capitalize() for step in study.steps), "11–13", "752,208"):
