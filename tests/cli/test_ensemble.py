@@ -97,7 +97,11 @@ def test_a_stopped_translation_goes_on_only_with_the_same_members(
 ) -> None:
     def key(*ensemble: Path) -> str:
         arguments = argparse.Namespace(
-            model=tiny_run, ensemble=list(ensemble), precision="auto", format="text"
+            model=tiny_run,
+            ensemble=list(ensemble),
+            precision="auto",
+            format="text",
+            prefix_file=None,
         )
         return _key(source, arguments, {})
 
