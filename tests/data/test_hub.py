@@ -19,12 +19,12 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from nmt.data.hub import _PROBE_SECONDS
 from tests.data.hub_server import Files, HubServer, commit_of
 
 LOAD = """
 import json, logging, sys
 from nmt.config import ColumnsConfig, DataConfig
-from nmt.data.hub import _PROBE_SECONDS
 from nmt.data.corpus import open_corpus
 from nmt.errors import NmtError
 
