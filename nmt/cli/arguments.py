@@ -55,6 +55,18 @@ def refuse_output(out: str | None) -> None:
         raise DataError(f"cannot write {out}: there is no folder for it")
 
 
+def refuse_unequal(one: object, count: int, other: object, other_count: int) -> None:
+    """Refuse texts that cannot belong together line by line, each by its name.
+
+    Raises:
+        DataError: unequal numbers of lines.
+    """
+    if count != other_count:
+        raise DataError(
+            f"{one} has {count} lines, and {other} {other_count}; they must match line by line"
+        )
+
+
 def write_json(out: str, values: dict[str, Any]) -> None:
     """Write to a file, or to standard output where `out` is `-`."""
     from nmt.text.lines import open_output

@@ -10,6 +10,7 @@ from nmt.cli.arguments import (
     model_config,
     read_split,
     refuse_output,
+    refuse_unequal,
     run_of,
     split_words,
     write_json,
@@ -123,11 +124,7 @@ def _pairs(arguments: argparse.Namespace, config: Config) -> tuple[list[tuple[st
     sources, references = (
         list(read_lines(path)) for path in (arguments.source, arguments.reference)
     )
-    if len(sources) != len(references):
-        raise DataError(
-            f"{arguments.source} has {len(sources)} lines, and {arguments.reference} "
-            f"{len(references)}; they must match line by line"
-        )
+    refuse_unequal(arguments.source, len(sources), arguments.reference, len(references))
     if not sources:
         raise DataError(f"{arguments.source} is empty: there are no sentences to look at")
     return list(zip(sources, references, strict=True)), arguments.source.name

@@ -13,11 +13,12 @@ from nmt.cli.arguments import (
     model_config,
     read_split,
     refuse_output,
+    refuse_unequal,
     search_settings,
     write_json,
 )
 from nmt.cli.tuning import refuse_senseless_tuning, tune_model
-from nmt.errors import DataError, UsageError
+from nmt.errors import UsageError
 
 if TYPE_CHECKING:
     from nmt.inference.tuning import Tuning
@@ -132,11 +133,8 @@ def _read(arguments: argparse.Namespace, config: Any) -> Texts:
         (arguments.hypotheses, texts.hypotheses),
         (arguments.baseline, texts.baseline),
     ]:
-        if side is not None and len(side) != len(references):
-            raise DataError(
-                f"{path} has {len(side)} lines, and {where} {len(references)}; "
-                "they must match line by line"
-            )
+        if side is not None:
+            refuse_unequal(path, len(side), where, len(references))
     return texts
 
 

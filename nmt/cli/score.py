@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from nmt.cli.arguments import add_model_arguments, load_translator
-from nmt.errors import DataError
+from nmt.cli.arguments import add_model_arguments, load_translator, refuse_unequal
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -18,11 +17,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     from nmt.text.lines import read_lines
 
     sources, targets = (list(read_lines(file)) for file in (arguments.source, arguments.target))
-    if len(sources) != len(targets):
-        raise DataError(
-            f"{arguments.source} has {len(sources)} lines, and {arguments.target} {len(targets)}; "
-            "they must match line by line"
-        )
+    refuse_unequal(arguments.source, len(sources), arguments.target, len(targets))
     translator = load_translator(arguments)
     for score in translator.score(sources, targets, batch_size=arguments.batch_size):
         print(f"{score:.6f}")

@@ -12,6 +12,7 @@ from nmt.cli.arguments import (
     add_model_arguments,
     add_search_arguments,
     load_translator,
+    refuse_unequal,
     search_settings,
 )
 from nmt.errors import DataError, UsageError
@@ -141,11 +142,8 @@ def _read_prefixes(
 
     every = list(lines)
     prefixes = list(read_lines(arguments.prefix_file, arguments.invalid_utf8))
-    if len(every) != len(prefixes):
-        raise DataError(
-            f"{source or 'standard input'} has {len(every)} lines, and --prefix-file "
-            f"{arguments.prefix_file} {len(prefixes)}; they must match line by line"
-        )
+    where = f"--prefix-file {arguments.prefix_file}"
+    refuse_unequal(source or "standard input", len(every), where, len(prefixes))
     return iter(every), prefixes
 
 

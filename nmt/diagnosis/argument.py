@@ -106,35 +106,44 @@ def _forgetting(tanh: StudyRow, wordwise: StudyRow | None, gated: StudyRow | Non
 
 
 def _identity(tanh: StudyRow, relu: StudyRow) -> StudyStep:
-    near, far = _far(tanh).bleu, _far(relu).bleu
-    text = (
-        f"On {_span(_far(tanh))}, relu that starts from the identity has BLEU {_b(far)}, and tanh "
-        f"{_b(near)}; on all of test {_b(relu.test)} and {_b(tanh.test)}."
+    return _longest(
+        "A relu that starts from the identity helps.",
+        (relu, "relu that starts from the identity"),
+        (tanh, "tanh"),
+        {
+            "holds": "A state that is carried on unchanged keeps more.",
+            "undecided": "The intervals overlap: on long sentences no difference is seen.",
+            "fails": "Here it does not help: relu is behind.",
+        },
     )
-    text += _reach([relu, tanh])
-    outcome = _outcome(_compared(far, near))
-    text += {
-        "holds": " A state that is carried on unchanged keeps more.",
-        "undecided": " The intervals overlap: on long sentences no difference is seen.",
-        "fails": " Here it does not help: relu is behind.",
-    }[outcome]
-    return StudyStep("A relu that starts from the identity helps.", outcome, text)
 
 
 def _gates(plain: StudyRow, gated: StudyRow) -> StudyStep:
-    near, far = _far(plain).bleu, _far(gated).bleu
-    text = (
-        f"On {_span(_far(gated))}, {gated.name} has BLEU {_b(far)}, and {plain.name}, the best "
-        f"without gates, {_b(near)}; on all of test {_b(gated.test)} and {_b(plain.test)}."
+    return _longest(
+        "Gates keep what plain cells forget.",
+        (gated, gated.name),
+        (plain, f"{plain.name}, the best without gates,"),
+        {
+            "holds": "Gates keep what long sentences need.",
+            "undecided": "The intervals overlap: on long sentences gates are not seen to help.",
+            "fails": "Here gates do not help: the cell without is ahead.",
+        },
     )
-    text += _reach([gated, plain])
+
+
+def _longest(
+    claim: str, ahead: tuple[StudyRow, str], behind: tuple[StudyRow, str], told: dict[str, str]
+) -> StudyStep:
+    """Compare two rows, each with what to call it, on the longest sentences of test."""
+    (one, name), (other, other_name) = ahead, behind
+    near, far = _far(other).bleu, _far(one).bleu
+    text = (
+        f"On {_span(_far(one))}, {name} has BLEU {_b(far)}, and {other_name} {_b(near)}; "
+        f"on all of test {_b(one.test)} and {_b(other.test)}."
+    )
+    text += _reach([one, other])
     outcome = _outcome(_compared(far, near))
-    text += {
-        "holds": " Gates keep what long sentences need.",
-        "undecided": " The intervals overlap: on long sentences gates are not seen to help.",
-        "fails": " Here gates do not help: the cell without is ahead.",
-    }[outcome]
-    return StudyStep("Gates keep what plain cells forget.", outcome, text)
+    return StudyStep(claim, outcome, f"{text} {told[outcome]}")
 
 
 def _bottleneck(gated: StudyRow) -> StudyStep:
