@@ -123,6 +123,12 @@ def test_changed_keys_are_named_by_path() -> None:
         (MINIMAL, ["--data.splits", "{a/b: x}"], "data.splits: 'a/b'"),
         (MINIMAL, ["--model.layers", "0"], "model.layers: 0 makes no sense: it must be > 0"),
         (MINIMAL, ["--model.dropout", "1"], "model.dropout: 1.0"),
+        (
+            MINIMAL,
+            ["--model.cell", "gru", "--model.forget_bias", "0"],
+            "model.forget_bias: 0.0 makes no sense: a gru cell has no forget gate",
+        ),
+        (MINIMAL, ["--model.forget_bias", ".inf"], "model.forget_bias: inf makes no sense"),
         (MINIMAL, ["--model.hidden_size", "7"], "two directions need an even number"),
         (MINIMAL, ["--training.batch_tokens", "100"], "training.batch_tokens: 100"),
         (MINIMAL, ["--training.max_updates", "50"], "training.warmup_updates: 200"),

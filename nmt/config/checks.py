@@ -108,6 +108,14 @@ def check_config(config: Config, origin: str) -> None:
         model.hidden_size,
         "two directions need an even number",
     )
+    bias = model.forget_bias
+    refuse(not math.isfinite(bias), "model.forget_bias", bias, "it must be finite")
+    refuse(
+        model.cell != "lstm" and bias != ModelConfig.forget_bias,
+        "model.forget_bias",
+        bias,
+        f"a {model.cell} cell has no forget gate",
+    )
     if here:
         _check_encoder(model, refuse)
     refuse(

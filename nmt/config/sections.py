@@ -130,7 +130,13 @@ class ModelConfig:
     """The two recurrent networks."""
 
     cell: Literal["lstm", "gru", "tanh", "relu"] = "lstm"
-    """Recurrent cell of encoder and decoder; relu starts from identity recurrent weights."""
+    """Recurrent cell of encoder and decoder."""
+    recurrent_init: Literal["auto", "orthogonal", "identity", "uniform"] = "auto"
+    """What recurrent matrices start as. auto: the identity for relu, orthogonal for other cells;
+    uniform: torch's own start, between ±1 / √(the layer's width)."""
+    forget_bias: float = 1.0
+    """Bias that the LSTM's forget gates start with: 1 keeps 73 % of a cell's value at a step, 0
+    keeps half."""
     encoder: Literal["rnn", "bag", "window"] = "rnn"
     """What reads the source: a recurrent network or, for comparison, one learned map of the mean of
     all embeddings (bag: it knows no order) or of the last few (window: it knows no others). Only an

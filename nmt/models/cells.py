@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 Cell = Literal["lstm", "gru", "tanh", "relu"]
+Start = Literal["auto", "orthogonal", "identity", "uniform"]
 Stack = nn.LSTM | nn.GRU | nn.RNN
 
 
@@ -42,11 +43,24 @@ def recurrent_stack(
     layers: int,
     bidirectional: bool = False,
     dropout: float = 0.0,
+    recurrent_init: Start = "auto",
+    forget_bias: float = 1.0,
 ) -> Stack:
     """Make a batch-first recurrent stack with weights that let gradients through.
 
-    Recurrent matrices start orthogonal, those of `relu` as the identity with zero biases, input
-    matrices keep a signal's size gate by gate, and the LSTM's forget gate starts open (bias 1).
+    Recurrent matrices start orthogonal, those of `relu` as the identity, input matrices keep a
+    signal's size gate by gate, and biases are zero, but for the LSTM's forget gate, which starts
+    open.
+
+    Args:
+        cell: kind of cell.
+        input_size: width of what the first layer reads.
+        hidden_size: width of every layer, in each direction.
+        layers: how many.
+        bidirectional: read in both directions.
+        dropout: share of units dropped between layers.
+        recurrent_init: another start of the recurrent matrices, gate by gate; uniform is torch's.
+        forget_bias: the start of the LSTM's forget gates.
 
     Source: Saxe et al. 2014 (orthogonal), Le et al. 2015 (identity), Glorot and Bengio 2010 (input
     matrices), Jozefowicz et al. 2015 (forget bias).
@@ -68,12 +82,19 @@ def recurrent_stack(
                 nn.init.xavier_uniform_(gate)
         elif name.startswith("weight_hh"):
             for gate in parameter.data.split(hidden_size):
-                _ = nn.init.eye_(gate) if cell == "relu" else nn.init.orthogonal_(gate)
+                _start_recurrent(gate, cell, recurrent_init)
         else:
             nn.init.zeros_(parameter)
             if cell == "lstm" and name.startswith("bias_ih"):
-                nn.init.ones_(parameter.data[hidden_size : 2 * hidden_size])
+                nn.init.constant_(parameter.data[hidden_size : 2 * hidden_size], forget_bias)
     return stack
+
+
+def _start_recurrent(gate: Tensor, cell: Cell, start: Start) -> None:
+    if start == "identity" or (start == "auto" and cell == "relu"):
+        nn.init.eye_(gate)
+    elif start != "uniform":  # which it is already
+        nn.init.orthogonal_(gate)
 
 
 def layer_weights(stack: Stack, layer: str) -> list[Tensor]:

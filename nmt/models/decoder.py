@@ -93,6 +93,8 @@ class Decoder(nn.Module):
             hidden_size=hidden,
             layers=config.layers,
             dropout=config.dropout,
+            recurrent_init=config.recurrent_init,
+            forget_bias=config.forget_bias,
         )
         self.readout = nn.Linear(self.features, self.width) if bottleneck else None
         if self.readout is not None:

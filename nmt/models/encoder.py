@@ -49,6 +49,8 @@ class Encoder(nn.Module):
             layers=config.layers,
             bidirectional=config.bidirectional,
             dropout=config.dropout,
+            recurrent_init=config.recurrent_init,
+            forget_bias=config.forget_bias,
         )
 
     def forward(self, source: Padded) -> Encoded:

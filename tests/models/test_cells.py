@@ -76,6 +76,28 @@ def test_recurrent_matrices_start_orthogonal(cell: str) -> None:
         torch.testing.assert_close(gate @ gate.T, torch.eye(5))
 
 
+def test_another_start_of_the_recurrent_matrices_is_what_it_says() -> None:
+    def started(cell: str, start: str) -> torch.Tensor:
+        torch.manual_seed(3)
+        stack = recurrent_stack(cell, input_size=3, hidden_size=5, layers=1, recurrent_init=start)
+        return stack.weight_hh_l0.detach()
+
+    assert torch.equal(started("lstm", "identity"), torch.eye(5).repeat(4, 1))
+    relu = started("relu", "orthogonal")
+    torch.testing.assert_close(relu @ relu.T, torch.eye(5))
+    assert not torch.equal(relu, torch.eye(5))
+    ours = started("gru", "uniform")
+    torch.manual_seed(3)
+    assert torch.equal(ours, nn.GRU(3, 5).weight_hh_l0)
+
+
+def test_forget_gates_start_with_the_bias_that_is_asked_for() -> None:
+    stack = recurrent_stack("lstm", input_size=3, hidden_size=2, layers=2, forget_bias=-0.5)
+    for layer in range(2):
+        bias = getattr(stack, f"bias_ih_l{layer}") + getattr(stack, f"bias_hh_l{layer}")
+        assert bias.tolist() == [0, 0, -0.5, -0.5, 0, 0, 0, 0]
+
+
 def test_the_kinds_are_torchs_own() -> None:
     kinds = {"lstm": nn.LSTM, "gru": nn.GRU, "tanh": nn.RNN, "relu": nn.RNN}
     for cell, kind in kinds.items():

@@ -75,6 +75,8 @@ OPTIONS: list[dict[str, object]] = [
     {"input_feeding": True, "attention": "dot"},
     {"input_feeding": True, "attention": "additive", "tie_embeddings": False},
     {"tie_embeddings": "target"},
+    {"recurrent_init": "identity"},
+    {"recurrent_init": "uniform"},
     {"encoder": "bag"},
     {"encoder": "bag", "attention": "general", "bridge": "copy", "tie_embeddings": False},
     {"encoder": "bag", "pool": "max", "bridge": "wide"},
@@ -117,6 +119,13 @@ def test_every_option_runs_and_agrees_with_itself(
             scores = forced_scores(model, SOURCE, TARGET)
             loss = model.loss(SOURCE, TARGET).item()
             assert scores.sum().item() == pytest.approx(-loss, abs=1e-4)
+
+
+def test_both_networks_start_as_the_config_says() -> None:
+    model = network(recurrent_init="identity", forget_bias=-1.0, bidirectional=False)
+    for stack in (model.encoder.stack, model.decoder.stack):
+        assert torch.equal(stack.weight_hh_l1, torch.eye(8).repeat(4, 1))
+        assert stack.bias_ih_l1[8:16].tolist() == [-1.0] * 8
 
 
 def test_two_way_tying_leaves_the_source_embedding_alone() -> None:
