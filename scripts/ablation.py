@@ -56,7 +56,8 @@ def measure(run: Path, config: Path, keys: list[str], seed: int, threads: int) -
         BLEU of each split, `parameters` and `minutes` of training, where it was not interrupted.
     """
     kept = run / "ablation.json"
-    call = {"config": config.read_text(encoding="utf-8"), "keys": keys, "seed": seed}
+    recipe = yaml.safe_load(config.read_text(encoding="utf-8"))
+    call = {"config": recipe, "keys": keys, "seed": seed}
     if kept.exists():
         stored = json.loads(kept.read_bytes())
         if stored["call"] != call:
