@@ -5,6 +5,7 @@ import ctypes
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from typing import IO
 
 from nmt.errors import UsageError
 
+_log = logging.getLogger("nmt")
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -76,23 +78,27 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, patience: float = 10.0) -> Iterator[None]:
+def locked(folder: Path, patience: float | None = 10.0) -> Iterator[None]:
     """Keep other processes that lock the same folder out; the lock ends with the process.
 
     Args:
         folder: what to lock; nothing is written.
-        patience: seconds to wait, for the workers of a killed process outlive it a little.
+        patience: seconds to wait, for the workers of a killed process outlive it a little; None
+            waits as long as it takes, and says so.
 
     Raises:
         UsageError: another process has it.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        deadline = time.monotonic() + patience
-        while not _lock(handle):
-            if time.monotonic() > deadline:
+        start, free = time.monotonic(), _lock(handle)
+        if not free and patience is None:
+            _log.info("%s: another process is at work there; waiting for its end", folder)
+        while not free:
+            if patience is not None and time.monotonic() > start + patience:
                 raise UsageError(f"{folder}: another process is at work there; wait for its end")
             time.sleep(0.1)
+            free = _lock(handle)
         yield
     finally:
         os.close(handle)

@@ -26,21 +26,3 @@ def forced_log_probs(stepper: Stepper, source: Padded, target: Padded) -> Tensor
         following = target.tokens[:, position + 1]
         columns.append(log_probs.gather(1, following[:, None]).squeeze(1))
     return torch.stack(columns, dim=1).masked_fill(~target.mask[:, 1:], 0.0)
-
-
-def forced_scores(stepper: Stepper, source: Padded, target: Padded) -> Tensor:
-    """Score given targets.
-
-    Args:
-        stepper: the model.
-        source: source sentences.
-        target: one target each, start token first, end token last.
-
-    Returns:
-        The sum of log-probabilities in nats of each target, the end token included, `(batch,)`.
-    """
-    scores = torch.zeros(len(target.lengths), device=target.tokens.device)
-    # Step after step, as search does: other orders would round otherwise, by the batch's width.
-    for column in forced_log_probs(stepper, source, target).unbind(dim=1):
-        scores += column
-    return scores

@@ -48,6 +48,8 @@ def distilled(
 ) -> DistilledCorpus:
     """Return a corpus with a teacher's translations of its training split, made where they miss.
 
+    While another process makes the same ones, this one waits for them.
+
     Args:
         config: the run's.
         corpus: the references.
@@ -59,14 +61,14 @@ def distilled(
         BundleError: there is no such model, or it is damaged.
         DataError: it is another than it was, or the cache cannot be written.
         NmtError: a sentence could not be translated.
-        UsageError: another process translates the same.
     """
     translations = find_translations(config.data, surveyed, teachers)
     if translations.missing():
         with writing_to(translations.folder):
             translations.folder.mkdir(parents=True, exist_ok=True)
-        with locked(translations.folder), ranks.all_threads():
-            _translate(config, corpus.pairs("train"), translations, teachers)
+        with locked(translations.folder, patience=None), ranks.all_threads():
+            if translations.missing():  # nobody else has made them meanwhile
+                _translate(config, corpus.pairs("train"), translations, teachers)
         torch.cuda.empty_cache()  # the teacher's share
     _log.info("the teacher's translations are in %s", translations.folder)
     references = config.data.distill.references

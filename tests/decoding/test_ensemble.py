@@ -5,7 +5,6 @@ import torch
 
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
-from nmt.decoding.forced import forced_scores
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.sampling import sample
 from nmt.decoding.stepper import Limits
@@ -18,6 +17,7 @@ from tests.decoding.doubles import (
     every_hypothesis,
     sentences,
 )
+from tests.decoding.scoring import forced_scores
 
 MEMBERS = [TableModel(seed=11), TableModel(seed=12), TableModel(seed=13)]
 

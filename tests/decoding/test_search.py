@@ -7,7 +7,6 @@ import torch
 
 from nmt.config import ModelConfig
 from nmt.decoding.beam import _continuations, beam_search
-from nmt.decoding.forced import forced_scores
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.stepper import Limits
 from nmt.models.batch import pad
@@ -20,6 +19,7 @@ from tests.decoding.doubles import (
     every_hypothesis,
     sentences,
 )
+from tests.decoding.scoring import forced_scores
 
 
 def limits(longest: int) -> Limits:

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from nmt.decoding.alignment import forced_attention
-from nmt.decoding.forced import forced_scores
 from nmt.diagnosis.samples import samples
 from nmt.inference.translator import Translator
 from nmt.models.batch import pad
+from tests.decoding.scoring import forced_scores
 from tests.diagnosis.made import OPTIONS, PAIRS, TOKENIZER, made
 
 CHOSEN = [*PAIRS[:2], ("", "Nothing.")]

@@ -9,7 +9,6 @@ import torch
 
 from nmt.config import ModelConfig
 from nmt.decoding.beam import beam_search
-from nmt.decoding.forced import forced_scores
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.stepper import Limits
 from nmt.errors import UsageError
@@ -19,6 +18,7 @@ from nmt.inference.products import InputTable, Integers, Matrix
 from nmt.models.batch import Padded, pad
 from nmt.models.quantization import dequantize, quantize
 from nmt.models.seq2seq import Seq2Seq
+from tests.decoding.scoring import forced_scores
 
 VOCABULARY = 70
 LIMITS = Limits(bos_id=2, eos_id=3)

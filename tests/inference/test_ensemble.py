@@ -14,7 +14,6 @@ from nmt.bundle import load_bundle
 from nmt.config import DataConfig, DistillConfig, ModelConfig, TokenizerConfig
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
-from nmt.decoding.forced import forced_scores
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.stepper import Limits, Stepper
 from nmt.errors import ConfigError, UsageError
@@ -26,6 +25,7 @@ from nmt.models.weights import StoredPrecision
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
 from nmt.training.teacher import teachers_of
 from tests.conftest import MEMBER, save_member
+from tests.decoding.scoring import forced_scores
 from tests.inference.test_engine import network, sentences, targets
 
 LIMITS = Limits(bos_id=2, eos_id=3)

@@ -6,11 +6,11 @@ import torch.nn.functional as F
 
 from nmt.config import ModelConfig
 from nmt.decoding.beam import beam_search
-from nmt.decoding.forced import forced_scores
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.stepper import Limits
 from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
+from tests.decoding.scoring import forced_scores
 
 SOURCE = pad([[4, 5, 6, 3], [7, 3], [8, 9, 3]])
 TARGET = pad([[2, 4, 3], [2, 5, 6, 7, 3], [2, 3]])

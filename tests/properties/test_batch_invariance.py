@@ -8,7 +8,6 @@ import torch
 
 from nmt.config import Config, ModelConfig, TokenizerConfig
 from nmt.decoding.beam import beam_search
-from nmt.decoding.forced import forced_scores
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.sampling import sample
 from nmt.decoding.stepper import Hypothesis, Limits
@@ -16,6 +15,7 @@ from nmt.inference.translator import Translator
 from nmt.models.batch import Padded, pad
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import train_tokenizer
+from tests.decoding.scoring import forced_scores
 
 ATTENTIONS = ["none", "dot", "general", "additive"]
 LIMITS = Limits(bos_id=2, eos_id=3)

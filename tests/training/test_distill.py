@@ -1,5 +1,6 @@
 """Learning from a teacher, against `nmt translate` and against the same text given as files."""
 
+import contextlib
 import dataclasses
 import gc
 import json
@@ -405,15 +406,28 @@ def test_a_cache_that_cannot_be_written_is_one_line(
         prepare(config, None, from_base=True)
 
 
-def test_two_processes_do_not_translate_the_same(
-    tiny_config: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("never_translating")
+def test_who_comes_second_waits_for_the_translations_of_the_first(
+    tiny_config: Path, tiny_run: Path, taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.training.distill.locked", lambda folder: locked(folder, patience=0.1))
     config = student(tiny_config, tmp_path, teacher=tiny_run)
     folder = place_of(config, tiny_run)
     folder.mkdir()
-    with locked(folder), pytest.raises(UsageError, match=rf"{folder}: another process is at work"):
-        prepare(config, None, from_base=True)
+    waiting = f"{folder}: another process is at work there; waiting for its end"
+
+    def finish(message: str, *values: object) -> None:
+        """Do what the other process does, once this one waits."""
+        if message % values == waiting:
+            for name, content in kept(taught / "cache").items():
+                (folder / name).write_bytes(content)
+            other.close()
+
+    monkeypatch.setattr("nmt.storage._log.info", finish)
+    with contextlib.ExitStack() as other:
+        other.enter_context(locked(folder))
+        prepared = prepare(config, None, from_base=True)
+    first = prepare(student(tiny_config, taught / "cache", teacher=tiny_run), None, from_base=True)
+    assert ids(prepared) == ids(first)
 
 
 @pytest.mark.usefixtures("never_translating")
