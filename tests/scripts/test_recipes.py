@@ -60,6 +60,31 @@ def test_a_teacher_is_trained_first_and_a_missed_figure_is_said(recipes: Path) -
     )
 
 
+def test_students_of_all_seeds_have_one_teacher(
+    recipes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(recipes)
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import reproduce
+
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(reproduce, "nmt", lambda *words: called.append(words))
+    student, fast = Path("configs/student.yaml"), ["--training.max_updates", "10"]
+    for seed in (["--seed", "2"], ["--seed=3"]):
+        reproduce.train(student, Path("runs/student"), [*seed, *fast])
+        teacher, own = called[-2:]
+        told = "train configs/teacher.yaml --run runs/teacher --resume --training.max_updates 10"
+        assert " ".join(teacher) == told
+        assert own[1] == str(student) and own[5:] == (*seed, *fast)
+    # A bundle is taken as it is, also where a recipe has its name.
+    bundle = Path("elsewhere/teacher")
+    bundle.mkdir(parents=True)
+    (bundle / "bundle.json").touch()
+    called.clear()
+    reproduce.train(student, Path("runs/student"), ["--data.distill.teacher", str(bundle)])
+    assert [words[1] for words in called] == [str(student)]
+
+
 def test_a_recipe_without_a_figure_is_refused(recipes: Path, tiny_config: Path) -> None:
     done = run("reproduce.py", recipes, tiny_config)
     assert done.returncode == 1 and "has no line such as '# figure:" in done.stderr
