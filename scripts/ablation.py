@@ -23,6 +23,7 @@ import safetensors
 import yaml
 
 SPLITS = ("validation", "test")
+Job = concurrent.futures.Future[dict[str, float]]
 
 
 def nmt(*words: str, threads: int) -> None:
@@ -114,23 +115,37 @@ def main() -> None:
     for name, slug in slugs.items():
         if list(slugs.values()).count(slug) > 1:
             sys.exit(f"ablation: another row would have the folder {slug} of the row {name!r}, too")
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
+    jobs = []
+    for name, differing in rows.items():
+        words = [
+            word for key, value in (differing or {}).items() for word in (f"--{key}", _text(value))
+        ]
+        for seed in arguments.seeds:
+            run = arguments.out / f"{slugs[name]}-{seed}"
+            jobs.append((name, (run, arguments.config, [*keys, *words], seed, threads)))
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        waiting = []
-        for name, differing in rows.items():
-            own = [
-                word
-                for key, value in (differing or {}).items()
-                for word in (f"--{key}", _text(value))
-            ]
-            for seed in arguments.seeds:
-                run = arguments.out / f"{slugs[name]}-{seed}"
-                job = (run, arguments.config, [*keys, *own], seed, threads)
-                waiting.append((name, pool.submit(measure, *job)))
-        for name, job_ in waiting:
-            found[name].append(job_.result())
-            done = {name: some for name, some in found.items() if some}
-            print(table(done), end="\n\n", flush=True)
+        try:
+            failed = tabulate([(name, pool.submit(measure, *job)) for name, job in jobs])
+        except KeyboardInterrupt:  # what trains now has been interrupted, too
+            pool.shutdown(cancel_futures=True)
+            sys.exit(130)
+    sys.exit(1 if failed else 0)
+
+
+def tabulate(waiting: list[tuple[str, Job]]) -> bool:
+    """Print the table whenever a training has come to its end; return whether one has failed."""
+    found: dict[str, list[dict[str, float]]] = {}
+    failed = False
+    for name, job in waiting:
+        try:
+            result = job.result()
+        except SystemExit as error:  # the others go on
+            print(error, file=sys.stderr, flush=True)
+            failed = True
+        else:
+            found.setdefault(name, []).append(result)
+            print(table(found), end="\n\n", flush=True)
+    return failed
 
 
 def _text(value: object) -> str:

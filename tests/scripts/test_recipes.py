@@ -1,9 +1,12 @@
 """scripts/reproduce.py and scripts/ablation.py, on a toy recipe."""
 
+import _thread
 import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -122,6 +125,54 @@ def test_an_ablation_tabulates_rows_over_seeds_and_keeps_what_is_done(recipes: P
     assert (recipes / "out/wide-1/train.log").read_bytes() == before
     other = run("ablation.py", recipes, *words, "--seeds", 1, "--model.layers", 2)
     assert other.returncode == 1 and "is of another recipe or other keys" in other.stderr
+
+
+def ablate(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, measure: Callable[[str], dict[str, float]]
+) -> int:
+    """Run the ablation of rows one, two and three, whose measuring is a stand-in; its exit code."""
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import ablation
+
+    monkeypatch.setattr(ablation, "measure", lambda run, *_: measure(run.name))
+    Path("rows.yaml").write_text("{one: {}, two: {}, three: {}}\n")
+    words = ["ablation.py", "configs/recipe.yaml", "rows.yaml", "--out", "out"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as stop:
+        ablation.main()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+def test_a_row_that_fails_is_said_and_the_others_stand_in_the_table(
+    recipes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(run: str) -> dict[str, float]:
+        if run == "two-1":
+            sys.exit("ablation: nmt train diverged")
+        return {"validation": 1.0, "test": 2.0, "parameters": 3e6, "minutes": 4.0}
+
+    assert ablate(recipes, monkeypatch, measure) == 1
+    printed, told = capsys.readouterr()
+    assert told == "ablation: nmt train diverged\n"
+    rows = printed.strip().split("\n\n")[-1].splitlines()[2:]
+    assert rows == [f"| {name} | 1.00 | 2.00 | 3.0 M | 4 |" for name in ("one", "three")]
+
+
+def test_an_interrupted_ablation_begins_no_other_row(
+    recipes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+
+    def measure(run: str) -> dict[str, float]:
+        begun.append(run)
+        _thread.interrupt_main()
+        time.sleep(0.5)  # the training takes its time to stop
+        sys.exit("ablation: nmt train was interrupted")
+
+    assert ablate(recipes, monkeypatch, measure) == 130
+    assert begun == ["one-1"]
 
 
 def test_rows_that_would_share_a_folder_are_refused(recipes: Path) -> None:
