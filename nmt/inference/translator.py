@@ -163,9 +163,10 @@ class Translator:
 
         def search(rows: list[int]) -> list[Translation]:
             sources = [encoded[row][:limit] for row in rows]
+            texts = [sentences[row] for row in rows]
             if rows[0] in given:
-                return begun(sources, [given[row] for row in rows])
-            return batch(sources)
+                return begun(sources, texts, [given[row] for row in rows])
+            return batch(sources, texts)
 
         for rows, results in zip(batches, side_by_side(search, batches, self.device), strict=True):
             for row, result in zip(rows, results, strict=True):
