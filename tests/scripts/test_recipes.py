@@ -1,6 +1,7 @@
 """scripts/reproduce.py and scripts/ablation.py, on a toy recipe."""
 
 import _thread
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nmt.config import load_config
+from nmt.config import ModelConfig, load_config
 from tests.conftest import ROOT
 
 
@@ -182,11 +183,27 @@ def test_rows_that_would_share_a_folder_are_refused(recipes: Path) -> None:
     assert not (recipes / "out").exists()
 
 
-def test_every_row_of_the_ablation_is_a_recipe() -> None:
+def ablation_rows(name: str) -> dict[str, dict[str, object]]:
+    rows: dict[str, dict[str, object]] = yaml.safe_load(
+        (ROOT / "scripts" / f"{name}.yaml").read_text(encoding="utf-8")
+    )
+    return rows
+
+
+@pytest.mark.parametrize("name", ["ablation", "ablation-noise"])
+def test_every_row_of_the_ablation_is_a_recipe(name: str) -> None:
     """The same conversion of rows to words as in the script; a wrong key would stop it midway."""
-    rows = yaml.safe_load((ROOT / "scripts" / "ablation.yaml").read_text(encoding="utf-8"))
+    rows = ablation_rows(name)
     recipe = load_config(ROOT / "configs" / "multi30k-de-en.yaml", [])
-    assert rows.pop("the recipe") == {}
-    for name, keys in rows.items():
+    assert rows.pop("the recipe", {}) == {}
+    for row, keys in rows.items():
         words = [word for key, value in keys.items() for word in (f"--{key}", str(value))]
-        assert load_config(ROOT / "configs" / "multi30k-de-en.yaml", words) != recipe, name
+        assert load_config(ROOT / "configs" / "multi30k-de-en.yaml", words) != recipe, row
+
+
+def test_every_key_of_the_network_has_a_row() -> None:
+    """All but those of encoders that stand there for comparison."""
+    rows = ablation_rows("ablation") | ablation_rows("ablation-noise")
+    keys = {key for row in rows.values() for key in row}
+    fields = {f"model.{field.name}" for field in dataclasses.fields(ModelConfig)}
+    assert fields - keys == {"model.encoder", "model.window"}
