@@ -40,7 +40,8 @@ def train(config: Path, run: Path, keys: list[str]) -> None:
     """Train a recipe, its teachers first."""
     for teacher in load_config(config, keys).data.distill.teachers:
         recipe = config.parent / f"{Path(teacher).name}.yaml"
-        made = (Path(teacher) / "bundle.json").exists()  # a bundle, which nobody can train
+        # A bundle, here or on the hub, is there already.
+        made = teacher.startswith("hf://") or (Path(teacher) / "bundle.json").exists()
         if recipe.exists() and recipe != config and not made:
             train(recipe, Path(teacher), _without_students(keys))
     nmt("train", str(config), "--run", str(run), "--resume", *keys)

@@ -84,9 +84,10 @@ def test_students_of_all_seeds_have_one_teacher(
     bundle = Path("elsewhere/teacher")
     bundle.mkdir(parents=True)
     (bundle / "bundle.json").touch()
-    called.clear()
-    reproduce.train(student, Path("runs/student"), ["--data.distill.teacher", str(bundle)])
-    assert [words[1] for words in called] == [str(student)]
+    for name in (str(bundle), "hf://someone/teacher"):
+        called.clear()
+        reproduce.train(student, Path("runs/student"), ["--data.distill.teacher", name])
+        assert [words[1] for words in called] == [str(student)]
 
 
 def test_a_recipe_without_a_figure_is_refused(recipes: Path, tiny_config: Path) -> None:
