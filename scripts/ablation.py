@@ -65,13 +65,12 @@ def measure(run: Path, config: Path, keys: list[str], seed: int, threads: int) -
             sys.exit(f"ablation: {run} is of another recipe or other keys; choose another --out")
         known: dict[str, float] = stored["found"]
         return known
-    start = time.monotonic()
+    start, stopped = time.monotonic(), run.exists()
     words = ["train", str(config), "--run", str(run), "--resume", "--seed", str(seed), *keys]
     nmt(*words, threads=threads)
-    found = {
-        "minutes": (time.monotonic() - start) / 60,
-        "parameters": parameters(run / "model" / "weights.safetensors"),
-    }
+    found: dict[str, float] = {"parameters": parameters(run / "model" / "weights.safetensors")}
+    if not stopped:
+        found["minutes"] = (time.monotonic() - start) / 60
     for split in SPLITS:
         out = run / f"{split}.json"
         nmt("evaluate", str(run), "--split", split, "--json", str(out), threads=threads)
@@ -81,16 +80,20 @@ def measure(run: Path, config: Path, keys: list[str], seed: int, threads: int) -
 
 
 def table(rows: dict[str, list[dict[str, float]]]) -> str:
-    """Write the rows as Markdown: each split's mean ± standard deviation over seeds."""
+    """Write the rows as Markdown: each split's mean ± standard deviation over seeds.
+
+    Minutes are the mean of trainings that were not interrupted; where all were, nobody knows.
+    """
     lines = [
         "| | validation BLEU | test BLEU | parameters | minutes |",
         "|---|---|---|---|---|",
     ]
     for name, found in rows.items():
         cells = [_spread([one[split] for one in found]) for split in SPLITS]
-        minutes = statistics.mean(one["minutes"] for one in found)
+        times = [one["minutes"] for one in found if "minutes" in one]
+        minutes = f"{statistics.mean(times):.0f}" if times else "?"
         size = found[0]["parameters"] / 1e6
-        lines.append(f"| {name} | {' | '.join(cells)} | {size:.1f} M | {minutes:.0f} |")
+        lines.append(f"| {name} | {' | '.join(cells)} | {size:.1f} M | {minutes} |")
     return "\n".join(lines)
 
 

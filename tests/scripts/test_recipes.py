@@ -4,6 +4,7 @@ import _thread
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -175,6 +176,30 @@ def test_an_interrupted_ablation_begins_no_other_row(
 
     assert ablate(recipes, monkeypatch, measure) == 130
     assert begun == ["one-1"]
+
+
+def test_minutes_are_those_of_trainings_that_were_not_interrupted(
+    tiny_run: Path, recipes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import ablation
+
+    def train_or_evaluate(*words: str, threads: int) -> None:
+        if words[0] == "train":
+            shutil.copytree(tiny_run / "model", Path(words[3]) / "model")
+        else:
+            Path(words[5]).write_text('{"bleu": {"score": 1.0}}')
+
+    monkeypatch.setattr(ablation, "nmt", train_or_evaluate)
+    (recipes / "stopped").mkdir()  # a training was killed there
+    rows = {}
+    for name in ("stopped", "whole"):
+        config = recipes / "configs/recipe.yaml"
+        rows[name] = [ablation.measure(recipes / name, config, [], seed=1, threads=1)]
+    last = [line.split(" | ")[-1] for line in ablation.table(rows).splitlines()[2:]]
+    assert last == ["? |", "0 |"]
+    both = {"seeds": [rows["stopped"][0], rows["whole"][0] | {"minutes": 3.0}]}
+    assert ablation.table(both).endswith(" | 3 |")
 
 
 def test_rows_that_would_share_a_folder_are_refused(recipes: Path) -> None:
