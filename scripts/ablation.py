@@ -23,6 +23,7 @@ import safetensors
 import yaml
 
 SPLITS = ("validation", "test")
+Job = concurrent.futures.Future[dict[str, float]]
 
 
 def nmt(*words: str, threads: int) -> None:
@@ -64,13 +65,12 @@ def measure(run: Path, config: Path, keys: list[str], seed: int, threads: int) -
             sys.exit(f"ablation: {run} is of another recipe or other keys; choose another --out")
         known: dict[str, float] = stored["found"]
         return known
-    start = time.monotonic()
+    start, stopped = time.monotonic(), run.exists()
     words = ["train", str(config), "--run", str(run), "--resume", "--seed", str(seed), *keys]
     nmt(*words, threads=threads)
-    found = {
-        "minutes": (time.monotonic() - start) / 60,
-        "parameters": parameters(run / "model" / "weights.safetensors"),
-    }
+    found: dict[str, float] = {"parameters": parameters(run / "model" / "weights.safetensors")}
+    if not stopped:
+        found["minutes"] = (time.monotonic() - start) / 60
     for split in SPLITS:
         out = run / f"{split}.json"
         nmt("evaluate", str(run), "--split", split, "--json", str(out), threads=threads)
@@ -80,16 +80,20 @@ def measure(run: Path, config: Path, keys: list[str], seed: int, threads: int) -
 
 
 def table(rows: dict[str, list[dict[str, float]]]) -> str:
-    """Write the rows as Markdown: each split's mean ± standard deviation over seeds."""
+    """Write the rows as Markdown: each split's mean ± standard deviation over seeds.
+
+    Minutes are the mean of trainings that were not interrupted; where all were, nobody knows.
+    """
     lines = [
         "| | validation BLEU | test BLEU | parameters | minutes |",
         "|---|---|---|---|---|",
     ]
     for name, found in rows.items():
         cells = [_spread([one[split] for one in found]) for split in SPLITS]
-        minutes = statistics.mean(one["minutes"] for one in found)
+        times = [one["minutes"] for one in found if "minutes" in one]
+        minutes = f"{statistics.mean(times):.0f}" if times else "?"
         size = found[0]["parameters"] / 1e6
-        lines.append(f"| {name} | {' | '.join(cells)} | {size:.1f} M | {minutes:.0f} |")
+        lines.append(f"| {name} | {' | '.join(cells)} | {size:.1f} M | {minutes} |")
     return "\n".join(lines)
 
 
@@ -114,23 +118,37 @@ def main() -> None:
     for name, slug in slugs.items():
         if list(slugs.values()).count(slug) > 1:
             sys.exit(f"ablation: another row would have the folder {slug} of the row {name!r}, too")
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
+    jobs = []
+    for name, differing in rows.items():
+        words = [
+            word for key, value in (differing or {}).items() for word in (f"--{key}", _text(value))
+        ]
+        for seed in arguments.seeds:
+            run = arguments.out / f"{slugs[name]}-{seed}"
+            jobs.append((name, (run, arguments.config, [*keys, *words], seed, threads)))
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        waiting = []
-        for name, differing in rows.items():
-            own = [
-                word
-                for key, value in (differing or {}).items()
-                for word in (f"--{key}", _text(value))
-            ]
-            for seed in arguments.seeds:
-                run = arguments.out / f"{slugs[name]}-{seed}"
-                job = (run, arguments.config, [*keys, *own], seed, threads)
-                waiting.append((name, pool.submit(measure, *job)))
-        for name, job_ in waiting:
-            found[name].append(job_.result())
-            done = {name: some for name, some in found.items() if some}
-            print(table(done), end="\n\n", flush=True)
+        try:
+            failed = tabulate([(name, pool.submit(measure, *job)) for name, job in jobs])
+        except KeyboardInterrupt:  # what trains now has been interrupted, too
+            pool.shutdown(cancel_futures=True)
+            sys.exit(130)
+    sys.exit(1 if failed else 0)
+
+
+def tabulate(waiting: list[tuple[str, Job]]) -> bool:
+    """Print the table whenever a training has come to its end; return whether one has failed."""
+    found: dict[str, list[dict[str, float]]] = {}
+    failed = False
+    for name, job in waiting:
+        try:
+            result = job.result()
+        except SystemExit as error:  # the others go on
+            print(error, file=sys.stderr, flush=True)
+            failed = True
+        else:
+            found.setdefault(name, []).append(result)
+            print(table(found), end="\n\n", flush=True)
+    return failed
 
 
 def _text(value: object) -> str:

@@ -3,7 +3,8 @@
 A recipe is a config with a line such as `# figure: test BLEU 24.3 ± 0.4`: the mean over seeds and
 their standard deviation, each model with its own search settings, chosen on validation. One run
 meets the figure if it lies at most two standard deviations below. Where the recipe learns from a
-teacher `runs/NAME`, and there is none yet, `configs/NAME.yaml` is trained first.
+teacher `runs/NAME`, that of `configs/NAME.yaml` is trained first, with the seed of that recipe:
+students of several seeds have one teacher.
 """
 
 import argparse
@@ -39,18 +40,20 @@ def train(config: Path, run: Path, keys: list[str]) -> None:
     """Train a recipe, its teachers first."""
     for teacher in load_config(config, keys).data.distill.teachers:
         recipe = config.parent / f"{Path(teacher).name}.yaml"
-        if recipe.exists() and recipe != config:
-            train(recipe, Path(teacher), _without_teacher(keys))
+        # A bundle, here or on the hub, is there already.
+        made = teacher.startswith("hf://") or (Path(teacher) / "bundle.json").exists()
+        if recipe.exists() and recipe != config and not made:
+            train(recipe, Path(teacher), _without_students(keys))
     nmt("train", str(config), "--run", str(run), "--resume", *keys)
 
 
-def _without_teacher(keys: list[str]) -> list[str]:
-    """Leave out the keys that only a student knows, with their values."""
+def _without_students(keys: list[str]) -> list[str]:
+    """Leave out the keys that only a student knows and its seed, with their values."""
     kept: list[str] = []
     students = False
     for word in keys:
         if word.startswith("--"):
-            students = word.startswith("--data.distill")
+            students = word.startswith("--data.distill") or word.partition("=")[0] == "--seed"
         if not students:
             kept.append(word)
     return kept

@@ -35,7 +35,7 @@ def word_links(
     """Link each target word to the source word that it got most attention from.
 
     A word's attention is the sum over its tokens. Where the source's end token gets most, the word
-    comes from nowhere and has no link.
+    comes from nowhere and has no link; nor has one without a token of its own.
 
     Args:
         attention: `(target tokens, source tokens)`, the source's end token among them.
@@ -59,4 +59,4 @@ def word_links(
         accumulate=True,
     )
     best = by_word.argmax(dim=1).tolist()
-    return [(source, target) for target, source in enumerate(best) if source != end]
+    return [(best[target], target) for target in dict.fromkeys(target_words) if best[target] != end]

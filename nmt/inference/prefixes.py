@@ -21,12 +21,14 @@ class Prefix:
     Attributes:
         text: raw text, without space around it; empty where the translation is free.
         tokens: its token ids.
+        words: which word of the text each token belongs to, counted from 0.
         open_ended: whether it ends in a word that a piece could go on with. None may: a prefix is
             whole words.
     """
 
     text: str
     tokens: list[int]
+    words: list[int]
     open_ended: bool
 
 
@@ -34,7 +36,10 @@ def encode_prefixes(vocabulary: Vocabulary, texts: Sequence[str]) -> list[Prefix
     """Read prefixes; blank ones, and those without a token, leave a translation free."""
     return [
         Prefix(
-            one_line(text).strip() if tokens else "", tokens, ends_open(vocabulary.spelled(text))
+            one_line(text).strip() if tokens else "",
+            tokens,
+            vocabulary.spelled_words(text),
+            ends_open(vocabulary.spelled(text)),
         )
         for text, tokens in zip(texts, vocabulary.encode(texts), strict=True)
     ]
@@ -105,6 +110,6 @@ def completed(prefix: Prefix, tokens: Sequence[int], vocabulary: Vocabulary) -> 
 def completed_words(prefix: Prefix, tokens: Sequence[int], vocabulary: Vocabulary) -> list[int]:
     """Return which word of `completed` each token belongs to, counted from 0."""
     words = vocabulary.decoded_words(tokens)
-    given = vocabulary.encoded_words(prefix.tokens)
-    shift = words[len(given) - 1] - given[-1]  # unknown tokens are words of their own in `words`
+    given, last = prefix.words, len(prefix.text.split()) - 1
+    shift = words[len(given) - 1] - last  # unknown tokens are words of their own in `words`
     return given + [word - shift for word in words[len(given) :]]

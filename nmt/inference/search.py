@@ -86,12 +86,16 @@ class BatchSearch:
         return torch.tensor(followers(self.tokenizer.target), device=self.device)
 
     def __call__(
-        self, sources: list[list[int]], prefixes: Sequence[Prefix] | None = None
+        self,
+        sources: list[list[int]],
+        sentences: Sequence[str],
+        prefixes: Sequence[Prefix] | None = None,
     ) -> list[Translation]:
         """Translate a batch; where the machine gives in, each half of it, down to one sentence.
 
         Args:
             sources: token ids, without the end token.
+            sentences: the raw text that they begin; its words are those of alignments.
             prefixes: how each translation begins, not empty; None where all are free. Then the
                 stepper predicts all tokens.
 
@@ -99,7 +103,8 @@ class BatchSearch:
             NmtError: the model gives no numbers.
         """
         try:
-            return self._translations(sources, self._search(sources, prefixes), prefixes)
+            found = self._search(sources, prefixes)
+            return self._translations(found, sources, sentences, prefixes)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -110,7 +115,7 @@ class BatchSearch:
         return [
             result
             for half in (slice(None, middle), slice(middle, None))
-            for result in self(sources[half], prefixes and prefixes[half])
+            for result in self(sources[half], sentences[half], prefixes and prefixes[half])
         ]
 
     @property
@@ -172,8 +177,9 @@ class BatchSearch:
 
     def _translations(
         self,
-        sources: list[list[int]],
         found: list[list[Hypothesis]],
+        sources: list[list[int]],
+        sentences: Sequence[str],
         prefixes: Sequence[Prefix] | None,
     ) -> list[Translation]:
         """Turn each sentence's hypotheses into text, all of a batch in one call."""
@@ -189,15 +195,10 @@ class BatchSearch:
             for hypothesis in hypotheses:
                 distinct.setdefault(next(texts), hypothesis)
             kept.append(dict(itertools.islice(distinct.items(), self.options.n_best)))
-        begun: Sequence[Prefix | None] = prefixes or [None] * len(sources)
-        links = self._links(
-            [
-                (source, one.tokens, prefix)
-                for source, some, prefix in zip(sources, kept, begun, strict=True)
-                for one in some.values()
-            ],
-            len(sources),
-        )
+        written = [
+            (row, text, one.tokens) for row, some in enumerate(kept) for text, one in some.items()
+        ]
+        links = self._links(written, sources, sentences, prefixes)
         translations = []
         for hypotheses, some in zip(found, kept, strict=True):
             candidates = [
@@ -221,24 +222,43 @@ class BatchSearch:
 
     @torch.inference_mode()
     def _links(
-        self, pairs: list[tuple[list[int], list[int], Prefix | None]], batch_size: int
+        self,
+        written: list[tuple[int, str, list[int]]],
+        sources: list[list[int]],
+        sentences: Sequence[str],
+        prefixes: Sequence[Prefix] | None,
     ) -> Iterator[list[tuple[int, int]] | None]:
-        """Align sentences with their translations, by the attention of writing them again."""
+        """Align translations by the attention of writing them again.
+
+        Args:
+            written: of each its sentence's number, its text and its token ids.
+            sources: see `__call__`, as for the others.
+            sentences: raw text.
+            prefixes: or None.
+        """
         if not self.options.alignments:
-            yield from [None] * len(pairs)
+            yield from [None] * len(written)
             return
         # A shortlist reads all tokens.
         stepper = self.stepper.stepper if isinstance(self.stepper, Shortlist) else self.stepper
         read, write = self.tokenizer.source, self.tokenizer.target
-        for start in range(0, len(pairs), batch_size):
-            batch = pairs[start : start + batch_size]
-            sources = pad([[*source, read.eos_id] for source, _, _ in batch], self.device)
-            targets = pad([[write.bos_id, *ids, write.eos_id] for _, ids, _ in batch], self.device)
+        for start in range(0, len(written), len(sources)):
+            batch = written[start : start + len(sources)]
+            reads = pad([[*sources[row], read.eos_id] for row, _, _ in batch], self.device)
+            writes = pad([[write.bos_id, *ids, write.eos_id] for _, _, ids in batch], self.device)
             with arithmetic(self.precision, self.device):
-                attention = forced_attention(stepper, sources, targets)
-            for rows, (source, ids, prefix) in zip(attention.cpu(), batch, strict=True):
-                words = completed_words(prefix, ids, write) if prefix else write.decoded_words(ids)
-                yield word_links(rows, read.encoded_words(source), words)
+                attention = forced_attention(stepper, reads, writes)
+            for looked, (row, text, ids) in zip(attention.cpu(), batch, strict=True):
+                words = read.spelled_words(sentences[row])[: len(sources[row])]
+                prefix = None if prefixes is None else prefixes[row]
+                yield word_links(looked, words, self._words(text, ids, prefix))
+
+    def _words(self, text: str, ids: list[int], prefix: Prefix | None) -> list[int]:
+        """Return which word of a translation each token belongs to; none where it has no words."""
+        if not text.strip():
+            return []
+        target = self.tokenizer.target
+        return completed_words(prefix, ids, target) if prefix else target.decoded_words(ids)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nmt.config import Config
+from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.stepper import Stepper
 from nmt.errors import NmtError, UsageError
@@ -105,8 +106,10 @@ class Translator:
             self._shortlist(options.shortlist)
         asked = [name for name in ("alignments", "coverage_penalty") if getattr(options, name)]
         if asked and not self.has_attention:
+            several = isinstance(self.stepper, Ensemble)
+            who = "a model of the ensemble" if several else "the model"
             raise UsageError(
-                f"--{asked[0].replace('_', '-')}: the model has no attention, which alone says "
+                f"--{asked[0].replace('_', '-')}: {who} has no attention, which alone says "
                 "where a word comes from; leave it out"
             )
         return options
@@ -163,9 +166,10 @@ class Translator:
 
         def search(rows: list[int]) -> list[Translation]:
             sources = [encoded[row][:limit] for row in rows]
+            texts = [sentences[row] for row in rows]
             if rows[0] in given:
-                return begun(sources, [given[row] for row in rows])
-            return batch(sources)
+                return begun(sources, texts, [given[row] for row in rows])
+            return batch(sources, texts)
 
         for rows, results in zip(batches, side_by_side(search, batches, self.device), strict=True):
             for row, result in zip(rows, results, strict=True):

@@ -62,10 +62,15 @@ class Vocabulary:
         pieces: list[str] = self._processor.encode(text, out_type=str)
         return pieces
 
-    def encoded_words(self, ids: Sequence[int]) -> list[int]:
-        """Return which word of a text each of its tokens belongs to, counted from 0."""
-        starts = [piece.startswith("▁") for piece in self.pieces(ids)]
-        words = list(itertools.accumulate(starts))
+    def spelled_words(self, text: str) -> list[int]:
+        """Return which word of a text each of its tokens begins in, counted from 0.
+
+        One unknown token may stand for several words.
+        """
+        words, spaces = [], 0
+        for piece in self.spelled(text):
+            words.append(spaces + piece.startswith("▁"))
+            spaces += piece.count("▁")
         return [word - words[0] for word in words]
 
     def decoded_words(self, ids: Sequence[int]) -> list[int]:

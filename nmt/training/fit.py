@@ -119,6 +119,7 @@ def _validation(
     if ranks.size > 1 and device.type == "cuda":
         device = torch.device("cuda", ranks.local_rank)
     precision = find_precision(config.training.precision, device)
+    network.to(device)  # a translator may ask it at once whether it has attention
     translator = Translator(network, prepared.tokenizer, config, device=device, precision=precision)
 
     def export(update: int, scores: dict[str, float]) -> None:

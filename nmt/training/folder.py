@@ -24,7 +24,7 @@ def is_run(run: Path, resume: bool) -> bool:
     left = run.iterdir() if run.exists() else iter(())
     if all(path.suffix == ".tmp" for path in left):  # of a start that was killed at once
         return False
-    if not (run / "config.yaml").exists():
+    if not (run / "config.yaml").exists() or (run / "bundle.json").exists():  # a bundle has both
         raise UsageError(f"--run {run}: it holds something else than a run; choose another folder")
     if not resume:
         raise UsageError(f"{run} exists; go on with --resume, or choose another folder with --run")

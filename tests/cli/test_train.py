@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -204,6 +205,17 @@ def test_what_a_user_gets_wrong_is_one_line_and_leaves_nothing(
     assert last.startswith("nmt: error: ") and told.format(tmp=tmp_path) in last
     assert "Traceback" not in result.err and "INTERNAL" not in result.err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_bundle_is_no_run_to_go_on_with(
+    nmt: Command, tiny_config: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    bundle = Path(shutil.copytree(tiny_run / "model", tmp_path / "bundle"))
+    before = {path: path.read_bytes() for path in bundle.iterdir()}
+    result = nmt("train", tiny_config, "--run", bundle, "--resume")
+    assert result.code == 2
+    assert result.err.startswith(f"nmt: error: --run {bundle}: it holds something else than a run")
+    assert {path: path.read_bytes() for path in bundle.iterdir()} == before
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

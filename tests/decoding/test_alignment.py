@@ -73,4 +73,6 @@ def test_words_gather_the_attention_of_their_tokens() -> None:
     )
     assert word_links(attention, [0, 0, 1], [0, 1, 1]) == [(0, 0)]
     assert word_links(attention, [0, 0, 1], [0, 1, 2]) == [(0, 0), (0, 1)]
+    # The first target token spells two words.
+    assert word_links(attention, [0, 0, 1], [0, 2, 2]) == [(0, 0)]
     assert word_links(attention, [], []) == []

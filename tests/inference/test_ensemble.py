@@ -230,7 +230,8 @@ def test_a_member_without_attention_takes_the_coverage_penalty_away(
     both = Translator.load(first, ensemble=[tiny_run])
     assert both.defaults.coverage_penalty == 0
     both.translate(["Gut."])
-    with pytest.raises(UsageError, match="--coverage-penalty: the model has no attention"):
+    told = "--coverage-penalty: a model of the ensemble has no attention"
+    with pytest.raises(UsageError, match=told):
         both.translate(["Gut."], coverage_penalty=0.1)
 
 

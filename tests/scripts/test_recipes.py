@@ -1,15 +1,20 @@
 """scripts/reproduce.py and scripts/ablation.py, on a toy recipe."""
 
+import _thread
+import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from nmt.config import load_config
+from nmt.config import ModelConfig, load_config
 from tests.conftest import ROOT
 
 
@@ -60,6 +65,32 @@ def test_a_teacher_is_trained_first_and_a_missed_figure_is_said(recipes: Path) -
     )
 
 
+def test_students_of_all_seeds_have_one_teacher(
+    recipes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(recipes)
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import reproduce
+
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(reproduce, "nmt", lambda *words: called.append(words))
+    student, fast = Path("configs/student.yaml"), ["--training.max_updates", "10"]
+    for seed in (["--seed", "2"], ["--seed=3"]):
+        reproduce.train(student, Path("runs/student"), [*seed, *fast])
+        teacher, own = called[-2:]
+        told = "train configs/teacher.yaml --run runs/teacher --resume --training.max_updates 10"
+        assert " ".join(teacher) == told
+        assert own[1] == str(student) and own[5:] == (*seed, *fast)
+    # A bundle is taken as it is, also where a recipe has its name.
+    bundle = Path("elsewhere/teacher")
+    bundle.mkdir(parents=True)
+    (bundle / "bundle.json").touch()
+    for name in (str(bundle), "hf://someone/teacher"):
+        called.clear()
+        reproduce.train(student, Path("runs/student"), ["--data.distill.teacher", name])
+        assert [words[1] for words in called] == [str(student)]
+
+
 def test_a_recipe_without_a_figure_is_refused(recipes: Path, tiny_config: Path) -> None:
     done = run("reproduce.py", recipes, tiny_config)
     assert done.returncode == 1 and "has no line such as '# figure:" in done.stderr
@@ -99,6 +130,78 @@ def test_an_ablation_tabulates_rows_over_seeds_and_keeps_what_is_done(recipes: P
     assert other.returncode == 1 and "is of another recipe or other keys" in other.stderr
 
 
+def ablate(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, measure: Callable[[str], dict[str, float]]
+) -> int:
+    """Run the ablation of rows one, two and three, whose measuring is a stand-in; its exit code."""
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import ablation
+
+    monkeypatch.setattr(ablation, "measure", lambda run, *_: measure(run.name))
+    Path("rows.yaml").write_text("{one: {}, two: {}, three: {}}\n")
+    words = ["ablation.py", "configs/recipe.yaml", "rows.yaml", "--out", "out"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as stop:
+        ablation.main()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+def test_a_row_that_fails_is_said_and_the_others_stand_in_the_table(
+    recipes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(run: str) -> dict[str, float]:
+        if run == "two-1":
+            sys.exit("ablation: nmt train diverged")
+        return {"validation": 1.0, "test": 2.0, "parameters": 3e6, "minutes": 4.0}
+
+    assert ablate(recipes, monkeypatch, measure) == 1
+    printed, told = capsys.readouterr()
+    assert told == "ablation: nmt train diverged\n"
+    rows = printed.strip().split("\n\n")[-1].splitlines()[2:]
+    assert rows == [f"| {name} | 1.00 | 2.00 | 3.0 M | 4 |" for name in ("one", "three")]
+
+
+def test_an_interrupted_ablation_begins_no_other_row(
+    recipes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+
+    def measure(run: str) -> dict[str, float]:
+        begun.append(run)
+        _thread.interrupt_main()
+        time.sleep(0.5)  # the training takes its time to stop
+        sys.exit("ablation: nmt train was interrupted")
+
+    assert ablate(recipes, monkeypatch, measure) == 130
+    assert begun == ["one-1"]
+
+
+def test_minutes_are_those_of_trainings_that_were_not_interrupted(
+    tiny_run: Path, recipes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import ablation
+
+    def train_or_evaluate(*words: str, threads: int) -> None:
+        if words[0] == "train":
+            shutil.copytree(tiny_run / "model", Path(words[3]) / "model")
+        else:
+            Path(words[5]).write_text('{"bleu": {"score": 1.0}}')
+
+    monkeypatch.setattr(ablation, "nmt", train_or_evaluate)
+    (recipes / "stopped").mkdir()  # a training was killed there
+    rows = {}
+    for name in ("stopped", "whole"):
+        config = recipes / "configs/recipe.yaml"
+        rows[name] = [ablation.measure(recipes / name, config, [], seed=1, threads=1)]
+    last = [line.split(" | ")[-1] for line in ablation.table(rows).splitlines()[2:]]
+    assert last == ["? |", "0 |"]
+    both = {"seeds": [rows["stopped"][0], rows["whole"][0] | {"minutes": 3.0}]}
+    assert ablation.table(both).endswith(" | 3 |")
+
+
 def test_rows_that_would_share_a_folder_are_refused(recipes: Path) -> None:
     (recipes / "rows.yaml").write_text("'+ema': {training.ema: 0.9}\nema: {}\n")
     done = run("ablation.py", recipes, "configs/recipe.yaml", "rows.yaml", "--out", "out")
@@ -106,11 +209,27 @@ def test_rows_that_would_share_a_folder_are_refused(recipes: Path) -> None:
     assert not (recipes / "out").exists()
 
 
-def test_every_row_of_the_ablation_is_a_recipe() -> None:
+def ablation_rows(name: str) -> dict[str, dict[str, object]]:
+    rows: dict[str, dict[str, object]] = yaml.safe_load(
+        (ROOT / "scripts" / f"{name}.yaml").read_text(encoding="utf-8")
+    )
+    return rows
+
+
+@pytest.mark.parametrize("name", ["ablation", "ablation-noise"])
+def test_every_row_of_the_ablation_is_a_recipe(name: str) -> None:
     """The same conversion of rows to words as in the script; a wrong key would stop it midway."""
-    rows = yaml.safe_load((ROOT / "scripts" / "ablation.yaml").read_text(encoding="utf-8"))
+    rows = ablation_rows(name)
     recipe = load_config(ROOT / "configs" / "multi30k-de-en.yaml", [])
-    assert rows.pop("the recipe") == {}
-    for name, keys in rows.items():
+    assert rows.pop("the recipe", {}) == {}
+    for row, keys in rows.items():
         words = [word for key, value in keys.items() for word in (f"--{key}", str(value))]
-        assert load_config(ROOT / "configs" / "multi30k-de-en.yaml", words) != recipe, name
+        assert load_config(ROOT / "configs" / "multi30k-de-en.yaml", words) != recipe, row
+
+
+def test_every_key_of_the_network_has_a_row() -> None:
+    """All but those of encoders that stand there for comparison."""
+    rows = ablation_rows("ablation") | ablation_rows("ablation-noise")
+    keys = {key for row in rows.values() for key in row}
+    fields = {f"model.{field.name}" for field in dataclasses.fields(ModelConfig)}
+    assert fields - keys == {"model.encoder", "model.window"}

@@ -40,7 +40,8 @@ def test_tokens_know_their_words(byte_fallback: bool) -> None:
         0
     ].target
     for text in ["the old  dog", " a man ☃reads☃ ", "☃", "the c a t s"]:
-        words = vocabulary.encoded_words(vocabulary.encode([text])[0])
+        words = vocabulary.spelled_words(text)
+        assert len(words) == len(vocabulary.encode([text])[0])
         assert words[0] == 0 and words[-1] == len(text.split()) - 1
         assert words == sorted(words)
     generator = random.Random(1)
@@ -53,7 +54,14 @@ def test_tokens_know_their_words(byte_fallback: bool) -> None:
         number = len(vocabulary.decode([ids])[0].split())
         assert len(words) == len(ids) and words == sorted(words)
         assert words[-1] == max(number - 1, 0)
-    assert vocabulary.decoded_words([]) == [] == vocabulary.encoded_words([])
+    assert vocabulary.decoded_words([]) == [] == vocabulary.spelled_words("")
+
+
+def test_an_unknown_token_may_be_several_words() -> None:
+    vocabulary = train_tokenizer(config(model="word"), PAIRS)[0].source
+    text = "heute sieht Ulla Müller ein haus"
+    assert vocabulary.encode([text])[0].count(vocabulary.unk_id) == 1
+    assert vocabulary.spelled_words(text) == [0, 1, 2, 4, 5]
 
 
 def test_one_vocabulary_a_side_sees_only_its_side() -> None:

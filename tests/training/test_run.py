@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import json
 import math
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 
+import nmt.training.fit as fitting
 import nmt.training.run as running
 from nmt.bundle import build_model, load_bundle
 from nmt.config import Config, load_config
@@ -19,8 +21,12 @@ from nmt.data.corpus import open_corpus
 from nmt.data.loader import Updates
 from nmt.data.survey import survey
 from nmt.errors import NmtError
+from nmt.inference.translator import Translator
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.checkpoints import Checkpoints, checkpoint_files, random_states, set_random_states
+from nmt.training.prepare import prepare
+from nmt.training.ranks import Ranks
+from nmt.training.records import Recorder
 from nmt.training.schedule import learning_rate_factor
 from nmt.training.validation import Validation
 
@@ -368,3 +374,26 @@ def test_a_finished_run_needs_its_data_no_more(tiny_config: Path, tmp_path: Path
     (tmp_path / "run" / "config.yaml").write_text(stored)
     gone = dataclasses.replace(config, data=dataclasses.replace(config.data, splits=splits))
     running.train(gone, tmp_path / "run", resume=True)
+
+
+def test_validation_translates_where_the_network_is(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A coverage penalty lets the translator look for attention before training begins."""
+    words = ["--model.attention", "dot", "--decoding.coverage_penalty", "0.2"]
+    prepared = prepare(load_config(tiny_config, words), None, from_base=True)
+    device = torch.device("meta")  # any other than that of a new network
+    monkeypatch.setattr(fitting, "find_device", lambda *_: device)
+    found: list[set[torch.device]] = []
+
+    class Spy(Translator):
+        @functools.cached_property
+        def has_attention(self) -> bool:
+            found.append({parameter.device for parameter in prepared.model.parameters()})
+            return True
+
+    monkeypatch.setattr(fitting, "Translator", Spy)
+    ranks = Ranks()
+    recorder = Recorder(tmp_path, 1, 1, ranks)
+    fitting._validation(prepared, prepared.model, tmp_path, recorder, ranks)
+    assert found == [{device}]
