@@ -216,7 +216,7 @@ def ablation_rows(name: str) -> dict[str, dict[str, object]]:
     return rows
 
 
-@pytest.mark.parametrize("name", ["ablation", "ablation-noise"])
+@pytest.mark.parametrize("name", ["ablation", "ablation-long"])
 def test_every_row_of_the_ablation_is_a_recipe(name: str) -> None:
     """The same conversion of rows to words as in the script; a wrong key would stop it midway."""
     rows = ablation_rows(name)
@@ -229,7 +229,7 @@ def test_every_row_of_the_ablation_is_a_recipe(name: str) -> None:
 
 def test_every_key_of_the_network_has_a_row() -> None:
     """All but those of encoders that stand there for comparison."""
-    rows = ablation_rows("ablation") | ablation_rows("ablation-noise")
+    rows = ablation_rows("ablation") | ablation_rows("ablation-long")
     keys = {key for row in rows.values() for key in row}
     fields = {f"model.{field.name}" for field in dataclasses.fields(ModelConfig)}
     assert fields - keys == {"model.encoder", "model.window"}
