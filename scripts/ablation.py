@@ -22,6 +22,9 @@ from typing import Any
 import safetensors
 import yaml
 
+from nmt.config import load_config
+from nmt.errors import NmtError
+
 SPLITS = ("validation", "test")
 Job = concurrent.futures.Future[dict[str, float]]
 
@@ -30,7 +33,7 @@ def nmt(*words: str, threads: int) -> None:
     """Run a command; its output is only shown where it fails."""
     done = subprocess.run(
         [sys.executable, "-m", "nmt", *words],
-        env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+        env={"OMP_NUM_THREADS": str(threads)} | os.environ,
         capture_output=True,
         text=True,
     )
@@ -112,7 +115,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
     arguments, keys = parser.parse_known_args()
-    rows: dict[str, dict[str, Any]] = yaml.safe_load(arguments.rows.read_text(encoding="utf-8"))
+    rows = read_rows(arguments.rows)
     threads = max(1, (os.cpu_count() or 1) // arguments.jobs)
     slugs = {name: re.sub(r"\W+", "-", name).strip("-").lower() for name in rows}
     for name, slug in slugs.items():
@@ -123,6 +126,10 @@ def main() -> None:
         words = [
             word for key, value in (differing or {}).items() for word in (f"--{key}", _text(value))
         ]
+        try:
+            load_config(arguments.config, [*keys, *words])
+        except NmtError as error:
+            sys.exit(f"ablation: {name}: {error}")
         for seed in arguments.seeds:
             run = arguments.out / f"{slugs[name]}-{seed}"
             jobs.append((name, (run, arguments.config, [*keys, *words], seed, threads)))
@@ -133,6 +140,17 @@ def main() -> None:
             pool.shutdown(cancel_futures=True)
             sys.exit(130)
     sys.exit(1 if failed else 0)
+
+
+def read_rows(path: Path) -> dict[str, dict[str, Any] | None]:
+    """Read the names of rows, and the keys by which each differs."""
+    try:
+        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        sys.exit(f"ablation: cannot read the rows {path}: {' '.join(str(error).split())}")
+    if not isinstance(rows, dict) or not all(isinstance(row, dict | None) for row in rows.values()):
+        sys.exit(f"ablation: {path}: every row is a name and the keys that differ")
+    return rows
 
 
 def tabulate(waiting: list[tuple[str, Job]]) -> bool:

@@ -209,6 +209,25 @@ def test_rows_that_would_share_a_folder_are_refused(recipes: Path) -> None:
     assert not (recipes / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (None, "cannot read the rows rows.yaml: "),
+        ("[", "cannot read the rows rows.yaml: "),
+        ("wide: 3", "rows.yaml: every row is a name and the keys that differ"),
+        ("the recipe:\nwide: {model.width: 3}", "wide: command line: unknown key model.width"),
+    ],
+)
+def test_rows_that_cannot_be_trained_are_told_before_any_training(
+    recipes: Path, rows: str | None, told: str
+) -> None:
+    if rows is not None:
+        (recipes / "rows.yaml").write_text(rows)
+    done = run("ablation.py", recipes, "configs/recipe.yaml", "rows.yaml", "--out", "out")
+    assert done.returncode == 1 and done.stdout == "" and not (recipes / "out").exists()
+    assert done.stderr.startswith(f"ablation: {told}") and done.stderr.count("\n") == 1
+
+
 def ablation_rows(name: str) -> dict[str, dict[str, object]]:
     rows: dict[str, dict[str, object]] = yaml.safe_load(
         (ROOT / "scripts" / f"{name}.yaml").read_text(encoding="utf-8")
