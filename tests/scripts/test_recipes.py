@@ -1,12 +1,13 @@
 """scripts/reproduce.py and scripts/ablation.py, on a toy recipe."""
 
-import _thread
 import dataclasses
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -170,11 +171,18 @@ def test_an_interrupted_ablation_begins_no_other_row(
 
     def measure(run: str) -> dict[str, float]:
         begun.append(run)
-        _thread.interrupt_main()
+        time.sleep(0.5)  # rows wait in line
+        signal.pthread_kill(main, signal.SIGINT)
         time.sleep(0.5)  # the training takes its time to stop
         sys.exit("ablation: nmt train was interrupted")
 
-    assert ablate(recipes, monkeypatch, measure) == 130
+    main = threading.main_thread().ident
+    assert main is not None
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
+    try:
+        assert ablate(recipes, monkeypatch, measure) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert begun == ["one-1"]
 
 
