@@ -245,7 +245,7 @@ def ablation_rows(name: str) -> dict[str, dict[str, object]]:
 
 @pytest.mark.parametrize("name", ["ablation", "ablation-long"])
 def test_every_row_of_the_ablation_is_a_recipe(name: str) -> None:
-    """The same conversion of rows to words as in the script; a wrong key would stop it midway."""
+    """The same conversion of rows to words as in the script, which refuses a wrong key, too."""
     rows = ablation_rows(name)
     recipe = load_config(ROOT / "configs" / "multi30k-de-en.yaml", [])
     assert rows.pop("the recipe", {}) == {}
