@@ -8,11 +8,15 @@ translator.translate(["Heute liest der Mann ein Buch."], beam_size=5)[0].text
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nmt.openmp import limit_spinning
+
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
+
+limit_spinning()  # before anything imports torch
 
 
 def load(

@@ -15,6 +15,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import nmt  # noqa: F401  # sets how OpenMP threads wait, before torch is loaded
+
+# isort: split
 import torch
 
 from nmt.bundle import build_model

@@ -18,6 +18,7 @@ FLOORS = {
     "nmt.storage": 0,
     "nmt.log": 0,
     "nmt.memory": 0,
+    "nmt.openmp": 0,
     "nmt.text": 1,
     "nmt.models": 1,
     "nmt.evaluation": 1,
@@ -73,6 +74,7 @@ def test_lightning_and_torch_stay_in_their_rooms(path: Path) -> None:
         "nmt.storage",
         "nmt.log",
         "nmt.memory",
+        "nmt.openmp",
         "nmt.evaluation",
     ):
         assert "torch" not in names
