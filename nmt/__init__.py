@@ -5,18 +5,93 @@ translator = nmt.load("runs/quickstart")
 translator.translate(["Heute liest der Mann ein Buch."], beam_size=5)[0].text
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from nmt.openmp import limit_spinning
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import lightning
+    from lightning.pytorch.loggers import Logger
+
+    from nmt.config import Config
     from nmt.inference.translator import Translator
+    from nmt.training.data_module import TranslationData
+    from nmt.training.module import TranslationModule
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["TranslationData", "TranslationModule", "__version__", "load", "load_config", "train"]
 
 limit_spinning()  # before anything imports torch
+
+_LAZY = {
+    "TranslationData": "nmt.training.data_module",
+    "TranslationModule": "nmt.training.module",
+}
+"""Names that take seconds to import, and their modules."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'nmt' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def load_config(path: "str | Path", overrides: Mapping[str, Any] | None = None) -> "Config":
+    """Read a config file.
+
+    Args:
+        path: a YAML file that holds what differs from the defaults.
+        overrides: values by key, such as `{"model.cell": "gru"}`.
+
+    Raises:
+        ConfigError: the file cannot be read, or a key or its value is refused.
+    """
+    import json
+
+    from nmt.config import load_config
+
+    words = []
+    for key, value in (overrides or {}).items():
+        words += [f"--{key}", value if isinstance(value, str) else json.dumps(value)]
+    return load_config(path, words)
+
+
+def train(
+    config: "Config",
+    run: "str | Path",
+    *,
+    resume: bool = False,
+    callbacks: "Sequence[lightning.Callback]" = (),
+    loggers: "Sequence[Logger]" = (),
+) -> "Translator":
+    """Train a model as `nmt train` does, and return a translator of the best one.
+
+    Args:
+        config: as of `load_config`.
+        run: the run folder; it must not exist, or be one to resume.
+        resume: continue the run; start it where there is none.
+        callbacks: Lightning callbacks beside our own. With several processes, start the script with
+            torchrun.
+        loggers: Lightning loggers beside those of `training.loggers`.
+
+    Raises:
+        UsageError: the folder exists, another process trains in it, or its run was made with
+            another config.
+        DataError: the corpus is not what the config says, or not what the run began with.
+        StoppedError: Ctrl-C or a signal; what is done is saved, for `resume=True`.
+    """
+    from pathlib import Path
+
+    from nmt.log import log_to_stderr
+    from nmt.training.run import train
+
+    log_to_stderr(unless_configured=True)
+    train(config, Path(run), resume=resume, callbacks=callbacks, loggers=loggers)
+    return load(str(run))
 
 
 def load(

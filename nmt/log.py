@@ -14,6 +14,11 @@ PROGRESS = 15
 """Log level of regular progress lines; a terminal shows a bar instead."""
 
 
+def shows_bars() -> bool:
+    """Return whether progress is shown as a bar: at a terminal and in a notebook."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
 class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
     """Writes to whatever `sys.stderr` is at the moment: a progress bar takes it over."""
 
@@ -28,11 +33,17 @@ class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
         return mark + super().format(record)
 
 
-def log_to_stderr() -> None:
-    """Let the log speak on standard error, and only there."""
-    handler = StderrHandler()
-    handler.setLevel(logging.INFO if sys.stderr.isatty() else PROGRESS)
+def log_to_stderr(*, unless_configured: bool = False) -> None:
+    """Write the log to standard error, and only there.
+
+    Args:
+        unless_configured: leave a logger that has a handler as it is.
+    """
     logger = logging.getLogger("nmt")
+    if unless_configured and logger.hasHandlers():
+        return
+    handler = StderrHandler()
+    handler.setLevel(logging.INFO if shows_bars() else PROGRESS)
     logger.setLevel(PROGRESS)
     logger.propagate = False
     logger.handlers = [handler]
@@ -66,6 +77,18 @@ def log_to_file(path: Path, earlier: logging.handlers.MemoryHandler) -> Iterator
         handler.close()
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Log warnings only."""
+    logger = logging.getLogger("nmt")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 class ProgressBar:
     """Counts work; draws a bar where standard error is a terminal.
 
@@ -80,7 +103,7 @@ class ProgressBar:
         self._first = self._done = done
         self._started = time.perf_counter()
         self._bar: Any = None  # rich takes a while to import
-        if sys.stderr.isatty():
+        if shows_bars():
             from rich import progress
             from rich.console import Console
 

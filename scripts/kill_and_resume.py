@@ -72,7 +72,7 @@ def state(run: Path) -> dict[str, torch.Tensor]:
     path = newest(run)
     assert path is not None
     checkpoint = torch.load(path, weights_only=True)
-    assert checkpoint["finished"], path
+    assert checkpoint["run"]["finished"], path
     weights: dict[str, torch.Tensor] = checkpoint["state_dict"]
     return weights
 

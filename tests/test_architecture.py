@@ -19,6 +19,7 @@ FLOORS = {
     "nmt.log": 0,
     "nmt.memory": 0,
     "nmt.openmp": 0,
+    "nmt.processes": 0,
     "nmt.text": 1,
     "nmt.models": 1,
     "nmt.evaluation": 1,

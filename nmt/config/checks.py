@@ -42,7 +42,7 @@ def check_config(config: Config, origin: str) -> None:
     for name in data.splits or {}:
         refuse(not re.fullmatch(r"[\w-]+", name), "data.splits", name, "use letters and digits")
     for section, names in {
-        "data": ["max_length", "workers"],
+        "data": ["max_length"],
         "tokenizer": ["max_pairs"],
         "model": ["window", "layers", "embedding_size", "hidden_size"],
         "training": [
@@ -58,7 +58,7 @@ def check_config(config: Config, origin: str) -> None:
             "patience",
             "log_every",
             "devices",
-            "num_nodes",
+            "threads",
         ],
         "decoding": [
             "beam_size",

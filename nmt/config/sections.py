@@ -99,8 +99,6 @@ class DataConfig:
     cache: str | None = None
     """Folder of encoded corpora and of teachers' translations; by default nmt under $XDG_CACHE_HOME
     or ~/.cache."""
-    workers: int | None = None
-    """Processes that encode a large corpus; by default one for each processor."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,13 +243,16 @@ class TrainingConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU where there is one."""
     devices: int | Literal["auto"] = 1
-    """Processes on each machine, each with a GPU or a share of the processors; each takes its own
-    micro-batches, so every update grows with their number. auto: every GPU, or one process on a
-    CPU, where several are no faster. torchrun and srun decide by themselves."""
-    num_nodes: int = 1
-    """Machines that train together; each needs to be started by torchrun or srun."""
-    strategy: Literal["auto", "ddp"] = "auto"
-    """How Lightning joins the processes; auto is ddp (the whole model in each) for several."""
+    """Processes on this machine, each with a GPU or a share of the cores. Each takes its own
+    micro-batches, so the effective batch size is multiplied by their number. auto: every GPU, or
+    one process on a CPU. torchrun and srun set the number of processes and machines themselves."""
+    threads: int | None = None
+    """Threads of each process on a CPU; null divides the cores among the processes."""
+    loggers: list[Literal["csv", "tensorboard", "wandb", "mlflow"]] = dataclasses.field(
+        default_factory=lambda: ["csv", "tensorboard"]
+    )
+    """Where metrics are written: metrics.csv and tensorboard/ in the run folder, Weights & Biases,
+    MLflow (packages of their own)."""
     init_from: str | None = None
     """A model folder whose weights and tokenizer to start from (fine-tuning)."""
 

@@ -69,7 +69,12 @@ def learn_tokenizer(config: Config, corpus: Corpus, survey: Survey) -> tuple[Tok
 
 
 def encode_pairs(
-    config: Config, corpus: Corpus, survey: Survey, tokenizer: Tokenizer
+    config: Config,
+    corpus: Corpus,
+    survey: Survey,
+    tokenizer: Tokenizer,
+    *,
+    workers: int | None = None,
 ) -> EncodedPairs:
     """Encode a training split, or find it encoded already, and filter it.
 
@@ -78,6 +83,7 @@ def encode_pairs(
         corpus: where the raw pairs come from; read once where the cache has nothing.
         survey: of this corpus.
         tokenizer: turns texts into ids.
+        workers: processes that encode a large corpus; by default one for each processor.
 
     Raises:
         DataError: no pair is left to train on, or the cache cannot be written.
@@ -93,9 +99,8 @@ def encode_pairs(
     _log.info("encoding %s pairs", f"{survey.pairs:,}")
     pairs = itertools.chain.from_iterable(corpus.parts("train"))
     encoder = ChunkEncoder(tokenizer, survey.held_out)
-    workers = config.data.workers or os.cpu_count() or 1
     with _new_folder(folder) as temporary:
-        write_encoded(temporary, pairs, survey, encoder, workers)
+        write_encoded(temporary, pairs, survey, encoder, workers or os.cpu_count() or 1)
     return EncodedPairs(folder, rules, weights)
 
 

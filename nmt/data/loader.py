@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -13,7 +14,7 @@ from nmt.data.resampling import Resampler
 from nmt.models.batch import Padded, pad
 from nmt.text.tokenizer import Tokenizer
 
-Place = tuple[int, int]
+Position = tuple[int, int]
 """An epoch and an update in it, both counted from 0."""
 
 
@@ -106,8 +107,8 @@ class Updates(Dataset[Update]):
             self._planned = epoch, self._plan_epoch(epoch=epoch)
         return self._planned[1]
 
-    def __getitem__(self, place: Place) -> Update:
-        epoch, number = place
+    def __getitem__(self, position: Position) -> Update:
+        epoch, number = position
         plan = self.plan(epoch)
         batches = [
             self._batch(*rows)
@@ -131,34 +132,71 @@ class Updates(Dataset[Update]):
         )
 
 
-class UpdateOrder(Sampler[Place]):
-    """The places of a run's updates, from where it stands to its last epoch.
+class _Positions(Sampler[Position]):
+    """The positions of all updates from a given one, epoch after epoch, without end."""
 
-    Args:
-        updates: what to go through.
-        start: the first update to take.
-        max_epochs: epochs in all; without end where it is None.
-    """
+    def __init__(self, updates: Updates, start: Position):
+        self._updates, self._start = updates, start
 
-    def __init__(self, updates: Updates, start: Place, max_epochs: int | None):
-        self._updates, self._start, self._max_epochs = updates, start, max_epochs
-
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[Position]:
         epoch, number = self._start
-        while self._max_epochs is None or epoch < self._max_epochs:
+        while True:
             for update in range(number, len(self._updates.plan(epoch))):
                 yield epoch, update
             epoch, number = epoch + 1, 0
 
 
-def update_loader(
-    updates: Updates, *, start: Place = (0, 0), max_epochs: int | None, workers: int = 0
-) -> DataLoader[Update]:
-    """Give updates in order, prepared ahead by `workers` processes where that is above 0."""
-    return DataLoader(
-        updates,
-        sampler=UpdateOrder(updates, start, max_epochs),
-        batch_size=None,
-        num_workers=workers,
-        generator=torch.Generator(),  # the loader's own draws must not move the global one
-    )
+class UpdateLoader:
+    """Gives the updates of training in order, and knows its position in them.
+
+    Each iteration gives as many updates as the first epoch has, and goes on where the one before
+    ended. Fractional weights make epochs differ by a few updates; iterations do not differ, since
+    Lightning fixes an epoch's length when training starts.
+
+    Args:
+        updates: what to give.
+        workers: processes that prepare updates ahead; 0 prepares them in this process.
+    """
+
+    def __init__(self, updates: Updates, workers: int = 0):
+        self.updates = updates
+        self._workers = workers
+        self._position: Position = (0, 0)
+        self._stream: Iterator[Update] | None = None
+
+    @functools.cached_property
+    def _length(self) -> int:
+        return len(self.updates.plan(0))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Update]:
+        if self._stream is None:
+            self._stream = iter(
+                DataLoader(
+                    self.updates,
+                    sampler=_Positions(self.updates, self._position),
+                    batch_size=None,
+                    num_workers=self._workers,
+                    generator=torch.Generator(),  # the loader's draws must not move the global one
+                )
+            )
+        for _ in range(len(self)):
+            update = next(self._stream)
+            # Lightning asks for the state while the update is out, and never exhausts an iterator.
+            self._position = update.epoch, update.number + 1
+            yield update
+
+    def close(self) -> None:
+        """End the processes that prepare updates; another iteration starts them again."""
+        self._stream = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position of the next update."""
+        epoch, number = self._position
+        return {"epoch": epoch, "update": number}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a position."""
+        self._position, self._stream = (state["epoch"], state["update"]), None

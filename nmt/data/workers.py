@@ -6,7 +6,9 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -46,7 +48,7 @@ def map_in_order(
     waiting: deque[Future[Any]] = deque()
     try:
         for item in items:
-            with _ctrl_c_held_back():  # here the workers start
+            with _ctrl_c_held_back(), _empty_main():  # here the workers start
                 waiting.append(pool.submit(_work, item))
             if len(waiting) == _AHEAD * workers:
                 yield waiting.popleft().result()
@@ -54,8 +56,8 @@ def map_in_order(
             yield waiting.popleft().result()
     except BrokenProcessPool:
         raise NmtError(
-            "a process that encodes the corpus died, perhaps for want of memory; "
-            f"use fewer than {workers} with --data.workers"
+            f"one of {workers} processes that encode the corpus died; if memory ran out, close "
+            "other programs or train on a machine with more memory"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
@@ -79,6 +81,21 @@ def _ctrl_c_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if came:
             signal.raise_signal(signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _empty_main() -> Iterator[None]:
+    """Keep processes that start in the block from running the user's script again.
+
+    Each would import it, and one without `if __name__ == "__main__"` would start all over. A
+    notebook's main module is none that could be imported.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 _function: Callable[[Any], Any]  # of a worker process

@@ -6,16 +6,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmt.bundle import Bundle, load_bundle
 from nmt.config import Config
 from nmt.config.checks import check_config
 from nmt.data.columns import Pair
 from nmt.diagnosis.diagnose import SENTENCES, at_start, flow_of, without_teachers
 from nmt.diagnosis.records import GradientFlow
-from nmt.errors import StoppedError
 from nmt.models.cells import Cell
 from nmt.text.tokenizer import Tokenizer
-from nmt.training.run import Rehearsal, train
+from nmt.training.fit import fit_briefly
 
 UPDATES = 100
 _log = logging.getLogger("nmt")
@@ -56,7 +54,8 @@ def compare_cells(
         for variant in variants:
             start = at_start(variant, tokenizer)
             flows.append(flow_of(start, pairs, "start", sentences))
-            end = _trained(variant, Path(folder, variant.model.cell))
+            _log.info("training %s cells for %d updates", variant.model.cell, updates)
+            end = fit_briefly(variant, updates)
             flows.append(flow_of(end, pairs, f"after {updates} updates", sentences))
     return flows
 
@@ -68,10 +67,6 @@ def _variant(config: Config, cell: Cell, updates: int, tokenizer: Path) -> Confi
         max_updates=updates,
         max_epochs=None,
         warmup_updates=min(config.training.warmup_updates, updates // 3),
-        validate_every=updates,
-        checkpoint_every=None,
-        devices=1,
-        num_nodes=1,
         init_from=None,
     )
     variant = dataclasses.replace(
@@ -83,17 +78,3 @@ def _variant(config: Config, cell: Cell, updates: int, tokenizer: Path) -> Confi
     )
     check_config(variant, f"--cells {cell} --updates {updates}")
     return variant
-
-
-def _trained(config: Config, run: Path) -> Bundle:
-    """Train quietly: nothing of the run will be left."""
-    _log.info("training %s cells for %d updates", config.model.cell, config.training.max_updates)
-    level = _log.level
-    _log.setLevel(logging.WARNING)
-    try:
-        train(config, run, rehearsal=Rehearsal(None))
-    except StoppedError:
-        raise StoppedError("interrupted; nothing was kept of the comparison") from None
-    finally:
-        _log.setLevel(level)
-    return load_bundle(run)

@@ -18,8 +18,9 @@ from nmt.diagnosis.state_map import state_map
 from nmt.diagnosis.state_probes import state_probes
 from nmt.models.batch import Padded, pad
 from nmt.text.tokenizer import Tokenizer
+from nmt.training.data_module import TranslationData
 from nmt.training.distill import references_alone
-from nmt.training.prepare import prepare
+from nmt.training.module import TranslationModule
 
 SENTENCES = 32
 """Enough for steady means: a curve's distances are met by most of them many times."""
@@ -131,8 +132,10 @@ def about_to_train(config: Config) -> Bundle:
     """
     torch.manual_seed(config.seed)
     config = dataclasses.replace(config, data=without_teachers(config.data))
-    prepared = prepare(config, None, from_base=True)
-    return Bundle(prepared.model.eval(), prepared.tokenizer, prepared.config, {}, "fp32")
+    data, module = TranslationData(config), TranslationModule(config)
+    data.setup()
+    module.build(data)
+    return Bundle(module.model.eval(), data.tokenizer, data.config, {}, "fp32")
 
 
 def without_teachers(config: DataConfig) -> DataConfig:

@@ -1,66 +1,19 @@
-"""Averages of weights: one that moves along with training, and the mean of checkpoints."""
+"""The mean of the weights in several checkpoints."""
 
 import contextlib
-import copy
 import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from torch import Tensor
 
 from nmt.bundle import Bundle, build_model, load_bundle
 from nmt.config import load_stored_config
 from nmt.errors import BundleError, DataError, UsageError
-from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.checkpoints import checkpoint_files, read_checkpoint
-
-
-class MovingAverage(lightning.Callback):
-    """Keeps an exponential moving average of the weights beside them.
-
-    Update n, counted from 0, keeps d = min(decay, (1 + n) / (10 + n)) of the average and adds
-    1 - d of the new weights, so that a short run soon forgets its random start. Every rank
-    computes the same. Training itself knows nothing of it.
-
-    Args:
-        model: the network that trains; its first weights are the first average.
-        decay: share of the average that an update keeps at most.
-
-    Attributes:
-        model: a network of its own that holds the average.
-
-    Source: TensorFlow's `tf.train.ExponentialMovingAverage` with `num_updates`.
-    """
-
-    def __init__(self, model: Seq2Seq, decay: float):
-        self.model = copy.deepcopy(model).requires_grad_(False)
-        self.decay = decay
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
-        return self.model.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.model.load_state_dict(state_dict)
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Follow the network to its device."""
-        self.model.to(pl_module.device)
-
-    @torch.no_grad()
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Take in the weights of an update."""
-        number = trainer.global_step - 1
-        decay = min(self.decay, (1 + number) / (10 + number))
-        averages, weights = (list(one.parameters()) for one in (self.model, pl_module.model))
-        torch._foreach_lerp_(averages, weights, 1 - decay)
 
 
 def average_checkpoints(run: Path, number: int) -> Bundle:
@@ -92,7 +45,7 @@ def average_checkpoints(run: Path, number: int) -> Bundle:
     with torch.no_grad():
         for name, parameter in model.named_parameters():  # a tied one under its first name
             parameter.copy_(torch.stack([state[name] for state in states]).double().mean(dim=0))
-        counts.copy_(states[-1].get("decoder.token_counts", counts))  # older ones lack them
+        counts.copy_(states[-1]["decoder.token_counts"])
     with contextlib.suppress(BundleError):  # the search may have been tuned meanwhile
         config = dataclasses.replace(config, decoding=load_bundle(run).config.decoding)
     environment = json.loads((run / "environment.json").read_bytes())
@@ -125,8 +78,11 @@ def _newest(run: Path, number: int) -> list[dict[str, Any]]:
 
 
 def _weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the weights that validation scores: the moving average where one is kept."""
-    weights: dict[str, Tensor] = checkpoint["state_dict"]
-    raw = {name.removeprefix("model."): weight for name, weight in weights.items()}
-    average: dict[str, Tensor] = checkpoint["callbacks"].get(MovingAverage.__name__, raw)
-    return average
+    """Return the weights that validation scores: the moving average where there is one."""
+    state: dict[str, Tensor] = checkpoint["state_dict"]
+    prefix = "average." if any(name.startswith("average.") for name in state) else "model."
+    return {
+        name.removeprefix(prefix): weight
+        for name, weight in state.items()
+        if name.startswith(prefix)
+    }

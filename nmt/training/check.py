@@ -26,11 +26,11 @@ from nmt.data.statistics import (
 from nmt.errors import NmtError
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.training.advice import advice
+from nmt.training.data_module import TranslationData
 from nmt.training.distill import DistillFacts, distill_facts, references_alone
-from nmt.training.fit import training_module
+from nmt.training.launch import num_processes
 from nmt.training.measure import MemoryFacts, TimeFacts, measure_memory, time_updates
-from nmt.training.prepare import Prepared, prepare
-from nmt.training.ranks import Ranks, num_devices
+from nmt.training.module import TranslationModule
 
 _log = logging.getLogger("nmt")
 _SAMPLE = 100_000
@@ -131,48 +131,50 @@ def check(config: Config) -> Check:
     if config.data.distill.teachers:
         distill = distill_facts(config.data)
         config = dataclasses.replace(config, data=references_alone(config.data))
-    prepared = prepare(config, None, from_base=True)
-    splits, overlaps = _read_splits(prepared)
-    config, pairs, tokenizer = prepared.config, prepared.pairs, prepared.tokenizer
-    one_node = dataclasses.replace(config.training, num_nodes=1)
-    local_size = num_devices(one_node, device)
-    ranks = Ranks(size=local_size * config.training.num_nodes, local_size=local_size)
-    plan = training_module(prepared, ranks).updates.plan(0)
+    data = TranslationData(config)
+    data.setup()
+    splits, overlaps = _read_splits(data)
+    config, pairs, tokenizer = data.config, data.pairs, data.tokenizer
+    processes = num_processes(config.training, device)
+    plan = data.updates(world_size=processes).plan(0)
     found = Check(
         source_language=config.data.source_language,
         target_language=config.data.target_language,
         distill=distill,
         splits=splits,
-        filters=_filter_facts(prepared),
+        filters=_filter_facts(data),
         lengths=length_histogram(pairs.source_lengths - 1, pairs.target_lengths - 1),
         overlaps=overlaps,
         source_pieces=len(tokenizer.source),
         target_pieces=len(tokenizer.target),
         shared_vocabulary=tokenizer.shared,
         plan=plan_facts(plan, pairs.source_lengths, pairs.target_lengths),
-        cost=_measure(prepared, ranks, device, precision),
+        cost=_measure(data, processes, device, precision),
         warnings=[],
     )
     return dataclasses.replace(found, warnings=advice(found, config))
 
 
-def _filter_facts(prepared: Prepared) -> FilterFacts:
-    facts = prepared.pairs.facts
-    settings = Rules.of(prepared.config).settings
+def _filter_facts(data: TranslationData) -> FilterFacts:
+    facts = data.pairs.facts
+    settings = Rules.of(data.config).settings
     return FilterFacts(facts.pairs, facts.kept, settings, facts.found, facts.left_out)
 
 
-def _measure(prepared: Prepared, ranks: Ranks, device: torch.device, precision: str) -> Cost:
+def _measure(data: TranslationData, processes: int, device: torch.device, precision: str) -> Cost:
     """Make a few updates on the device, which changes the network's weights."""
     described = describe_device(device)
     _log.info("timing a few updates on %s", described)
-    module = training_module(prepared, ranks)
+    module = TranslationModule(data.config)
+    module.build(data)
+    updates = data.updates(world_size=processes)
+    total_updates = data.total_updates(data.config.training, processes)
     threads = torch.get_num_threads()
     try:
         if device.type == "cpu":  # one rank's share of the work, with its share of the machine
-            torch.set_num_threads(max(1, threads // ranks.local_size))
-        memory = measure_memory(module, prepared.pairs, device, precision)
-        update = time_updates(module, device, precision)
+            torch.set_num_threads(data.config.training.threads or max(1, threads // processes))
+        memory = measure_memory(module, updates, data.pairs, device, precision)
+        update = time_updates(module, updates, device, precision)
     except torch.cuda.OutOfMemoryError:
         raise NmtError(
             f"an update does not fit into the memory of {described}: lower training.batch_tokens "
@@ -183,24 +185,24 @@ def _measure(prepared: Prepared, ranks: Ranks, device: torch.device, precision: 
     return Cost(
         device=described,
         precision=precision,
-        parameters=sum(parameter.numel() for parameter in prepared.model.parameters()),
+        parameters=sum(parameter.numel() for parameter in module.model.parameters()),
         memory=memory,
         update=update,
-        total_updates=module.total_updates,
-        validations=-(-module.total_updates // module.config.validate_every),
-        estimated_seconds=module.total_updates * update.seconds_per_update,
+        total_updates=total_updates,
+        validations=-(-total_updates // data.config.training.validate_every),
+        estimated_seconds=total_updates * update.seconds_per_update,
     )
 
 
-def _read_splits(prepared: Prepared) -> tuple[dict[str, SplitFacts], list[Overlap]]:
+def _read_splits(data: TranslationData) -> tuple[dict[str, SplitFacts], list[Overlap]]:
     """Measure every split and compare them; train is read once, and a sample of it kept."""
     _log.info("comparing train with the other splits")
-    tokenizer, encoded = prepared.tokenizer, prepared.pairs
-    names = sorted(prepared.held_out, key=lambda name: name != "validation")
-    held_out = {name: prepared.held_out[name] for name in names}
+    tokenizer, encoded = data.tokenizer, data.pairs
+    names = sorted(data.held_out, key=lambda name: name != "validation")
+    held_out = {name: data.held_out[name] for name in names}
     size = encoded.facts.pairs
     chunks = show_progress(
-        chunked(open_corpus(prepared.config.data, only="train").pairs("train")), "comparing", size
+        chunked(open_corpus(data.config.data, only="train").pairs("train")), "comparing", size
     )
     sample: list[Pair] = []
     train = _sampled(itertools.chain.from_iterable(chunks), -(-size // _SAMPLE), sample)

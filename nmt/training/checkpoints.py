@@ -1,37 +1,51 @@
-"""Checkpoints: all that training needs to go on as if it had never stopped."""
+"""Checkpoints of a run, for contract 3 (resume): whole, on disk, and written after validation.
+
+Lightning's `ModelCheckpoint` writes before the validation of the same update, which a resumed run
+then skips; it does not sync files to disk, and under manual optimization it warns and reads stale
+metrics. With it `tests/training/test_resume.py` fails where checkpoint and validation coincide.
+"""
 
 import dataclasses
 import logging
 import os
 import pickle
-import random
+import signal
+import threading
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
+from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
+from lightning.pytorch.trainer.states import TrainerFn
 
-from nmt.errors import DataError
+from nmt.config import TrainingConfig
+from nmt.errors import DataError, StoppedError
 from nmt.storage import sync_folder
 from nmt.text.lines import writing_to
-from nmt.training.ranks import Ranks
+from nmt.training.distributed import gather, rank, world_size
 
 _log = logging.getLogger("nmt")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # terminals, clusters, SLURM's warning
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError),
+    *(EOFError, OSError, RuntimeError, ValueError),
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class Checkpoint:
-    """A file to go on from.
+class CheckpointFile:
+    """A checkpoint to resume from.
 
     Attributes:
-        path: where it lies.
+        path: its file.
         update: updates done.
-        finished: whether training had come to its end.
+        finished: whether training had ended.
         micro_batches: of one update, over all ranks.
         epochs: begun, the first counted as 1.
-        limits: where training was to end; see `nmt.training.module.limits`.
+        limits: see `limits`.
     """
 
     path: Path
@@ -42,69 +56,108 @@ class Checkpoint:
     limits: list[int | None]
 
 
-class Checkpoints(lightning.Callback):
-    """Writes a checkpoint every so many updates and at the end, and keeps the newest.
+def limits(config: TrainingConfig) -> list[int | None]:
+    """Return what ends a training: a run that finished under other limits may continue."""
+    return [config.max_updates, config.max_epochs, config.patience]
 
-    A file appears under its name only when it is whole and on the disk.
+
+class Checkpoints(CheckpointCallback):
+    """Writes a checkpoint every so many updates, keeps the newest, and stops on a signal.
+
+    It acts at the end of an update, or, where that is validated, at the end of the validation, as
+    the last of all callbacks. At Ctrl-C, SIGTERM or SIGUSR1 in any rank, it writes a checkpoint and
+    stops; a second signal stops at once. The last checkpoint of a training is written by `finish`:
+    a run that is killed before it comes back before its end, and ends in the same way.
 
     Args:
-        folder: where they go.
-        every: updates between two of them.
-        keep: how many stay.
-        ranks: whose random states are kept; the first alone writes.
+        folder: where checkpoints are written.
+        config: the `training` section.
     """
 
-    def __init__(self, folder: Path, every: int, keep: int, ranks: Ranks):
+    def __init__(self, folder: Path, config: TrainingConfig):
         self.folder = folder
-        self.every = every
-        self.keep = keep
-        self.ranks = ranks
-        self._random: dict[str, Any] | None = None
+        self.config = config
+        self._every = config.checkpoint_every or config.validate_every
+        self._epochs = 0
+        self._finished = self._asked = False
+        self._handlers: dict[signal.Signals, Any] = {}
 
-    def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Put the random states back, after everything that set-up may have drawn."""
-        if self._random is not None:
-            set_random_states(self._random)
-            self._random = None
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Handle signals instead of Lightning, whose ranks may wait for each other."""
+        if threading.current_thread() is threading.main_thread():
+            self._handlers = {name: signal.signal(name, self._ask) for name in _SIGNALS}
+
+    def teardown(self, trainer: lightning.Trainer, pl_module: Any, stage: str) -> None:
+        """Restore the signal handlers."""
+        while self._handlers:
+            signal.signal(*self._handlers.popitem())
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        if rank() == 0:  # a log's stream may be in the middle of a line, a file descriptor is not
+            os.write(2, b"\nnmt: stopping after this update; once more stops at once\n")
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write one where it is due.
+        """Act, unless this update is validated first."""
+        self._epochs = batch.epoch + 1
+        if trainer.global_step % self.config.validate_every:
+            self._act(trainer)
 
-        At an end that is known only `on_train_end` writes: a run that is killed in between comes
-        back before its end, and ends in the same way.
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Act after the validation of an update."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._act(trainer)
+
+    def _act(self, trainer: lightning.Trainer) -> None:
+        """Write a checkpoint if one is due, and stop if a signal asked for it.
+
+        Raises:
+            StoppedError: a signal came, and the checkpoint is written.
         """
-        ending = trainer.should_stop or trainer.global_step == trainer.max_steps
-        if trainer.global_step % self.every == 0 and not ending:
-            self.save(trainer)
+        if trainer.should_stop or trainer.global_step == trainer.max_steps:
+            return
+        asked = any(gather(self._asked)) if world_size() > 1 else self._asked
+        if asked or trainer.global_step % self._every == 0:
+            self._save(trainer)
+        if asked:
+            raise StoppedError(
+                f"interrupted; stopped after update {trainer.global_step}, which is saved; "
+                "continue with --resume"
+            )
 
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Write the last one, which says that training is over."""
-        pl_module.finished = True
-        self.save(trainer)
+    def finish(self, trainer: lightning.Trainer) -> None:
+        """Write the last checkpoint, which says that training has ended."""
+        self._finished = True
+        self._save(trainer)
+        if any(gather(self._asked)):
+            raise StoppedError("interrupted; training has ended, score the tests with --resume")
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
-        """Add the random states, which Lightning leaves out."""
-        checkpoint["random"] = self.ranks.gather(random_states())
+        """Add what is read of a checkpoint before training resumes."""
+        checkpoint["run"] = {
+            "finished": self._finished,
+            "epochs": self._epochs,
+            "limits": limits(self.config),
+            "micro_batches": trainer.world_size * self.config.accumulate,
+        }
 
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep the random states for the first update."""
-        states = checkpoint["random"]
-        if len(states) == self.ranks.size:  # else each draws from its own seed anew
-            self._random = states[self.ranks.rank]
+        """Continue from a checkpoint."""
+        self._epochs = checkpoint["run"]["epochs"]
 
-    def save(self, trainer: lightning.Trainer) -> None:
-        """Write a checkpoint of this moment and forget the oldest ones."""
+    def _save(self, trainer: lightning.Trainer) -> None:
+        """Write a checkpoint under its name only when it is whole and on disk."""
         path = self.folder / f"update-{trainer.global_step:09d}.ckpt"
         temporary = path.with_suffix(".tmp")
-        if not self.ranks.first:
+        if rank() > 0:
             trainer.save_checkpoint(temporary)  # adds this rank's state; the first one writes
             return
         with writing_to(path):
@@ -117,7 +170,7 @@ class Checkpoints(lightning.Callback):
             finally:
                 temporary.unlink(missing_ok=True)
         sync_folder(self.folder)
-        for old in checkpoint_files(self.folder)[: -self.keep]:
+        for old in checkpoint_files(self.folder)[: -self.config.keep_checkpoints]:
             old.unlink()
 
 
@@ -126,8 +179,8 @@ def checkpoint_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("update-*.ckpt"))
 
 
-def newest_checkpoint(folder: Path) -> Checkpoint | None:
-    """Find the newest checkpoint that is whole; a damaged one is said, and put aside.
+def newest_checkpoint(folder: Path) -> CheckpointFile | None:
+    """Return the newest undamaged checkpoint; rename damaged ones, with a warning.
 
     Raises:
         DataError: there are checkpoints, and all are damaged.
@@ -149,15 +202,7 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
         aside = other.with_suffix(".damaged")
         other.rename(aside)
         _log.warning("%s; it is now %s", told, aside.name)
-    epoch, number = values["place"]
-    return Checkpoint(
-        path=path,
-        update=values["global_step"],
-        finished=values["finished"],
-        micro_batches=values["micro_batches"],
-        epochs=epoch + (number > 0),
-        limits=values["limits"],
-    )
+    return CheckpointFile(path=path, update=values["global_step"], **values["run"])
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -171,29 +216,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             if wrong := file.testzip():  # torch does not look at them
                 raise zipfile.BadZipFile(f"its {wrong} is not what was written")
         values: dict[str, Any] = torch.load(path, "cpu", weights_only=True, mmap=True)
-    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except FileNotFoundError:
+        raise
+    except _DAMAGE as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise DataError(f"the checkpoint {path} is damaged ({reason})") from None
     return values
-
-
-def random_states() -> dict[str, Any]:
-    """Return the state of every global random generator, in plain numbers and tensors."""
-    _, keys, position, has_gauss, gauss = np.random.get_state()
-    return {
-        "python": random.getstate(),
-        "numpy": [np.asarray(keys).tolist(), int(position), int(has_gauss), float(gauss)],
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def set_random_states(states: dict[str, Any]) -> None:
-    """Put back what `random_states` returned."""
-    version, internal, gauss = states["python"]
-    random.setstate((version, tuple(internal), gauss))
-    keys, position, has_gauss, cached = states["numpy"]
-    np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(states["torch"])
-    if states["cuda"]:
-        torch.cuda.set_rng_state_all(states["cuda"])

@@ -22,7 +22,7 @@ from nmt.inference.search import Translation
 from nmt.log import PROGRESS, ProgressBar
 from nmt.storage import locked
 from nmt.text.lines import writing_to
-from nmt.training.ranks import Ranks
+from nmt.training.distributed import all_threads
 from nmt.training.teacher import load_teacher, teachers_of
 
 _log = logging.getLogger("nmt")
@@ -44,7 +44,7 @@ class DistillFacts:
 
 
 def distilled(
-    config: Config, corpus: Corpus, surveyed: Survey, teachers: list[str], ranks: Ranks
+    config: Config, corpus: Corpus, surveyed: Survey, teachers: list[str]
 ) -> DistilledCorpus:
     """Return a corpus with a teacher's translations of its training split, made where they miss.
 
@@ -55,7 +55,6 @@ def distilled(
         corpus: the references.
         surveyed: of this corpus.
         teachers: as of `teachers_of`.
-        ranks: the processes that wait for it.
 
     Raises:
         BundleError: there is no such model, or it is damaged.
@@ -66,7 +65,7 @@ def distilled(
     if translations.missing():
         with writing_to(translations.folder):
             translations.folder.mkdir(parents=True, exist_ok=True)
-        with locked(translations.folder, patience=None), ranks.all_threads():
+        with locked(translations.folder, patience=None), all_threads():
             if translations.missing():  # nobody else has made them meanwhile
                 _translate(config, corpus.pairs("train"), translations, teachers)
         torch.cuda.empty_cache()  # the teacher's share
@@ -85,7 +84,7 @@ def distill_facts(config: DataConfig) -> DistillFacts:
         BundleError, ConfigError: as of `teachers_of`.
         DataError: what is wrong with the data.
     """
-    teachers = teachers_of(config, None)
+    teachers = teachers_of(config)
     surveyed = survey(open_corpus(config))
     translations = find_translations(config, surveyed, teachers)
     missing = translations.sentences(translations.missing())

@@ -9,7 +9,8 @@ from nmt.data.corpus import corpus_places
 from nmt.errors import UsageError
 from nmt.storage import atomic_folder, atomic_write
 from nmt.text.lines import writing_to
-from nmt.training.prepare import Prepared
+from nmt.training.data_module import TranslationData
+from nmt.training.environment import environment
 
 
 def is_run(run: Path, resume: bool) -> bool:
@@ -37,19 +38,19 @@ def is_scored(run: Path, config: Config) -> bool:
     return all((run / f"scores.{name}.json").exists() for name in tests)
 
 
-def make_folder(run: Path, prepared: Prepared) -> None:
+def make_folder(run: Path, config: Config, data: TranslationData) -> None:
     """Make the run folder, or what is missing of it."""
     with writing_to(run):
-        path, text = run / "config.yaml", dump_config(prepared.config)
+        path, text = run / "config.yaml", dump_config(config)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)  # first: now it is a run
         for left in run.glob(".*.tmp"):  # by a run that was killed while it wrote
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         if not (run / "tokenizer").exists():
             with atomic_folder(run / "tokenizer") as folder:
-                prepared.tokenizer.save(folder)
+                data.tokenizer.save(folder)
         if not (run / "environment.json").exists():
-            write_text(run / "environment.json", json.dumps(prepared.environment, indent=2))
+            write_text(run / "environment.json", json.dumps(environment(data), indent=2))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -52,18 +52,22 @@ class TimeFacts:
 
 
 def measure_memory(
-    module: TranslationModule, pairs: EncodedPairs, device: torch.device, precision: str
+    module: TranslationModule,
+    updates: Updates,
+    pairs: EncodedPairs,
+    device: torch.device,
+    precision: str,
 ) -> MemoryFacts:
     """Run the widest micro-batches of the first epoch forward, and see what they keep."""
     model = module.model.to(device).train()
     activations = 0
-    for batch in _widest(module.updates, pairs):
+    for batch in _widest(updates, pairs):
         batch = batch.to(device)
         with arithmetic(precision, device):
             loss = functools.partial(module.loss, batch)
             activations = max(activations, saved_bytes(loss, model.parameters()))
     weights = sum(parameter.numel() for parameter in model.parameters())
-    each = _BYTES_PER_PARAMETER + (0 if module.config.ema is None else _BYTES_PER_AVERAGE)
+    each = _BYTES_PER_PARAMETER + (0 if module.config.training.ema is None else _BYTES_PER_AVERAGE)
     return MemoryFacts(each * weights, activations, _device_bytes(device))
 
 
@@ -88,16 +92,18 @@ def saved_bytes(forward: Callable[[], Tensor], parameters: Iterable[Tensor]) -> 
     return sum(sizes.values())
 
 
-def time_updates(module: TranslationModule, device: torch.device, precision: str) -> TimeFacts:
+def time_updates(
+    module: TranslationModule, updates: Updates, device: torch.device, precision: str
+) -> TimeFacts:
     """Make a few real updates, after one to warm up. The weights are changed by it."""
     module.model.to(device).train()
-    optimizer = module.configure_optimizers()["optimizer"]
-    plan = module.updates.plan(0)
+    optimizer = torch.optim.AdamW(module.model.parameters(), fused=True)
+    plan = updates.plan(0)
     seconds: list[float] = []
     tokens = 0
     for number in range(_ENOUGH_UPDATES + 1):
         start = time.perf_counter()
-        update = module.updates[0, number % len(plan)]
+        update = updates[0, number % len(plan)]
         _learn(module, optimizer, update, device, precision)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
@@ -124,7 +130,9 @@ def _learn(
         with arithmetic(precision, device):
             loss = module.loss(micro)
         (loss / update.target_tokens).backward()
-    torch.nn.utils.clip_grad_norm_(module.model.parameters(), module.config.clip_norm or math.inf)
+    torch.nn.utils.clip_grad_norm_(
+        module.model.parameters(), module.config.training.clip_norm or math.inf
+    )
     optimizer.step()
     optimizer.zero_grad()
 

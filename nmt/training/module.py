@@ -1,164 +1,400 @@
-"""One update of the weights, as Lightning runs it."""
+"""The translator's network as a LightningModule."""
 
 import contextlib
+import copy
 import functools
+import logging
 import math
+import time
+from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.strategies import DDPStrategy
-from torch.utils.data import DataLoader
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
 
-from nmt.config import TrainingConfig
-from nmt.data.loader import Batch, Place, Update, Updates, update_loader
+from nmt.bundle import build_model, save_bundle
+from nmt.config import Config, flat_config
+from nmt.data.loader import Batch, Update
+from nmt.errors import NmtError, UsageError
+from nmt.evaluation.metrics import quick_scores
+from nmt.inference.translator import Translator
 from nmt.models.seq2seq import Seq2Seq
-from nmt.training.ranks import Ranks
+from nmt.training.data_module import TranslationData, ValidationBatch
+from nmt.training.distributed import gather
+from nmt.training.random_states import RandomStates
 from nmt.training.schedule import learning_rate_factor
+
+_log = logging.getLogger("nmt")
+_SAMPLES = 3
 
 
 class TranslationModule(lightning.LightningModule):
-    """Learns from whole updates: to Lightning, one batch is one update of several micro-batches.
+    """Encoder, bridge and decoder, in training. To Lightning, one batch is one update.
 
-    An update's gradient is the sum of the token losses over its micro-batches and ranks ÷ the sum
-    of their target tokens. All epochs are one to Lightning, so that the place in the update plan is
-    the only position there is to keep.
+    What happens in an update, in order:
+
+    1. `UpdateLoader` gives the update: this rank's micro-batches, and the number of target tokens
+       over all micro-batches and ranks.
+    2. `training_step` runs each micro-batch forward and backward. Its loss is the sum of its token
+       losses ÷ the update's target tokens, so gradients add up to the mean over the update.
+    3. DDP sums gradients over ranks, once, in the last micro-batch's backward pass.
+    4. Gradients are clipped to `training.clip_norm`, AdamW takes a step, the learning rate moves.
+    5. Every `log_every_n_steps` updates the mean loss since the last time is logged.
+    6. Every `val_check_interval` updates, Lightning validates: `validation_step` scores and
+       translates raw sentences, `on_validation_epoch_end` logs loss, perplexity, BLEU and chrF.
+    7. Callbacks act on these: the best model is saved, patience counted, a checkpoint written.
+
+    Logs `train/loss` (nats per target token), `train/learning_rate`, `train/gradient_norm` (before
+    clipping), `train/tokens_per_second` (target tokens), and `validation/loss` (nats per target
+    token, without label smoothing), `validation/perplexity`, `validation/bleu` and
+    `validation/chrf`, all over all ranks.
 
     Args:
-        model: the network.
-        config: the `training` section.
-        updates: what to learn from, this rank's share.
-        ranks: the processes that share every update.
-        max_epochs: passes over it at most.
-        total_updates: where training ends by itself, at the latest.
+        config: the run's; the Trainer's limits take the place of `max_updates` and `max_epochs`.
+
+    Example:
+        >>> config = nmt.load_config("my.yaml")
+        >>> data, module = nmt.TranslationData(config), nmt.TranslationModule(config)
+        >>> lightning.Trainer(max_steps=1000).fit(module, datamodule=data)
+        >>> module.translator().translate(["Ein Hund schläft."])[0].text
+        'A dog is sleeping.'
     """
 
-    def __init__(
-        self,
-        model: Seq2Seq,
-        config: TrainingConfig,
-        updates: Updates,
-        ranks: Ranks,
-        *,
-        max_epochs: int | None,
-        total_updates: int,
-    ):
+    model: Seq2Seq
+
+    def __init__(self, config: Config):
         super().__init__()
         self.automatic_optimization = False
-        self.model = model
         self.config = config
-        self.updates = updates
-        self.ranks = ranks
-        self.max_epochs = max_epochs
-        self.total_updates = total_updates
-        self.place: Place = (0, 0)
-        """Epoch and number of the next update."""
-        self.finished = False
-        """Whether training has come to its end."""
+        self.save_hyperparameters(flat_config(config))
+        self.average: Seq2Seq | None = None
+        self.data: TranslationData | None = None
+        self._best: float | None = None
+        self._validated: list[tuple[list[int], list[float], list[str]]] = []
+        self._precision = "fp32"
+        self._loss_sum: float | Tensor = 0.0
+        self._updates_summed = self._tokens = 0
+        self._since = 0.0
+
+    def setup(self, stage: str) -> None:
+        """Build the network for the data module's vocabularies."""
+        trainer = self.trainer
+        data = getattr(trainer, "datamodule", None)
+        if not isinstance(data, TranslationData):
+            raise UsageError("TranslationModule: pass a TranslationData to fit(…, datamodule=…)")
+        if not isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy):
+            name = type(trainer.strategy).__name__
+            raise UsageError(f"Trainer(strategy=…): {name} is not supported; use auto or ddp")
+        if trainer.precision not in ("32-true", "bf16-mixed"):
+            raise UsageError(
+                f"Trainer(precision=…): {trainer.precision} is not supported; use 32-true or "
+                "bf16-mixed"
+            )
+        self._precision = "bf16" if trainer.precision == "bf16-mixed" else "fp32"
+        self.build(data, with_base=trainer.ckpt_path is None)
+
+    def build(self, data: TranslationData, *, with_base: bool = True) -> None:
+        """Build the network, once, with fresh weights or those of `training.init_from`.
+
+        Args:
+            data: opened.
+            with_base: whether to load the weights of `training.init_from`.
+        """
+        if self.data is not None:
+            return
+        self.data, self.config = data, data.config
+        self.model = build_model(self.config, data.tokenizer)
+        if with_base and data.base is not None:
+            self.model.load_state_dict(data.base.model.state_dict())
+        counts = torch.from_numpy(data.pairs.target_counts(len(data.tokenizer.target)))
+        counts[data.tokenizer.target.eos_id] = len(data.pairs)
+        self.model.decoder.token_counts.copy_(counts)
+        if self.config.training.ema is not None:
+            self.average = copy.deepcopy(self.model).requires_grad_(False)
+        size = sum(weight.numel() for weight in self.model.parameters())
+        _log.info("model: %s parameters", f"{size:,}")
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """Return what resuming needs in any Trainer."""
+        return [RandomStates()]
 
     def configure_optimizers(self) -> Any:
-        """Make Adam with decoupled weight decay, and its learning rate's schedule."""
+        """Make AdamW and the schedule of its learning rate."""
+        training = self.config.training
         optimizer = torch.optim.AdamW(
             self.model.parameters(),
-            lr=self.config.learning_rate,
-            weight_decay=self.config.weight_decay,
+            lr=training.learning_rate,
+            weight_decay=training.weight_decay,
             fused=True,
         )
         factor = functools.partial(
             learning_rate_factor,
-            schedule=self.config.schedule,
-            warmup_updates=self.config.warmup_updates,
-            total_updates=self.total_updates,
+            schedule=training.schedule,
+            warmup_updates=training.warmup_updates,
+            total_updates=self._total_updates(),
         )
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
-    def train_dataloader(self) -> DataLoader[Update]:
-        """Give the updates that are left; called after a checkpoint has been read."""
-        return update_loader(
-            self.updates,
-            start=self.place,
-            max_epochs=self.max_epochs,
-            workers=self.config.workers,
-        )
+    def _total_updates(self) -> int:
+        """Return the update at which the Trainer stops.
+
+        `trainer.estimated_stepping_batches` would say it, but loses the loader's state on resume.
+        """
+        trainer, data = self.trainer, self.data
+        assert data is not None
+        ends = [trainer.max_steps] if trainer.max_steps >= 0 else []
+        if trainer.max_epochs is not None and trainer.max_epochs >= 0:
+            epoch = len(data.updates(world_size=trainer.world_size).plan(0))
+            limit = trainer.limit_train_batches
+            epoch = min(epoch, limit) if isinstance(limit, int) else int(epoch * limit)
+            ends.append(trainer.max_epochs * epoch)
+        return min(ends) if ends else data.total_updates(self.config.training, trainer.world_size)
 
     def transfer_batch_to_device(
-        self, batch: Update, device: torch.device, dataloader_idx: int
-    ) -> Update:
-        """Move the micro-batches' tokens; their lengths stay on the CPU."""
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        """Move an update's tokens; lengths stay on the CPU, and so does raw text."""
+        if not isinstance(batch, Update):
+            return batch
         batches: list[Batch] = [micro.to(device) for micro in batch.batches]
         return Update(batch.epoch, batch.number, batches, batch.target_tokens)
 
-    def training_step(self, batch: Update, batch_idx: int) -> dict[str, Any]:
-        """Make one update.
+    def on_train_start(self) -> None:
+        """Let every rank draw its own dropout."""
+        if self.trainer.world_size > 1:
+            torch.manual_seed(torch.initial_seed() + self.global_rank)
+        self._since = time.perf_counter()
 
-        Returns:
-            `loss`: training loss in nats a target token, this rank's part of the sum;
-            `gradient_norm`: before clipping; `target_tokens`: of the update, over all ranks.
+    def training_step(self, batch: Update, batch_idx: int) -> None:
+        """Make one update; see the class.
+
+        Raises:
+            NmtError: the loss is no longer finite.
         """
-        optimizer = self.optimizers()
+        optimizer: Any = self.optimizers()
+        scheduler: Any = self.lr_schedulers()
         target_tokens = self._target_tokens(batch)
-        total = torch.zeros((), device=self.device)
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         for number, micro in enumerate(batch.batches, start=1):
-            loss = self.loss(micro) / target_tokens
-            # The ranks' gradients are averaged, and once an update is enough.
-            with self._alone() if number < len(batch.batches) else contextlib.nullcontext():
-                self.manual_backward(loss * self.ranks.size)
-            total += loss.detach()
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.model.parameters(), self.config.clip_norm or math.inf
-        )
-        optimizer.step()  # type: ignore[union-attr]
-        optimizer.zero_grad()  # type: ignore[union-attr]
-        self.lr_schedulers().step()  # type: ignore[union-attr]
-        self.place = (batch.epoch, batch.number + 1)
-        return {"loss": total, "gradient_norm": norm, "target_tokens": target_tokens}
+            with self._unsynced() if number < len(batch.batches) else contextlib.nullcontext():
+                loss = self.loss(micro) / target_tokens
+                self.manual_backward(loss * self.trainer.world_size)  # DDP averages over ranks
+            loss_sum += loss.detach()
+        clip_norm = self.config.training.clip_norm or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        scheduler.step()
+        self._update_average()
+        self._loss_sum = self._loss_sum + loss_sum
+        self._updates_summed += 1
+        self._tokens += target_tokens
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and self.trainer.global_step % every == 0:
+            self._log_training(optimizer.param_groups[0]["lr"], norm)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """Move the average a little towards the weights.
+
+        Update n, counted from 0, keeps min(ema, (1 + n) / (10 + n)) of the average, so that a short
+        training soon forgets its random start.
+
+        Source: TensorFlow's `tf.train.ExponentialMovingAverage` with `num_updates`.
+        """
+        if self.average is not None and self.config.training.ema is not None:
+            number = self.trainer.global_step - 1
+            share = min(self.config.training.ema, (1 + number) / (10 + number))
+            averages: list[Tensor] = list(self.average.parameters())
+            weights: list[Tensor] = list(self.model.parameters())
+            torch._foreach_lerp_(averages, weights, 1 - share)
+
+    @property
+    def network(self) -> Seq2Seq:
+        """The network that is validated and saved: the moving average where there is one."""
+        return self.average or self.model
 
     def _target_tokens(self, update: Update) -> int:
-        """Count the target tokens of an update, which are not those planned where sampled anew."""
-        if self.config.subword_sampling is None:
+        """Count the target tokens of an update; sampled subwords differ from those planned."""
+        if self.config.training.subword_sampling is None:
             return update.target_tokens
         mine = sum(int((micro.target.lengths - 1).sum()) for micro in update.batches)
-        return int(self.ranks.sum(torch.tensor(mine)))
+        return sum(gather(mine))
 
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """Return the summed loss; of an empty batch 0, with gradients, which ranks wait for."""
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the sum of the token losses in nats.
+
+        An empty micro-batch, which evens out ranks, gives 0 with gradients, for DDP waits for them.
+        """
         if len(batch.target.lengths) == 0:
             return sum((weight.sum() for weight in self.model.parameters()), torch.tensor(0)) * 0.0
+        training = self.config.training
         return self.model.loss(
-            batch.source, batch.target, self.config.label_smoothing, self.config.r_drop
+            batch.source, batch.target, training.label_smoothing, training.r_drop
         )
 
-    def _alone(self) -> contextlib.AbstractContextManager[None]:
-        """Return a context in which gradients stay in this process."""
+    def _unsynced(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context whose gradients stay in this process."""
         strategy = self.trainer.strategy
-        return (
-            strategy.block_backward_sync()
-            if isinstance(strategy, DDPStrategy)
-            else contextlib.nullcontext()
+        if isinstance(strategy, DDPStrategy):
+            return strategy.block_backward_sync()
+        return contextlib.nullcontext()
+
+    def _log_training(self, learning_rate: float, gradient_norm: Tensor) -> None:
+        """Log the updates since the last time."""
+        loss = self._mean_loss()
+        if not math.isfinite(loss):
+            raise NmtError(diverged(loss))
+        now = time.perf_counter()
+        self.log("train/loss", loss, prog_bar=True)
+        self.log("train/learning_rate", learning_rate)
+        self.log("train/gradient_norm", gradient_norm)
+        self.log("train/tokens_per_second", self._tokens / (now - self._since))
+        self._loss_sum, self._updates_summed = 0.0, 0
+        self._tokens, self._since = 0, now
+
+    def _mean_loss(self) -> float:
+        """Return the mean loss since it was last logged, over all ranks."""
+        total = self.trainer.strategy.reduce(
+            torch.as_tensor(self._loss_sum, dtype=torch.float64, device=self.device),
+            reduce_op="sum",
         )
+        return float(total) / max(self._updates_summed, 1)
+
+    def on_validation_start(self) -> None:
+        """Prepare to translate with the weights as they are, and stop the clock."""
+        self._validation_start = time.perf_counter()
+        self._validated = []
+
+    def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
+        """Score and translate raw sentences; a sanity check does neither."""
+        if self.trainer.sanity_checking:
+            return
+        sources, references = ([pair[side] for pair in batch.pairs] for side in (0, 1))
+        translator = self._translator(self.network)
+        with torch.autocast(self.device.type, enabled=False):  # the translator has its own
+            scores = translator.score(sources, references)
+            hypotheses = translator.translate_all(sources, greedy=True)
+        self._validated.append((batch.rows, scores, hypotheses))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores over all ranks, and let the plateau schedule act on them.
+
+        Raises:
+            NmtError: the loss is not finite.
+        """
+        if self.trainer.sanity_checking:
+            return
+        rows = sorted(
+            row
+            for share in gather(self._validated)
+            for batch in share
+            for row in zip(*batch, strict=True)
+        )
+        scores = self._validation_scores(rows)
+        for name, value in scores.items():
+            self.log(f"validation/{name}", value, prog_bar=name == "bleu", sync_dist=True)
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            self._lower_on_plateau(scores[self.config.training.monitor])
+
+    def _validation_scores(self, rows: list[tuple[int, float, str]]) -> dict[str, float]:
+        """Return the scores of the validated rows: row, log-probability, hypothesis."""
+        assert self.data is not None
+        pairs = [self.data.held_out["validation"][row] for row, _, _ in rows]
+        references = [target for _, target in pairs]
+        encoded = self.data.tokenizer.target.encode(references)
+        loss = -sum(score for _, score, _ in rows) / sum(len(ids) + 1 for ids in encoded)
+        if not math.isfinite(loss):
+            raise NmtError(diverged(loss))
+        hypotheses = [hypothesis for _, _, hypothesis in rows]
+        for (source, reference), hypothesis in list(zip(pairs, hypotheses, strict=True))[:_SAMPLES]:
+            _log.info("  source     %s", source)
+            _log.info("  reference  %s", reference)
+            _log.info("  hypothesis %s", hypothesis)
+        perplexity = math.exp(min(loss, 100.0))
+        language = self.config.data.target_language
+        return {"loss": loss, "perplexity": perplexity} | quick_scores(
+            hypotheses, references, language
+        )
+
+    def _lower_on_plateau(self, score: float) -> None:
+        """Halve the learning rate of the plateau schedule if a validation brought no gain."""
+        score = -score if self.config.training.monitor == "loss" else score
+        if self._best is None or score > self._best:
+            self._best = score
+        elif self.config.training.schedule == "plateau":
+            scheduler: Any = self.lr_schedulers()
+            scheduler.base_lrs = [rate / 2 for rate in scheduler.base_lrs]
+
+    def on_validation_end(self) -> None:
+        """Leave the time of validation out of the speed."""
+        self._since += time.perf_counter() - self._validation_start
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the place in the update plan."""
-        checkpoint["place"] = list(self.place)
-        checkpoint["finished"] = self.finished
-        checkpoint["limits"] = limits(self.config)
-        checkpoint["micro_batches"] = self.ranks.size * self.config.accumulate
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from the place in the update plan."""
-        # An earlier version had not counted yet.
-        counts = self.model.decoder.token_counts
-        checkpoint["state_dict"].setdefault("model.decoder.token_counts", counts)
-        epoch, number = checkpoint["place"]
-        self.place = (epoch, number)
-        # To Lightning the one epoch is not over, also where a finished run is extended.
-        checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"] |= {
-            "processed": 0,
-            "completed": 0,
+        """Add what the next log line and the plateau schedule need."""
+        checkpoint["module"] = {
+            "best": self._best,
+            "loss_sum": self._mean_loss() * self._updates_summed,
+            "updates_summed": self._updates_summed,
         }
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        state = checkpoint["module"]
+        self._best, self._updates_summed = state["best"], state["updates_summed"]
+        self._loss_sum = state["loss_sum"] if self.global_rank == 0 else 0.0  # it is of all ranks
 
-def limits(config: TrainingConfig) -> list[int | None]:
-    """Return what ends a training: a run that was finished under others may go on."""
-    return [config.max_updates, config.max_epochs, config.patience]
+    def translator(self) -> Translator:
+        """Return a translator with a copy of the weights as they are now.
+
+        Raises:
+            UsageError: the network is not built yet.
+        """
+        self._require_network()
+        return self._translator(copy.deepcopy(self.network).eval())
+
+    def _translator(self, model: Seq2Seq) -> Translator:
+        return Translator(
+            model,
+            self._require_network().tokenizer,
+            self.config,
+            device=self.device,
+            precision=self._precision,
+        )
+
+    def save_bundle(self, folder: str | Path, metrics: dict[str, Any] | None = None) -> None:
+        """Write the model as a bundle, which `nmt.load` and every command read.
+
+        Args:
+            folder: the bundle's path; a bundle that is there is replaced.
+            metrics: what to store beside the weights: numbers, strings, lists and dicts.
+
+        Raises:
+            UsageError: the network is not built yet.
+            OSError: the folder cannot be written.
+        """
+        data = self._require_network()
+        save_bundle(
+            Path(folder),
+            model=self.network,
+            tokenizer=data.tokenizer,
+            config=self.config,
+            metrics=metrics or {},
+        )
+
+    def _require_network(self) -> TranslationData:
+        """Return the data module, with which the network was built."""
+        if self.data is None:
+            raise UsageError("the network is built when training starts; call Trainer.fit first")
+        return self.data
+
+
+def diverged(loss: float) -> str:
+    """Return the message of a training whose loss is not finite."""
+    return (
+        f"training diverged: the loss is {loss}; lower training.learning_rate or training.clip_norm"
+    )

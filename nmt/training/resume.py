@@ -8,17 +8,17 @@ from typing import Any
 
 from nmt.config import Config, changed_keys, load_config, load_stored_config
 from nmt.errors import ConfigError, DataError
-from nmt.training.checkpoints import Checkpoint
-from nmt.training.ranks import Ranks
+from nmt.training.checkpoints import CheckpointFile
+from nmt.training.distributed import world_size
 
 # Of no effect on the weights, or compared in another way: the texts by their fingerprints, the
 # processes by the micro-batches that they share.
 _FREE = (
-    *("data.cache", "data.columns", "data.corpus", "data.splits", "data.workers"),
+    *("data.cache", "data.columns", "data.corpus", "data.splits"),
     *("training.checkpoint_every", "training.keep_checkpoints"),
-    *("training.log_every", "training.workers"),
+    *("training.log_every", "training.loggers", "training.workers", "training.threads"),
 )
-_SHARED = ("training.accumulate", "training.devices", "training.num_nodes", "training.strategy")
+_SHARED = ("training.accumulate", "training.devices")
 _LIMITS = ("training.max_updates", "training.max_epochs", "training.patience")
 
 
@@ -56,7 +56,7 @@ def resumed_config(run: Path, config: Config) -> Config:
     return dataclasses.replace(config, model=stored.model, tokenizer=stored.tokenizer)
 
 
-def refuse_other_updates(config: Config, ranks: Ranks, checkpoint: Checkpoint) -> None:
+def refuse_other_updates(config: Config, checkpoint: CheckpointFile) -> None:
     """Compare a checkpoint with the updates that are to follow.
 
     Raises:
@@ -74,13 +74,18 @@ def refuse_other_updates(config: Config, ranks: Ranks, checkpoint: Checkpoint) -
             f"--resume: training.max_epochs: {training.max_epochs} is fewer than the "
             f"{checkpoint.epochs} epochs that the run has begun"
         )
-    now = ranks.size * training.accumulate
+    now = world_size() * training.accumulate
     if now != checkpoint.micro_batches:
         raise ConfigError(
-            f"--resume: training.accumulate: {training.accumulate} on {ranks.size} processes makes "
-            f"updates of {now} micro-batches, and the run's have {checkpoint.micro_batches}; "
+            f"--resume: training.accumulate: {training.accumulate} on {world_size()} processes "
+            f"makes updates of {now} micro-batches, and the run's have {checkpoint.micro_batches}; "
             "choose training.accumulate × training.devices to keep that number"
         )
+
+
+def recorded_teachers(run: Path) -> list[str]:
+    """Return the hashes of a run's teachers, which it no longer needs once they have translated."""
+    return list((first_data(run).get("distill") or {}).get("teacher", ()))
 
 
 def first_data(run: Path) -> dict[str, Any]:

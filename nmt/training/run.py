@@ -5,14 +5,16 @@ import dataclasses
 import json
 import logging
 import os
+import pickle
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import lightning
 import torch
+from lightning.pytorch.loggers import Logger
 
 from nmt.config import Config
 from nmt.errors import UsageError
@@ -24,49 +26,57 @@ from nmt.log import kept_log, log_to_file
 from nmt.memory import tune_memory
 from nmt.storage import locked
 from nmt.text.lines import writing_to
-from nmt.training.checkpoints import newest_checkpoint
+from nmt.text.tokenizer import load_tokenizer
+from nmt.training.checkpoints import CheckpointFile, limits, newest_checkpoint
+from nmt.training.cluster import launcher
+from nmt.training.data_module import TranslationData
+from nmt.training.distributed import first_makes, rank, world_size
+from nmt.training.environment import environment
 from nmt.training.fit import fit
 from nmt.training.folder import is_run, is_scored, make_folder, write_text
-from nmt.training.module import limits
-from nmt.training.prepare import Prepared, prepare
-from nmt.training.ranks import Ranks, joined, read_call
-from nmt.training.resume import refuse_other_updates, resumed_config
+from nmt.training.launch import num_processes, processes
+from nmt.training.resume import (
+    recorded_teachers,
+    refuse_other_data,
+    refuse_other_updates,
+    resumed_config,
+)
 
 _log = logging.getLogger("nmt")
 
 
-class Rehearsal(NamedTuple):
-    """A short run that only shows that all works: no tests, and little to validate on."""
-
-    kill_after: int | None
-    """The update after which the process kills itself."""
-    sentences: int = 20
-    """How many to validate on."""
-
-
 class _Start(NamedTuple):
-    """Where a run begins or goes on."""
+    """What a run starts or resumes with.
 
-    prepared: Prepared
-    newest: Path | None
+    Attributes:
+        data: opened.
+        checkpoint: to resume from.
+        trained: whether training has ended, and only test scores are missing.
+    """
+
+    data: TranslationData
+    checkpoint: CheckpointFile | None
     trained: bool
 
 
 def train(
     config: Config,
     run: Path,
+    *,
     resume: bool = False,
-    rehearsal: Rehearsal | None = None,
+    callbacks: Sequence[lightning.Callback] = (),
+    loggers: Sequence[Logger] = (),
     then: Callable[[Path], None] | None = None,
 ) -> None:
     """Train a model, keep the best as a bundle, and score it on the test splits.
 
     Args:
-        config: what to do.
+        config: the run's.
         run: the run folder; it must not exist, or be one to resume.
-        resume: go on where the run stands; start it where there is none.
-        rehearsal: only try it; see `nmt.training.verify`.
-        then: what to do with the folder of the finished run, in the first process alone.
+        resume: continue the run; start it where there is none.
+        callbacks: Lightning callbacks beside our own.
+        loggers: Lightning loggers beside those of `training.loggers`.
+        then: called with the folder of the finished run, in the first process alone.
 
     Raises:
         UsageError: the folder exists, another process trains in it, or its run was made with
@@ -75,53 +85,51 @@ def train(
         StoppedError: a signal came; what is done is saved.
     """
     device = find_device(config.training.device, "training.device")
+    several = launcher() is None and num_processes(config.training, device) > 1
+    if several and (callbacks or loggers):
+        raise UsageError(
+            f"training.devices: {config.training.devices} with callbacks or loggers: start the "
+            "script with torchrun, which runs it in every process"
+        )
     with (
-        joined(config.training, device, config, run, resume, rehearsal) as ranks,
+        processes(config.training, device, config, run, resume) as environment,
         contextlib.ExitStack() as stack,
         kept_log() as earlier,
     ):
-        if not ranks.first:
+        if rank() > 0:
             _log.setLevel(logging.CRITICAL)
         lightning.seed_everything(config.seed, verbose=False)
-        start = ranks.share(lambda: _start(config, run, resume, ranks, stack, rehearsal))
+        start = first_makes(lambda: _start(config, run, resume, device, stack))
         if start is None:
             _log.info("training is finished: the best model is %s", run / "model")
-            if ranks.first and then is not None:
-                then(run)
-            return
-        if ranks.first:
-            stack.enter_context(log_to_file(run / "train.log", earlier))
-        if not start.trained:
-            kill_after = None if rehearsal is None else rehearsal.kill_after
-            fit(start.prepared, run, ranks, newest=start.newest, kill_after=kill_after)
-        if ranks.first:
-            _score_tests(start.prepared, run, device)
-            if then is not None:
-                then(run)
+        else:
+            if rank() == 0:
+                stack.enter_context(log_to_file(run / "train.log", earlier))
+            if not start.trained:
+                checkpoint = None if start.checkpoint is None else start.checkpoint.path
+                fit(start.data, run, device, environment, checkpoint, callbacks, loggers)
+            if rank() == 0:
+                _score_tests(start.data, run, device)
+        if rank() == 0 and then is not None:
+            then(run)
 
 
 def follow() -> None:
-    """Train as one of the processes that another has started; see `nmt.training.ranks`."""
-    call = read_call(sys.stdin.buffer)
+    """Train as one of the processes that another has started; see `nmt.training.launch`."""
+    config, run, resume = pickle.load(sys.stdin.buffer)
     tune_memory()
     try:
-        train(*call)
+        train(config, run, resume=resume)
     except Exception as error:
         time.sleep(1)  # where the first process failed, it says why and ends this one
-        rank = os.environ["RANK"]
-        print(f"nmt: error: process {rank}: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"nmt: error: process {os.environ['RANK']}: {error!r}", file=sys.stderr)
         os._exit(1)
 
 
 def _start(
-    config: Config,
-    run: Path,
-    resume: bool,
-    ranks: Ranks,
-    stack: contextlib.ExitStack,
-    rehearsal: Rehearsal | None,
+    config: Config, run: Path, resume: bool, device: torch.device, stack: contextlib.ExitStack
 ) -> _Start | None:
-    """Read and check everything, and make the run folder; None where all is done already."""
+    """Read and check everything, and make the run folder; None if all is done already."""
     known = is_run(run, resume)
     checkpoint, trained = None, False
     if known:
@@ -129,45 +137,61 @@ def _start(
         checkpoint = newest_checkpoint(run / "checkpoints")
         config = resumed_config(run, config)
         if checkpoint is not None:
-            refuse_other_updates(config, ranks, checkpoint)
+            refuse_other_updates(config, checkpoint)
             trained = checkpoint.finished and checkpoint.limits == limits(config.training)
         if trained and is_scored(run, config):
             return None
-    device = find_device(config.training.device)
-    several = f"{ranks.size} × " if ranks.size > 1 else ""
+    several = f"{world_size()} × " if world_size() > 1 else ""
     precision = find_precision(config.training.precision, device, "training.precision")
     _log.info("device: %s%s, precision %s", several, describe_device(device), precision)
-    prepared = prepare(config, run if known else None, from_base=checkpoint is None, ranks=ranks)
-    if not known:
+    data = _known_data(config, run, checkpoint) if known else TranslationData(config)
+    data.setup()
+    if known:
+        refuse_other_data(run, environment(data)["data"])
+    else:
         with writing_to(run):
             run.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(run))
         if is_run(run, resume):
             raise UsageError(f"{run}: another process has begun a run there; wait for its end")
-    make_folder(run, prepared)
+        config = data.config
+    make_folder(run, config, data)
     if not trained:
         for stale in (*run.glob("scores.*.json"), *run.glob("translations.*.jsonl")):
             stale.unlink()
-    if rehearsal is not None:
-        few = prepared.validation[: rehearsal.sentences]
-        prepared = dataclasses.replace(prepared, held_out={"validation": few})
-    return _Start(prepared, None if checkpoint is None else checkpoint.path, trained)
+    return _Start(data, checkpoint, trained)
 
 
-def _score_tests(prepared: Prepared, run: Path, device: torch.device) -> None:
+def _known_data(config: Config, run: Path, checkpoint: CheckpointFile | None) -> TranslationData:
+    """Read the corpus of a run that began earlier; its tokenizer and teachers stay what they were.
+
+    Raises:
+        DataError: the text is not what the run began with.
+    """
+    if checkpoint is not None:  # the weights are there: the model to start from may be gone
+        training = dataclasses.replace(config.training, init_from=None)
+        config = dataclasses.replace(config, training=training)
+    stored = run / "tokenizer"
+    tokenizer = load_tokenizer(stored) if stored.exists() else None
+    data = TranslationData(config, tokenizer=tokenizer, teachers=recorded_teachers(run))
+    data.read()
+    refuse_other_data(run, {"train": data.fingerprint})
+    return data
+
+
+def _score_tests(data: TranslationData, run: Path, device: torch.device) -> None:
     """Score the best model on every test split that has no scores yet."""
     missing = [
         name
-        for name in prepared.held_out
+        for name in data.held_out
         if name != "validation" and not (run / f"scores.{name}.json").exists()
     ]
     translator = Translator.load(run, device=device.type) if missing else None
     for name in missing:
         assert translator is not None
-        pairs = prepared.held_out[name]
-        sources, references = [source for source, _ in pairs], [target for _, target in pairs]
+        sources, references = (list(side) for side in zip(*data.held_out[name], strict=True))
         hypotheses = translator.translate_all(sources, progress=True)
-        scores = corpus_scores(hypotheses, references, prepared.config.data.target_language)
+        scores = corpus_scores(hypotheses, references, data.config.data.target_language)
         path = run / f"translations.{name}.jsonl"
         with writing_to(path):  # before the scores, which say that the split is done
             write_translations(path, Translations(sources, references, hypotheses))

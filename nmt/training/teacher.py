@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 from nmt.bundle import find_bundle, load_bundle
 from nmt.config import DataConfig, DistillConfig
@@ -10,18 +9,15 @@ from nmt.errors import BundleError, ConfigError, DataError
 from nmt.inference.loading import misfit
 from nmt.inference.translator import Translator
 from nmt.storage import sha256
-from nmt.training.resume import first_data
 
 
-def teachers_of(config: DataConfig, run: Path | None) -> list[str]:
+def teachers_of(config: DataConfig) -> list[str]:
     """Return what stands for each teacher: the SHA-256 of its `bundle.json`.
 
-    A run to go on with has it in its folder, and needs the teacher no more once it has translated.
-    A new run's is loaded, to see that it can translate.
+    Each is loaded, to see that it can translate.
 
     Args:
         config: the `data` section.
-        run: the run to go on with; None for a new one.
 
     Raises:
         BundleError: there is no such model, or it is damaged.
@@ -30,9 +26,6 @@ def teachers_of(config: DataConfig, run: Path | None) -> list[str]:
     distill = config.distill
     if not distill.teachers:
         return []
-    recorded = first_data(run).get("distill") if run is not None else None
-    if recorded:
-        return list(recorded["teacher"])
     with _naming_the_key():
         bundles = {name: load_bundle(name) for name in distill.teachers}
     first = next(iter(bundles))

@@ -1,43 +1,45 @@
-"""Proof, for the user's own config, that a killed run goes on to the very same weights."""
+"""Proof, for the user's own config, that a killed run resumes to the very same weights."""
 
 import dataclasses
 import logging
-import multiprocessing
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nmt.config import Config
+from nmt.config import Config, Place, dump_config
+from nmt.data.corpus import corpus_places
 from nmt.errors import NmtError
+from nmt.processes import ChildProcess
 from nmt.training.checkpoints import checkpoint_files
-from nmt.training.run import Rehearsal, train
 
 _log = logging.getLogger("nmt")
-_UPDATES, _VALIDATE, _CHECKPOINT, _KILL = 30, 10, 7, 18
+_UPDATES, _VALIDATE, _CHECKPOINT = 30, 10, 7
+_TRAIN = "from nmt.cli.main import main; main()"
 
 
 def verify_resume(config: Config) -> None:
     """Train a little, do the same with a `kill -9` and `--resume` in between, and compare.
 
-    All that a checkpoint holds is compared: weights, optimizer, schedule, random states, place in
-    the data, patience and best score. Test splits are left out, validation is cut to a few
-    sentences, and the run is short; all else is as configured.
+    Compares all that a checkpoint holds: weights, optimizer, schedule, random states, position in
+    the data, patience and best score. The run is short and has no test splits; all else is as
+    configured.
 
     Raises:
-        NmtError: a run failed, or the two ends are not the same.
+        NmtError: a run failed, or the two ends differ.
     """
-    config = _short(config)
     with tempfile.TemporaryDirectory(prefix="nmt-verify-") as folder:
-        whole, killed = Path(folder, "whole"), Path(folder, "killed")
+        whole, killed, path = (Path(folder, name) for name in ("whole", "killed", "short.yaml"))
+        path.write_text(dump_config(_short(config)), encoding="utf-8")
         _log.info("1 of 3: %d updates without a stop", _UPDATES)
-        _run(config, whole)
-        _log.info("2 of 3: the same, killed after update %d", _KILL)
-        _run(config, killed, kill_after=_KILL)
-        _log.info("3 of 3: the killed run goes on")
-        _run(config, killed)
+        _run(path, whole)
+        _log.info("2 of 3: the same, killed after update %d", 2 * _CHECKPOINT)
+        _run(path, killed, kill_after=2 * _CHECKPOINT)
+        _log.info("3 of 3: the killed run resumes")
+        _run(path, killed)
         ends = [_last_checkpoint(run) for run in (whole, killed)]
     differences = list(_differences(ends[0], ends[1]))
     if differences:
@@ -46,44 +48,56 @@ def verify_resume(config: Config) -> None:
             f"first in {differences[0]}; on a GPU some kernels are not deterministic"
         )
     _log.info(
-        "resume verified: after %d updates weights, optimizer, schedule, random states, place in "
-        "the data, patience and best score are equal bit for bit",
+        "resume verified: after %d updates weights, optimizer, schedule, random states, position "
+        "in the data, patience and best score are equal bit for bit",
         _UPDATES,
     )
 
 
 def _short(config: Config) -> Config:
-    return dataclasses.replace(
-        config,
-        training=dataclasses.replace(
-            config.training,
-            max_updates=_UPDATES,
-            max_epochs=None,
-            warmup_updates=min(config.training.warmup_updates, _UPDATES // 3),
-            validate_every=_VALIDATE,
-            checkpoint_every=_CHECKPOINT,
-        ),
+    places = corpus_places(config.data)
+    splits: dict[str, Place] = {
+        name: place for name, place in places.items() if name in ("train", "validation")
+    }
+    training = dataclasses.replace(
+        config.training,
+        max_updates=_UPDATES,
+        max_epochs=None,
+        warmup_updates=min(config.training.warmup_updates, _UPDATES // 3),
+        validate_every=_VALIDATE,
+        checkpoint_every=_CHECKPOINT,
+        keep_checkpoints=_UPDATES,
+        loggers=["csv"],
     )
+    data = dataclasses.replace(config.data, splits=splits)
+    return dataclasses.replace(config, data=data, training=training)
 
 
-def _run(config: Config, run: Path, kill_after: int | None = None) -> None:
-    """Train in a process of its own, which may kill itself."""
-    context = multiprocessing.get_context("spawn")
-    told = context.SimpleQueue()
-    process = context.Process(target=_train, args=(config, run, kill_after, told))
-    process.start()
-    process.join()
-    if not told.empty():
-        raise NmtError(told.get())
-    if process.exitcode != (0 if kill_after is None else -9):
-        raise NmtError(f"the run to verify ended with exit code {process.exitcode}")
+def _run(config: Path, run: Path, kill_after: int | None = None) -> None:
+    """Start or resume a run, and wait for its end, or kill it after the checkpoint of an update.
+
+    Raises:
+        NmtError: it failed; with its own message.
+    """
+    log = run.with_suffix(".log")
+    with open(log, "wb") as stream:
+        words = ("train", str(config), "--run", str(run), "--resume")
+        process = ChildProcess(_TRAIN, *words, stderr=stream)
+        try:
+            while process.poll() is None:
+                time.sleep(0.01)
+                last = checkpoint_files(run / "checkpoints")[-1:]
+                if kill_after is not None and last and _update_of(last[0]) >= kill_after:
+                    return
+        finally:
+            process.end()
+    if process.returncode or kill_after is not None:
+        told = log.read_text(encoding="utf-8", errors="replace").splitlines() or ["no reason given"]
+        raise NmtError(told[-1].removeprefix("nmt: error: "))
 
 
-def _train(config: Config, run: Path, kill_after: int | None, told: Any) -> None:
-    try:
-        train(config, run, True, Rehearsal(kill_after))
-    except NmtError as error:
-        told.put(str(error))
+def _update_of(checkpoint: Path) -> int:
+    return int(checkpoint.stem.partition("-")[2])
 
 
 def _last_checkpoint(run: Path) -> dict[str, Any]:

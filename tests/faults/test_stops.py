@@ -43,7 +43,7 @@ def wait_for_checkpoints(folder: Path, number: int, process: subprocess.Popen[st
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
     checkpoint = torch.load(checkpoint_files(run / "checkpoints")[-1], weights_only=True)
-    assert checkpoint["finished"]
+    assert checkpoint["run"]["finished"]
     state: dict[str, torch.Tensor] = checkpoint["state_dict"]
     return state
 
@@ -74,7 +74,8 @@ def test_interrupted_training_is_saved_and_says_so_in_one_line(
     assert process.returncode == 130
     done = int(checkpoint_files(run / "checkpoints")[-1].stem.partition("-")[2])
     assert told.splitlines()[-1] == (
-        f"nmt: error: interrupted; stopped after update {done}, which is saved; go on with --resume"
+        f"nmt: error: interrupted; stopped after update {done}, which is saved; continue with "
+        "--resume"
     )
     assert "once more stops at once" in told and "Traceback" not in told
 
@@ -142,7 +143,7 @@ def test_half_a_checkpoint_is_never_picked_up(tiny_config: Path, tmp_path: Path)
         path.with_suffix(".tmp").write_bytes(b"half")
     _, told = (again := start(*words, "--resume")).communicate()
     assert again.returncode == 0, told
-    assert "going on from" in told and "update-000000020" in told
+    assert "resuming from" in told and "update-000000020" in told
     assert all(torch.equal(value, before[name]) for name, value in weights(run).items())
 
 

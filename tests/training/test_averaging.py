@@ -19,10 +19,11 @@ from nmt.errors import DataError, UsageError
 from nmt.inference.translator import Translator
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import load_tokenizer
-from nmt.training.averaging import MovingAverage, average_checkpoints
+from nmt.training.averaging import average_checkpoints
 from nmt.training.checkpoints import checkpoint_files
+from nmt.training.module import TranslationModule
 from tests.conftest import Command
-from tests.training.test_run import assert_equal_weights, changed, train_until_killed
+from tests.training.made import assert_equal_weights, changed, opened, train_until_killed
 
 Weights = dict[str, torch.Tensor]
 DECAY = 0.5
@@ -34,14 +35,16 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def raw(path: Path) -> Weights:
-    return {
-        name.removeprefix("model."): weight for name, weight in read(path)["state_dict"].items()
-    }
+    return state(path, "model.")
 
 
 def average(path: Path) -> Weights:
-    weights: Weights = read(path)["callbacks"]["MovingAverage"]
-    return weights
+    return state(path, "average.")
+
+
+def state(path: Path, prefix: str) -> Weights:
+    weights = read(path)["state_dict"].items()
+    return {n.removeprefix(prefix): weight for n, weight in weights if n.startswith(prefix)}
 
 
 def assert_equal_averages(one: Path, other: Path) -> None:
@@ -126,9 +129,12 @@ def test_validation_and_the_bundle_take_the_average(averaged_run: Path) -> None:
 
 
 def test_the_average_has_tied_weights_once(averaged_run: Path) -> None:
-    follower = MovingAverage(first_model(averaged_run), 0.9)
-    assert follower.model.decoder.projection.weight is follower.model.encoder.embedding.weight
-    assert not any(weight.requires_grad for weight in follower.model.parameters())
+    config = load_config(averaged_run / "config.yaml")
+    module = TranslationModule(config)
+    module.build(opened(config))
+    assert module.average is not None
+    assert module.average.decoder.projection.weight is module.average.encoder.embedding.weight
+    assert not any(weight.requires_grad for weight in module.average.parameters())
 
 
 @pytest.mark.parametrize("devices", [1, 2])
@@ -190,7 +196,8 @@ def test_the_mean_of_checkpoints_is_that_of_their_files(
             (run / name).symlink_to(averaged_run / name)
         for path in checkpoint_files(averaged_run / "checkpoints")[-number:]:
             checkpoint = read(path)
-            del checkpoint["callbacks"]["MovingAverage"]
+            for name in [n for n in checkpoint["state_dict"] if n.startswith("average.")]:
+                del checkpoint["state_dict"][name]
             torch.save(checkpoint, run / "checkpoints" / path.name)
     files = checkpoint_files(averaged_run / "checkpoints")[-number:]
     states = [(average if ema else raw)(path) for path in files]

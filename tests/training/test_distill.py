@@ -30,10 +30,10 @@ from nmt.inference.translator import Translator
 from nmt.storage import locked, sha256
 from nmt.training.check import check
 from nmt.training.checkpoints import checkpoint_files
-from nmt.training.prepare import Prepared, prepare
-from nmt.training.ranks import Ranks
+from nmt.training.data_module import TranslationData
+from nmt.training.distributed import all_threads
 from tests.conftest import ROOT, Command, write_pairs
-from tests.training.test_run import assert_equal_weights
+from tests.training.made import assert_equal_weights, opened
 
 Pairs = list[tuple[str, str]]
 
@@ -56,19 +56,19 @@ def references(config: Config) -> Pairs:
     return list(open_corpus(config.data).pairs("train"))
 
 
-def ids(prepared: Prepared) -> list[tuple[list[int], list[int]]]:
-    sources, targets = prepared.pairs[np.arange(len(prepared.pairs))]
+def ids(data: TranslationData) -> list[tuple[list[int], list[int]]]:
+    sources, targets = data.pairs[np.arange(len(data.pairs))]
     return list(zip(sources, targets, strict=True))
 
 
-def encoded(prepared: Prepared, pairs: Pairs) -> list[tuple[list[int], list[int]]]:
+def encoded(data: TranslationData, pairs: Pairs) -> list[tuple[list[int], list[int]]]:
     """What training reads of pairs, the empty and the too long ones left out."""
     both = zip(
-        prepared.tokenizer.source.encode([source for source, _ in pairs]),
-        prepared.tokenizer.target.encode([target for _, target in pairs]),
+        data.tokenizer.source.encode([source for source, _ in pairs]),
+        data.tokenizer.target.encode([target for _, target in pairs]),
         strict=True,
     )
-    longest = prepared.config.data.max_length
+    longest = data.config.data.max_length
     assert longest is not None
     return [pair for pair in both if all(pair) and max(map(len, pair)) <= longest]
 
@@ -99,11 +99,11 @@ def test_the_student_learns_from_references_and_then_from_what_translate_says(
     plain = references(config)
     told = [(source, text) for (source, _), text in zip(plain, texts, strict=True)]
     assert told != plain and len(set(texts)) > 10
-    prepared = prepare(config, None, from_base=True)
-    assert ids(prepared) == encoded(prepared, [*plain, *told])
+    data = opened(config)
+    assert ids(data) == encoded(data, [*plain, *told])
     # The tokenizer is that of the references alone.
     same = load_bundle(tiny_run).tokenizer
-    assert prepared.tokenizer.source.model == same.source.model
+    assert data.tokenizer.source.model == same.source.model
 
 
 def test_several_translations_are_those_of_translate(
@@ -121,8 +121,8 @@ def test_several_translations_are_those_of_translate(
         for one in row["n_best"]
     ]
     assert len(told) > 700
-    prepared = prepare(config, None, from_base=True)
-    assert ids(prepared) == encoded(prepared, told)
+    data = opened(config)
+    assert ids(data) == encoded(data, told)
 
 
 @pytest.mark.parametrize(("times", "devices"), [(0, 1), (0.5, 1), (0.5, 2)])
@@ -220,9 +220,9 @@ def test_a_killed_translation_goes_on_where_it_was(
 
     monkeypatch.setattr(Translator, "translate", counted)
     small_chunks(monkeypatch, 150)
-    prepare(student(tiny_config, tmp_path / "cache", teacher=tiny_run), None, from_base=True)
+    opened(student(tiny_config, tmp_path / "cache", teacher=tiny_run))
     assert asked == [150, 100]
-    prepare(student(tiny_config, tmp_path / "whole", teacher=tiny_run), None, from_base=True)
+    opened(student(tiny_config, tmp_path / "whole", teacher=tiny_run))
     assert asked == [150, 100, 150, 150, 100]
     assert kept(tmp_path / "cache") == kept(tmp_path / "whole")
     assert len(kept(tmp_path / "whole")) == 3
@@ -245,7 +245,7 @@ def test_a_sentence_that_fails_is_an_error_and_the_chunks_before_are_kept(
     monkeypatch.setattr(Translator, "translate", failing)
     told = r"data.distill: out of memory; give a smaller data.distill.beam_size"
     with pytest.raises(NmtError, match=told):
-        prepare(config, None, from_base=True)
+        opened(config)
     assert len(kept(tmp_path)) == 2
 
 
@@ -263,15 +263,18 @@ def test_the_teacher_is_gone_from_memory_before_training(
     monkeypatch.setattr("nmt.training.teacher.Translator.load", watched)
     gc.disable()  # without a cycle that would have to be found first
     try:
-        prepare(student(tiny_config, tmp_path, teacher=tiny_run), None, from_base=True)
+        opened(student(tiny_config, tmp_path, teacher=tiny_run))
         assert len(seen) == 1 and seen[0]() is None
     finally:
         gc.enable()
 
 
-def test_one_process_of_several_translates_with_the_threads_of_all() -> None:
+def test_one_process_of_several_translates_with_the_threads_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     threads = torch.get_num_threads()
-    with Ranks(size=6, local_size=3).all_threads():
+    monkeypatch.setattr("nmt.training.distributed.local_world_size", lambda: 3)
+    with all_threads():
         assert torch.get_num_threads() == 3 * threads
     assert torch.get_num_threads() == threads
 
@@ -403,7 +406,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(
     config = student(tiny_config, tmp_path, teacher=tiny_run)
     place_of(config, tiny_run).touch()
     with pytest.raises(UsageError, match=r"cannot write .*/translations-.*: File exists"):
-        prepare(config, None, from_base=True)
+        opened(config)
 
 
 @pytest.mark.usefixtures("never_translating")
@@ -425,9 +428,9 @@ def test_who_comes_second_waits_for_the_translations_of_the_first(
     monkeypatch.setattr("nmt.storage._log.info", finish)
     with contextlib.ExitStack() as other:
         other.enter_context(locked(folder))
-        prepared = prepare(config, None, from_base=True)
-    first = prepare(student(tiny_config, taught / "cache", teacher=tiny_run), None, from_base=True)
-    assert ids(prepared) == ids(first)
+        data = opened(config)
+    first = opened(student(tiny_config, taught / "cache", teacher=tiny_run))
+    assert ids(data) == ids(first)
 
 
 @pytest.mark.usefixtures("never_translating")
@@ -484,10 +487,10 @@ def test_several_teachers_translate_together(
 ) -> None:
     teachers = [str(tiny_run), str(taught / "run")]
     config = student(tiny_config, tmp_path, teacher=json.dumps(teachers))
-    prepared = prepare(config, None, from_base=True)
+    data = opened(config)
     sources = [source for source, _ in references(config)]
     texts = Translator.load(teachers[0], ensemble=teachers[1:]).translate_all(sources)
     assert kept(tmp_path) != kept(taught / "cache")
     (text,) = kept(tmp_path).values()
     assert text.decode().split("\n")[:-1] == texts
-    assert prepared.teachers == [sha256(Path(one) / "model" / "bundle.json") for one in teachers]
+    assert data.teachers == [sha256(Path(one) / "model" / "bundle.json") for one in teachers]

@@ -1,7 +1,8 @@
 """Memory and time of updates, against what can be worked out by hand."""
 
-import dataclasses
+import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,23 +10,39 @@ from torch import nn
 
 import nmt.training.measure as measuring
 from nmt.config import load_config
-from nmt.training.fit import training_module
-from nmt.training.measure import measure_memory, saved_bytes, time_updates
+from nmt.training.data_module import TranslationData
+from nmt.training.measure import MemoryFacts, measure_memory, saved_bytes, time_updates
 from nmt.training.module import TranslationModule
-from nmt.training.prepare import Prepared, prepare
-from nmt.training.ranks import Ranks
+from tests.training.made import changed, opened
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def prepared(tiny_config: Path) -> Prepared:
-    return prepare(load_config(tiny_config), None, from_base=True)
+def data(tiny_config: Path) -> TranslationData:
+    return opened(load_config(tiny_config))
 
 
 @pytest.fixture
-def module(prepared: Prepared) -> TranslationModule:
-    return training_module(prepared, Ranks())
+def module(data: TranslationData) -> TranslationModule:
+    return built(data)
+
+
+def built(data: TranslationData) -> TranslationModule:
+    module = TranslationModule(data.config)
+    module.build(data)
+    return module
+
+
+def with_training(data: TranslationData, **settings: Any) -> TranslationData:
+    """The same data with other settings of training."""
+    other = copy.copy(data)
+    other.config = changed(data.config, **settings)
+    return other
+
+
+def memory_of(data: TranslationData) -> MemoryFacts:
+    return measure_memory(built(data), data.updates(), data.pairs, CPU, "fp32")
 
 
 @pytest.mark.parametrize("rows", [1, 8])
@@ -46,63 +63,55 @@ def test_memory_that_is_shared_counts_once() -> None:
 
 
 def test_a_moving_average_needs_four_more_bytes_a_weight(
-    prepared: Prepared, module: TranslationModule
+    data: TranslationData, module: TranslationModule
 ) -> None:
-    memory = measure_memory(module, prepared.pairs, CPU, "fp32")
-    training = dataclasses.replace(prepared.config.training, ema=0.999)
-    config = dataclasses.replace(prepared.config, training=training)
-    averaging = training_module(dataclasses.replace(prepared, config=config), Ranks())
-    more = measure_memory(averaging, prepared.pairs, CPU, "fp32")
+    memory = memory_of(data)
+    more = memory_of(with_training(data, ema=0.999))
     weights = sum(one.numel() for one in module.model.parameters())
     assert more.parameters - memory.parameters == 4 * weights
     assert more.activations == memory.activations
 
 
 def test_a_larger_batch_and_a_larger_vocabulary_need_more(
-    prepared: Prepared, module: TranslationModule
+    data: TranslationData, module: TranslationModule
 ) -> None:
-    memory = measure_memory(module, prepared.pairs, CPU, "fp32")
+    memory = memory_of(data)
     assert memory.parameters == 16 * sum(one.numel() for one in module.model.parameters())
     assert memory.device is not None and memory.device > 2**28
-    training = dataclasses.replace(prepared.config.training, batch_tokens=1024)
-    config = dataclasses.replace(prepared.config, training=training)
-    wider = training_module(dataclasses.replace(prepared, config=config), Ranks())
-    more = measure_memory(wider, prepared.pairs, CPU, "fp32")
+    more = memory_of(with_training(data, batch_tokens=1024))
     # 4 × the tokens; the logits' softmax alone: tokens × vocabulary × 4 bytes.
     assert 3 * memory.activations < more.activations < 5 * memory.activations
-    tokens = module.updates.plan(0).target_lengths.max()
-    assert memory.activations > tokens * len(prepared.tokenizer.target) * 4
+    tokens = data.updates().plan(0).target_lengths.max()
+    assert memory.activations > tokens * len(data.tokenizer.target) * 4
 
 
 @pytest.mark.parametrize("sampling", [None, 0.1])
 def test_the_widest_micro_batch_is_the_one_that_keeps_most(
-    prepared: Prepared, sampling: float | None
+    data: TranslationData, sampling: float | None
 ) -> None:
-    training = dataclasses.replace(prepared.config.training, subword_sampling=sampling)
-    config = dataclasses.replace(prepared.config, training=training)
-    module = training_module(dataclasses.replace(prepared, config=config), Ranks())
-    memory = measure_memory(module, prepared.pairs, CPU, "fp32")
+    data = with_training(data, subword_sampling=sampling)
+    memory, module, updates = memory_of(data), built(data), data.updates()
     model = module.model.train()
     every = [
         saved_bytes(
             lambda batch=batch: model.loss(batch.source, batch.target, 0.1),  # type: ignore[misc]
             model.parameters(),
         )
-        for number in range(len(module.updates.plan(0)))
-        for batch in module.updates[0, number].batches
+        for number in range(len(updates.plan(0)))
+        for batch in updates[0, number].batches
     ]
     assert memory.activations >= 0.95 * max(every)
 
 
 def test_updates_are_timed_after_one_that_warms_up(
-    module: TranslationModule, monkeypatch: pytest.MonkeyPatch
+    data: TranslationData, module: TranslationModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a clock of which an update takes two seconds, the first one a hundred."""
     ticks = iter([0.0, 100.0, 102.0, 110.0, 112.0, 120.0, 122.0, 130.0, 132.0])
     monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(ticks))
-    plan = module.updates.plan(0)
+    plan = data.updates().plan(0)
     first = next(module.model.parameters()).detach().clone()
-    timed = time_updates(module, CPU, "fp32")
+    timed = time_updates(module, data.updates(), CPU, "fp32")
     assert timed.updates == 3  # at least three, and more than three seconds
     tokens = sum(plan.target_tokens(number) for number in (1, 2, 3))
     assert timed.target_tokens_per_second == pytest.approx(tokens / 6)
@@ -112,8 +121,8 @@ def test_updates_are_timed_after_one_that_warms_up(
 
 
 def test_at_most_twenty_are_timed(
-    module: TranslationModule, monkeypatch: pytest.MonkeyPatch
+    data: TranslationData, module: TranslationModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = iter(range(10**6))
     monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(ticks) * 0.001)
-    assert time_updates(module, CPU, "fp32").updates == 20
+    assert time_updates(module, data.updates(), CPU, "fp32").updates == 20

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import lightning
+import psutil
 import pytest
 import torch
 
@@ -17,11 +19,10 @@ import nmt.training.run as running
 from nmt.config import Config, TrainingConfig, load_config
 from nmt.errors import NmtError, UsageError
 from nmt.training.checkpoints import checkpoint_files
-from nmt.training.ranks import joined, num_devices
+from nmt.training.launch import num_processes, processes
 from tests.conftest import Command, write_pairs
 from tests.faults.test_stops import start, wait_for_checkpoints, weights
-from tests.training.test_resume import with_training
-from tests.training.test_run import (
+from tests.training.made import (
     assert_equal_weights,
     changed,
     last_weights,
@@ -61,10 +62,10 @@ def test_two_ranks_reach_the_weights_of_one_with_the_same_updates(
     may have more micro-batches than the other.
     """
     config = without_dropout(changed(tiny_config, batch_tokens=512, max_updates=None, max_epochs=2))
-    config = with_training(config, subword_sampling=sampling)
+    config = changed(config, subword_sampling=sampling)
     one, two = tmp_path / "one", tmp_path / "two"
-    running.train(with_training(config, accumulate=4), one)
-    running.train(with_training(config, accumulate=2, devices=2), two)
+    running.train(changed(config, accumulate=4), one)
+    running.train(changed(config, accumulate=2, devices=2), two)
     assert_close_weights(one, two)
     rows = [list(csv.DictReader((run / "metrics.csv").open(newline=""))) for run in (one, two)]
     assert len(rows[0]) == len(rows[1]) > 2
@@ -87,7 +88,7 @@ def test_a_corpus_smaller_than_the_ranks_is_learned_from_all_the_same(
         tokenizer=dataclasses.replace(config.tokenizer, path=str(tiny_run / "tokenizer")),
     )
     running.train(config, tmp_path / "a")
-    running.train(with_training(config, devices=3), tmp_path / "b")
+    running.train(changed(config, devices=3), tmp_path / "b")
     assert_close_weights(tmp_path / "a", tmp_path / "b")
 
 
@@ -107,16 +108,16 @@ def test_another_number_of_ranks_goes_on_with_the_same_updates(
 ) -> None:
     config = without_dropout(changed(tiny_config, schedule="constant", max_updates=20, devices=2))
     running.train(config, tmp_path / "two")
-    longer = with_training(config, max_updates=30)
+    longer = changed(config, max_updates=30)
     with pytest.raises(UsageError, match=r"1 processes makes updates of 1 micro-batches, .* 2"):
-        running.train(with_training(longer, devices=1), tmp_path / "two", resume=True)
-    running.train(with_training(longer, devices=1, accumulate=2), tmp_path / "two", resume=True)
+        running.train(changed(longer, devices=1), tmp_path / "two", resume=True)
+    running.train(changed(longer, devices=1, accumulate=2), tmp_path / "two", resume=True)
     running.train(longer, tmp_path / "whole")
     assert_close_weights(tmp_path / "two", tmp_path / "whole")
 
 
 @pytest.mark.parametrize("launcher", ["torchrun", "srun"])
-def test_a_launchers_processes_are_joined(
+def test_a_launchers_processes_are_processes(
     tiny_config: Path, on_two: Path, tmp_path: Path, launcher: str
 ) -> None:
     """Both give the weights of the run whose second process was started by the first."""
@@ -157,7 +158,7 @@ def test_three_ranks_too_resume_bit_for_bit(nmt: Command, tiny_config: Path) -> 
 
 def test_a_batch_script_without_srun_trains_alone() -> None:
     slurm = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_PROCID": "0"}
-    with variables(**slurm), joined(TrainingConfig(), CPU) as ranks:
+    with variables(**slurm), processes(TrainingConfig(), CPU) as ranks:
         assert ranks.size == 1
 
 
@@ -169,7 +170,7 @@ def test_a_signal_stops_every_rank_and_nothing_is_lost(tiny_config: Path, tmp_pa
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
-    assert "which is saved; go on with --resume" in told.splitlines()[-1]
+    assert "which is saved; continue with --resume" in told.splitlines()[-1]
     newest = checkpoint_files(run / "checkpoints")[-1]
     done = int(newest.stem.partition("-")[2])
     limit = ["--training.max_updates", str(done + 5)]
@@ -196,7 +197,7 @@ def test_ranks_do_not_outlive_each_other(tiny_config: Path, tmp_path: Path) -> N
     _, told = process.communicate(timeout=60)
     assert process.returncode == 1
     last = told.splitlines()[-1]
-    assert last == ("nmt: error: a training process ended with exit code -9; go on with --resume")
+    assert last == "nmt: error: a training process ended with exit code -9; continue with --resume"
     process = start(*words)
     before = checkpoint_files(run / "checkpoints")[-1]
     deadline = time.monotonic() + 120
@@ -220,21 +221,32 @@ def variables(**values: str) -> Iterator[None]:
 
 
 def test_auto_takes_one_process_on_a_cpu() -> None:
-    assert num_devices(TrainingConfig(devices="auto"), CPU) == 1
-    assert num_devices(TrainingConfig(), CPU) == 1
+    assert num_processes(TrainingConfig(devices="auto"), CPU) == 1
+    assert num_processes(TrainingConfig(), CPU) == 1
 
 
-def test_calls_that_make_no_sense_are_refused_by_their_key() -> None:
-    nodes = TrainingConfig(num_nodes=2)
-    with pytest.raises(UsageError, match=r"num_nodes: 2 machines need a launcher; .* torchrun"):
-        joined(nodes, CPU).__enter__()
+def test_another_number_of_processes_than_the_launcher_started_is_refused() -> None:
     world = {"RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "0"}
-    for settings, told in [
-        ({"devices": 3}, "devices: 3 does not agree with torchrun, which started 2"),
-        ({"num_nodes": 3}, "num_nodes: 3 does not agree with torchrun, which started 2"),
-    ]:
-        with variables(**world), pytest.raises(UsageError, match=told):
-            joined(TrainingConfig(**settings), CPU).__enter__()  # type: ignore[arg-type]
+    told = "training.devices: 3 differs from the 2 processes that torchrun started"
+    with variables(**world), pytest.raises(UsageError, match=told):
+        processes(TrainingConfig(devices=3), CPU).__enter__()
+
+
+@pytest.mark.parametrize("key", ["devices", "threads"])
+def test_more_processes_or_threads_than_cores_are_refused_before_anything_starts(
+    tiny_config: Path, tmp_path: Path, key: str
+) -> None:
+    before = set(psutil.Process().children())
+    with pytest.raises(UsageError, match=rf"training.{key}: 300 exceeds the {os.cpu_count()} CPU"):
+        running.train(changed(tiny_config, **{key: 300}), tmp_path / "run")
+    assert set(psutil.Process().children()) == before
+    assert not (tmp_path / "run").exists()
+
+
+def test_callbacks_of_several_processes_need_torchrun(tiny_config: Path, tmp_path: Path) -> None:
+    config = changed(tiny_config, devices=2)
+    with pytest.raises(UsageError, match=r"training.devices: 2 with callbacks .* torchrun"):
+        running.train(config, tmp_path / "run", callbacks=[lightning.Callback()])
 
 
 def test_an_error_before_training_is_told_once(tiny_config: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What may change between a run and its resumption, and which checkpoint it goes on from."""
 
 import dataclasses
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from nmt.storage import locked
 from nmt.text.tokenizer import train_tokenizer
 from nmt.training.checkpoints import checkpoint_files, newest_checkpoint
 from nmt.training.resume import resumed_config
-from tests.training.test_run import (
+from tests.training.made import (
     Killed,
     assert_equal_weights,
     changed,
@@ -44,15 +45,11 @@ def copied(run: Path, folder: Path) -> Path:
     return Path(shutil.copytree(run, folder / "run"))
 
 
-def with_training(config: Config, **settings: Any) -> Config:
-    return dataclasses.replace(config, training=dataclasses.replace(config.training, **settings))
-
-
 def test_an_extended_run_has_the_weights_of_one_that_was_longer_from_the_start(
     constant: Config, short_run: Path, tmp_path: Path
 ) -> None:
     """Update 20, where it ended, is no multiple of 8: the longer run does not validate there."""
-    longer = with_training(constant, max_updates=33)
+    longer = changed(constant, max_updates=33)
     whole = tmp_path / "whole"
     running.train(longer, whole)
     run = copied(short_run, tmp_path)
@@ -72,7 +69,7 @@ def test_an_extension_that_is_killed_is_not_forgotten(
     constant: Config, short_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = copied(short_run, tmp_path)
-    longer = with_training(constant, max_updates=33)
+    longer = changed(constant, max_updates=33)
     with monkeypatch.context() as patch:
 
         def dying(*_: Any, **__: Any) -> None:
@@ -89,9 +86,9 @@ def test_patience_and_plateau_forget_the_validation_at_the_end(
     tiny_config: Path, tmp_path: Path
 ) -> None:
     config = changed(tiny_config, schedule="plateau", monitor="chrf", patience=9, validate_every=6)
-    longer = with_training(config, max_updates=40)
+    longer = changed(config, max_updates=40)
     running.train(longer, tmp_path / "whole")
-    running.train(with_training(config, max_updates=20), tmp_path / "run")
+    running.train(changed(config, max_updates=20), tmp_path / "run")
     running.train(longer, tmp_path / "run", resume=True)
     assert_equal_weights(tmp_path / "run", tmp_path / "whole")
 
@@ -102,7 +99,7 @@ def test_a_folder_of_a_start_that_was_killed_at_once_is_taken(
     run = tmp_path / "run"
     run.mkdir()
     (run / ".config.yaml.x.tmp").write_text("half")
-    running.train(with_training(constant, max_updates=2, warmup_updates=0), run)
+    running.train(changed(constant, max_updates=2, warmup_updates=0), run)
     assert sorted(path.name for path in run.glob(".*")) == []
 
 
@@ -112,33 +109,20 @@ def test_a_line_of_the_metrics_that_broke_off_is_dropped(
     run = copied(short_run, tmp_path)
     with open(run / "metrics.csv", "a") as stream:
         stream.write("\0\0\0")
-    running.train(with_training(constant, max_updates=22), run, resume=True)
+    running.train(changed(constant, max_updates=22), run, resume=True)
     assert "\0" not in (run / "metrics.csv").read_text()
 
 
 def test_a_run_that_ended_with_its_epochs_can_be_extended(constant: Config, tmp_path: Path) -> None:
-    longer = with_training(constant, max_updates=None, max_epochs=2)
+    longer = changed(constant, max_updates=None, max_epochs=2)
     running.train(longer, tmp_path / "whole")
     run = tmp_path / "run"
-    running.train(with_training(longer, max_epochs=1), run)
+    running.train(changed(longer, max_epochs=1), run)
     assert newest_checkpoint(run / "checkpoints").finished  # type: ignore[union-attr]
     with pytest.raises(UsageError, match=r"max_epochs: 1 is fewer than the 2 epochs that the run"):
-        running.train(with_training(longer, max_epochs=1), tmp_path / "whole", resume=True)
+        running.train(changed(longer, max_epochs=1), tmp_path / "whole", resume=True)
     running.train(longer, run, resume=True)
     assert_equal_weights(run, tmp_path / "whole")
-
-
-def test_a_run_from_before_a_key_goes_on_without_it(constant: Config, tmp_path: Path) -> None:
-    """Its config does not name `scale_embeddings`, and nothing was scaled then."""
-    unscaled = dataclasses.replace(
-        constant, model=dataclasses.replace(constant.model, scale_embeddings=False)
-    )
-    running.train(with_training(unscaled, max_updates=12), tmp_path / "whole")
-    running.train(with_training(unscaled, max_updates=7), tmp_path / "run")
-    path = tmp_path / "run" / "config.yaml"
-    path.write_text(path.read_text().replace("  scale_embeddings: false\n", ""))
-    running.train(with_training(constant, max_updates=12), tmp_path / "run", resume=True)
-    assert_equal_weights(tmp_path / "run", tmp_path / "whole")
 
 
 def test_the_cosine_schedule_cannot_be_extended(tiny_config: Path, tiny_run: Path) -> None:
@@ -168,15 +152,15 @@ def test_what_would_have_changed_past_updates_is_refused_by_its_key(
     constant: Config, short_run: Path, settings: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(UsageError, match=told):
-        running.train(with_training(constant, **settings), short_run, resume=True)
+        running.train(changed(constant, **settings), short_run, resume=True)
 
 
 def test_sampled_subwords_are_the_same_after_a_kill_and_with_any_workers(
     constant: Config, short_run: Path, tmp_path: Path
 ) -> None:
-    config = with_training(constant, subword_sampling=0.1)
+    config = changed(constant, subword_sampling=0.1)
     whole, run = tmp_path / "whole", tmp_path / "run"
-    running.train(with_training(config, workers=2), whole)
+    running.train(changed(config, workers=2), whole)
     train_until_killed(config, run, after=13)
     running.train(config, run, resume=True)
     assert_equal_weights(run, whole)
@@ -197,8 +181,8 @@ def test_subword_sampling_that_makes_no_sense_leaves_nothing_behind(
 
 
 def test_what_changes_nothing_may_change(constant: Config, short_run: Path) -> None:
-    free = with_training(constant, log_every=1, workers=2, patience=9)
-    free = with_training(free, checkpoint_every=3, keep_checkpoints=7)
+    free = changed(constant, log_every=1, workers=2, patience=9)
+    free = changed(free, checkpoint_every=3, keep_checkpoints=7)
     splits = {**(constant.data.splits or {}), "another": "elsewhere"}
     free = dataclasses.replace(free, data=dataclasses.replace(free.data, splits=splits, cache="x"))
     assert resumed_config(short_run, free) == free
@@ -266,11 +250,14 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     if damage == "cut":
         del content[1000:]
     else:
-        content[len(content) // 2] ^= 1  # one bit, in the middle of a tensor
+        with zipfile.ZipFile(newest) as file:
+            largest = max(file.infolist(), key=lambda entry: entry.file_size)
+        tensor = largest.header_offset + len(largest.FileHeader())
+        content[tensor + largest.file_size // 2] ^= 1  # one bit, in the middle of a tensor
     newest.write_bytes(content)
     running.train(constant, run, resume=True)
     assert f"the checkpoint {newest} is damaged" in caplog.text
-    assert "going on from" in caplog.text and "update-000000016.ckpt" in caplog.text
+    assert "resuming from" in caplog.text and "update-000000016.ckpt" in caplog.text
     assert newest.with_suffix(".damaged").read_bytes() == content
     assert_equal_weights(run, short_run)
 
@@ -300,4 +287,4 @@ def test_checkpoints_hold_plain_values_only(short_run: Path) -> None:
     """They load without running code from them."""
     path = checkpoint_files(short_run / "checkpoints")[-1]
     checkpoint = torch.load(path, weights_only=True)
-    assert checkpoint["place"] and checkpoint["micro_batches"] == 1 and last_weights(short_run)
+    assert checkpoint["run"]["micro_batches"] == 1 and last_weights(short_run)

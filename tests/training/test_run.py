@@ -2,17 +2,16 @@
 
 import csv
 import dataclasses
-import functools
+import itertools
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import safetensors.torch
 import torch
 
-import nmt.training.fit as fitting
 import nmt.training.run as running
 from nmt.bundle import build_model, load_bundle
 from nmt.config import Config, load_config
@@ -21,34 +20,19 @@ from nmt.data.corpus import open_corpus
 from nmt.data.loader import Updates
 from nmt.data.survey import survey
 from nmt.errors import NmtError
-from nmt.inference.translator import Translator
 from nmt.text.tokenizer import load_tokenizer
-from nmt.training.checkpoints import Checkpoints, checkpoint_files, random_states, set_random_states
-from nmt.training.prepare import prepare
-from nmt.training.ranks import Ranks
-from nmt.training.records import Recorder
+from nmt.training.checkpoints import Checkpoints, checkpoint_files
+from nmt.training.module import TranslationModule
+from nmt.training.random_states import random_states, set_random_states
 from nmt.training.schedule import learning_rate_factor
-from nmt.training.validation import Validation
-
-
-def last_weights(run: Path) -> dict[str, torch.Tensor]:
-    """The weights after the last update, which need not be the best."""
-    checkpoint = torch.load(checkpoint_files(run / "checkpoints")[-1], weights_only=True)
-    assert checkpoint["finished"]
-    weights: dict[str, torch.Tensor] = checkpoint["state_dict"]
-    return weights
-
-
-def assert_equal_weights(one: Path, other: Path) -> None:
-    first, second = last_weights(one), last_weights(other)
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        assert torch.equal(value, second[name]), name
-
-
-def changed(path: Path, **settings: Any) -> Config:
-    config = load_config(path)
-    return dataclasses.replace(config, training=dataclasses.replace(config.training, **settings))
+from tests.training.made import (
+    Killed,
+    assert_equal_runs,
+    assert_equal_weights,
+    changed,
+    last_weights,
+    train_until_killed,
+)
 
 
 def test_a_run_leaves_what_the_design_says(tiny_run: Path) -> None:
@@ -141,25 +125,6 @@ def test_a_run_gives_the_weights_of_a_plain_torch_loop(
         torch.testing.assert_close(trained[f"model.{name}"], value.data, atol=1e-5, rtol=1e-4)
 
 
-class Killed(Exception):  # noqa: N818
-    """Stands for `kill -9`: nothing after it runs."""
-
-
-def train_until_killed(config: Config, run: Path, *, after: int) -> None:
-    """Train, and die once an update is over and its checkpoint, where one is due, is written."""
-    plain = Checkpoints.on_train_batch_end
-
-    def dying(self: Checkpoints, trainer: Any, *rest: Any) -> None:
-        plain(self, trainer, *rest)
-        if trainer.global_step == after:
-            raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Checkpoints, "on_train_batch_end", dying)
-        with pytest.raises(Killed):
-            running.train(config, run)
-
-
 @pytest.mark.parametrize("stop_after", [7, 14, 29])
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_run_killed_and_resumed_gives_the_same_weights_bit_for_bit(
@@ -180,15 +145,7 @@ def test_a_run_killed_and_resumed_gives_the_same_weights_bit_for_bit(
     run = tmp_path / "run"
     train_until_killed(config, run, after=stop_after)
     running.train(config, run, resume=True)
-    assert_equal_weights(run, whole)
-
-    def steady(folder: Path) -> list[dict[str, str]]:
-        with open(folder / "metrics.csv", newline="") as stream:
-            return [row | {"tokens_per_second": ""} for row in csv.DictReader(stream)]
-
-    assert steady(run) == steady(whole)
-    best = [safetensors.torch.load_file(r / "model" / "weights.safetensors") for r in (run, whole)]
-    assert all(torch.equal(value, best[1][name]) for name, value in best[0].items())
+    assert_equal_runs(run, whole)
 
 
 def test_a_finished_run_resumes_to_nothing_and_scores_what_is_missing(
@@ -211,15 +168,22 @@ def test_training_twice_gives_the_same_model(
     assert_equal_weights(tmp_path / "run", tiny_run)
 
 
+def script(monkeypatch: pytest.MonkeyPatch, **scores: Iterator[float]) -> None:
+    """Let validations give scores of our own, one after the other; others are 1."""
+
+    def scripted(self: TranslationModule, rows: object) -> dict[str, float]:
+        names = ("loss", "perplexity", "bleu", "chrf")
+        return {name: next(scores.get(name, itertools.repeat(1.0))) for name in names}
+
+    monkeypatch.setattr(TranslationModule, "_validation_scores", scripted)
+
+
 def test_patience_stops_and_the_best_model_is_the_one_kept(
     tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([3.0, 5.0, 4.0, 5.0, 9.0])
 
-    def scripted(self: Validation) -> dict[str, float]:
-        return {"loss": 1.0, "perplexity": math.e, "bleu": next(scores), "chrf": 1.0}
-
-    monkeypatch.setattr(Validation, "scores", scripted)
+    script(monkeypatch, bleu=scores)
     config = changed(tiny_config, validate_every=4, patience=2)
     running.train(config, tmp_path / "run")
     metrics = load_bundle(tmp_path / "run").metrics
@@ -231,13 +195,9 @@ def test_patience_stops_and_the_best_model_is_the_one_kept(
 def test_the_monitored_score_chooses_the_best(
     tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, monitor: str, best: int
 ) -> None:
-    rows = iter([(1.0, 1.0, 1.0), (2.0, 2.0, 9.0), (3.0, 3.0, 3.0)])
-
-    def scripted(self: Validation) -> dict[str, float]:
-        loss, bleu, chrf = next(rows)
-        return {"loss": loss, "perplexity": 1.0, "bleu": bleu, "chrf": chrf}
-
-    monkeypatch.setattr(Validation, "scores", scripted)
+    rows = [(1.0, 1.0, 1.0), (2.0, 2.0, 9.0), (3.0, 3.0, 3.0)]
+    loss, bleu, chrf = (iter(column) for column in zip(*rows, strict=True))
+    script(monkeypatch, loss=loss, bleu=bleu, chrf=chrf)
     config = changed(tiny_config, validate_every=4, max_updates=12, monitor=monitor)
     running.train(config, tmp_path / "run")
     assert load_bundle(tmp_path / "run").metrics["update"] == best
@@ -246,12 +206,7 @@ def test_the_monitored_score_chooses_the_best(
 def test_plateau_halves_the_rate_after_a_validation_without_gain(
     tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bleu = iter([5.0, 4.0, 6.0, 1.0])
-    monkeypatch.setattr(
-        Validation,
-        "scores",
-        lambda self: {"loss": 1.0, "perplexity": 1.0, "bleu": next(bleu), "chrf": 1.0},
-    )
+    script(monkeypatch, bleu=iter([5.0, 4.0, 6.0, 1.0]))
     config = changed(tiny_config, schedule="plateau", validate_every=6, max_updates=24, log_every=1)
     running.train(config, tmp_path / "run")
     with open(tmp_path / "run" / "metrics.csv", newline="") as stream:
@@ -335,15 +290,12 @@ def test_random_states_come_back_through_plain_values(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"validate_every": 7, "checkpoint_every": 5}, {"patience": 1}]
+    "settings", [{"validate_every": 7, "checkpoint_every": 5}, {"patience": 1}], ids=str
 )
 def test_a_run_killed_at_its_very_end_ends_as_if_it_had_not_been(
-    tiny_config: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    settings: dict[str, int],
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int]
 ) -> None:
-    """After the last update, before the last validation: nothing may be taken for finished."""
+    """After the last update, before the last checkpoint: the run must not count as finished."""
     rate = 1e-9 if "patience" in settings else 0.01
     config = changed(tiny_config, learning_rate=rate, monitor="loss", **settings)
     whole, run = tmp_path / "whole", tmp_path / "run"
@@ -353,15 +305,11 @@ def test_a_run_killed_at_its_very_end_ends_as_if_it_had_not_been(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(Validation, "on_train_end", dying)
+        patch.setattr(Checkpoints, "finish", dying)
         with pytest.raises(Killed):
             running.train(config, run)
     running.train(config, run, resume=True)
-    assert_equal_weights(run, whole)
-    assert checkpoint_files(run / "checkpoints")[-1].name == (
-        checkpoint_files(whole / "checkpoints")[-1].name
-    )
-    assert load_bundle(run).metrics["update"] == load_bundle(whole).metrics["update"]
+    assert_equal_runs(run, whole)
 
 
 def test_a_finished_run_needs_its_data_no_more(tiny_config: Path, tmp_path: Path) -> None:
@@ -374,26 +322,3 @@ def test_a_finished_run_needs_its_data_no_more(tiny_config: Path, tmp_path: Path
     (tmp_path / "run" / "config.yaml").write_text(stored)
     gone = dataclasses.replace(config, data=dataclasses.replace(config.data, splits=splits))
     running.train(gone, tmp_path / "run", resume=True)
-
-
-def test_validation_translates_where_the_network_is(
-    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A coverage penalty lets the translator look for attention before training begins."""
-    words = ["--model.attention", "dot", "--decoding.coverage_penalty", "0.2"]
-    prepared = prepare(load_config(tiny_config, words), None, from_base=True)
-    device = torch.device("meta")  # any other than that of a new network
-    monkeypatch.setattr(fitting, "find_device", lambda *_: device)
-    found: list[set[torch.device]] = []
-
-    class Spy(Translator):
-        @functools.cached_property
-        def has_attention(self) -> bool:
-            found.append({parameter.device for parameter in prepared.model.parameters()})
-            return True
-
-    monkeypatch.setattr(fitting, "Translator", Spy)
-    ranks = Ranks()
-    recorder = Recorder(tmp_path, 1, 1, ranks)
-    fitting._validation(prepared, prepared.model, tmp_path, recorder, ranks)
-    assert found == [{device}]

@@ -1,0 +1,64 @@
+"""Processes that torchrun or srun started, and the group that they and ours form."""
+
+import contextlib
+import datetime
+import os
+from collections.abc import Iterator
+
+import torch
+import torch.distributed as dist
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+from nmt.config import TrainingConfig
+from nmt.errors import UsageError
+
+_PATIENCE = datetime.timedelta(days=7)  # others wait while the first encodes a large corpus
+
+
+def launcher() -> ClusterEnvironment | None:
+    """Return the launcher that has started this process and others; None if it is alone."""
+    if "RANK" in os.environ and "WORLD_SIZE" in os.environ:  # torchrun, or `nmt.training.launch`
+        return TorchElasticEnvironment() if int(os.environ["WORLD_SIZE"]) > 1 else None
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    if tasks > 1:  # srun; a batch script without it has no step
+        nodes = int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))
+        os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(tasks // nodes))
+        os.environ["LOCAL_WORLD_SIZE"] = os.environ["SLURM_NTASKS_PER_NODE"]
+        return SLURMEnvironment(auto_requeue=False)
+    return None
+
+
+def check_launched(environment: ClusterEnvironment, config: TrainingConfig) -> None:
+    """Compare the config with the launcher, whose address of the first process then counts.
+
+    Raises:
+        UsageError: they disagree.
+    """
+    started = int(os.environ.setdefault("LOCAL_WORLD_SIZE", str(environment.world_size())))
+    if config.devices not in (1, "auto", started):
+        name = "srun" if isinstance(environment, SLURMEnvironment) else "torchrun"
+        raise UsageError(
+            f"training.devices: {config.devices} differs from the {started} processes that {name} "
+            "started on this machine; leave the key out"
+        )
+    os.environ["MASTER_ADDR"] = environment.main_address
+    os.environ["MASTER_PORT"] = str(environment.main_port)
+
+
+@contextlib.contextmanager
+def process_group(environment: ClusterEnvironment) -> Iterator[None]:
+    """Initialize the process group: gloo for CPU tensors, NCCL for GPU tensors."""
+    if torch.cuda.is_available():
+        torch.cuda.set_device(environment.local_rank() % torch.cuda.device_count())
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+        rank=environment.global_rank(),
+        world_size=environment.world_size(),
+        timeout=_PATIENCE,
+    )
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()

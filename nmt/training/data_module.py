@@ -1,0 +1,253 @@
+"""The corpus of a run as a LightningDataModule: read, tokenized, encoded, and given in batches."""
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import lightning
+
+from nmt.bundle import Bundle, load_bundle
+from nmt.config import Config, TrainingConfig
+from nmt.data.cache import encode_pairs, learn_tokenizer
+from nmt.data.columns import Pair
+from nmt.data.corpus import Corpus, open_corpus
+from nmt.data.encoded import EncodedPairs
+from nmt.data.loader import UpdateLoader, Updates
+from nmt.data.survey import survey
+from nmt.errors import ConfigError
+from nmt.evaluation.metrics import bleu_metric
+from nmt.text.sampling import make_samplers
+from nmt.text.tokenizer import Tokenizer
+from nmt.training.distill import distilled
+from nmt.training.fine_tuning import follow_base
+from nmt.training.teacher import teachers_of
+
+_log = logging.getLogger("nmt")
+_DEFAULT_EPOCHS = 20
+_VALIDATED_TOGETHER = 4000
+
+
+@dataclasses.dataclass(frozen=True)
+class ValidationBatch:
+    """Raw sentence pairs, and where they stand in the validation split.
+
+    Attributes:
+        rows: positions in the split.
+        pairs: source and reference of each.
+    """
+
+    rows: list[int]
+    pairs: list[Pair]
+
+
+class ValidationLoader:
+    """Gives one rank's share of the validation split, in as many batches as every rank has.
+
+    It is no `DataLoader`, so Lightning does not put a sampler of its own into it, which would
+    repeat sentences to fill up ranks.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], rank: int, world_size: int):
+        size = _VALIDATED_TOGETHER * world_size
+        starts = range(0, len(pairs), size)
+        rows = [list(range(len(pairs)))[start : start + size][rank::world_size] for start in starts]
+        self._batches = [ValidationBatch(some, [pairs[row] for row in some]) for some in rows]
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[ValidationBatch]:
+        return iter(self._batches)
+
+
+class TranslationData(lightning.LightningDataModule):
+    """The training updates and the validation split of a config's corpus.
+
+    `prepare_data` fills the cache in one process, `setup` opens it in each. Each can be called
+    again, and outside of a Trainer.
+
+    Args:
+        config: the run's; what `training.init_from` fixes is filled in.
+        tokenizer: one to use instead of the config's, such as that of a run that is resumed.
+        teachers: hashes of the teacher's models, if they are known; see `teachers_of`.
+
+    Attributes:
+        config: complete.
+        tokenizer: of both languages.
+        pairs: the encoded training split, filtered.
+        held_out: the raw pairs of every other split.
+        fingerprint: of the raw training split.
+        teachers: hashes of the models in `data.distill.teacher`.
+
+    Example:
+        >>> data = TranslationData(nmt.load_config("my.yaml"))
+        >>> data.setup()
+        >>> next(iter(data.train_dataloader())).target_tokens
+        1187
+    """
+
+    tokenizer: Tokenizer
+    pairs: EncodedPairs
+    held_out: dict[str, list[Pair]]
+    fingerprint: str
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        tokenizer: Tokenizer | None = None,
+        teachers: list[str] | None = None,
+    ):
+        super().__init__()
+        self.config = follow_base(config)
+        self.teachers = teachers or []
+        self._known_tokenizer = tokenizer
+        self._corpus: Corpus | None = None
+        self._loader: UpdateLoader | None = None
+        self._loader_state: dict[str, Any] = {}
+        self._is_open = False
+
+    def prepare_data(self) -> None:
+        """Learn the tokenizer, let a teacher translate, and encode the training split.
+
+        Raises:
+            ConfigError, DataError, BundleError: something is not what the config says.
+        """
+        self.setup()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open what `prepare_data` has made, or make it. See `prepare_data`."""
+        if self._is_open:
+            return
+        self.read()
+        self._tokenize()
+        self._encode()
+        self._is_open = True
+
+    def read(self) -> None:
+        """Open the corpus and read it once: held-out splits, size and fingerprint of train.
+
+        Raises:
+            ConfigError, DataError, BundleError: something is not what the config says.
+        """
+        if self._corpus is not None:
+            return
+        corpus = open_corpus(self.config.data)
+        if "validation" not in corpus.splits:
+            raise ConfigError(
+                "data.splits: there is no validation split to choose the best model on; "
+                "name one, or cut one out of train with data.splits.validation: {cut: 2000}"
+            )
+        bleu_metric(self.config.data.target_language)  # fails now, not after the first epoch
+        self.teachers = self.teachers or teachers_of(self.config.data)
+        self._scan = survey(corpus)
+        self.fingerprint, self.held_out = self._scan.fingerprint, self._scan.held_out
+        self._corpus = corpus
+
+    def _tokenize(self) -> None:
+        """Choose the tokenizer: the given one, that of `training.init_from`, or a new one."""
+        assert self._corpus is not None
+        if self._known_tokenizer is not None:
+            self.tokenizer = self._known_tokenizer
+        elif self.base is not None:
+            self.tokenizer = self.base.tokenizer
+        else:
+            self.tokenizer, notes = learn_tokenizer(self.config, self._corpus, self._scan)
+            for note in notes:
+                _log.warning(note)
+        if self.config.training.subword_sampling is not None:
+            make_samplers(self.tokenizer, self.config.training.subword_sampling)  # fails now
+
+    def _encode(self) -> None:
+        """Encode the training split, with a teacher's translations if there is one."""
+        assert self._corpus is not None
+        corpus, scan = self._corpus, self._scan
+        if self.teachers:
+            corpus = distilled(self.config, corpus, scan, self.teachers)
+            scan = survey(corpus)
+        self.pairs = encode_pairs(self.config, corpus, scan, self.tokenizer)
+        _log.info("%s", self.pairs.table())
+        for name, pairs in self.held_out.items():
+            _log.info("%s: %s pairs", name, f"{len(pairs):,}")
+
+    @functools.cached_property
+    def base(self) -> Bundle | None:
+        """The model in `training.init_from`."""
+        base = self.config.training.init_from
+        return None if base is None else load_bundle(base)
+
+    def updates(self, rank: int = 0, world_size: int = 1) -> Updates:
+        """Return one rank's share of every update."""
+        training = self.config.training
+        return Updates(
+            self.pairs,
+            self.tokenizer,
+            batch_tokens=training.batch_tokens,
+            accumulate=training.accumulate,
+            seed=self.config.seed,
+            rank=rank,
+            world_size=world_size,
+            subword_sampling=training.subword_sampling,
+        )
+
+    def total_updates(self, limits: TrainingConfig, world_size: int = 1) -> int:
+        """Return the update at which training ends unless patience ends it before.
+
+        Args:
+            limits: `max_updates` and `max_epochs`; 20 epochs where neither is set.
+            world_size: ranks that share every update.
+        """
+        ends = [] if limits.max_updates is None else [limits.max_updates]
+        if limits.max_epochs is not None or not ends:
+            epochs = limits.max_epochs or _DEFAULT_EPOCHS
+            updates = self.updates(world_size=world_size)
+            if all(weight == int(weight) for _, weight in self.pairs.weights or ()):
+                ends.append(epochs * len(updates.plan(0)))
+            else:  # each epoch draws another number of pairs
+                ends.append(sum(len(updates.plan(epoch)) for epoch in range(epochs)))
+        return min(ends)
+
+    def train_dataloader(self) -> UpdateLoader:
+        """Return the updates of this rank."""
+        self.teardown()
+        self._loader = UpdateLoader(self.updates(*self._rank()), self.config.training.workers)
+        if self._loader_state:
+            self._loader.load_state_dict(self._loader_state)
+            self._loader_state = {}
+        return self._loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position in the updates, for checkpoints.
+
+        Lightning stores the loader's state, too, but not in a checkpoint that is written after
+        `Trainer.validate`.
+        """
+        return {} if self._loader is None else self._loader.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self._loader_state = state_dict
+
+    def teardown(self, stage: str | None = None) -> None:
+        """End the loader's processes."""
+        if self._loader is not None:
+            self._loader.close()
+
+    def on_exception(self, exception: BaseException) -> None:
+        """End the loader's processes, which would hold the run folder's lock."""
+        self.teardown()
+
+    def val_dataloader(self) -> ValidationLoader:
+        """Return this rank's share of the validation split."""
+        return ValidationLoader(self.held_out["validation"], *self._rank())
+
+    def _rank(self) -> tuple[int, int]:
+        if self.trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size
+
+    def __getstate__(self) -> dict[str, Any]:
+        others = ("base", "_corpus")  # read again where they are needed
+        return {name: value for name, value in self.__dict__.items() if name not in others}

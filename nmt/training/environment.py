@@ -1,0 +1,38 @@
+"""What would have to be the same to get the same model again."""
+
+import dataclasses
+import os
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from nmt.data.survey import text_fingerprint
+from nmt.training.data_module import TranslationData
+
+_PACKAGES = ("torch", "lightning", "datasets", "sentencepiece", "sacrebleu", "numpy")
+
+
+def environment(data: TranslationData) -> dict[str, Any]:
+    """Return seed, fingerprints of the data, versions and machine, as plain values."""
+    distill = data.config.data.distill
+    taught = vars(distill) | {"teacher": data.teachers} if data.teachers else None
+    return {
+        "seed": data.config.seed,
+        "data": dataclasses.asdict(data.pairs.facts)
+        | {
+            "train": data.fingerprint,
+            "validation": text_fingerprint(data.held_out["validation"]),
+            "weights": [weight for _, weight in data.pairs.weights or ()],
+            "distill": taught,
+        },
+        "versions": {"python": platform.python_version(), "nmt": version("nmt")}
+        | {name: version(name) for name in _PACKAGES},
+        "machine": {
+            "system": platform.platform(),
+            "processors": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+    }

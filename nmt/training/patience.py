@@ -1,0 +1,36 @@
+"""Early stopping whose patience may change on resume (`training.patience` is a limit).
+
+Lightning's `EarlyStopping` takes the patience of the checkpoint, whatever it was made with; see
+`test_patience_may_change_on_resume`.
+"""
+
+import logging
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import EarlyStopping
+
+_log = logging.getLogger("nmt")
+
+
+class Patience(EarlyStopping):
+    """Stops after a number of validations in a row without a better score.
+
+    Args:
+        score: bleu, chrf or loss, of which the least is best.
+        patience: the number of validations.
+    """
+
+    def __init__(self, score: str, patience: int):
+        mode = "min" if score == "loss" else "max"
+        super().__init__(f"validation/{score}", patience=patience, mode=mode, min_delta=0.0)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a checkpoint, with the patience of the config."""
+        super().load_state_dict(state_dict | {"patience": self.patience})
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Count the validation, and stop where patience ends."""
+        super().on_validation_end(trainer, pl_module)
+        if trainer.should_stop:
+            _log.info("%s did not improve in %d validations", self.monitor, self.wait_count)

@@ -1,0 +1,148 @@
+"""The numbers of a run, for contract 3 (resume): `metrics.csv`, log lines, the progress bar.
+
+Lightning's `CSVLogger` deletes `metrics.csv` on resume. Like any logger, it also writes a row after
+the checkpoint of the same update, so that a kill between the two loses the row. With it
+`test_a_run_killed_and_resumed_gives_the_same_weights_bit_for_bit` fails in its history.
+"""
+
+import csv
+import io
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning
+
+from nmt.data.loader import Update
+from nmt.log import PROGRESS, ProgressBar
+from nmt.storage import atomic_write
+from nmt.training.best_model import BestModel
+from nmt.training.distributed import rank
+
+_log = logging.getLogger("nmt")
+_COLUMNS = {
+    "train/loss": "train_loss",
+    "train/learning_rate": "learning_rate",
+    "train/gradient_norm": "gradient_norm",
+    "train/tokens_per_second": "tokens_per_second",
+    "validation/loss": "validation_loss",
+    "validation/perplexity": "validation_perplexity",
+    "validation/bleu": "validation_bleu",
+    "validation/chrf": "validation_chrf",
+}
+"""Names in the log and in the file."""
+
+
+class RunLog(lightning.Callback):
+    """Writes what the module logs, in the first process alone.
+
+    Args:
+        path: of `metrics.csv`; None for no such file.
+        every: updates between two rows of training.
+        total_updates: where training ends at the latest.
+        best: knows whether a validated model is the best.
+    """
+
+    def __init__(self, path: Path | None, every: int, total_updates: int, best: BestModel):
+        self.path = path
+        self.every = every
+        self.total_updates = total_updates
+        self.best = best
+        self._bar: ProgressBar | None = None
+        self._file: io.TextIOBase | None = None
+        self._rows: Any = None
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Open the file, without the rows that a killed run wrote after its last checkpoint."""
+        if rank() > 0:
+            return
+        self._bar = ProgressBar("update", self.total_updates, trainer.global_step)
+        if self.path is None:
+            return
+        rows = [row for row in _read_rows(self.path) if _update_of(row) <= trainer.global_step]
+        names = ["update", "epoch", *_COLUMNS.values()]
+        with atomic_write(self.path) as binary:
+            text = io.TextIOWrapper(binary, encoding="utf-8", newline="", write_through=True)
+            writer = csv.DictWriter(text, names, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+            text.detach()
+        self._file = open(self.path, "a", newline="", encoding="utf-8")  # noqa: SIM115
+        self._rows = csv.DictWriter(self._file, names)
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: Any,
+        outputs: Any,
+        batch: Update,
+        batch_idx: int,
+    ) -> None:
+        """Count the update, and write what was logged at it."""
+        if self._bar is None:
+            return
+        self._bar.advance()
+        if trainer.global_step % self.every:
+            return
+        metrics = _logged(trainer, "train/")
+        self._write(trainer.global_step, metrics, epoch=batch.epoch + 1)
+        loss, speed = metrics["train/loss"], f"{metrics['train/tokens_per_second']:,.0f} tokens/s"
+        self._bar.show(f"loss {loss:.3f}  {speed}")
+        _log.log(
+            PROGRESS,
+            "update %d/%d  epoch %d  loss %.3f  learning rate %.2e  %s  %s left",
+            trainer.global_step,
+            self.total_updates,
+            batch.epoch + 1,
+            loss,
+            metrics["train/learning_rate"],
+            speed,
+            self._bar.time_left(),
+        )
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Write the scores of a validation."""
+        if rank() > 0:
+            return
+        metrics = _logged(trainer, "validation/")
+        self._write(trainer.global_step, metrics)
+        _log.info(
+            "update %d: validation loss %.3f, perplexity %.2f, BLEU %.2f, chrF %.2f%s",
+            trainer.global_step,
+            *metrics.values(),
+            " (the best so far)" if self.best.is_best else "",
+        )
+
+    def _write(self, update: int, metrics: dict[str, float], **others: int) -> None:
+        if self._rows is not None and self._file is not None:
+            values = {_COLUMNS[name]: f"{value:.6g}" for name, value in metrics.items()}
+            self._rows.writerow({"update": update, **others, **values})
+            self._file.flush()
+
+    def close(self) -> None:
+        """Remove the bar and close the file, however training ended."""
+        if self._bar is not None:
+            self._bar.stop()
+        if self._file is not None:
+            self._file.close()
+
+
+def _logged(trainer: lightning.Trainer, prefix: str) -> dict[str, float]:
+    """Return what was last logged under a prefix, in the order of the columns."""
+    metrics = trainer.callback_metrics
+    return {name: float(metrics[name]) for name in _COLUMNS if name.startswith(prefix)}
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read the rows of an earlier part of the run."""
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8", errors="replace") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _update_of(row: dict[str, Any]) -> float:
+    """Return a row's update; a row that was cut off counts as after all others."""
+    update = str(row["update"])
+    return int(update) if update.isdecimal() else math.inf
