@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     debug = "--debug" in words
     if not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")  # the libraries' advice is for programmers
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     # So that what is half written is cleared away.
     for ending in (signal.SIGTERM, signal.SIGUSR1):  # SLURM warns with the second
         signal.signal(ending, lambda number, _: sys.exit(128 + number))

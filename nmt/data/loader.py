@@ -52,6 +52,11 @@ class Update:
     batches: list[Batch]
     target_tokens: int
 
+    def to(self, device: torch.device) -> "Update":
+        """Move the tokens to a device; Lightning does so before a training step."""
+        batches = [batch.to(device) for batch in self.batches]
+        return Update(self.epoch, self.number, batches, self.target_tokens)
+
 
 class Updates(Dataset[Update]):
     """Every update of every epoch of a run, by (epoch, number).

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning
+import torch
 
 from nmt.bundle import Bundle, load_bundle
 from nmt.config import Config, TrainingConfig
@@ -40,6 +41,10 @@ class ValidationBatch:
 
     rows: list[int]
     pairs: list[Pair]
+
+    def to(self, device: torch.device) -> "ValidationBatch":
+        """Return the batch as it is: raw text has no device."""
+        return self
 
 
 class ValidationLoader:

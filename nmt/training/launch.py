@@ -92,6 +92,7 @@ def _started(size: int, call: Sequence[object]) -> Iterator[ClusterEnvironment]:
     variables = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     variables |= {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)}
     variables["OMP_NUM_THREADS"] = str(torch.get_num_threads())
+    variables["TORCH_CPP_LOG_LEVEL"] = "ERROR"  # only this process's warnings are shown
     others: list[ChildProcess] = []
     try:
         for rank in range(1, size):

@@ -1,5 +1,6 @@
 """Lightning's loggers, by the names in `training.loggers`."""
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,18 +22,22 @@ def make_loggers(config: TrainingConfig, run: Path) -> list[Logger]:
     Args:
         config: the `training` section.
         run: the run folder.
-
-    Raises:
-        ConfigError: the package of a logger is not installed.
     """
     loggers = []
     for name in config.loggers:
         if name in _MAKE:
-            try:
-                loggers.append(_MAKE[name](run))
-            except ModuleNotFoundError:
-                raise ConfigError(
-                    f"training.loggers: {name} is not installed; pip install {name}, or leave it "
-                    "out"
-                ) from None
+            loggers.append(_MAKE[name](run))
     return loggers
+
+
+def refuse_missing_loggers(config: TrainingConfig) -> None:
+    """Refuse a logger whose package is not installed.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    for name in config.loggers:
+        if name != "csv" and importlib.util.find_spec(name) is None:
+            raise ConfigError(
+                f"training.loggers: {name} is not installed; pip install {name}, or leave it out"
+            )

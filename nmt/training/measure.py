@@ -126,7 +126,7 @@ def _learn(
     precision: str,
 ) -> None:
     """Make one update as `TranslationModule.training_step` does, without Lightning."""
-    for micro in module.transfer_batch_to_device(update, device, 0).batches:
+    for micro in update.to(device).batches:
         with arithmetic(precision, device):
             loss = module.loss(micro)
         (loss / update.target_tokens).backward()

@@ -154,15 +154,6 @@ class TranslationModule(lightning.LightningModule):
             ends.append(trainer.max_epochs * epoch)
         return min(ends) if ends else data.total_updates(self.config.training, trainer.world_size)
 
-    def transfer_batch_to_device(
-        self, batch: Any, device: torch.device, dataloader_idx: int
-    ) -> Any:
-        """Move an update's tokens; lengths stay on the CPU, and so does raw text."""
-        if not isinstance(batch, Update):
-            return batch
-        batches: list[Batch] = [micro.to(device) for micro in batch.batches]
-        return Update(batch.epoch, batch.number, batches, batch.target_tokens)
-
     def on_train_start(self) -> None:
         """Let every rank draw its own dropout."""
         if self.trainer.world_size > 1:

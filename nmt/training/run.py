@@ -35,6 +35,7 @@ from nmt.training.environment import environment
 from nmt.training.fit import fit
 from nmt.training.folder import is_run, is_scored, make_folder, write_text
 from nmt.training.launch import num_processes, processes
+from nmt.training.loggers import refuse_missing_loggers
 from nmt.training.resume import (
     recorded_teachers,
     refuse_other_data,
@@ -85,6 +86,7 @@ def train(
         StoppedError: a signal came; what is done is saved.
     """
     device = find_device(config.training.device, "training.device")
+    refuse_missing_loggers(config.training)
     several = launcher() is None and num_processes(config.training, device) > 1
     if several and (callbacks or loggers):
         raise UsageError(
