@@ -133,7 +133,11 @@ def test_changed_keys_are_named_by_path() -> None:
         (MINIMAL, ["--training.batch_tokens", "100"], "training.batch_tokens: 100"),
         (MINIMAL, ["--training.max_updates", "50"], "training.warmup_updates: 200"),
         (MINIMAL, ["--data.max_length", "0"], "data.max_length: 0 makes no sense"),
-        (MINIMAL, ["--data.workers", "0"], "data.workers: 0 makes no sense: it must be > 0"),
+        (
+            MINIMAL,
+            ["--training.threads", "0"],
+            "training.threads: 0 makes no sense: it must be > 0",
+        ),
         (MINIMAL, ["--tokenizer.max_pairs", "0"], "tokenizer.max_pairs: 0 makes no sense"),
         (MINIMAL, ["--data.filters.script", "0"], "data.filters.script: 0.0 makes no sense"),
         (MINIMAL, ["--data.filters.script", "1.1"], "it is a share, from 0.01 to 1"),

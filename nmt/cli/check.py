@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import add_config_argument, refuse_output, split_words, write_json
@@ -161,6 +162,7 @@ def _cost(check: "Check") -> "RenderableType":
         f"weights and optimizer, {memory_size(memory.activations)} for a batch",
         "an update": f"{update.seconds_per_update:.3g} s, "
         f"{update.target_tokens_per_second:,.0f} target tokens/s ({update.updates} timed)",
+        "others": f"other processes use {update.cores_of_others:.1f} of {os.cpu_count()} CPU cores",
         "time": f"about {duration(cost.estimated_seconds)}, validations aside",
     }
     if check.distill is not None:

@@ -27,6 +27,7 @@ PADDING = 0.2
 SENTENCES_PER_UPDATE = 10
 WARMUP = 0.3
 MEMORY = 0.9
+CORES_OF_OTHERS = 0.3
 DAY = 24 * 3600
 
 
@@ -147,6 +148,11 @@ def _cost(check: Check, config: Config) -> Iterator[str]:
         yield (
             f"training needs about {needed / 2**30:.1f} GiB of {memory.device / 2**30:.1f}: lower "
             "training.batch_tokens (and raise training.accumulate), or take a smaller model"
+        )
+    if cost.update.cores_of_others > CORES_OF_OTHERS:
+        yield (
+            f"other processes use {cost.update.cores_of_others:.1f} CPU cores: speed and time are "
+            "those beside them; stop them, or set training.threads to the cores that are free"
         )
     if cost.estimated_seconds > DAY:
         yield (

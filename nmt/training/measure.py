@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -44,11 +45,13 @@ class TimeFacts:
         updates: how many, after one to warm up.
         seconds_per_update: mean.
         target_tokens_per_second: end tokens included.
+        cores_of_others: CPU cores that other processes used meanwhile, mean.
     """
 
     updates: int
     seconds_per_update: float
     target_tokens_per_second: float
+    cores_of_others: float
 
 
 def measure_memory(
@@ -101,6 +104,7 @@ def time_updates(
     plan = updates.plan(0)
     seconds: list[float] = []
     tokens = 0
+    others = _CoresOfOthers()
     for number in range(_ENOUGH_UPDATES + 1):
         start = time.perf_counter()
         update = updates[0, number % len(plan)]
@@ -115,7 +119,27 @@ def time_updates(
     # Updates differ in size: time goes by tokens, and the plan knows how many an update has.
     speed = tokens / sum(seconds)
     mean = int(plan.target_lengths[plan.order].sum()) / len(plan)
-    return TimeFacts(len(seconds), mean / speed, speed)
+    return TimeFacts(len(seconds), mean / speed, speed, others())
+
+
+class _CoresOfOthers:
+    """Measures how many CPU cores other processes use, from when it was made."""
+
+    def __init__(self) -> None:
+        self._start = self._now()
+
+    def __call__(self) -> float:
+        """Return the mean number of cores since then."""
+        (wall, busy, own), (wall_before, busy_before, own_before) = self._now(), self._start
+        others = (busy - busy_before) - (own - own_before)
+        return max(0.0, others / max(wall - wall_before, 1e-9))
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        """Return seconds on the clock, of all cores' work, and of this process's work."""
+        times = psutil.cpu_times()
+        waiting = times.idle + getattr(times, "iowait", 0.0) + getattr(times, "guest", 0.0)
+        return time.monotonic(), sum(times) - waiting, time.process_time()
 
 
 def _learn(

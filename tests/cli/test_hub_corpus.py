@@ -18,7 +18,7 @@ from tests.data.hub_server import Files, HubServer
 SMALL = [
     *("--tokenizer.vocabulary_size", "300", "--model.hidden_size", "16", "--model.layers", "1"),
     *("--training.max_updates", "4", "--training.warmup_updates", "1"),
-    *("--decoding.beam_size", "1", "--data.workers", "1"),
+    *("--decoding.beam_size", "1"),
 ]
 
 

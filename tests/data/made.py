@@ -24,7 +24,14 @@ def made_config(cache: Path, *words: str) -> Config:
     return parse_config(text, words)
 
 
-def encode(corpus: Corpus | Pairs, tokenizer: Tokenizer, cache: Path, *words: str) -> EncodedPairs:
+def encode(
+    corpus: Corpus | Pairs,
+    tokenizer: Tokenizer,
+    cache: Path,
+    *words: str,
+    workers: int | None = None,
+) -> EncodedPairs:
     """Survey and encode a corpus, or training pairs, with overrides of the config."""
     corpus = corpus if isinstance(corpus, Corpus) else made_corpus(corpus)
-    return encode_pairs(made_config(cache, *words), corpus, survey(corpus), tokenizer)
+    config = made_config(cache, *words)
+    return encode_pairs(config, corpus, survey(corpus), tokenizer, workers=workers)

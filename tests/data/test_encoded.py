@@ -10,7 +10,7 @@ from nmt.config import TokenizerConfig
 from nmt.data.chunks import CHUNK
 from nmt.data.corpus import Corpus
 from nmt.data.encoded import EncodedPairs
-from nmt.data.loader import Update, Updates, update_loader
+from nmt.data.loader import Update, UpdateLoader, Updates
 from nmt.errors import DataError
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
 from tests.data.made import encode, made_corpus
@@ -174,12 +174,17 @@ def test_a_loader_goes_on_where_it_is_told(
     tokenizer: Tokenizer, tmp_path: Path, workers: int
 ) -> None:
     updates = updates_of(encode(PAIRS, tokenizer, tmp_path), tokenizer)
-    every = list(update_loader(updates, max_epochs=3))
+    loader = UpdateLoader(updates)
+    every = [update for _ in range(3) for update in loader]
     places = [(update.epoch, update.number) for update in every]
     assert places == [(e, n) for e in range(3) for n in range(len(updates.plan(e)))]
-    rest = list(update_loader(updates, start=(1, 2), max_epochs=3, workers=workers))
-    skipped = len(updates.plan(0)) + 2
-    assert [flat(update) for update in rest] == [flat(update) for update in every[skipped:]]
+    other = UpdateLoader(updates, workers)
+    other.load_state_dict({"epoch": 1, "update": 2})
+    rest = every[len(updates.plan(0)) + 2 :]
+    for expected, update in zip(rest, other, strict=False):
+        assert flat(update) == flat(expected)
+        assert other.state_dict() == {"epoch": update.epoch, "update": update.number + 1}
+    assert len(rest) >= len(other) > 1
 
 
 def test_a_loader_draws_nothing_from_the_global_generator(
@@ -189,5 +194,5 @@ def test_a_loader_draws_nothing_from_the_global_generator(
     updates = updates_of(encode(PAIRS, tokenizer, tmp_path), tokenizer)
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    next(iter(update_loader(updates, max_epochs=1)))
+    next(iter(UpdateLoader(updates)))
     assert torch.equal(torch.get_rng_state(), before)

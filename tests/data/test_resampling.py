@@ -1,5 +1,6 @@
 """Updates of sampled segmentations: the same wherever they are made, and never too large."""
 
+import itertools
 import pickle
 from collections import Counter
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from nmt.config import TokenizerConfig
 from nmt.data.corpus import Corpus
 from nmt.data.encoded import EncodedPairs
-from nmt.data.loader import Batch, Update, Updates, update_loader
+from nmt.data.loader import Batch, Update, UpdateLoader, Updates
 from nmt.data.phrases import read_split
 from nmt.data.resampling import Resampler
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
@@ -28,6 +29,12 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture(scope="module")
 def encoded(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> EncodedPairs:
     return encode(PAIRS, tokenizer, tmp_path_factory.mktemp("encoded"))
+
+
+def taken(loader: UpdateLoader, number: int) -> list[Update]:
+    """Take so many updates, in several iterations."""
+    iterations = itertools.chain.from_iterable(loader for _ in itertools.count())
+    return list(itertools.islice(iterations, number))
 
 
 def updates_of(
@@ -90,8 +97,10 @@ def test_a_loader_goes_on_with_the_same_samples_whoever_makes_them(
     updates = updates_of(encoded, tokenizer)
     every = [update for epoch in range(3) for update in epoch_of(updates, epoch)]
     fresh = updates_of(encoded, tokenizer)
-    rest = update_loader(fresh, start=(1, 2), max_epochs=3, workers=workers)
-    assert [flat(update) for update in rest] == every[len(updates.plan(0)) + 2 :]
+    loader = UpdateLoader(fresh, workers)
+    loader.load_state_dict({"epoch": 1, "update": 2})
+    left = every[len(updates.plan(0)) + 2 :]
+    assert [flat(update) for update in taken(loader, len(left))] == left
 
 
 def test_ranks_make_the_samples_that_one_process_makes(

@@ -1,6 +1,7 @@
 """Every warning at its threshold, and none where all is well."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ WELL = Check(
         precision="fp32",
         parameters=1000,
         memory=MemoryFacts(2**30, 2**30, 2**34),
-        update=TimeFacts(3, 1.0, 2000.0),
+        update=TimeFacts(3, 1.0, 2000.0, 0.1),
         total_updates=5000,
         validations=10,
         estimated_seconds=5000.0,
@@ -187,3 +188,10 @@ def test_what_is_meant_or_taken_care_of_is_not_said(
     tmp_path: Any, changes: dict[str, Any], words: list[str]
 ) -> None:
     assert advice(dataclasses.replace(WELL, **changes), config(tmp_path, *words)) == []
+
+
+def test_other_processes_are_named_with_the_cores_they_use(tmp_path: Path) -> None:
+    busy = dataclasses.replace(WELL.cost.update, cores_of_others=1.04)
+    found = dataclasses.replace(WELL, cost=dataclasses.replace(WELL.cost, update=busy))
+    (line,) = advice(found, config(tmp_path))
+    assert "1.0 CPU cores" in line and "training.threads" in line

@@ -1,9 +1,13 @@
 """Memory and time of updates, against what can be worked out by hand."""
 
 import copy
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from torch import nn
@@ -126,3 +130,21 @@ def test_at_most_twenty_are_timed(
     ticks = iter(range(10**6))
     monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(ticks) * 0.001)
     assert time_updates(module, data.updates(), CPU, "fp32").updates == 20
+
+
+def test_a_busy_process_elsewhere_is_noticed(
+    data: TranslationData, module: TranslationModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others use already varies, so only the sum's lower bound is certain."""
+    monkeypatch.setattr(measuring, "_ENOUGH_UPDATES", 60)
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        before = psutil.Process(busy.pid).cpu_times().user
+        start = time.monotonic()
+        timed = time_updates(module, data.updates(), CPU, "fp32")
+        used = psutil.Process(busy.pid).cpu_times().user - before
+        share = used / (time.monotonic() - start)
+    finally:
+        busy.kill()
+        busy.wait()
+    assert timed.cores_of_others > 0.5 * share

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import lightning
 import pytest
 import torch
 
@@ -14,13 +15,19 @@ from nmt.errors import ConfigError, NmtError, UsageError
 from nmt.storage import locked
 from nmt.text.tokenizer import train_tokenizer
 from nmt.training.checkpoints import checkpoint_files, newest_checkpoint
+from nmt.training.module import TranslationModule
 from nmt.training.resume import resumed_config
 from tests.training.made import (
+    KillAt,
     Killed,
+    assert_equal_runs,
     assert_equal_weights,
     changed,
+    last_checkpoint,
     last_weights,
+    opened,
     train_until_killed,
+    with_data,
 )
 
 
@@ -288,3 +295,70 @@ def test_checkpoints_hold_plain_values_only(short_run: Path) -> None:
     path = checkpoint_files(short_run / "checkpoints")[-1]
     checkpoint = torch.load(path, weights_only=True)
     assert checkpoint["run"]["micro_batches"] == 1 and last_weights(short_run)
+
+
+def test_patience_may_change_on_resume(
+    constant: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning's own callback takes the patience of the checkpoint."""
+    monkeypatch.setattr(
+        TranslationModule,
+        "_validation_scores",
+        lambda self, rows: dict.fromkeys(("loss", "perplexity", "bleu", "chrf"), 1.0),
+    )
+    config = changed(constant, max_updates=40, validate_every=5, patience=2)
+    train_until_killed(config, tmp_path / "run", after=12)
+    running.train(changed(config, patience=4), tmp_path / "run", resume=True)
+    assert last_checkpoint(tmp_path / "run")["global_step"] == 25  # the best was at update 5
+
+
+@pytest.mark.parametrize("hook", ["on_validation_start", "on_validation_end", "on_train_batch_end"])
+@pytest.mark.parametrize("after", [5, 21, 25])
+def test_a_kill_around_checkpoint_and_validation_changes_nothing(
+    uneven: Config, uneven_run: Path, tmp_path: Path, hook: str, after: int
+) -> None:
+    """Both fall on one update; 21 is the end of the first epoch, which has no validation."""
+    if "validation" in hook and after == 21:
+        pytest.skip("no validation there")
+    train_until_killed(uneven, tmp_path / "run", after=after, hook=hook)
+    running.train(uneven, tmp_path / "run", resume=True)
+    assert_equal_runs(tmp_path / "run", uneven_run)
+
+
+@pytest.fixture(scope="module")
+def uneven(tiny_config: Path) -> Config:
+    """Epochs of unequal length: fractional weights draw another number of pairs for each."""
+    config = changed(tiny_config, validate_every=5, log_every=3, patience=50, batch_tokens=400)
+    train = (config.data.splits or {})["train"]
+    splits = {**(config.data.splits or {}), "train": [{"place": str(train), "weight": 0.6}]}
+    config = with_data(config, splits=splits)
+    lengths = {len(opened(config).updates().plan(epoch)) for epoch in range(4)}
+    assert len(lengths) > 1 and min(lengths) < 30
+    return config
+
+
+@pytest.fixture(scope="module")
+def uneven_run(uneven: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of `uneven`. Do not change it."""
+    run = tmp_path_factory.mktemp("uneven") / "run"
+    running.train(uneven, run)
+    return run
+
+
+def test_every_pair_comes_as_often_as_its_weight_says(uneven: Config, tmp_path: Path) -> None:
+    """Over whole epochs, through Lightning's loops and across a kill."""
+    config = changed(uneven, max_updates=None, max_epochs=3)
+    seen: list[tuple[int, int]] = []
+
+    class Notes(lightning.Callback):
+        def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, _: Any):  # type: ignore[no-untyped-def]
+            seen.append((batch.epoch, batch.number))
+
+    with pytest.raises(Killed):
+        running.train(
+            config, tmp_path / "run", callbacks=[Notes(), KillAt(25, "on_train_batch_start")]
+        )
+    running.train(config, tmp_path / "run", resume=True, callbacks=[Notes()])
+    updates = opened(config).updates()
+    expected = [(epoch, n) for epoch in range(3) for n in range(len(updates.plan(epoch)))]
+    assert seen == expected
