@@ -4,11 +4,14 @@
 
 The run is small and uses all that is random or remembered: dropout, several layers, accumulation,
 loader workers, patience. Every kill is a `kill -9` of the whole process group at a moment drawn
-between the start of training and a little after, so that it strikes while batches are computed,
-models validated and checkpoints written. Any config key may follow, such as --training.devices 2.
+between a checkpoint and a little after, so that it strikes while batches are computed, models
+validated and checkpoints written. Weights and validation history are compared. Any config key may
+follow, such as --training.devices 2, or --training.checkpoint_every null --training.validate_every
+6, with which every checkpoint is written at a validation.
 """
 
 import argparse
+import csv
 import os
 import random
 import signal
@@ -67,6 +70,12 @@ def kill_somewhere(process: subprocess.Popen[str], run: Path, wait: float) -> bo
     return True
 
 
+def history(run: Path) -> list[dict[str, str]]:
+    """Return the rows of a run's metrics, without speed."""
+    with open(run / "metrics.csv", newline="", encoding="utf-8") as stream:
+        return [row | {"tokens_per_second": ""} for row in csv.DictReader(stream)]
+
+
 def state(run: Path) -> dict[str, torch.Tensor]:
     """Return the last weights of a finished run."""
     path = newest(run)
@@ -100,10 +109,15 @@ def main() -> None:
             print(f"kill {kills}: from {before and before.stem} to {after and after.stem}")
         finish(start(config, killed, words))
         expected, found = state(whole), state(killed)
+        if history(whole) != history(killed):
+            sys.exit(f"after {kills} kills the rows of metrics.csv differ")
     different = [name for name in expected if not torch.equal(expected[name], found[name])]
     if different:
         sys.exit(f"after {kills} kills these weights differ: {', '.join(different)}")
-    print(f"after {kills} kills all {len(expected)} weight tensors are equal bit for bit")
+    print(
+        f"after {kills} kills all {len(expected)} weight tensors are equal bit for bit, "
+        "and so is the history"
+    )
 
 
 if __name__ == "__main__":

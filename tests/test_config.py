@@ -136,7 +136,7 @@ def test_changed_keys_are_named_by_path() -> None:
         (
             MINIMAL,
             ["--training.threads", "0"],
-            "training.threads: 0 makes no sense: it must be > 0",
+            "training.threads: 0 makes no sense",
         ),
         (MINIMAL, ["--tokenizer.max_pairs", "0"], "tokenizer.max_pairs: 0 makes no sense"),
         (MINIMAL, ["--data.filters.script", "0"], "data.filters.script: 0.0 makes no sense"),

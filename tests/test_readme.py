@@ -93,12 +93,18 @@ def test_a_config_of_the_readme_makes_sense(example: str) -> None:
     parse_config(example, languages, origin="README.md")
 
 
+SCRIPTS = [path.read_text() for path in (ROOT / "scripts" / "examples").glob("*.py")]
+
+
 @pytest.mark.parametrize("example", blocks("python"))
 def test_a_python_example_of_the_readme_runs(
     example: str, readers_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """One that is a script of ours runs in the script's own test."""
+    if any(script.endswith(example) for script in SCRIPTS):
+        return
     exec(compile(example, "README.md", "exec"), {})
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert len(capsys.readouterr().out.splitlines()) == example.count("print(")
 
 
 def test_the_map_names_what_is_there() -> None:

@@ -10,9 +10,10 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from nmt.config import DataConfig, DistillConfig
 from nmt.data.chunks import CHUNK
 from nmt.data.columns import Pair
-from nmt.data.corpus import Corpus
+from nmt.data.corpus import MOST_OFTEN, Corpus, corpus_places, place_parts
 from nmt.storage import atomic_write
 from nmt.text.lines import read_lines, writing_to
 
@@ -107,3 +108,18 @@ def _translated(part: Iterator[Pair], translations: Iterator[list[str]]) -> Iter
     for (source, _), texts in zip(part, translations, strict=False):
         for text in texts:
             yield source, text
+
+
+def references_alone(config: DataConfig) -> DataConfig:
+    """Let the references stand in for the translations: an epoch has about as many pairs.
+
+    Args:
+        config: the `data` section, with a teacher.
+    """
+    times = config.distill.references + config.distill.n_best
+    train: list[str | dict[str, str | float]] = [
+        {"place": part.place, "weight": min(part.weight * times, MOST_OFTEN)}
+        for part in place_parts(corpus_places(config).get("train", []))
+    ]
+    splits = {**(config.splits or {}), "train": train}
+    return dataclasses.replace(config, distill=DistillConfig(), splits=splits)

@@ -10,6 +10,7 @@ import torch
 from nmt.bundle import Bundle, build_model, load_bundle
 from nmt.config import Config, DataConfig
 from nmt.data.columns import Pair
+from nmt.data.distilled import references_alone
 from nmt.diagnosis.gradient_flow import gradient_flow
 from nmt.diagnosis.losses import frequency_losses, position_losses, token_losses
 from nmt.diagnosis.records import Diagnosis, GradientFlow, StateMap
@@ -19,7 +20,6 @@ from nmt.diagnosis.state_probes import state_probes
 from nmt.models.batch import Padded, pad
 from nmt.text.tokenizer import Tokenizer
 from nmt.training.data_module import TranslationData
-from nmt.training.distill import references_alone
 from nmt.training.module import TranslationModule
 
 SENTENCES = 32

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from nmt.config import Config
+from nmt.config import Config, DataConfig
+from nmt.data.cache import find_translations
 from nmt.data.chunks import chunked, show_progress
 from nmt.data.columns import Pair
 from nmt.data.corpus import open_corpus
+from nmt.data.distilled import references_alone
 from nmt.data.filters import Rules
 from nmt.data.leakage import Overlap, find_overlaps
 from nmt.data.statistics import (
@@ -23,17 +25,33 @@ from nmt.data.statistics import (
     plan_facts,
     side_facts,
 )
+from nmt.data.survey import survey
 from nmt.errors import NmtError
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.training.advice import advice
 from nmt.training.data_module import TranslationData
-from nmt.training.distill import DistillFacts, distill_facts, references_alone
 from nmt.training.launch import num_processes
 from nmt.training.measure import MemoryFacts, TimeFacts, measure_memory, time_updates
 from nmt.training.module import TranslationModule
+from nmt.training.teacher import teachers_of
 
 _log = logging.getLogger("nmt")
 _SAMPLE = 100_000
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillFacts:
+    """How far a teacher is.
+
+    Attributes:
+        teachers: SHA-256 of the `bundle.json` of every model.
+        sentences: of the training source.
+        translated: those whose translations are in the cache.
+    """
+
+    teachers: list[str]
+    sentences: int
+    translated: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +133,23 @@ class Check:
     warnings: list[str]
 
 
+def _distill_facts(config: DataConfig) -> DistillFacts:
+    """Look whether the teacher can translate, and how far it is; nothing is written.
+
+    Args:
+        config: the `data` section, with a teacher.
+
+    Raises:
+        BundleError, ConfigError: as of `teachers_of`.
+        DataError: what is wrong with the data.
+    """
+    teachers = teachers_of(config)
+    surveyed = survey(open_corpus(config))
+    translations = find_translations(config, surveyed, teachers)
+    missing = translations.sentences(translations.missing())
+    return DistillFacts(teachers, surveyed.pairs, surveyed.pairs - missing)
+
+
 def check(config: Config) -> Check:
     """Look at everything a run would do, without doing it. Only the data cache is written.
 
@@ -129,7 +164,7 @@ def check(config: Config) -> Check:
     precision = find_precision(config.training.precision, device, "training.precision")
     distill = None
     if config.data.distill.teachers:
-        distill = distill_facts(config.data)
+        distill = _distill_facts(config.data)
         config = dataclasses.replace(config, data=references_alone(config.data))
     data = TranslationData(config)
     data.setup()

@@ -3,44 +3,28 @@
 Source: Kim and Rush 2016, Sequence-Level Knowledge Distillation, section 3.2.
 """
 
-import dataclasses
 import logging
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 
-from nmt.config import Config, DataConfig, DistillConfig
+from nmt.config import Config
 from nmt.data.cache import find_translations
 from nmt.data.chunks import chunked
 from nmt.data.columns import Pair
-from nmt.data.corpus import MOST_OFTEN, Corpus, corpus_places, open_corpus, place_parts
+from nmt.data.corpus import Corpus
 from nmt.data.distilled import DistilledCorpus, Translations
-from nmt.data.survey import Survey, survey
+from nmt.data.survey import Survey
 from nmt.errors import NmtError
 from nmt.inference.search import Translation
 from nmt.log import PROGRESS, ProgressBar
 from nmt.storage import locked
 from nmt.text.lines import writing_to
 from nmt.training.distributed import all_threads
-from nmt.training.teacher import load_teacher, teachers_of
+from nmt.training.teacher import load_teacher
 
 _log = logging.getLogger("nmt")
-
-
-@dataclasses.dataclass(frozen=True)
-class DistillFacts:
-    """How far a teacher is.
-
-    Attributes:
-        teachers: SHA-256 of the `bundle.json` of every model.
-        sentences: of the training source.
-        translated: those whose translations are in the cache.
-    """
-
-    teachers: list[str]
-    sentences: int
-    translated: int
 
 
 def distilled(
@@ -72,38 +56,6 @@ def distilled(
     _log.info("the teacher's translations are in %s", translations.folder)
     references = config.data.distill.references
     return DistilledCorpus(corpus.name, corpus.places, corpus.read, translations, references)
-
-
-def distill_facts(config: DataConfig) -> DistillFacts:
-    """Look whether the teacher can translate, and how far it is; nothing is written.
-
-    Args:
-        config: the `data` section, with a teacher.
-
-    Raises:
-        BundleError, ConfigError: as of `teachers_of`.
-        DataError: what is wrong with the data.
-    """
-    teachers = teachers_of(config)
-    surveyed = survey(open_corpus(config))
-    translations = find_translations(config, surveyed, teachers)
-    missing = translations.sentences(translations.missing())
-    return DistillFacts(teachers, surveyed.pairs, surveyed.pairs - missing)
-
-
-def references_alone(config: DataConfig) -> DataConfig:
-    """Let the references stand in for the translations: an epoch has about as many pairs.
-
-    Args:
-        config: the `data` section, with a teacher.
-    """
-    times = config.distill.references + config.distill.n_best
-    train: list[str | dict[str, str | float]] = [
-        {"place": part.place, "weight": min(part.weight * times, MOST_OFTEN)}
-        for part in place_parts(corpus_places(config).get("train", []))
-    ]
-    splits = {**(config.splits or {}), "train": train}
-    return dataclasses.replace(config, distill=DistillConfig(), splits=splits)
 
 
 def _translate(
