@@ -11,6 +11,7 @@ from typing import Literal
 
 Place = str | list[str | dict[str, str | float]] | dict[str, int]
 """A name, a list of names or {place: NAME, weight: TIMES}, or {cut: PAIRS}."""
+Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,8 +116,11 @@ class TokenizerConfig:
     """One vocabulary for both languages, or one for each."""
     byte_fallback: bool = False
     """Spell unknown characters in bytes (adds 256 pieces) instead of one unknown token."""
-    normalization: Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"] = "nmt_nfkc"
-    """Unicode normalisation; _cf also folds case."""
+    normalization: Normalization = "nmt_nfkc"
+    """Unicode normalisation of the source; _cf also folds case."""
+    target_normalization: Normalization = "identity"
+    """Unicode normalisation of the target. Only identity lets a model write every character of the
+    references; the other rules rewrite some, such as full-width punctuation and m²."""
     character_coverage: float = 1.0
     """Share of the corpus's characters that get a piece of their own."""
     max_pairs: int = 200_000

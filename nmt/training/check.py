@@ -13,6 +13,7 @@ from nmt.data.columns import Pair
 from nmt.data.corpus import open_corpus
 from nmt.data.filters import Rules
 from nmt.data.leakage import Overlap, find_overlaps
+from nmt.data.round_trip import RoundTrip, round_trip
 from nmt.data.statistics import (
     LengthBin,
     Lengths,
@@ -92,6 +93,7 @@ class Check:
         filters: what became of train's raw pairs.
         lengths: histogram of the pairs to train on.
         overlaps: what splits have in common.
+        round_trip: of the held-out splits, their sources and their targets.
         source_pieces: size of the source vocabulary.
         target_pieces: size of the target vocabulary.
         shared_vocabulary: whether the two are one.
@@ -107,6 +109,7 @@ class Check:
     filters: FilterFacts
     lengths: list[LengthBin]
     overlaps: list[Overlap]
+    round_trip: tuple[RoundTrip, RoundTrip]
     source_pieces: int
     target_pieces: int
     shared_vocabulary: bool
@@ -146,6 +149,7 @@ def check(config: Config) -> Check:
         filters=_filter_facts(prepared),
         lengths=length_histogram(pairs.source_lengths - 1, pairs.target_lengths - 1),
         overlaps=overlaps,
+        round_trip=_round_trips(prepared),
         source_pieces=len(tokenizer.source),
         target_pieces=len(tokenizer.target),
         shared_vocabulary=tokenizer.shared,
@@ -160,6 +164,15 @@ def _filter_facts(prepared: Prepared) -> FilterFacts:
     facts = prepared.pairs.facts
     settings = Rules.of(prepared.config).settings
     return FilterFacts(facts.pairs, facts.kept, settings, facts.found, facts.left_out)
+
+
+def _round_trips(prepared: Prepared) -> tuple[RoundTrip, RoundTrip]:
+    data, tokenizer = prepared.config.data, prepared.tokenizer
+    sources, targets = zip(*itertools.chain(*prepared.held_out.values()), strict=True)
+    return (
+        round_trip(tokenizer.source, sources, data.source_language),
+        round_trip(tokenizer.target, targets, data.target_language),
+    )
 
 
 def _measure(prepared: Prepared, ranks: Ranks, device: torch.device, precision: str) -> Cost:

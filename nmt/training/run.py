@@ -15,6 +15,7 @@ import lightning
 import torch
 
 from nmt.config import Config
+from nmt.data.round_trip import round_trip, round_trip_warning
 from nmt.errors import UsageError
 from nmt.evaluation.metrics import corpus_scores
 from nmt.evaluation.translations import Translations, write_translations
@@ -138,6 +139,7 @@ def _start(
     precision = find_precision(config.training.precision, device, "training.precision")
     _log.info("device: %s%s, precision %s", several, describe_device(device), precision)
     prepared = prepare(config, run if known else None, from_base=checkpoint is None, ranks=ranks)
+    _warn_of_round_trip(prepared)
     if not known:
         with writing_to(run):
             run.mkdir(parents=True, exist_ok=True)
@@ -152,6 +154,15 @@ def _start(
         few = prepared.validation[: rehearsal.sentences]
         prepared = dataclasses.replace(prepared, held_out={"validation": few})
     return _Start(prepared, None if checkpoint is None else checkpoint.path, trained)
+
+
+def _warn_of_round_trip(prepared: Prepared) -> None:
+    language = prepared.config.data.target_language
+    references = [target for _, target in prepared.validation]
+    trip = round_trip(prepared.tokenizer.target, references, language)
+    told = round_trip_warning(trip, language, prepared.config.tokenizer)
+    if told is not None:
+        _log.warning(told)
 
 
 def _score_tests(prepared: Prepared, run: Path, device: torch.device) -> None:
