@@ -11,6 +11,7 @@ from typing import Literal
 
 Place = str | list[str | dict[str, str | float]] | dict[str, int]
 """A name, a list of names or {place: NAME, weight: TIMES}, or {cut: PAIRS}."""
+BleuTokenizer = Literal["13a", "intl", "zh", "ja-mecab", "ko-mecab", "char"]
 Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"]
 
 
@@ -97,6 +98,8 @@ class DataConfig:
     """Which further training pairs are left out, and counted."""
     distill: DistillConfig = DistillConfig()
     """A teacher to learn from, beside the references."""
+    bleu_tokenizer: BleuTokenizer | None = None
+    """sacreBLEU's tokenizer for BLEU; null takes that of the target language."""
     cache: str | None = None
     """Folder of encoded corpora and of teachers' translations; by default nmt under $XDG_CACHE_HOME
     or ~/.cache."""

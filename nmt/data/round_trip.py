@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nmt.config import TokenizerConfig
-from nmt.errors import DataError
-from nmt.evaluation.metrics import bleu_metric
+from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.metrics import find_bleu_metric
 from nmt.text.lines import one_line
 from nmt.text.tokenizer import Vocabulary
 
@@ -34,14 +34,14 @@ class RoundTrip:
 
 
 def round_trip(
-    vocabulary: Vocabulary, texts: Sequence[str], language: str, most: int = 10_000
+    vocabulary: Vocabulary, texts: Sequence[str], language: TargetLanguage, most: int = 10_000
 ) -> RoundTrip:
     """Encode and decode the sentences of one side.
 
     Args:
         vocabulary: of this side.
         texts: raw sentences.
-        language: their language tag; it chooses BLEU's tokenizer.
+        language: theirs, as if it were the target's.
         most: sentences that are tried; of more, evenly spread ones.
     """
     from sacrebleu.metrics import BLEU
@@ -49,10 +49,7 @@ def round_trip(
     texts = texts[:: -(-len(texts) // most) or 1]
     back = vocabulary.round_trip(texts)
     changed = [pair for pair in zip(texts, back, strict=True) if _join_spaces(pair[0]) != pair[1]]
-    try:
-        metric = bleu_metric(language)
-    except DataError:
-        metric = BLEU(tokenize="char")
+    metric = find_bleu_metric(language) or BLEU(tokenize="char", force=True)
     bleu = float(metric.corpus_score(back, [list(texts)]).score) if changed else 100.0
     tokenizer = metric.tokenizer.signature()
     return RoundTrip(len(texts), len(changed), bleu, tokenizer, changed[:_EXAMPLES])

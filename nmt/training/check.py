@@ -25,6 +25,8 @@ from nmt.data.statistics import (
     side_facts,
 )
 from nmt.errors import NmtError
+from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.references import scoring_warnings
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.training.advice import advice
 from nmt.training.distill import DistillFacts, distill_facts, references_alone
@@ -157,7 +159,9 @@ def check(config: Config) -> Check:
         cost=_measure(prepared, ranks, device, precision),
         warnings=[],
     )
-    return dataclasses.replace(found, warnings=advice(found, config))
+    references = [text for _, text in prepared.validation]
+    warnings = scoring_warnings(references, TargetLanguage.of(config.data))
+    return dataclasses.replace(found, warnings=[*warnings, *advice(found, config)])
 
 
 def _filter_facts(prepared: Prepared) -> FilterFacts:
@@ -170,8 +174,8 @@ def _round_trips(prepared: Prepared) -> tuple[RoundTrip, RoundTrip]:
     data, tokenizer = prepared.config.data, prepared.tokenizer
     sources, targets = zip(*itertools.chain(*prepared.held_out.values()), strict=True)
     return (
-        round_trip(tokenizer.source, sources, data.source_language),
-        round_trip(tokenizer.target, targets, data.target_language),
+        round_trip(tokenizer.source, sources, TargetLanguage(data.source_language)),
+        round_trip(tokenizer.target, targets, TargetLanguage.of(data)),
     )
 
 

@@ -19,6 +19,7 @@ from nmt.data.corpus import open_corpus
 from nmt.data.encoded import EncodedPairs
 from nmt.data.survey import survey, text_fingerprint
 from nmt.errors import ConfigError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.sampling import make_samplers
@@ -113,7 +114,8 @@ def prepare(
             "data.splits: there is no validation split to choose the best model on; "
             "name one, or cut one out of train with data.splits.validation: {cut: 2000}"
         )
-    bleu_metric(config.data.target_language)  # a missing tokenizer is said now, not in an hour
+    if config.training.monitor == "bleu":
+        bleu_metric(TargetLanguage.of(config.data))  # refused now, not in an hour
     teachers = teachers_of(config.data, run)
     surveyed = survey(corpus)
     train = surveyed.fingerprint

@@ -158,11 +158,11 @@ class Recorder(lightning.Callback):
             return
         self._write(update, **{f"validation_{name}": value for name, value in scores.items()})
         _log.info(
-            "update %d: validation loss %.3f, perplexity %.2f, BLEU %.2f, chrF %.2f%s",
+            "update %d: validation loss %.3f, perplexity %.2f, %schrF %.2f%s",
             update,
             scores["loss"],
             scores["perplexity"],
-            scores["bleu"],
+            f"BLEU {scores['bleu']:.2f}, " if "bleu" in scores else "",
             scores["chrf"],
             " (the best so far)" if best else "",
         )

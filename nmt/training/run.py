@@ -17,7 +17,9 @@ import torch
 from nmt.config import Config
 from nmt.data.round_trip import round_trip, round_trip_warning
 from nmt.errors import UsageError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import corpus_scores
+from nmt.evaluation.references import scoring_warnings
 from nmt.evaluation.translations import Translations, write_translations
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.inference.translator import Translator
@@ -139,7 +141,7 @@ def _start(
     precision = find_precision(config.training.precision, device, "training.precision")
     _log.info("device: %s%s, precision %s", several, describe_device(device), precision)
     prepared = prepare(config, run if known else None, from_base=checkpoint is None, ranks=ranks)
-    _warn_of_round_trip(prepared)
+    _warn(prepared)
     if not known:
         with writing_to(run):
             run.mkdir(parents=True, exist_ok=True)
@@ -156,13 +158,14 @@ def _start(
     return _Start(prepared, None if checkpoint is None else checkpoint.path, trained)
 
 
-def _warn_of_round_trip(prepared: Prepared) -> None:
-    language = prepared.config.data.target_language
-    references = [target for _, target in prepared.validation]
-    trip = round_trip(prepared.tokenizer.target, references, language)
-    told = round_trip_warning(trip, language, prepared.config.tokenizer)
-    if told is not None:
-        _log.warning(told)
+def _warn(prepared: Prepared) -> None:
+    """Say what will be wrong with the scores, before any training."""
+    target = TargetLanguage.of(prepared.config.data)
+    references = [text for _, text in prepared.validation]
+    trip = round_trip(prepared.tokenizer.target, references, target)
+    told = round_trip_warning(trip, target.tag, prepared.config.tokenizer)
+    for warning in [*scoring_warnings(references, target), *([] if told is None else [told])]:
+        _log.warning(warning)
 
 
 def _score_tests(prepared: Prepared, run: Path, device: torch.device) -> None:
@@ -178,7 +181,7 @@ def _score_tests(prepared: Prepared, run: Path, device: torch.device) -> None:
         pairs = prepared.held_out[name]
         sources, references = [source for source, _ in pairs], [target for _, target in pairs]
         hypotheses = translator.translate_all(sources, progress=True)
-        scores = corpus_scores(hypotheses, references, prepared.config.data.target_language)
+        scores = corpus_scores(hypotheses, references, TargetLanguage.of(prepared.config.data))
         path = run / f"translations.{name}.jsonl"
         with writing_to(path):  # before the scores, which say that the split is done
             write_translations(path, Translations(sources, references, hypotheses))

@@ -9,6 +9,7 @@ import lightning
 
 from nmt.config import Config
 from nmt.errors import NmtError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import quick_scores
 from nmt.inference.translator import Translator
 from nmt.models.seq2seq import Seq2Seq
@@ -153,5 +154,5 @@ class Validation(lightning.Callback):
         return {
             "loss": loss,
             "perplexity": math.exp(min(loss, 100.0)),
-            **quick_scores(hypotheses, self.references, self.config.data.target_language),
+            **quick_scores(hypotheses, self.references, TargetLanguage.of(self.config.data)),
         }

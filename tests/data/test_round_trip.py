@@ -5,6 +5,7 @@ from sacrebleu.metrics import BLEU
 
 from nmt.config import TokenizerConfig
 from nmt.data.round_trip import round_trip, round_trip_warning, shown
+from nmt.evaluation.languages import TargetLanguage
 from nmt.text.tokenizer import Vocabulary, train_tokenizer
 
 TEXTS = ["a garden of 20 m² (new)", "a  house ", "one ½ of it", "１ dog and ２ cats", "the end"]
@@ -16,7 +17,7 @@ def vocabulary(rule: str) -> Vocabulary:
 
 
 def test_what_comes_back_otherwise_is_counted_and_scored() -> None:
-    trip = round_trip(vocabulary("nmt_nfkc"), TEXTS, "en")
+    trip = round_trip(vocabulary("nmt_nfkc"), TEXTS, TargetLanguage("en"))
     back = ["a garden of 20 m2 (new)", "a house", "one 1⁄2 of it", "1 dog and 2 cats", "the end"]
     assert trip.bleu == pytest.approx(BLEU().corpus_score(back, [TEXTS]).score)
     assert (trip.sentences, trip.changed, trip.tokenizer) == (5, 3, "13a")
@@ -26,14 +27,14 @@ def test_what_comes_back_otherwise_is_counted_and_scored() -> None:
 
 
 def test_joined_spaces_are_no_change() -> None:
-    trip = round_trip(vocabulary("identity"), TEXTS, "en")
+    trip = round_trip(vocabulary("identity"), TEXTS, TargetLanguage("en"))
     assert (trip.changed, trip.bleu, trip.examples) == (0, 100.0, [])
     assert round_trip_warning(trip, "en", TokenizerConfig()) is None
 
 
 def test_a_large_split_is_measured_on_some() -> None:
-    assert round_trip(vocabulary("identity"), TEXTS, "en", most=2).sentences == 2
-    assert round_trip(vocabulary("identity"), [], "en").sentences == 0
+    assert round_trip(vocabulary("identity"), TEXTS, TargetLanguage("en"), most=2).sentences == 2
+    assert round_trip(vocabulary("identity"), [], TargetLanguage("en")).sentences == 0
 
 
 def test_an_example_shows_the_place() -> None:
