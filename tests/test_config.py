@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from nmt.config import (
+    ColumnsConfig,
     Config,
     changed_keys,
     config_parser,
@@ -52,6 +53,20 @@ def test_every_key_is_explained() -> None:
                 _, _, after = help_text.partition(f"\n  --{section.name}.{field.name}")
                 explanation = after.split("(type:")[0].split("(required")[0]
                 assert len(explanation.split()) > 4, f"{section.name}.{field.name}"
+
+
+def test_overrides_reach_into_what_the_file_has() -> None:
+    text = MINIMAL.replace("}", ", splits: {train: a, test: b}, columns: {source: 1, target: 3}}")
+    words = ["--data.splits.test", "null", "--data.splits.more", "{cut: 5}"]
+    words += ["--data.columns.source", "2", "--data.cache", "", "--model.tie_embeddings=false"]
+    config = parse_config(text, words)
+    assert config.data.splits == {"train": "a", "test": None, "more": {"cut": 5}}
+    assert (config.data.columns, config.data.cache) == (ColumnsConfig(2, 3), "")
+    assert config.model.tie_embeddings is False
+    assert parse_config(text, ["--data.columns", "null"]).data.columns is None
+    assert parse_config(text, ["--data.splits", "{test: c}"]).data.splits == {"test": "c"}
+    assert parse_config(text, ["--data.splits.test", "12"]).data.splits["test"] == "12"  # type: ignore[index]
+    assert parse_config(dump_config(config)) == config
 
 
 def test_overrides_win_over_the_file() -> None:
@@ -120,6 +135,15 @@ def test_changed_keys_are_named_by_path() -> None:
         (MINIMAL, ["--data.source_language", "../x"], "data.source_language: '../x'"),
         (MINIMAL, ["--data.target_language", "de"], "data.target_language: 'de'"),
         (MINIMAL, ["--data.corpus", "nowhere"], "data.corpus: 'nowhere'"),
+        (MINIMAL, ["--data.splits", "bad"], "command line: data.splits: expected one of"),
+        (MINIMAL, ["--data.splits", "{test: x"], "command line: data.splits: not valid YAML"),
+        (MINIMAL, ["--model.layers"], "command line: --model.layers: give --KEY VALUE"),
+        (MINIMAL, ["--seed", "--model.layers", "2"], "command line: --seed: give --KEY VALUE"),
+        (MINIMAL, ["model.layers", "2"], "command line: model.layers: give --KEY VALUE"),
+        (MINIMAL, ["--model.celll", "gru"], "unknown key model.celll; did you mean model.cell"),
+        (MINIMAL, ["--data.columns", "{source: a, target: a}"], "data.columns.target: 'a'"),
+        (MINIMAL, ["--data.columns", "{source: 0, target: 1}"], "data.columns.source: 0"),
+        (MINIMAL, ["--data.columns", "{source: 1, target: a}"], "data.columns.target: 'a'"),
         (MINIMAL, ["--data.splits", "{a/b: x}"], "data.splits: 'a/b'"),
         (MINIMAL, ["--model.layers", "0"], "model.layers: 0 makes no sense: it must be > 0"),
         (MINIMAL, ["--model.dropout", "1"], "model.dropout: 1.0"),

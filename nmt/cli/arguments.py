@@ -36,7 +36,7 @@ def split_words(
             own.append(word)
         else:
             value = None if has_value else next(rest, None)
-            keys += [word, value] if value else [word]
+            keys += [word] if value is None else [word, value]
     return own, keys
 
 

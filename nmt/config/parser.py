@@ -5,7 +5,7 @@ import difflib
 import functools
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +45,48 @@ def load_stored_config(path: Path) -> Config:
 def parse_config(text: str, overrides: Sequence[str] = (), origin: str = "config") -> Config:
     """Parse the YAML text of a config; `origin` names it in errors. See `load_config`."""
     values = _parse_yaml(text, origin)
-    _refuse_unknown_keys(values, Config, origin)
-    parser = config_parser()
-    source = origin
-    try:
-        parsed = parser.parse_object(values)
-        if overrides:
-            source = "command line"
-            parsed = parser.parse_args(list(overrides), namespace=parsed)
-    except jsonargparse.ArgumentError as error:
-        raise ConfigError(f"{source}: {_one_line(error)}") from None
-    config = Config(**vars(parser.instantiate(parsed)))
+    config = _build(values, origin)
+    if overrides:
+        for path, value in _read_words(overrides):
+            values = _replace(values, path, value)
+        config = _build(values, "command line")
     check_config(config, f"{origin} or the command line" if overrides else origin)
     return config
+
+
+def _build(values: dict[str, Any], origin: str) -> Config:
+    """Make a config of nested mappings, and refuse unknown keys and wrong types."""
+    _refuse_unknown_keys(values, Config, origin)
+    parser = config_parser()
+    try:
+        return Config(**vars(parser.instantiate(parser.parse_object(values))))
+    except jsonargparse.ArgumentError as error:
+        raise ConfigError(f"{origin}: {_one_line(error)}") from None
+
+
+def _read_words(words: Sequence[str]) -> Iterator[tuple[list[str], Any]]:
+    """Yield the path of each key on the command line, and its value."""
+    rest = iter(words)
+    for word in rest:
+        key, is_set, value = word.removeprefix("--").partition("=")
+        if not is_set:
+            value = next(rest, "--")
+        if not word.startswith("--") or value.startswith("--"):
+            raise ConfigError(f"command line: {word}: give --KEY VALUE")
+        try:
+            # Other text is read by the type of its key.
+            structured = value.startswith(("{", "[")) or value == "null"
+            yield key.split("."), _load_yaml(value) if structured else value
+        except yaml.YAMLError as error:
+            told = " ".join(str(error).split())
+            raise ConfigError(f"command line: {key}: not valid YAML: {told}") from None
+
+
+def _replace(values: object, path: Sequence[str], value: object) -> dict[str, Any]:
+    """Return a copy of nested mappings with another value at a path."""
+    key, *rest = path
+    old = values if isinstance(values, dict) else {}
+    return {**old, key: _replace(old.get(key), rest, value) if rest else value}
 
 
 def _read(path: str | Path) -> str:

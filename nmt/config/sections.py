@@ -19,10 +19,16 @@ Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"
 class ColumnsConfig:
     """Which columns of a table hold the two sides."""
 
-    source: str
-    """Column of the source sentences; `a.b` reaches into a nested column."""
-    target: str
+    source: int | str
+    """Column of the source sentences; `a.b` reaches into a nested column. A number, counted from 1,
+    is for .tsv and .csv files without a header line."""
+    target: int | str
     """Column of the target sentences."""
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the columns are given by number, so that tables have no header."""
+        return isinstance(self.source, int) and isinstance(self.target, int)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,12 +89,12 @@ class DataConfig:
     """Language tag to translate to, such as en; must be given."""
     corpus: str = "files"
     """files, builtin:NAME, or hub:OWNER/NAME[@REVISION][#CONFIG]."""
-    splits: dict[str, Place] | None = None
+    splits: dict[str, Place | None] | None = None
     """Split name to place. files: PREFIX (PREFIX.de, PREFIX.en) or one .tsv .csv .jsonl .parquet,
     each also .gz, or a list; hub and builtin: the split's own name. {cut: N} takes N pairs out of
     train. In train's list, {place: NAME, weight: W} has each pair W times in an epoch; of 2.5, half
     of the pairs come a third time, others in every epoch. hub and builtin default to train,
-    validation and test."""
+    validation and test; null leaves one out."""
     columns: ColumnsConfig | None = None
     """Columns of tables; by default the language tags, then translation.TAG."""
     max_length: int | None = 100
