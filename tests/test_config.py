@@ -254,6 +254,15 @@ def test_encoders_without_recurrence_need_no_other_key(kind: str) -> None:
     assert parse_config(dump_config(config)) == config
 
 
+def test_a_config_of_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(MINIMAL, encoding="utf-8-sig")
+    assert load_config(path) == parse_config(MINIMAL)
+    path.write_text(MINIMAL, encoding="utf-16")
+    with pytest.raises(ConfigError, match=r"cannot read the config .*a.yaml: it is UTF-16, not"):
+        load_config(path)
+
+
 def test_a_config_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read the config .*/no.yaml: No such file"):
         load_config(tmp_path / "no.yaml")

@@ -1,5 +1,6 @@
 """The one parser of configs, for commands, Python and bundles; and its way back to YAML."""
 
+import codecs
 import dataclasses
 import difflib
 import functools
@@ -91,7 +92,11 @@ def _replace(values: object, path: Sequence[str], value: object) -> dict[str, An
 
 def _read(path: str | Path) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        data = Path(path).read_bytes()
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            told = "it is UTF-16, not UTF-8; convert it, as with iconv -f UTF-16 -t UTF-8"
+            raise ConfigError(f"cannot read the config {path}: {told}")
+        return data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the config {path}: {_reason(error)}") from None
 

@@ -87,14 +87,14 @@ def _side(prefix: str, tag: str) -> str:
 
 def _tsv_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
     """Read a TSV, without quoting."""
-    lines = enumerate(_lines(path), start=1)
+    lines = enumerate(read_lines(path), start=1)
     return _table_rows(((f"{path}: line {n}", line.split("\t")) for n, line in lines), config)
 
 
 def _csv_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
     """Read a CSV; a quoted cell may hold line breaks, which become spaces."""
     # The csv module refuses a lone carriage return, and lines without an end run together.
-    reader = csv.reader((one_line(line) + "\n" for line in _lines(path)), strict=True)
+    reader = csv.reader((one_line(line) + "\n" for line in read_lines(path)), strict=True)
     csv.field_size_limit(2**31 - 1)  # the module's own limit is below the length of a document
     rows = ((f"{path}: line {reader.line_num}", cells) for cells in filter(None, reader))
     try:
@@ -139,7 +139,7 @@ def _table_rows(
 
 
 def _jsonl_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         where = f"{path}: line {number}"
@@ -175,12 +175,6 @@ def _parquet_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
             yield from arrow_rows(batches, f"{path}:")
     except (OSError, EOFError, zlib.error, pyarrow.ArrowException) as error:
         raise DataError(f"cannot read {path}: {one_line(reason(error))}") from None
-
-
-def _lines(path: str) -> Iterator[str]:
-    """Yield a table's lines without the byte order mark that spreadsheets put before the first."""
-    for number, line in enumerate(read_lines(path)):
-        yield line if number else line.removeprefix("\ufeff")
 
 
 _TABLES = {

@@ -318,3 +318,21 @@ def test_parquet_errors() -> None:
     write("e.parquet", parquet({"de": wrong, "en": ["evil"]}))
     assert error("e.parquet") == "e.parquet: rows 1 to 1 hold text that is not UTF-8"
     assert error("none.parquet") == "cannot read none.parquet: No such file or directory"
+
+
+@pytest.mark.parametrize("name", ["a.de", "a.tsv", "a.csv", "a.jsonl"])
+def test_byte_order_marks_are_treated_alike(name: str) -> None:
+    texts = {
+        "a.de": "ja\nnein\n",
+        "a.en": "yes\nno\n",
+        "a.tsv": "de\ten\nja\tyes\nnein\tno\n",
+        "a.csv": "de,en\nja,yes\nnein,no\n",
+        "a.jsonl": '{"de": "ja", "en": "yes"}\n{"de": "nein", "en": "no"}\n',
+    }
+    expected = [("ja", "yes"), ("nein", "no")]
+    for mark in ("", "\ufeff"):
+        for file, text in texts.items():
+            write(file, mark + text)
+        assert read(name.removesuffix(".de")) == expected
+    Path(name).write_text(texts[name], encoding="utf-16")
+    assert error(name.removesuffix(".de")).startswith(f"{name} is UTF-16, not UTF-8; convert it")
