@@ -254,6 +254,27 @@ def test_encoders_without_recurrence_need_no_other_key(kind: str) -> None:
     assert parse_config(dump_config(config)) == config
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ein Satz\n" * 5000,
+        "- ein Satz\n" * 5000,
+        '"' + "x" * 50_000 + '": 1',
+        "{" + "x" * 50_000 + ": [",
+        "data: " + "x" * 50_000,
+        "seed: " + "x" * 50_000,
+        "data: {source_language: " + "x" * 50_000 + "}",
+        "data: {splits: " + "x" * 50_000 + "}",
+        "data: {splits: {? [" + "x, " * 20_000 + "] : 1}}",
+    ],
+)
+def test_a_file_that_is_no_config_is_refused_in_a_short_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "train.de").write_text(text)
+    with pytest.raises(ConfigError, match=r"train\.de: ") as error:
+        load_config(tmp_path / "train.de")
+    assert len(str(error.value)) < 1000 + len(str(tmp_path)) and "\n" not in str(error.value)
+
+
 def test_a_config_of_another_encoding(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(MINIMAL, encoding="utf-8-sig")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from nmt.config.sections import Config, DistillConfig, ModelConfig
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, shown
 
 
 def check_config(config: Config, origin: str) -> None:
@@ -21,7 +21,7 @@ def check_config(config: Config, origin: str) -> None:
 
     def refuse(wrong: bool, key: str, value: object, remedy: str) -> None:
         if wrong:
-            raise ConfigError(f"{origin}: {key}: {value!r} makes no sense: {remedy}")
+            raise ConfigError(f"{origin}: {key}: {shown(value)} makes no sense: {remedy}")
 
     for key in ("source_language", "target_language"):
         tag = getattr(data, key)

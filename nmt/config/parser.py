@@ -15,7 +15,7 @@ import yaml
 
 from nmt.config.checks import check_config
 from nmt.config.sections import Config
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, shown
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -79,8 +79,8 @@ def _read_words(words: Sequence[str]) -> Iterator[tuple[list[str], Any]]:
             structured = value.startswith(("{", "[")) or value == "null"
             yield key.split("."), _load_yaml(value) if structured else value
         except yaml.YAMLError as error:
-            told = " ".join(str(error).split())
-            raise ConfigError(f"command line: {key}: not valid YAML: {told}") from None
+            told = f"{_cut(key)}: not valid YAML: {_cut(str(error))}"
+            raise ConfigError(f"command line: {told}") from None
 
 
 def _replace(values: object, path: Sequence[str], value: object) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class _YamlLoader(yaml.SafeLoader):
         for name in names:
             if names.count(name) > 1:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {name!r} stands twice", node.start_mark
+                    None, None, f"the key {shown(name)} stands twice", node.start_mark
                 )
         return super().construct_mapping(node, deep)
 
@@ -176,9 +176,9 @@ def _parse_yaml(text: str, origin: str) -> dict[str, Any]:
     try:
         values = _load_yaml(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{origin}: not valid YAML: {_cut(str(error))}") from None
     if not isinstance(values, dict):
-        raise ConfigError(f"{origin}: a config is a mapping of sections, not {values!r}")
+        raise ConfigError(f"{origin}: a config is a mapping of sections, not {shown(values)}")
     return values
 
 
@@ -187,18 +187,18 @@ def _refuse_unknown_keys(values: object, kind: Any, origin: str, path: str = "")
     if isinstance(values, Mapping):
         for key in values:
             if not isinstance(key, str):
-                raise ConfigError(f"{origin}: {path}{key}: a key is text; put {key!r} in quotes")
+                raise ConfigError(f"{origin}: {path}{shown(key)}: a key is text; put it in quotes")
     kind = next(filter(dataclasses.is_dataclass, [kind, *typing.get_args(kind)]), None)
     if kind is None or values is None:
         return
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{origin}: {path.rstrip('.')} is a section of keys, not {values!r}")
+        raise ConfigError(f"{origin}: {path.rstrip('.')} is a section of keys, not {shown(values)}")
     fields = typing.get_type_hints(kind)
     for key, value in values.items():
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean {path}{near[0]}?" if near else f"known: {', '.join(fields)}"
-            raise ConfigError(f"{origin}: unknown key {path}{key}; {hint}")
+            raise ConfigError(f"{origin}: unknown key {path}{_cut(key)}; {hint}")
         _refuse_unknown_keys(value, fields[key], origin, f"{path}{key}.")
 
 
@@ -226,7 +226,13 @@ def _one_line(error: Exception) -> str:
     message = str(error)
     for pattern, replacement in rules:
         message = re.sub(pattern, replacement, message)
-    return message.strip()
+    return _cut(message)
+
+
+def _cut(message: str) -> str:
+    """Put another library's message, or a key, into one line of bounded length."""
+    line = " ".join(message.split())
+    return line if len(line) <= 500 else f"{line[:300]} … {line[-150:]}"
 
 
 def _reason(error: Exception) -> str:

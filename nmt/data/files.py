@@ -81,8 +81,15 @@ def _side(prefix: str, tag: str) -> str:
     tags = sorted(
         {t for stem, _, t in starts if stem == Path(prefix).name and f".{t}" not in _TABLES}
     )
-    remedy = f"{prefix} has the languages {', '.join(tags)}" if tags else "check data.splits"
+    remedy = f"{prefix} has the languages {', '.join(tags)}" if tags else _check_splits(path)
     raise DataError(f"there is no file {path}; {remedy}")
+
+
+def _check_splits(path: str) -> str:
+    """Return the remedy for a file that is not there."""
+    if Path(path).is_absolute():
+        return "check data.splits"
+    return f"check data.splits, which is relative to the working folder, {Path.cwd()}"
 
 
 def _tsv_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:

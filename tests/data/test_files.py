@@ -91,7 +91,9 @@ def test_unknown_language_lists_those_there_are() -> None:
 
 @pytest.mark.parametrize("place", ["train", "nowhere/train"])
 def test_missing_files(place: str) -> None:
-    assert error(place) == f"there is no file {place}.de; check data.splits"
+    told = f"there is no file {place}.de; check data.splits"
+    assert error(place) == f"{told}, which is relative to the working folder, {Path.cwd()}"
+    assert error(f"/nowhere/{place}") == f"there is no file /nowhere/{place}.de; check data.splits"
 
 
 def test_a_file_of_another_kind() -> None:

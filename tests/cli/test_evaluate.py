@@ -82,3 +82,26 @@ def test_a_missing_tokenizer_does_not_forbid_training_by_loss(
 
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
+
+
+def test_a_split_from_another_folder_names_the_folder(
+    nmt: Command,
+    tiny_config: Path,
+    corpus_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(corpus_folder)
+    words = [f"--data.splits.{name}={file}" for name, file in SPLITS.items()]
+    words += ["--training.max_updates", "6"]
+    run = tmp_path / "run"
+    assert nmt("train", tiny_config, "--run", run, *words).code == 0
+    assert nmt("evaluate", run, "--split", "test").code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for verb in ("evaluate", "diagnose"):
+        result = nmt(verb, run, "--split", "test")
+        assert result.code == 2 and f"there is no test in {tmp_path}/elsewhere" in result.err
+        assert "--source" in result.err and "data.splits" not in result.err
+    result = nmt("check", tiny_config, *words)
+    assert result.code == 2 and f"{tmp_path}/elsewhere" in result.err
