@@ -39,7 +39,7 @@ class FiltersConfig:
     """
 
     empty: bool = True
-    """Leave out pairs with a side that has no token; else such a side is its end token alone."""
+    """Leave out pairs with a side that is blank or has no token; else it is its end token alone."""
     control_characters: bool = False
     """Leave out pairs that hold control characters (Unicode category Cc) other than tabs."""
     untranslated: bool = False

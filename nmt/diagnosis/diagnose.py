@@ -17,6 +17,7 @@ from nmt.diagnosis.samples import samples
 from nmt.diagnosis.state_map import state_map
 from nmt.diagnosis.state_probes import state_probes
 from nmt.models.batch import Padded, pad
+from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Tokenizer
 from nmt.training.distill import references_alone
 from nmt.training.prepare import prepare
@@ -75,7 +76,7 @@ def diagnose(
 
 def _map(bundle: Bundle, pairs: Sequence[Pair]) -> StateMap | None:
     """Map sentences of the shorter half, whose text fits beside a point."""
-    sources = sorted({source for source, _ in pairs if source.strip()}, key=len)
+    sources = sorted({source for source, _ in pairs if not is_blank(source)}, key=len)
     chosen = spread(sources[: -(-len(sources) // 2)], MAPPED)
     return state_map(bundle, chosen) if len(chosen) > 2 else None
 

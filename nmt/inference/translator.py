@@ -23,6 +23,7 @@ from nmt.inference.shortlist import Shortlist, can_shortlist, shortlist
 from nmt.inference.threads import num_workers, side_by_side
 from nmt.log import PROGRESS, ProgressBar
 from nmt.models.batch import pad
+from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Tokenizer
 
 _log = logging.getLogger("nmt")
@@ -148,7 +149,8 @@ class Translator:
         begun = replace(batch, stepper=self.stepper)
         limit = self.config.decoding.max_source_length
         encoded = self.tokenizer.source.encode(sentences)
-        lengths = [len(ids) for ids in encoded]
+        pairs = zip(encoded, sentences, strict=True)
+        lengths = [0 if is_blank(text) else len(ids) for ids, text in pairs]
         given = self._prefixes(sentences, prefixes)
         translations = [Translation("", 0.0, [batch.nothing]) for _ in sentences]
         for row, problem in refusals(given, [min(n, limit) for n in lengths], batch.limits).items():

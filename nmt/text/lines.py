@@ -12,6 +12,7 @@ import gzip
 import os
 import re
 import sys
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -109,6 +110,11 @@ _WIDE = {  # UTF-32's little-endian mark begins with that of UTF-16
 def open_bytes(path: str | Path) -> IO[bytes]:
     """Open a file for reading bytes, unpacking it where its name ends in `.gz`."""
     return gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
+
+
+def is_blank(text: str) -> bool:
+    """Tell whether a line has nothing to read: white space, control and zero-width characters."""
+    return all(one.isspace() or unicodedata.category(one) in ("Cc", "Cf") for one in text)
 
 
 def one_line(text: str) -> str:

@@ -13,7 +13,7 @@ import sentencepiece
 
 from nmt.config import TokenizerConfig
 from nmt.errors import BundleError, ConfigError, DataError
-from nmt.text.lines import one_line
+from nmt.text.lines import is_blank, one_line
 
 _SHARED, _SOURCE, _TARGET = "shared.model", "source.model", "target.model"
 MODEL_FILES = (_SHARED, _SOURCE, _TARGET)
@@ -254,7 +254,7 @@ def _train_vocabulary(
         nonlocal count, broken
         try:
             for text in texts:
-                if text.strip():
+                if not is_blank(text):
                     count += 1
                     yield text
         except BaseException as error:
