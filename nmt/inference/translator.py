@@ -178,6 +178,10 @@ class Translator:
                 if len(encoded[row]) > limit and result.problem is None:
                     problem = f"source of {len(encoded[row])} tokens was cut to {limit}"
                     result = replace(result, problem=problem)
+                if self.tokenizer.source.is_unknown(encoded[row]) and not result.failed:
+                    told = "every token of the source is unknown, and its translation invented"
+                    problem = "; ".join(filter(None, (told, result.problem)))
+                    result = replace(result, problem=problem)
                 translations[row] = result
         return translations
 
@@ -226,7 +230,7 @@ class Translator:
             )
         problems = sum(one.problem is not None for one in found)
         if problems:
-            _log.info("%d of %d sentences or translations were cut", problems, len(found))
+            _log.info("%d of %d sentences were cut or are unknown", problems, len(found))
         return [one.text for one in found]
 
     def score(
@@ -283,7 +287,10 @@ class Translator:
         if self._listed is None or self._listed[0] != size:
             target = self.tokenizer.target
             special = {target.bos_id, target.eos_id}
-            self._listed = size, shortlist(self.stepper, self.token_counts, size, special)
+            counts = None if self.token_counts is None else self.token_counts.clone()
+            if counts is not None:
+                counts[target.unk_id] = 0
+            self._listed = size, shortlist(self.stepper, counts, size, special)
         return self._listed[1]
 
 

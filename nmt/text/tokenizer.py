@@ -127,6 +127,11 @@ class Vocabulary:
         )
         return [part.replace("▁", " ").strip() for id_, part in parts if id_ == self.unk_id]
 
+    def is_unknown(self, ids: Sequence[int]) -> bool:
+        """Tell whether a text has unknown tokens and, spaces aside, no others."""
+        space = self._processor.piece_to_id("▁")  # the unknown token's where there is none
+        return self.unk_id in ids and {self.unk_id, space}.issuperset(ids)
+
     def text_ids(self) -> set[int]:
         """Return the ids of the pieces that spell text: no special ones, and no single bytes."""
         special = (
