@@ -83,7 +83,7 @@ def predict(
         UsageError: a blank sentence, no number of words, or a model that needs a sentence.
     """
     if top < 1:
-        raise UsageError(f"--top: {top} makes no sense: give at least 1")
+        raise UsageError(f"top: {top} makes no sense: give at least 1")
     target, device = translator.tokenizer.target, translator.device
     (given,) = encode_prefixes(target, [prefix])
     with arithmetic(translator.precision, device):

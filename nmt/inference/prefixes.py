@@ -67,7 +67,7 @@ def refusals(
         elif len(prefix.tokens) >= longest[row]:
             found[row] = (
                 f"a prefix of {len(prefix.tokens)} tokens leaves no room: the translation may have "
-                f"{longest[row]}, its end included; raise --max-length-ratio"
+                f"{longest[row]}, its end included; raise max_length_ratio"
             )
     return found
 

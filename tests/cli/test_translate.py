@@ -193,11 +193,11 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
         (["{run}", "{tmp}/in.de", "--alignments"], "--alignments: text has room for translations"),
         (
             ["{run}", "{tmp}/in.de", "--alignments", "--format", "tsv"],
-            "--alignments: the model has no attention",
+            "alignments: the model has no attention",
         ),
         (
             ["{run}", "{tmp}/in.de", "--coverage-penalty", "0.2"],
-            "--coverage-penalty: the model has no attention",
+            "coverage_penalty: the model has no attention",
         ),
         (["{run}", "{tmp}/in.de", "--coverage-penalty", "-1"], "coverage_penalty: -1.0 makes no"),
         (["{run}", "--colour"], "unrecognized arguments: --colour"),
