@@ -16,6 +16,8 @@ from nmt.diagnosis.records import Diagnosis, GradientFlow, StateMap
 from nmt.diagnosis.samples import samples
 from nmt.diagnosis.state_map import state_map
 from nmt.diagnosis.state_probes import state_probes
+from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.metrics import find_bleu_metric
 from nmt.models.batch import Padded, pad
 from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Tokenizer
@@ -54,6 +56,10 @@ def diagnose(
         start: the model before its training, where that is known.
         sentences: how many gradients are averaged over.
     """
+    target = TargetLanguage.of(bundle.config.data)
+    scored = find_bleu_metric(target) is not None
+    if weights and not scored:
+        _log.warning("state probes are left out: %s is not installed", target.tokenizer)
     flows = [flow_of(bundle, pairs, "trained" if weights else "start", sentences)]
     if start is not None:
         flows.append(flow_of(start, pairs, "start", sentences))
@@ -68,7 +74,7 @@ def diagnose(
         found,
         losses=position_losses(losses),
         frequencies=frequency_losses(losses, bundle.model.decoder.token_counts),
-        probes=state_probes(bundle, probed) if len(probed) > 1 else None,
+        probes=state_probes(bundle, probed) if scored and len(probed) > 1 else None,
         states=_map(bundle, pairs),
         samples=samples(bundle, spread(pairs, SAMPLES)),
     )

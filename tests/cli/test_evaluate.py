@@ -75,6 +75,10 @@ def test_a_missing_tokenizer_does_not_forbid_training_by_loss(
     assert said < started
     scores = json.loads((run / "scores.test.json").read_text())
     assert scores["bleu"] is None and scores["chrf"]["score"] > 0
+    result = nmt("diagnose", run, "--sentences", "2")
+    assert result.code == 0, result.err
+    said, started = result.err.index("ja-mecab is not installed"), result.err.index("losses:")
+    assert said < started
     page = tmp_path / "page.html"
     result = nmt("report", run, "-o", page)
     assert result.code == 0, result.err
