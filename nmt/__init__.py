@@ -6,7 +6,7 @@ translator.translate(["Heute liest der Mann ein Buch."], beam_size=5)[0].text
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nmt.openmp import limit_spinning
@@ -95,14 +95,18 @@ def train(
 
 
 def load(
-    path: str, *, ensemble: Sequence[str] = (), device: str = "auto", precision: str = "auto"
+    path: "str | Path",
+    *,
+    ensemble: "str | Path | Iterable[str | Path]" = (),
+    device: str = "auto",
+    precision: str = "auto",
 ) -> "Translator":
     """Load a model and make a translator of it.
 
     Args:
         path: a run folder, a bundle folder, or `hf://owner/name`.
-        ensemble: more models, which predict together with the first, whose defaults of the search
-            hold. All must have the same tokenizers.
+        ensemble: another model or several, which predict together with the first, whose defaults
+            of the search hold. All must have the same tokenizers.
         device: auto, cpu or cuda.
         precision: auto, fp32, bf16 or int8; auto is int8 where the weights of all models are, else
             fp32.

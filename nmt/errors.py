@@ -4,6 +4,16 @@ Every message is one line and names the value, where it came from and the remedy
 prints it as `nmt: error: …` and leaves with `exit_code`.
 """
 
+import reprlib
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = 100
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: as `repr` does, a long one in part."""
+    return _short.repr(value)
+
 
 class NmtError(Exception):
     """The work failed: exit code 1."""

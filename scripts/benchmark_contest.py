@@ -18,6 +18,7 @@ import benchmark_peer
 import torch
 from benchmark_ours import Material, multiply_accumulates
 
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
 from nmt.text.lines import read_lines
 
@@ -240,7 +241,7 @@ def _worth(bench: Bench, side: str) -> Row:
         found = read(bench.folder / f"{side}.en")
     texts = dict(zip(made.lines, found, strict=True))
     pairs = [(texts[source], target) for source, target in made.test if source in texts]
-    metric = bleu_metric("en")
+    metric = bleu_metric(TargetLanguage("en"))
     score = metric.corpus_score([ours for ours, _ in pairs], [[target for _, target in pairs]])
     same = sum(one == other for one, other in zip(found, first, strict=True)) / len(first)
     return {"bleu": float(score.score), "scored": len(pairs), "same": same} | {

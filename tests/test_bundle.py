@@ -49,11 +49,12 @@ def test_a_bundle_holds_what_the_design_says_and_no_path(tiny_run: Path) -> None
         "bundle.json",
         "config.yaml",
         "weights.safetensors",
-        "shared.model",
+        "source.model",
+        "target.model",
         "metrics.json",
         "README.md",
     }
-    for name in names - {"shared.model", "weights.safetensors"}:
+    for name in names - {"source.model", "target.model", "weights.safetensors"}:
         text = (folder / name).read_text()
         assert str(tiny_run.parent) not in text and "train" not in text.split("\n")[0]
     manifest = json.loads((folder / "bundle.json").read_text())
@@ -283,7 +284,7 @@ def cut(name: str) -> Callable[[Path], None]:
     [
         (break_weights, r"weights.safetensors is damaged: its SHA-256 is not the one"),
         (cut("config.yaml"), r"config.yaml is damaged"),
-        (cut("shared.model"), r"shared.model is damaged"),
+        (cut("target.model"), r"target.model is damaged"),
         (cut("metrics.json"), r"metrics.json is damaged"),
         (cut("bundle.json"), r"bundle.json is damaged; copy the model again"),
         (lambda f: (f / "weights.safetensors").unlink(), r"weights.safetensors: No such file"),

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from nmt.config import (
+    ColumnsConfig,
     Config,
     changed_keys,
     config_parser,
@@ -52,6 +53,20 @@ def test_every_key_is_explained() -> None:
                 _, _, after = help_text.partition(f"\n  --{section.name}.{field.name}")
                 explanation = after.split("(type:")[0].split("(required")[0]
                 assert len(explanation.split()) > 4, f"{section.name}.{field.name}"
+
+
+def test_overrides_reach_into_what_the_file_has() -> None:
+    text = MINIMAL.replace("}", ", splits: {train: a, test: b}, columns: {source: 1, target: 3}}")
+    words = ["--data.splits.test", "null", "--data.splits.more", "{cut: 5}"]
+    words += ["--data.columns.source", "2", "--data.cache", "", "--model.tie_embeddings=false"]
+    config = parse_config(text, words)
+    assert config.data.splits == {"train": "a", "test": None, "more": {"cut": 5}}
+    assert (config.data.columns, config.data.cache) == (ColumnsConfig(2, 3), "")
+    assert config.model.tie_embeddings is False
+    assert parse_config(text, ["--data.columns", "null"]).data.columns is None
+    assert parse_config(text, ["--data.splits", "{test: c}"]).data.splits == {"test": "c"}
+    assert parse_config(text, ["--data.splits.test", "12"]).data.splits["test"] == "12"  # type: ignore[index]
+    assert parse_config(dump_config(config)) == config
 
 
 def test_overrides_win_over_the_file() -> None:
@@ -120,6 +135,15 @@ def test_changed_keys_are_named_by_path() -> None:
         (MINIMAL, ["--data.source_language", "../x"], "data.source_language: '../x'"),
         (MINIMAL, ["--data.target_language", "de"], "data.target_language: 'de'"),
         (MINIMAL, ["--data.corpus", "nowhere"], "data.corpus: 'nowhere'"),
+        (MINIMAL, ["--data.splits", "bad"], "command line: data.splits: expected one of"),
+        (MINIMAL, ["--data.splits", "{test: x"], "command line: data.splits: not valid YAML"),
+        (MINIMAL, ["--model.layers"], "command line: --model.layers: give --KEY VALUE"),
+        (MINIMAL, ["--seed", "--model.layers", "2"], "command line: --seed: give --KEY VALUE"),
+        (MINIMAL, ["model.layers", "2"], "command line: model.layers: give --KEY VALUE"),
+        (MINIMAL, ["--model.celll", "gru"], "unknown key model.celll; did you mean model.cell"),
+        (MINIMAL, ["--data.columns", "{source: a, target: a}"], "data.columns.target: 'a'"),
+        (MINIMAL, ["--data.columns", "{source: 0, target: 1}"], "data.columns.source: 0"),
+        (MINIMAL, ["--data.columns", "{source: 1, target: a}"], "data.columns.target: 'a'"),
         (MINIMAL, ["--data.splits", "{a/b: x}"], "data.splits: 'a/b'"),
         (MINIMAL, ["--model.layers", "0"], "model.layers: 0 makes no sense: it must be > 0"),
         (MINIMAL, ["--model.dropout", "1"], "model.dropout: 1.0"),
@@ -232,6 +256,36 @@ def test_encoders_without_recurrence_need_no_other_key(kind: str) -> None:
     config = parse_config(MINIMAL, ["--model.encoder", kind, "--model.hidden_size", "31"])
     assert config.model.bidirectional and config.model.window == 7
     assert parse_config(dump_config(config)) == config
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ein Satz\n" * 5000,
+        "- ein Satz\n" * 5000,
+        '"' + "x" * 50_000 + '": 1',
+        "{" + "x" * 50_000 + ": [",
+        "data: " + "x" * 50_000,
+        "seed: " + "x" * 50_000,
+        "data: {source_language: " + "x" * 50_000 + "}",
+        "data: {splits: " + "x" * 50_000 + "}",
+        "data: {splits: {? [" + "x, " * 20_000 + "] : 1}}",
+    ],
+)
+def test_a_file_that_is_no_config_is_refused_in_a_short_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "train.de").write_text(text)
+    with pytest.raises(ConfigError, match=r"train\.de: ") as error:
+        load_config(tmp_path / "train.de")
+    assert len(str(error.value)) < 1000 + len(str(tmp_path)) and "\n" not in str(error.value)
+
+
+def test_a_config_of_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(MINIMAL, encoding="utf-8-sig")
+    assert load_config(path) == parse_config(MINIMAL)
+    path.write_text(MINIMAL, encoding="utf-16")
+    with pytest.raises(ConfigError, match=r"cannot read the config .*a.yaml: it is UTF-16, not"):
+        load_config(path)
 
 
 def test_a_config_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import glob
 import json
 from collections.abc import Collection
 from pathlib import Path
@@ -36,7 +37,7 @@ def split_words(
             own.append(word)
         else:
             value = None if has_value else next(rest, None)
-            keys += [word, value] if value else [word]
+            keys += [word] if value is None else [word, value]
     return own, keys
 
 
@@ -208,7 +209,7 @@ def read_split(model: str, config: Config, split: str) -> list[tuple[str, str]]:
 
     Raises:
         UsageError: nobody knows where the corpus lies.
-        DataError: there is no such split, or nothing in it.
+        DataError: there is no such split, or nothing in it, or it lies in another folder.
     """
     from nmt.data.corpus import open_corpus
 
@@ -217,4 +218,23 @@ def read_split(model: str, config: Config, split: str) -> list[tuple[str, str]]:
             f"{model} is a bundle, which does not say where its data lies; "
             "give --source and --reference"
         )
+    _refuse_elsewhere(model, config, split)
     return list(open_corpus(config.data, only=split).pairs(split))
+
+
+def _refuse_elsewhere(model: str, config: Config, split: str) -> None:
+    """Refuse places that were relative to another folder than the one of this call."""
+    from nmt.data.corpus import corpus_places, place_parts
+
+    places = corpus_places(config.data)
+    place = places.get(split)
+    if config.data.corpus != "files" or place is None:
+        return
+    for part, _ in place_parts(places["train"] if isinstance(place, dict) else place):
+        prefix = Path(part)
+        siblings = prefix.parent.glob(f"{glob.escape(prefix.name)}*")
+        if not prefix.is_absolute() and next(siblings, None) is None:
+            raise DataError(
+                f"there is no {part} in {Path.cwd()}: the places of {model} are relative to the "
+                "folder in which training began; go there, or give --source and --reference"
+            )

@@ -54,6 +54,7 @@ def _print(title: str, check: "Check") -> None:
         _lengths(check),
         _filters(check),
         _overlaps(check),
+        _round_trip(check),
         _cost(check),
     ]
     for part in parts:
@@ -137,6 +138,20 @@ def _overlaps(check: "Check") -> "RenderableType":
             f"{overlap.targets:,}",
         )
     return table
+
+
+def _round_trip(check: "Check") -> "RenderableType":
+    """What both sides of the held-out splits look like after the tokenizer."""
+    from nmt.data.round_trip import shown
+
+    rows = []
+    languages = (check.source_language, check.target_language)
+    for language, trip in zip(languages, check.round_trip, strict=True):
+        told = f"BLEU {trip.bleu:.2f} ({trip.tokenizer}), {trip.changed:,} of {trip.sentences:,} "
+        told += "sentences changed"
+        rows.append((f"{language}, tokenized and back", told))
+        rows += [("", shown(text, back)) for text, back in trip.examples]
+    return word_table(rows)
 
 
 def _cost(check: "Check") -> "RenderableType":

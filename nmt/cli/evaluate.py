@@ -1,7 +1,9 @@
 """`nmt evaluate MODEL`: BLEU, chrF and TER against untouched references."""
 
 import argparse
+import logging
 import sys
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +20,13 @@ from nmt.cli.arguments import (
     write_json,
 )
 from nmt.cli.tuning import refuse_senseless_tuning, tune_model
+from nmt.config import BleuTokenizer, Config
 from nmt.errors import UsageError
 
+_log = logging.getLogger("nmt")
+
 if TYPE_CHECKING:
+    from nmt.evaluation.languages import TargetLanguage
     from nmt.inference.tuning import Tuning
 
 
@@ -55,7 +61,14 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument("--baseline", type=Path, help="translations of another system to compare")
     parser.add_argument("--json", metavar="OUT", help="also write the scores there; - for stdout")
     parser.add_argument(
-        "--target-language", help="chooses BLEU's tokenizer (default: the model's, else en)"
+        "--target-language",
+        metavar="TAG",
+        help="chooses BLEU's tokenizer and TER's kind (default: the model's, else en)",
+    )
+    parser.add_argument(
+        "--bleu-tokenizer",
+        choices=typing.get_args(BleuTokenizer),
+        help="sacreBLEU's tokenizer (default: the model's data.bleu_tokenizer, or the language's)",
     )
     parser.add_argument(
         "--tune",
@@ -69,16 +82,17 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     settings = _settings(arguments)
     config = None if arguments.model is None else model_config(arguments.model)
     texts = _read(arguments, config)
-    language = arguments.target_language or (config.data.target_language if config else "en")
+    target = _target(arguments, config)
+    _warn(arguments, texts, target)
     if texts.hypotheses is not None:
-        return _report(arguments, texts, texts.hypotheses, language)
+        return _report(arguments, texts, texts.hypotheses, target)
     assert texts.sources is not None
     if arguments.tune:
-        tuning = tune_model(arguments, texts.sources, texts.references, language, settings)
-        return _report(arguments, texts, tuning.hypotheses, language, tuning)
+        tuning = tune_model(arguments, texts.sources, texts.references, target, settings)
+        return _report(arguments, texts, tuning.hypotheses, target, tuning)
     translator = load_translator(arguments)
     hypotheses = translator.translate_all(texts.sources, progress=True, **settings)
-    return _report(arguments, texts, hypotheses, language)
+    return _report(arguments, texts, hypotheses, target)
 
 
 def _refuse_senseless(arguments: argparse.Namespace) -> None:
@@ -114,7 +128,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def _read(arguments: argparse.Namespace, config: Any) -> Texts:
+def _read(arguments: argparse.Namespace, config: Config | None) -> Texts:
     """Read all that is compared, and refuse what does not match, before any work."""
     from nmt.text.lines import read_lines
 
@@ -125,6 +139,7 @@ def _read(arguments: argparse.Namespace, config: Any) -> Texts:
     where = arguments.reference
     if references is None:
         where = f"the split {arguments.split or 'test'}"
+        assert config is not None
         pairs = read_split(arguments.model, config, arguments.split or "test")
         sources, references = (list(side) for side in zip(*pairs, strict=True))
     texts = Texts(sources, lines(arguments.hypotheses), references, lines(arguments.baseline))
@@ -138,21 +153,53 @@ def _read(arguments: argparse.Namespace, config: Any) -> Texts:
     return texts
 
 
+def _target(arguments: argparse.Namespace, config: Config | None) -> "TargetLanguage":
+    """Return the language of the references; flags come before the model's own."""
+    from nmt.evaluation.languages import TargetLanguage
+
+    tag, tokenizer = arguments.target_language, arguments.bleu_tokenizer
+    if config is not None:
+        own = TargetLanguage.of(config.data)
+        if tag is None or tag == own.tag:
+            return TargetLanguage(own.tag, tokenizer or own.bleu_tokenizer)
+    elif tag is None and tokenizer is None:
+        _log.warning(
+            "the target language is taken to be English (BLEU's tokenizer 13a); "
+            "give --target-language"
+        )
+    return TargetLanguage(tag or "en", tokenizer)
+
+
+def _warn(arguments: argparse.Namespace, texts: Texts, target: "TargetLanguage") -> None:
+    """Say before any work what will be wrong with the scores.
+
+    Raises:
+        DataError: BLEU is needed to choose or compare, and its tokenizer is not installed.
+    """
+    from nmt.evaluation.metrics import bleu_metric
+    from nmt.evaluation.references import scoring_warnings
+
+    if arguments.tune or texts.baseline is not None:
+        bleu_metric(target)
+    for warning in scoring_warnings(texts.references, target):
+        _log.warning(warning)
+
+
 def _report(
     arguments: argparse.Namespace,
     texts: Texts,
     hypotheses: list[str],
-    language: str,
+    target: "TargetLanguage",
     tuning: "Tuning | None" = None,
 ) -> int:
     from nmt.evaluation.metrics import corpus_scores
     from nmt.evaluation.significance import paired_bootstrap
 
-    scores = corpus_scores(hypotheses, texts.references, language)
+    scores = corpus_scores(hypotheses, texts.references, target)
     result = scores.to_json()
     report = str(scores)
     if texts.baseline is not None:
-        comparison = paired_bootstrap(texts.baseline, hypotheses, texts.references, language)
+        comparison = paired_bootstrap(texts.baseline, hypotheses, texts.references, target)
         result["baseline"] = vars(comparison)
         report = f"{report}\n{comparison}"
     if tuning is not None:

@@ -21,6 +21,7 @@ _log = logging.getLogger("nmt")
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
+    from nmt.text.lines import Replaced
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -131,7 +132,10 @@ def _refuse_prefixes(arguments: argparse.Namespace) -> None:
 
 
 def _read_prefixes(
-    lines: Iterable[str], source: Path | None, arguments: argparse.Namespace
+    lines: Iterable[str],
+    source: Path | None,
+    arguments: argparse.Namespace,
+    replaced: "Replaced",
 ) -> tuple[Iterator[str], list[str]]:
     """Read the lines and as many prefixes.
 
@@ -141,7 +145,7 @@ def _read_prefixes(
     from nmt.text.lines import read_lines
 
     every = list(lines)
-    prefixes = list(read_lines(arguments.prefix_file, arguments.invalid_utf8))
+    prefixes = list(read_lines(arguments.prefix_file, arguments.invalid_utf8, replaced))
     where = f"--prefix-file {arguments.prefix_file}"
     refuse_unequal(source or "standard input", len(every), where, len(prefixes))
     return iter(every), prefixes
@@ -164,22 +168,29 @@ def _translate(
     from nmt.inference.partial import partial_writer
     from nmt.text.lines import decode_lines, read_lines
 
+    notes: dict[int, str] = {}
+
+    def replaced(line: int) -> None:
+        notes[line] = "bytes that are not UTF-8 were replaced by U+FFFD"
+
     if source is None:
-        lines = decode_lines(sys.stdin.buffer, "standard input", arguments.invalid_utf8)
+        stdin = sys.stdin.buffer
+        lines = decode_lines(stdin, "standard input", arguments.invalid_utf8, replaced)
     else:
-        lines = read_lines(source, arguments.invalid_utf8)
+        lines = read_lines(source, arguments.invalid_utf8, replaced)
     if arguments.resume and output is not None and output.exists():
         _log.info("%s is there, and is kept", output)
         return 0
     prefixes = None
     if arguments.prefix_file is not None:  # before anything is written
-        lines, prefixes = _read_prefixes(lines, source, arguments)
+        lines, prefixes = _read_prefixes(lines, source, arguments, replaced)
     if arguments.resume:
         assert source is not None and output is not None
         writing = partial_writer(output, arguments.format, _key(source, arguments, settings))
     else:
         writing = line_writer(output, arguments.format)
     with writing as writer:
+        writer.notes = notes
         if source is None and sys.stdin.isatty() and prefixes is None:
             translate_as_typed(translator, lines, writer, **settings)
         else:

@@ -9,6 +9,7 @@ from nmt.cli.arguments import load_translator
 from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from nmt.evaluation.languages import TargetLanguage
     from nmt.inference.tuning import Tuning
 
 _SPLIT = "validation"
@@ -40,7 +41,7 @@ def tune_model(
     arguments: argparse.Namespace,
     sources: list[str],
     references: list[str],
-    language: str,
+    target: "TargetLanguage",
     settings: dict[str, Any],
 ) -> "Tuning":
     """Try the settings, and write the best one into the model's bundle.
@@ -63,7 +64,7 @@ def tune_model(
     if not os.access(folder.parent, os.W_OK):
         raise DataError(f"cannot write {folder}: Permission denied")
     with locked(_owner(folder), patience=0):
-        tuning = tune(load_translator(arguments), sources, references, language, **settings)
+        tuning = tune(load_translator(arguments), sources, references, target, **settings)
         with writing_to(folder):
             save_tuned(folder, {"split": arguments.split, **tuning.to_json()})
     return tuning

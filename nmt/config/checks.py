@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from nmt.config.sections import Config, DistillConfig, ModelConfig
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, shown
 
 
 def check_config(config: Config, origin: str) -> None:
@@ -21,7 +21,7 @@ def check_config(config: Config, origin: str) -> None:
 
     def refuse(wrong: bool, key: str, value: object, remedy: str) -> None:
         if wrong:
-            raise ConfigError(f"{origin}: {key}: {value!r} makes no sense: {remedy}")
+            raise ConfigError(f"{origin}: {key}: {shown(value)} makes no sense: {remedy}")
 
     for key in ("source_language", "target_language"):
         tag = getattr(data, key)
@@ -35,6 +35,15 @@ def check_config(config: Config, origin: str) -> None:
     )
     known_corpus = data.corpus == "files" or re.match(r"(builtin|hub):.", data.corpus)
     refuse(not known_corpus, "data.corpus", data.corpus, "use files, builtin:NAME or hub:NAME")
+    columns = data.columns
+    if columns is not None:
+        pair = (columns.source, columns.target)
+        refuse(pair[0] == pair[1], "data.columns.target", pair[1], "it is the source column, too")
+        for key, column in zip(("source", "target"), pair, strict=True):
+            low = isinstance(column, int) and column < 1
+            refuse(low, f"data.columns.{key}", column, "columns are counted from 1")
+        mixed = len({type(column) for column in pair}) > 1
+        refuse(mixed, "data.columns.target", pair[1], "give two names or two numbers")
     seed = config.seed
     refuse(not 0 <= seed < 2**32, "seed", seed, "it must be at least 0 and below 2**32")
     size = tokenizer.vocabulary_size

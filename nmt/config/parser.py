@@ -1,11 +1,12 @@
 """The one parser of configs, for commands, Python and bundles; and its way back to YAML."""
 
+import codecs
 import dataclasses
 import difflib
 import functools
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import yaml
 
 from nmt.config.checks import check_config
 from nmt.config.sections import Config
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, shown
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -45,24 +46,57 @@ def load_stored_config(path: Path) -> Config:
 def parse_config(text: str, overrides: Sequence[str] = (), origin: str = "config") -> Config:
     """Parse the YAML text of a config; `origin` names it in errors. See `load_config`."""
     values = _parse_yaml(text, origin)
-    _refuse_unknown_keys(values, Config, origin)
-    parser = config_parser()
-    source = origin
-    try:
-        parsed = parser.parse_object(values)
-        if overrides:
-            source = "command line"
-            parsed = parser.parse_args(list(overrides), namespace=parsed)
-    except jsonargparse.ArgumentError as error:
-        raise ConfigError(f"{source}: {_one_line(error)}") from None
-    config = Config(**vars(parser.instantiate(parsed)))
+    config = _build(values, origin)
+    if overrides:
+        for path, value in _read_words(overrides):
+            values = _replace(values, path, value)
+        config = _build(values, "command line")
     check_config(config, f"{origin} or the command line" if overrides else origin)
     return config
 
 
+def _build(values: dict[str, Any], origin: str) -> Config:
+    """Make a config of nested mappings, and refuse unknown keys and wrong types."""
+    _refuse_unknown_keys(values, Config, origin)
+    parser = config_parser()
+    try:
+        return Config(**vars(parser.instantiate(parser.parse_object(values))))
+    except jsonargparse.ArgumentError as error:
+        raise ConfigError(f"{origin}: {_one_line(error)}") from None
+
+
+def _read_words(words: Sequence[str]) -> Iterator[tuple[list[str], Any]]:
+    """Yield the path of each key on the command line, and its value."""
+    rest = iter(words)
+    for word in rest:
+        key, is_set, value = word.removeprefix("--").partition("=")
+        if not is_set:
+            value = next(rest, "--")
+        if not word.startswith("--") or value.startswith("--"):
+            raise ConfigError(f"command line: {word}: give --KEY VALUE")
+        try:
+            # Other text is read by the type of its key.
+            structured = value.startswith(("{", "[")) or value == "null"
+            yield key.split("."), _load_yaml(value) if structured else value
+        except yaml.YAMLError as error:
+            told = f"{_cut(key)}: not valid YAML: {_cut(str(error))}"
+            raise ConfigError(f"command line: {told}") from None
+
+
+def _replace(values: object, path: Sequence[str], value: object) -> dict[str, Any]:
+    """Return a copy of nested mappings with another value at a path."""
+    key, *rest = path
+    old = values if isinstance(values, dict) else {}
+    return {**old, key: _replace(old.get(key), rest, value) if rest else value}
+
+
 def _read(path: str | Path) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        data = Path(path).read_bytes()
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            told = "it is UTF-16, not UTF-8; convert it, as with iconv -f UTF-16 -t UTF-8"
+            raise ConfigError(f"cannot read the config {path}: {told}")
+        return data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the config {path}: {_reason(error)}") from None
 
@@ -115,7 +149,7 @@ class _YamlLoader(yaml.SafeLoader):
         for name in names:
             if names.count(name) > 1:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {name!r} stands twice", node.start_mark
+                    None, None, f"the key {shown(name)} stands twice", node.start_mark
                 )
         return super().construct_mapping(node, deep)
 
@@ -142,9 +176,9 @@ def _parse_yaml(text: str, origin: str) -> dict[str, Any]:
     try:
         values = _load_yaml(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{origin}: not valid YAML: {_cut(str(error))}") from None
     if not isinstance(values, dict):
-        raise ConfigError(f"{origin}: a config is a mapping of sections, not {values!r}")
+        raise ConfigError(f"{origin}: a config is a mapping of sections, not {shown(values)}")
     return values
 
 
@@ -153,18 +187,18 @@ def _refuse_unknown_keys(values: object, kind: Any, origin: str, path: str = "")
     if isinstance(values, Mapping):
         for key in values:
             if not isinstance(key, str):
-                raise ConfigError(f"{origin}: {path}{key}: a key is text; put {key!r} in quotes")
+                raise ConfigError(f"{origin}: {path}{shown(key)}: a key is text; put it in quotes")
     kind = next(filter(dataclasses.is_dataclass, [kind, *typing.get_args(kind)]), None)
     if kind is None or values is None:
         return
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{origin}: {path.rstrip('.')} is a section of keys, not {values!r}")
+        raise ConfigError(f"{origin}: {path.rstrip('.')} is a section of keys, not {shown(values)}")
     fields = typing.get_type_hints(kind)
     for key, value in values.items():
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean {path}{near[0]}?" if near else f"known: {', '.join(fields)}"
-            raise ConfigError(f"{origin}: unknown key {path}{key}; {hint}")
+            raise ConfigError(f"{origin}: unknown key {path}{_cut(key)}; {hint}")
         _refuse_unknown_keys(value, fields[key], origin, f"{path}{key}.")
 
 
@@ -192,7 +226,13 @@ def _one_line(error: Exception) -> str:
     message = str(error)
     for pattern, replacement in rules:
         message = re.sub(pattern, replacement, message)
-    return message.strip()
+    return _cut(message)
+
+
+def _cut(message: str) -> str:
+    """Put another library's message, or a key, into one line of bounded length."""
+    line = " ".join(message.split())
+    return line if len(line) <= 500 else f"{line[:300]} … {line[-150:]}"
 
 
 def _reason(error: Exception) -> str:

@@ -11,16 +11,24 @@ from typing import Literal
 
 Place = str | list[str | dict[str, str | float]] | dict[str, int]
 """A name, a list of names or {place: NAME, weight: TIMES}, or {cut: PAIRS}."""
+BleuTokenizer = Literal["13a", "intl", "zh", "ja-mecab", "ko-mecab", "char"]
+Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"]
 
 
 @dataclasses.dataclass(frozen=True)
 class ColumnsConfig:
     """Which columns of a table hold the two sides."""
 
-    source: str
-    """Column of the source sentences; `a.b` reaches into a nested column."""
-    target: str
+    source: int | str
+    """Column of the source sentences; `a.b` reaches into a nested column. A number, counted from 1,
+    is for .tsv and .csv files without a header line."""
+    target: int | str
     """Column of the target sentences."""
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the columns are given by number, so that tables have no header."""
+        return isinstance(self.source, int) and isinstance(self.target, int)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +39,7 @@ class FiltersConfig:
     """
 
     empty: bool = True
-    """Leave out pairs with a side that has no token; else such a side is its end token alone."""
+    """Leave out pairs with a side that is blank or has no token; else it is its end token alone."""
     control_characters: bool = False
     """Leave out pairs that hold control characters (Unicode category Cc) other than tabs."""
     untranslated: bool = False
@@ -81,12 +89,12 @@ class DataConfig:
     """Language tag to translate to, such as en; must be given."""
     corpus: str = "files"
     """files, builtin:NAME, or hub:OWNER/NAME[@REVISION][#CONFIG]."""
-    splits: dict[str, Place] | None = None
+    splits: dict[str, Place | None] | None = None
     """Split name to place. files: PREFIX (PREFIX.de, PREFIX.en) or one .tsv .csv .jsonl .parquet,
     each also .gz, or a list; hub and builtin: the split's own name. {cut: N} takes N pairs out of
     train. In train's list, {place: NAME, weight: W} has each pair W times in an epoch; of 2.5, half
     of the pairs come a third time, others in every epoch. hub and builtin default to train,
-    validation and test."""
+    validation and test; null leaves one out."""
     columns: ColumnsConfig | None = None
     """Columns of tables; by default the language tags, then translation.TAG."""
     max_length: int | None = 100
@@ -96,6 +104,8 @@ class DataConfig:
     """Which further training pairs are left out, and counted."""
     distill: DistillConfig = DistillConfig()
     """A teacher to learn from, beside the references."""
+    bleu_tokenizer: BleuTokenizer | None = None
+    """sacreBLEU's tokenizer for BLEU; null takes that of the target language."""
     cache: str | None = None
     """Folder of encoded corpora and of teachers' translations; by default nmt under $XDG_CACHE_HOME
     or ~/.cache."""
@@ -113,8 +123,11 @@ class TokenizerConfig:
     """One vocabulary for both languages, or one for each."""
     byte_fallback: bool = False
     """Spell unknown characters in bytes (adds 256 pieces) instead of one unknown token."""
-    normalization: Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"] = "nmt_nfkc"
-    """Unicode normalisation; _cf also folds case."""
+    normalization: Normalization = "nmt_nfkc"
+    """Unicode normalisation of the source; _cf also folds case."""
+    target_normalization: Normalization = "identity"
+    """Unicode normalisation of the target. Only identity lets a model write every character of the
+    references; the other rules rewrite some, such as full-width punctuation and m²."""
     character_coverage: float = 1.0
     """Share of the corpus's characters that get a piece of their own."""
     max_pairs: int = 200_000

@@ -27,7 +27,7 @@ from nmt.storage import atomic_folder
 from nmt.text.lines import reason
 from nmt.text.tokenizer import Tokenizer, load_tokenizer, size_notes, train_tokenizer
 
-_TOKENIZER_FORMAT, _PAIRS_FORMAT, _TRANSLATIONS_FORMAT = 1, 2, 1
+_TOKENIZER_FORMAT, _PAIRS_FORMAT, _TRANSLATIONS_FORMAT = 1, 3, 1
 _log = logging.getLogger("nmt")
 
 

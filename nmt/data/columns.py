@@ -18,12 +18,14 @@ from nmt.text.lines import one_line
 
 Pair = tuple[str, str]
 Row = Mapping[str, object]
+_SHOWN = 20
+"""Names of columns in an error."""
 
 
 def candidate_columns(config: DataConfig) -> list[Pair]:
     """Return the (source, target) columns to look for, the first that a table has counts."""
     if config.columns is not None:
-        return [(config.columns.source, config.columns.target)]
+        return [(str(config.columns.source), str(config.columns.target))]
     source, target = config.source_language, config.target_language
     return [(source, target), (f"translation.{source}", f"translation.{target}")]
 
@@ -59,12 +61,19 @@ def read_pairs(rows: Iterable[tuple[str, Row]], config: DataConfig) -> Iterator[
     for where, row in rows:
         columns = columns or find_columns(row, config)
         if columns is None:
-            wanted = " or ".join(f"{s!r} and {t!r}" for s, t in candidate_columns(config))
-            raise DataError(
-                f"{where}: no columns {wanted}; there are {', '.join(map(repr, _names(row)))}; "
-                "name them with data.columns.source and data.columns.target"
-            )
+            raise missing_columns(where, _names(row), config)
         yield _text(row, columns[0], where), _text(row, columns[1], where)
+
+
+def missing_columns(
+    where: str, names: Iterable[str], config: DataConfig, remedy: str = ""
+) -> DataError:
+    """Return the error of a table that lacks the columns of the two sides."""
+    wanted = " or ".join(f"{s!r} and {t!r}" for s, t in candidate_columns(config))
+    return DataError(
+        f"{where}: no columns {wanted}; there are {_listed(names)}; "
+        f"name them with data.columns.source and data.columns.target{remedy}"
+    )
 
 
 def arrow_rows(batches: Iterable[Any], name: str) -> Iterator[tuple[str, Row]]:
@@ -106,7 +115,7 @@ def _look_up(row: object, column: str) -> object:
             return row[column]
         head, dot, rest = column.partition(".")
         if dot and head in row:
-            return _look_up(row[head], rest)
+            return None if row[head] is None else _look_up(row[head], rest)
     raise KeyError(column)
 
 
@@ -118,11 +127,18 @@ def _names(row: Row) -> Iterator[str]:
             yield name
 
 
+def _listed(names: Iterable[str]) -> str:
+    """Show the names of columns; long ones, and those of a wide table, in part."""
+    shown = [reprlib.repr(name) for name in names]
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more
+
+
 def _text(row: Row, column: str, where: str) -> str:
     try:
         value = _look_up(row, column)
     except KeyError:
-        names = ", ".join(map(repr, _names(row)))
+        names = _listed(_names(row))
         raise DataError(f"{where}: no column {column!r}; there are {names}") from None
     if not isinstance(value, str):
         found = "is empty (null)" if value is None else f"holds {reprlib.repr(value)}"

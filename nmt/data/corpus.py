@@ -121,14 +121,19 @@ def corpus_places(config: DataConfig) -> dict[str, Place]:
         ConfigError: a place makes no sense.
     """
     for split, place in (config.splits or {}).items():
-        _check_place(split, place)
+        if place is not None:
+            _check_place(split, place)
     kind = config.corpus.partition(":")[0]
     defaults: tuple[str, ...] = ()
     if kind == "hub":
         defaults = ("train", "validation", "test")
     elif kind == "builtin":
         defaults = ("train", "validation", "test", "long")
-    return {name: name for name in defaults} | (config.splits or {})
+    places: dict[str, Place | None] = {name: name for name in defaults}
+    places |= config.splits or {}
+    if "train" in places and places["train"] is None:
+        raise ConfigError("data.splits.train: null makes no sense: training needs it")
+    return {name: place for name, place in places.items() if place is not None}
 
 
 def open_corpus(config: DataConfig, only: str | None = None) -> Corpus:
@@ -214,7 +219,11 @@ def _try_places(corpus: Corpus, split: str, offered: tuple[str, ...] | None) -> 
     for part in () if isinstance(place, dict) else place_parts(place):
         if offered is not None and part.place not in offered:
             key = f"data.splits.{split}"
-            cut = "" if split == "train" else f", or cut it out of train with {key}: {{cut: 2000}}"
+            cut = ""
+            if split != "train":
+                cut = f", or cut it out of train with {key}: {{cut: 2000}}"
+            if split not in ("train", "validation"):
+                cut += f"; {key}: null leaves it out"
             raise DataError(
                 f"{key}: {corpus.name} has no split {part.place!r}; "
                 f"name one of {', '.join(offered)}{cut}"

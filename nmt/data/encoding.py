@@ -24,6 +24,7 @@ from nmt.data.marks import DUPLICATE, Marker, text_hashes
 from nmt.data.survey import Survey
 from nmt.data.workers import map_in_order
 from nmt.errors import DataError
+from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Tokenizer, Vocabulary
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ def _encode(
     """Return the ids of each text, none where they are absurdly many, and the lengths."""
     import pyarrow as arrow
 
-    rows = vocabulary.encode(texts)
+    pairs = zip(vocabulary.encode(texts), texts, strict=True)
+    rows = [[] if is_blank(text) else ids for ids, text in pairs]
     lengths = np.array([min(len(ids) + 1, NOT_STORED) for ids in rows], np.uint16)
     rows = [ids if len(ids) + 1 < NOT_STORED else [] for ids in rows]
     ids = np.fromiter(itertools.chain.from_iterable(rows), _id_type(vocabulary))

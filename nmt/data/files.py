@@ -7,19 +7,30 @@ quote stays a quote, and `NA` stays text.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import itertools
 import json
 import reprlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nmt.config import DataConfig
-from nmt.data.columns import Pair, Row, arrow_rows, find_columns, fold, read_pairs, top_columns
+from nmt.data.columns import (
+    Pair,
+    Row,
+    arrow_rows,
+    find_columns,
+    fold,
+    missing_columns,
+    read_pairs,
+    top_columns,
+)
 from nmt.errors import DataError
 from nmt.text.lines import one_line, open_bytes, read_lines, reason
 
 _PARQUET_ROWS = 4096  # unpacked at a time
+_NO_HEADER = "; where there is no header line, give their numbers: {source: 1, target: 2}"
 
 
 def read_file_pairs(place: str, config: DataConfig) -> Iterator[Pair]:
@@ -70,52 +81,72 @@ def _side(prefix: str, tag: str) -> str:
     tags = sorted(
         {t for stem, _, t in starts if stem == Path(prefix).name and f".{t}" not in _TABLES}
     )
-    remedy = f"{prefix} has the languages {', '.join(tags)}" if tags else "check data.splits"
+    remedy = f"{prefix} has the languages {', '.join(tags)}" if tags else _check_splits(path)
     raise DataError(f"there is no file {path}; {remedy}")
 
 
-def _tsv_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
-    """Read a TSV, whose first line is a header where it holds the names of both columns.
+def _check_splits(path: str) -> str:
+    """Return the remedy for a file that is not there."""
+    if Path(path).is_absolute():
+        return "check data.splits"
+    return f"check data.splits, which is relative to the working folder, {Path.cwd()}"
 
-    Without such a line, the first two columns are source and target. Where `data.columns` is given
-    there must be a header.
-    """
-    header: list[str] = []
-    width = None
-    for number, line in enumerate(_lines(path), start=1):
-        where, cells = f"{path}: line {number}", line.split("\t")
-        if number == 1:
-            if config.columns or find_columns(dict.fromkeys(cells), config):
-                header = cells
-                continue
-            header, width = [config.source_language, config.target_language], 2
-        yield where, _row(header, cells[:width], where)
+
+def _tsv_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
+    """Read a TSV, without quoting."""
+    lines = enumerate(read_lines(path), start=1)
+    return _table_rows(((f"{path}: line {n}", line.split("\t")) for n, line in lines), config)
 
 
 def _csv_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
-    """Read a CSV with a header; a quoted cell may hold line breaks, which become spaces."""
+    """Read a CSV; a quoted cell may hold line breaks, which become spaces."""
     # The csv module refuses a lone carriage return, and lines without an end run together.
-    reader = csv.reader((one_line(line) + "\n" for line in _lines(path)), strict=True)
-    header: list[str] = []
+    reader = csv.reader((one_line(line) + "\n" for line in read_lines(path)), strict=True)
+    csv.field_size_limit(2**31 - 1)  # the module's own limit is below the length of a document
+    rows = ((f"{path}: line {reader.line_num}", cells) for cells in filter(None, reader))
     try:
-        for cells in filter(None, reader):
-            where = f"{path}: line {reader.line_num}"
-            if header:
-                yield where, _row(header, cells, where)
-            header = header or cells
+        yield from _table_rows(rows, config)
     except csv.Error as error:
         raise DataError(f"{path}: line {reader.line_num} is not valid CSV: {error}") from None
 
 
-def _row(header: list[str], cells: list[str], where: str) -> Row:
-    if len(cells) != len(header):
-        names = ", ".join(map(repr, header))
-        raise DataError(f"{where}: number of cells is {len(cells)}, not {len(header)} ({names})")
-    return dict(zip(header, cells, strict=True))
+def _table_rows(
+    lines: Iterable[tuple[str, list[str]]], config: DataConfig
+) -> Iterator[tuple[str, Row]]:
+    """Name the cells of a table: by its header, or by number where `data.columns` has numbers.
+
+    Args:
+        lines: the cells of each, with the words that name the line in errors.
+        config: languages and columns.
+
+    Raises:
+        DataError: the first line is not the header that the columns need, or is one where they
+            are numbered; a line has more or fewer cells than the first.
+    """
+    header: list[str] = []
+    numbered = config.columns is not None and config.columns.numbered
+    by_tags = dataclasses.replace(config, columns=None)
+    for where, cells in lines:
+        if not header:
+            is_header = find_columns(dict.fromkeys(cells), by_tags if numbered else config)
+            if numbered and is_header:
+                raise DataError(
+                    f"{where}: it is a header with {cells!r}; leave the numbers of data.columns out"
+                )
+            if not numbered and not is_header:
+                raise missing_columns(where, cells, config, _NO_HEADER)
+            header = [str(number) for number in range(1, len(cells) + 1)] if numbered else cells
+            if not numbered:
+                continue
+        if len(cells) != len(header):
+            names = ", ".join(map(reprlib.repr, header))
+            told = f"number of cells is {len(cells)}, not {len(header)} ({names})"
+            raise DataError(f"{where}: {told}")
+        yield where, dict(zip(header, cells, strict=True))
 
 
 def _jsonl_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         where = f"{path}: line {number}"
@@ -151,12 +182,6 @@ def _parquet_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
             yield from arrow_rows(batches, f"{path}:")
     except (OSError, EOFError, zlib.error, pyarrow.ArrowException) as error:
         raise DataError(f"cannot read {path}: {one_line(reason(error))}") from None
-
-
-def _lines(path: str) -> Iterator[str]:
-    """Yield a table's lines without the byte order mark that spreadsheets put before the first."""
-    for number, line in enumerate(read_lines(path)):
-        yield line if number else line.removeprefix("\ufeff")
 
 
 _TABLES = {

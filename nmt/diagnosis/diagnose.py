@@ -17,7 +17,10 @@ from nmt.diagnosis.records import Diagnosis, GradientFlow, StateMap
 from nmt.diagnosis.samples import samples
 from nmt.diagnosis.state_map import state_map
 from nmt.diagnosis.state_probes import state_probes
+from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.metrics import find_bleu_metric
 from nmt.models.batch import Padded, pad
+from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Tokenizer
 from nmt.training.data_module import TranslationData
 from nmt.training.module import TranslationModule
@@ -54,6 +57,10 @@ def diagnose(
         start: the model before its training, where that is known.
         sentences: how many gradients are averaged over.
     """
+    target = TargetLanguage.of(bundle.config.data)
+    scored = find_bleu_metric(target) is not None
+    if weights and not scored:
+        _log.warning("state probes are left out: %s is not installed", target.tokenizer)
     flows = [flow_of(bundle, pairs, "trained" if weights else "start", sentences)]
     if start is not None:
         flows.append(flow_of(start, pairs, "start", sentences))
@@ -68,7 +75,7 @@ def diagnose(
         found,
         losses=position_losses(losses),
         frequencies=frequency_losses(losses, bundle.model.decoder.token_counts),
-        probes=state_probes(bundle, probed) if len(probed) > 1 else None,
+        probes=state_probes(bundle, probed) if scored and len(probed) > 1 else None,
         states=_map(bundle, pairs),
         samples=samples(bundle, spread(pairs, SAMPLES)),
     )
@@ -76,7 +83,7 @@ def diagnose(
 
 def _map(bundle: Bundle, pairs: Sequence[Pair]) -> StateMap | None:
     """Map sentences of the shorter half, whose text fits beside a point."""
-    sources = sorted({source for source, _ in pairs if source.strip()}, key=len)
+    sources = sorted({source for source, _ in pairs if not is_blank(source)}, key=len)
     chosen = spread(sources[: -(-len(sources) // 2)], MAPPED)
     return state_map(bundle, chosen) if len(chosen) > 2 else None
 

@@ -15,6 +15,7 @@ from nmt.diagnosis.handed_over import HandedOver, handed_over, taken_apart, tran
 from nmt.diagnosis.probe_verdicts import probe_verdicts
 from nmt.diagnosis.records import Probe, StateProbes
 from nmt.errors import DataError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
 from nmt.log import PROGRESS, ProgressBar
 from nmt.models.batch import Padded
@@ -118,7 +119,7 @@ def _probe(
     translator = translator_of(bundle, given)
     scores = translator.token_scores(sources, references)
     hypotheses = translator.translate_all(sources, greedy=True)
-    metric = bleu_metric(bundle.config.data.target_language, references)
+    metric = bleu_metric(TargetLanguage.of(bundle.config.data), references)
     return Probe(
         name,
         loss=-sum(map(sum, scores)) / sum(map(len, scores)),

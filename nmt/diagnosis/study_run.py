@@ -16,6 +16,7 @@ from nmt.diagnosis.records import GradientFlow, read_record, write_record
 from nmt.diagnosis.study import LengthScore, Study, StudyRow
 from nmt.diagnosis.study_training import train_all
 from nmt.errors import UsageError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import Score, bleu_metric, with_interval
 from nmt.inference.translator import Translator
 from nmt.log import ProgressBar
@@ -182,4 +183,6 @@ def _shuffled(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _bleu(pairs: Sequence[tuple[str, str]], hypotheses: Sequence[str]) -> Score:
-    return with_interval(bleu_metric("en"), hypotheses, [reference for _, reference in pairs])
+    return with_interval(
+        bleu_metric(TargetLanguage("en")), hypotheses, [reference for _, reference in pairs]
+    )

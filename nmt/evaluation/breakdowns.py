@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nmt.errors import DataError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import Score, bleu_metric, check_lengths, with_interval
 
 Unit = Literal["words", "characters"]
@@ -64,7 +65,7 @@ def breakdown(
     sources: Sequence[str],
     hypotheses: Sequence[str],
     references: Sequence[str],
-    target_language: str,
+    target: TargetLanguage,
     *,
     groups: int = 5,
 ) -> Breakdown:
@@ -77,7 +78,7 @@ def breakdown(
         sources: raw text.
         hypotheses: one translation for each source.
         references: the human translations.
-        target_language: language tag; it chooses BLEU's tokenizer.
+        target: their language.
         groups: how many; see `length_groups`.
 
     Raises:
@@ -88,7 +89,7 @@ def breakdown(
     check_lengths(hypotheses, references)
     if len(sources) != len(references):
         raise DataError(f"{len(sources)} sources do not match {len(references)} references")
-    metric = bleu_metric(target_language)
+    metric = bleu_metric(target)
     written = [metric.tokenizer(text).split() for text in hypotheses]
     wanted = [metric.tokenizer(text).split() for text in references]
 
@@ -102,7 +103,7 @@ def breakdown(
             first=lengths[rows[0]],
             last=lengths[rows[-1]],
             sentences=len(rows),
-            bleu=with_interval(bleu_metric(target_language), *parts),
+            bleu=with_interval(bleu_metric(target), *parts),
             chrf=with_interval(CHRF(), *parts),
             length_ratio=ratio(rows),
         )

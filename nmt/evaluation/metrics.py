@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from nmt.errors import DataError
+from nmt.evaluation.languages import TargetLanguage
 
 if TYPE_CHECKING:  # sacrebleu takes a while to import
     from sacrebleu.metrics import BLEU
@@ -38,16 +39,21 @@ class Scores:
     """What a translation is worth against its references.
 
     Attributes:
-        bleu: corpus BLEU.
+        bleu: corpus BLEU; None where its tokenizer is not installed.
         chrf: corpus chrF2.
         ter: translation edit rate.
         sentences: how many sentences were compared.
     """
 
-    bleu: Score
+    bleu: Score | None
     chrf: Score
     ter: Score
     sentences: int
+
+    def by_metric(self) -> dict[str, Score]:
+        """Return the scores that were taken, by the names of their metrics."""
+        scores = {"BLEU": self.bleu, "chrF": self.chrf, "TER": self.ter}
+        return {name: score for name, score in scores.items() if score is not None}
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts, strings and numbers."""
@@ -56,66 +62,87 @@ class Scores:
     def __str__(self) -> str:
         lines = [
             f"{name:4} {score.score:6.2f}  [{score.low:.2f}, {score.high:.2f}]  {score.signature}"
-            for name, score in [("BLEU", self.bleu), ("chrF", self.chrf), ("TER", self.ter)]
+            for name, score in self.by_metric().items()
         ]
         return "\n".join([*lines, f"{self.sentences} sentences"])
 
 
 def corpus_scores(
-    hypotheses: Sequence[str], references: Sequence[str], target_language: str
+    hypotheses: Sequence[str], references: Sequence[str], target: TargetLanguage
 ) -> Scores:
     """Score raw translations against untouched references.
+
+    BLEU is left out where its tokenizer is not installed.
 
     Args:
         hypotheses: one translation for each reference.
         references: the human translations.
-        target_language: language tag; it chooses BLEU's tokenizer.
+        target: their language.
 
     Raises:
-        DataError: unequal numbers, nothing to score, or a tokenizer that is not installed.
+        DataError: unequal numbers, or nothing to score.
     """
     from sacrebleu.metrics import CHRF, TER
 
     check_lengths(hypotheses, references)
+    bleu = find_bleu_metric(target)
+    # TER's support for Asian scripts is a part of its normalisation.
+    ter = TER(normalized=target.asian, asian_support=target.asian)
     return Scores(
-        bleu=with_interval(bleu_metric(target_language), hypotheses, references),
+        bleu=None if bleu is None else with_interval(bleu, hypotheses, references),
         chrf=with_interval(CHRF(), hypotheses, references),
-        ter=with_interval(TER(), hypotheses, references),
+        ter=with_interval(ter, hypotheses, references),
         sentences=len(references),
     )
 
 
 def quick_scores(
-    hypotheses: Sequence[str], references: Sequence[str], target_language: str
+    hypotheses: Sequence[str], references: Sequence[str], target: TargetLanguage
 ) -> dict[str, float]:
-    """Return corpus BLEU and chrF without intervals, for validation during training."""
+    """Return corpus BLEU and chrF without intervals, for validation during training.
+
+    BLEU is left out where its tokenizer is not installed.
+    """
     from sacrebleu.metrics import CHRF
 
     check_lengths(hypotheses, references)
-    metrics = {"bleu": bleu_metric(target_language), "chrf": CHRF()}
+    metrics = {"bleu": find_bleu_metric(target), "chrf": CHRF()}
     return {
         name: float(metric.corpus_score(list(hypotheses), [list(references)]).score)
         for name, metric in metrics.items()
+        if metric is not None
     }
 
 
-def bleu_metric(target_language: str, references: Sequence[str] | None = None) -> BLEU:
-    """Return BLEU with the tokenizer that fits a language tag, bound to references if given.
+def bleu_metric(target: TargetLanguage, references: Sequence[str] | None = None) -> BLEU:
+    """Return BLEU with the tokenizer of a target language, bound to references if given.
 
     Raises:
         DataError: the tokenizer needs a package that is not installed.
     """
     from sacrebleu.metrics import BLEU
 
-    language = target_language.replace("_", "-").split("-")[0].lower()
-    tokenizer = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}.get(language, "13a")
+    tokenizer = target.tokenizer
     try:
-        return BLEU(tokenize=tokenizer, references=[list(references)] if references else None)
+        # Without force, sacreBLEU logs on every score of references that look tokenised.
+        return BLEU(
+            tokenize=tokenizer,
+            force=True,
+            references=[list(references)] if references else None,
+        )
     except (ImportError, RuntimeError):
         raise DataError(
-            f"BLEU for {target_language} needs the {tokenizer} tokenizer: "
-            f"pip install 'sacrebleu[{language}]'"
+            f"BLEU for {target.tag} needs the tokenizer {tokenizer}: "
+            f"pip install 'nmt[{tokenizer[:2]}]', or choose another, such as char"
         ) from None
+
+
+def find_bleu_metric(target: TargetLanguage) -> BLEU | None:
+    """Return BLEU as `bleu_metric` does; None where its tokenizer is not installed."""
+    try:
+        return bleu_metric(target)
+    except DataError:
+        return None
 
 
 def check_lengths(hypotheses: Sequence[str], references: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import RESAMPLES, bleu_metric, check_lengths
 
 
@@ -33,7 +34,7 @@ def paired_bootstrap(
     baseline: Sequence[str],
     system: Sequence[str],
     references: Sequence[str],
-    target_language: str,
+    target: TargetLanguage,
 ) -> Comparison:
     """Compare two systems' translations by resampling sentences.
 
@@ -41,7 +42,7 @@ def paired_bootstrap(
         baseline: one translation for each reference.
         system: the same of the other system.
         references: the human translations.
-        target_language: language tag; it chooses BLEU's tokenizer.
+        target: their language.
 
     Raises:
         DataError: unequal numbers, or nothing to compare.
@@ -54,7 +55,7 @@ def paired_bootstrap(
     check_lengths(system, references)
     signatures, results = PairedTest(
         [("baseline", list(baseline)), ("system", list(system))],
-        {"BLEU": bleu_metric(target_language, references)},
+        {"BLEU": bleu_metric(target, references)},
         references=None,
         test_type="bs",
         n_samples=RESAMPLES,

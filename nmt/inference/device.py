@@ -7,7 +7,7 @@ import torch
 from nmt.errors import UsageError
 
 
-def find_device(wanted: str, origin: str = "--device") -> torch.device:
+def find_device(wanted: str, origin: str = "device") -> torch.device:
     """Return the device that a setting names.
 
     Args:
@@ -32,7 +32,7 @@ def describe_device(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)"
 
 
-def find_precision(wanted: str, device: torch.device, origin: str = "--precision") -> str:
+def find_precision(wanted: str, device: torch.device, origin: str = "precision") -> str:
     """Return fp32, bf16 or int8; auto is bf16 on a GPU that computes in it.
 
     Raises:

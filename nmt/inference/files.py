@@ -1,6 +1,7 @@
 """Translating files: as many lines out as came in, in order, whatever happens to one of them."""
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import logging
@@ -35,12 +36,17 @@ class LineWriter:
         self.lines = 0
         self.problems: list[tuple[int, str]] = []
         self.failed = 0
+        self.notes: dict[int, str] = {}
+        """What is wrong with input lines by themselves, by their numbers from 1 on."""
         self.keep: Callable[[], None] = lambda: None
         """Called after every chunk: makes what was written so far last, where that is wanted."""
 
     def write(self, translation: Translation) -> None:
         """Write what became of the next input line."""
         self.lines += 1
+        if (note := self.notes.get(self.lines)) is not None:
+            problem = "; ".join(filter(None, (note, translation.problem)))
+            translation = dataclasses.replace(translation, problem=problem)
         if translation.problem is not None:
             self.problems.append((self.lines, translation.problem))
             self.failed += translation.failed

@@ -53,11 +53,11 @@ def load_models(paths: Sequence[str | Path], device: str, precision: str) -> Loa
     """
     place = find_device(device)
     if precision not in ("auto", "fp32", "bf16", "int8"):
-        raise UsageError(f"--precision: {precision!r} is not one of auto, fp32, bf16, int8")
+        raise UsageError(f"precision: {precision!r} is not one of auto, fp32, bf16, int8")
     bundles = [load_bundle(path) for path in paths]
     for path, bundle in zip(paths[1:], bundles[1:], strict=True):
         if wrong := misfit(bundles[0], bundle):
-            raise UsageError(f"--ensemble: {paths[0]} and {path} {wrong}")
+            raise UsageError(f"ensemble: {paths[0]} and {path} {wrong}")
     if precision == "auto":
         rounded = place.type == "cpu" and all(
             bundle.precision == "int8" and fits_integers(bundle.config.model) for bundle in bundles
@@ -94,6 +94,6 @@ def misfit(first: Bundle, other: Bundle) -> str | None:
     if pieces[0] != pieces[1]:
         return (
             "have different tokenizers; train one of them with the other's: "
-            "--tokenizer.path RUN/tokenizer"
+            "tokenizer.path: RUN/tokenizer"
         )
     return None

@@ -19,6 +19,7 @@ from nmt.inference.device import arithmetic
 from nmt.inference.prefixes import Prefix, encode_prefixes
 from nmt.inference.translator import Translator
 from nmt.models.batch import pad
+from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Vocabulary
 from nmt.text.words import WordPieces
 
@@ -82,7 +83,7 @@ def predict(
         UsageError: a blank sentence, no number of words, or a model that needs a sentence.
     """
     if top < 1:
-        raise UsageError(f"--top: {top} makes no sense: give at least 1")
+        raise UsageError(f"top: {top} makes no sense: give at least 1")
     target, device = translator.tokenizer.target, translator.device
     (given,) = encode_prefixes(target, [prefix])
     with arithmetic(translator.precision, device):
@@ -143,7 +144,7 @@ def _start(translator: Translator, sentence: str | None) -> Any:
             ) from None
     source = translator.tokenizer.source
     (ids,) = source.encode([sentence])
-    if not ids:
+    if not ids or is_blank(sentence):
         raise UsageError(f"{sentence!r} holds nothing to translate; leave it out, or give words")
     ids = ids[: translator.config.decoding.max_source_length]
     return translator.stepper.start(pad([[*ids, source.eos_id]], translator.device))

@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt.decoding.prefix import Prefixed
 from nmt.decoding.stepper import Limits, Stepper
 from nmt.models.batch import Padded, pad
-from nmt.text.lines import one_line
+from nmt.text.lines import is_blank, one_line
 from nmt.text.tokenizer import Vocabulary
 from nmt.text.words import WordPieces, ends_open
 
@@ -34,6 +34,7 @@ class Prefix:
 
 def encode_prefixes(vocabulary: Vocabulary, texts: Sequence[str]) -> list[Prefix]:
     """Read prefixes; blank ones, and those without a token, leave a translation free."""
+    texts = ["" if is_blank(text) else text for text in texts]
     return [
         Prefix(
             one_line(text).strip() if tokens else "",
@@ -66,7 +67,7 @@ def refusals(
         elif len(prefix.tokens) >= longest[row]:
             found[row] = (
                 f"a prefix of {len(prefix.tokens)} tokens leaves no room: the translation may have "
-                f"{longest[row]}, its end included; raise --max-length-ratio"
+                f"{longest[row]}, its end included; raise max_length_ratio"
             )
     return found
 

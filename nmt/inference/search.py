@@ -11,6 +11,7 @@ import torch
 from nmt.decoding.alignment import forced_attention, word_links
 from nmt.decoding.beam import beam_search
 from nmt.decoding.greedy import greedy_search
+from nmt.decoding.masked import Masked
 from nmt.decoding.sampling import sample
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.errors import NmtError
@@ -135,10 +136,14 @@ class BatchSearch:
         if isinstance(stepper, Shortlist):
             bos_id, eos_id = stepper.number(limits.bos_id), stepper.number(limits.eos_id)
             limits = replace(limits, bos_id=bos_id, eos_id=eos_id)
-        if prefixes is not None:
-            stepper = prefixed(stepper, prefixes, self._followers)
+            masked: Stepper = stepper  # it lists no unknown token
+        else:
+            if prefixes is not None:
+                stepper = prefixed(stepper, prefixes, self._followers)
+            unknown = self.tokenizer.target.unk_id
+            masked = Masked(stepper, unknown, forced=prefixes is not None)
         with arithmetic(self.precision, self.device):
-            found = self._hypotheses(stepper, source, limits)
+            found = self._hypotheses(masked, source, limits)
         if isinstance(stepper, Shortlist):
             found = [
                 [replace(one, tokens=stepper.ids(one.tokens)) for one in hypotheses]

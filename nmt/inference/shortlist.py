@@ -58,14 +58,14 @@ def shortlist(stepper: Stepper, counts: Tensor | None, size: int, special: set[i
         UsageError: the counts are not known, or the model does not run in an engine.
     """
     if not can_shortlist(stepper):
-        raise UsageError("--shortlist: it is for fp32 and int8 on a CPU; leave it out")
+        raise UsageError("shortlist: it is for fp32 and int8 on a CPU; leave it out")
     if size <= len(special):
         raise UsageError(
-            f"--shortlist: {size} makes no sense: start and end take {len(special)} places"
+            f"shortlist: {size} makes no sense: start and end take {len(special)} places"
         )
     if counts is None or not bool(counts.any()):
         raise UsageError(
-            "--shortlist: the model does not know how often its tokens came in training; train it "
+            "shortlist: the model does not know how often its tokens came in training; train it "
             "again, or leave shortlist out"
         )
     ranked = counts.clone()

@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.stepper import Stepper
 from nmt.errors import NmtError, UsageError
+from nmt.inference.arguments import check_settings, read_texts
 from nmt.inference.device import arithmetic
 from nmt.inference.loading import load_models
 from nmt.inference.options import SearchOptions
@@ -23,6 +24,7 @@ from nmt.inference.shortlist import Shortlist, can_shortlist, shortlist
 from nmt.inference.threads import num_workers, side_by_side
 from nmt.log import PROGRESS, ProgressBar
 from nmt.models.batch import pad
+from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Tokenizer
 
 _log = logging.getLogger("nmt")
@@ -76,12 +78,13 @@ class Translator:
         cls,
         path: str | Path,
         *,
-        ensemble: Sequence[str | Path] = (),
+        ensemble: str | Path | Iterable[str | Path] = (),
         device: str = "auto",
         precision: str = "auto",
     ) -> "Translator":
         """Load a model, or several as one; see `nmt.load`."""
-        found = load_models([path, *ensemble], device, precision)
+        others = [ensemble] if isinstance(ensemble, str | Path) else list(ensemble)
+        found = load_models([path, *others], device, precision)
         return cls(
             found.stepper,
             found.tokenizer,
@@ -101,6 +104,7 @@ class Translator:
 
     def _options(self, **settings: Any) -> SearchOptions:
         """Fill settings up with the model's own, and refuse what it cannot search with."""
+        check_settings(settings)
         options = replace(self.defaults, **settings)
         if options.shortlist is not None:
             self._shortlist(options.shortlist)
@@ -109,7 +113,7 @@ class Translator:
             several = isinstance(self.stepper, Ensemble)
             who = "a model of the ensemble" if several else "the model"
             raise UsageError(
-                f"--{asked[0].replace('_', '-')}: {who} has no attention, which alone says "
+                f"{asked[0]}: {who} has no attention, which alone says "
                 "where a word comes from; leave it out"
             )
         return options
@@ -127,28 +131,31 @@ class Translator:
         return penalty if penalty > 0 and self.has_attention else 0.0
 
     def translate(
-        self, sentences: Sequence[str], *, prefixes: Sequence[str] | None = None, **settings: Any
+        self, sentences: Iterable[str], *, prefixes: Iterable[str] | None = None, **settings: Any
     ) -> list[Translation]:
         """Translate sentences, each a line of raw text.
 
         What a sentence becomes does not depend on the others.
 
         Args:
-            sentences: raw text; blank ones give empty translations.
-            prefixes: whole words with which each translation begins; empty where it is free. Such
-                a translation is searched among all tokens, whatever the shortlist.
+            sentences: raw texts in any iterable but a string; blank ones give empty translations.
+            prefixes: as many, whole words with which each translation begins; empty where it is
+                free. Such a translation is searched among all tokens, whatever the shortlist.
             **settings: fields of `SearchOptions`, such as `beam_size=12`; by default the model's.
 
         Raises:
-            UsageError: a setting that makes no sense, or unequal numbers.
+            UsageError: a row that is no text, a setting that makes no sense, or unequal numbers.
         """
+        sentences = read_texts("sentences", sentences)
         options = self._options(**settings)
         stepper = self.stepper if options.shortlist is None else self._shortlist(options.shortlist)
         batch = BatchSearch(stepper, self.tokenizer, options, self.device, self.precision)
         begun = replace(batch, stepper=self.stepper)
         limit = self.config.decoding.max_source_length
         encoded = self.tokenizer.source.encode(sentences)
-        lengths = [len(ids) for ids in encoded]
+        pairs = zip(encoded, sentences, strict=True)
+        lengths = [0 if is_blank(text) else len(ids) for ids, text in pairs]
+        prefixes = None if prefixes is None else read_texts("prefixes", prefixes)
         given = self._prefixes(sentences, prefixes)
         translations = [Translation("", 0.0, [batch.nothing]) for _ in sentences]
         for row, problem in refusals(given, [min(n, limit) for n in lengths], batch.limits).items():
@@ -176,6 +183,10 @@ class Translator:
                 if len(encoded[row]) > limit and result.problem is None:
                     problem = f"source of {len(encoded[row])} tokens was cut to {limit}"
                     result = replace(result, problem=problem)
+                if self.tokenizer.source.is_unknown(encoded[row]) and not result.failed:
+                    told = "every token of the source is unknown, and its translation invented"
+                    problem = "; ".join(filter(None, (told, result.problem)))
+                    result = replace(result, problem=problem)
                 translations[row] = result
         return translations
 
@@ -191,18 +202,19 @@ class Translator:
         return {row: prefix for row, prefix in every if prefix.tokens}
 
     def translate_all(
-        self, sentences: Sequence[str], *, progress: bool = False, **settings: Any
+        self, sentences: Iterable[str], *, progress: bool = False, **settings: Any
     ) -> list[str]:
         """Translate sentences whose scores will count: none may have failed.
 
         Args:
-            sentences: raw text.
+            sentences: see `translate`.
             progress: show how far the work is.
             **settings: fields of `SearchOptions`.
 
         Raises:
             NmtError: a sentence could not be translated.
         """
+        sentences = read_texts("sentences", sentences)
         bar = ProgressBar("sentence", len(sentences)) if progress else None
         found: list[Translation] = []
         try:
@@ -220,15 +232,15 @@ class Translator:
             row, problem = failed[0]
             raise NmtError(
                 f"{len(failed)} of {len(found)} sentences have no translation and cannot be "
-                f"scored; sentence {row}: {problem}; try a smaller --batch-size"
+                f"scored; sentence {row}: {problem}; try a smaller batch_size"
             )
         problems = sum(one.problem is not None for one in found)
         if problems:
-            _log.info("%d of %d sentences or translations were cut", problems, len(found))
+            _log.info("%d of %d sentences were cut or are unknown", problems, len(found))
         return [one.text for one in found]
 
     def score(
-        self, sources: Sequence[str], targets: Sequence[str], *, batch_size: int = 64
+        self, sources: Iterable[str], targets: Iterable[str], *, batch_size: int = 64
     ) -> list[float]:
         """Return the log-probability in nats of each target, the end token included.
 
@@ -237,18 +249,19 @@ class Translator:
         return [sum(one) for one in self.token_scores(sources, targets, batch_size=batch_size)]
 
     def token_scores(
-        self, sources: Sequence[str], targets: Sequence[str], *, batch_size: int = 64
+        self, sources: Iterable[str], targets: Iterable[str], *, batch_size: int = 64
     ) -> list[list[float]]:
         """Return the log-probability in nats of every token of each target, the end token last.
 
         Args:
-            sources: raw text.
+            sources: raw texts, in any iterable but a string.
             targets: one raw translation for each.
             batch_size: sentences scored together.
 
         Raises:
-            UsageError: unequal numbers.
+            UsageError: unequal numbers, or a row that is no text.
         """
+        sources, targets = read_texts("sources", sources), read_texts("targets", targets)
         if batch_size < 1:
             raise UsageError(f"batch_size: {batch_size} makes no sense: give at least 1")
         if len(sources) != len(targets):
@@ -281,7 +294,10 @@ class Translator:
         if self._listed is None or self._listed[0] != size:
             target = self.tokenizer.target
             special = {target.bos_id, target.eos_id}
-            self._listed = size, shortlist(self.stepper, self.token_counts, size, special)
+            counts = None if self.token_counts is None else self.token_counts.clone()
+            if counts is not None:
+                counts[target.unk_id] = 0
+            self._listed = size, shortlist(self.stepper, counts, size, special)
         return self._listed[1]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric, check_lengths
 from nmt.inference.translator import Translator
 from nmt.log import PROGRESS, ProgressBar
@@ -71,7 +72,7 @@ def tune(
     translator: Translator,
     sources: Sequence[str],
     references: Sequence[str],
-    target_language: str,
+    target: TargetLanguage,
     **settings: Any,
 ) -> Tuning:
     """Translate with every setting of a small grid, which the model's own defaults belong to.
@@ -80,7 +81,7 @@ def tune(
         translator: the model.
         sources: raw text that the model was not trained on, and that no result is reported on.
         references: the human translations.
-        target_language: language tag; it chooses BLEU's tokenizer.
+        target: their language.
         **settings: other fields of `SearchOptions`.
 
     Raises:
@@ -88,7 +89,7 @@ def tune(
         NmtError: a sentence could not be translated.
     """
     check_lengths(sources, references)
-    metric = bleu_metric(target_language, references)
+    metric = bleu_metric(target, references)
     own = translator.defaults
     beam_sizes = sorted({*BEAM_SIZES, own.beam_size})
     penalties = sorted({*LENGTH_PENALTIES, own.length_penalty})

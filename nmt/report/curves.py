@@ -89,9 +89,15 @@ def _validations(runs: Sequence[Run]) -> list[Block]:
     folds: list[Block] = []
     for run in runs:
         rows = [
-            (run, [f"{row['update']:,.0f}", *(f"{row[name]:.2f}" for name in names)])
+            (
+                run,
+                [
+                    f"{row['update']:,.0f}",
+                    *(f"{row[name]:.2f}" if name in row else "-" for name in names),
+                ],
+            )
             for row in run.history
-            if set(names) <= set(row)
+            if "validation_loss" in row
         ]
         if rows:
             table = run_table([run], columns, rows, words=0)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from nmt.evaluation.breakdowns import Breakdown, LengthGroup, breakdown
-from nmt.report.blocks import Block, Figure, Section
+from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.metrics import find_bleu_metric
+from nmt.report.blocks import Block, Figure, Paragraph, Section
 from nmt.report.plots import Line, lines
 from nmt.report.runs import Run
 from nmt.report.tables import file_name, percent, run_table, with_interval
@@ -13,13 +15,18 @@ Found = list[tuple[Run, Breakdown]]
 
 def lengths(runs: Sequence[Run]) -> Section:
     """Scores by source length and known faults, of every test split whose translations are kept."""
-    blocks: list[Block] = []
+    targets = [(run, TargetLanguage.of(run.config.data)) for run in runs]
+    scored = [(run, target) for run, target in targets if find_bleu_metric(target) is not None]
+    blocks: list[Block] = [
+        Paragraph(f"{run.name}: BLEU's tokenizer {target.tokenizer} is not installed.")
+        for run, target in targets
+        if (run, target) not in scored and run.translations
+    ]
     for split in dict.fromkeys(split for run in runs for split in run.translations):
         found = [
-            (run, breakdown(kept.sources, kept.hypotheses, kept.references, language))
-            for run in runs
+            (run, breakdown(kept.sources, kept.hypotheses, kept.references, target))
+            for run, target in scored
             if (kept := run.translations.get(split)) and kept.references
-            for language in [run.config.data.target_language]
         ]
         if found:
             blocks += [*_figures(runs, split, found), *_tables(runs, split, found)]

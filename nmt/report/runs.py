@@ -109,7 +109,8 @@ def _json(path: Path) -> dict[str, Any]:
 def _scores(path: Path) -> Scores:
     values = _json(path)
     try:
-        bleu, chrf, ter = (Score(**values[name]) for name in ("bleu", "chrf", "ter"))
+        bleu = None if values["bleu"] is None else Score(**values["bleu"])
+        chrf, ter = (Score(**values[name]) for name in ("chrf", "ter"))
         return Scores(bleu, chrf, ter, values["sentences"])
     except (KeyError, TypeError) as error:
         raise DataError(f"{path} does not hold scores: {error!r}") from None

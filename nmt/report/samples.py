@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from nmt.diagnosis.records import Sample
 from nmt.evaluation.breakdowns import sentence_scores
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.translations import Translations
 from nmt.report.blocks import Block, Figure, Fold, Paragraph, Section, Sentences, Span, Table
 from nmt.report.plots import alignment
@@ -13,7 +14,6 @@ from nmt.report.tables import of_run, run_file_name
 
 _SHOWN = 5
 _EMPTY: Span = ("", "(empty)")
-_UNSPACED = ("zh", "ja", "th", "lo", "km", "my")
 _LEGEND = (
     "Underlined, or {+so+}: words of the reference that the translation lacks. Struck out, or "
     "[-so-]: words of the translation that the reference does not have."
@@ -71,7 +71,7 @@ def marked(reference: str, hypothesis: str, language: str) -> tuple[list[Span], 
         The reference, with inserted words that the hypothesis lacks; and the hypothesis, with
         deleted words that the reference does not have.
     """
-    unspaced = language.replace("_", "-").split("-")[0].lower() in _UNSPACED
+    unspaced = TargetLanguage(language).unspaced
     joint = "" if unspaced else " "
     wanted, written = (list(t) if unspaced else t.split() for t in (reference, hypothesis))
     left: list[Span] = []

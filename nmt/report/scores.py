@@ -1,7 +1,9 @@
 """What the runs are worth on their test splits, and whether they differ by more than chance."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.metrics import find_bleu_metric
 from nmt.evaluation.significance import paired_bootstrap
 from nmt.report.blocks import Block, Numbers, Paragraph, Section, Table
 from nmt.report.runs import Run
@@ -25,9 +27,9 @@ def scores(runs: Sequence[Run]) -> Section:
         compared, paired = _significance(runs)
         blocks += [*compared, _signatures(runs, paired)]
     best = [
-        (run, [f"{run.best.get('update', 0):,}", *(f"{found[name]:.2f}" for name in _VALIDATION)])
+        (run, [f"{run.best.get('update', 0):,}", *_numbers(found)])
         for run in runs
-        if set(_VALIDATION) <= set(found := run.best.get("validation", {}))
+        if "loss" in (found := run.best.get("validation", {}))
     ]
     if best:
         columns = ["update", "loss", "perplexity", "BLEU", "chrF"]
@@ -36,7 +38,9 @@ def scores(runs: Sequence[Run]) -> Section:
     return Section("Scores", blocks)
 
 
-_VALIDATION = ("loss", "perplexity", "bleu", "chrf")
+def _numbers(found: Mapping[str, float]) -> list[str]:
+    names = ("loss", "perplexity", "bleu", "chrf")
+    return [f"{found[name]:.2f}" if name in found else "-" for name in names]
 
 
 def _splits(runs: Sequence[Run]) -> list[str]:
@@ -48,7 +52,8 @@ def _headline(run: Run) -> list[tuple[str, str, str]]:
     return [
         (f"{name}, {split}", f"{score.score:.2f}", interval(score))
         for split, found in run.scores.items()
-        for name, score in (("BLEU", found.bleu), ("chrF", found.chrf))
+        for name, score in found.by_metric().items()
+        if name != "TER"
     ]
 
 
@@ -57,7 +62,7 @@ def _signatures(runs: Sequence[Run], paired: Sequence[str]) -> Table:
         (name, score.signature): None
         for run in runs
         for found in run.scores.values()
-        for name, score in (("BLEU", found.bleu), ("chrF", found.chrf), ("TER", found.ter))
+        for name, score in found.by_metric().items()
     }
     rows |= {("BLEU, paired bootstrap", signature): None for signature in paired}
     return Table(["metric", "sacreBLEU's signature"], list(rows), (0, 1))
@@ -78,9 +83,11 @@ def _significance(runs: Sequence[Run]) -> tuple[list[Block], list[str]]:
                 notes.append(Paragraph(f"{split}: {run.name} is not compared: {fault}."))
                 continue
             before, after = first.translations[split], run.translations[split]
-            language = first.config.data.target_language
             found = paired_bootstrap(
-                before.hypotheses, after.hypotheses, before.references, language
+                before.hypotheses,
+                after.hypotheses,
+                before.references,
+                TargetLanguage.of(first.config.data),
             )
             difference = f"{found.system - found.baseline:+.2f}"
             chance = "yes" if found.p_value < 0.05 else "no"
@@ -98,6 +105,9 @@ def _no_comparison(first: Run, run: Run, split: str) -> str:
     for one in (first, run):
         if split not in one.translations:
             return f"{one.name} has no translations.{split}.jsonl"
+    target = TargetLanguage.of(first.config.data)
+    if find_bleu_metric(target) is None:
+        return f"the tokenizer {target.tokenizer} is not installed"
     before, after = first.translations[split], run.translations[split]
     if list(before.references) != list(after.references):
         return f"its references are not those of {first.name}"

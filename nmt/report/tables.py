@@ -46,9 +46,9 @@ def run_file_name(runs: Sequence[Run], run: Run, *words: object) -> str:
     return file_name(*words) if len(runs) == 1 else file_name(runs.index(run) + 1, *words)
 
 
-def with_interval(score: Score) -> str:
-    """Show a score and its 95 % interval."""
-    return f"{score.score:.2f} {interval(score)}"
+def with_interval(score: Score | None) -> str:
+    """Show a score and its 95 % interval; a dash where there is none."""
+    return "-" if score is None else f"{score.score:.2f} {interval(score)}"
 
 
 def interval(score: Score) -> str:

@@ -1,17 +1,20 @@
 r"""The line contract: as many lines out as came in, in order.
 
 A line ends at `\n` (one `\r` before it is dropped) and nowhere else. Python's own text files and
-`str.splitlines` break lines at a dozen other characters, so everything here reads bytes.
+`str.splitlines` break lines at a dozen other characters, so everything here reads bytes. A byte
+order mark before the first line is no part of it.
 """
 
+import codecs
 import contextlib
 import errno
 import gzip
 import os
 import re
 import sys
+import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Literal
 
@@ -19,45 +22,99 @@ from nmt.errors import DataError, NmtError
 from nmt.storage import atomic_write
 
 InvalidUtf8 = Literal["error", "replace"]
+Replaced = Callable[[int], None]
 
 
-def read_lines(path: str | Path, invalid_utf8: InvalidUtf8 = "error") -> Iterator[str]:
+def read_lines(
+    path: str | Path, invalid_utf8: InvalidUtf8 = "error", replaced: Replaced | None = None
+) -> Iterator[str]:
     """Yield the lines of a text file, or of a gzip file whose name ends in `.gz`.
 
     Args:
         path: the file.
         invalid_utf8: raise at bytes that are not UTF-8, or put U+FFFD in their place.
+        replaced: called with the number of each line where that is done, from 1 on.
 
     Raises:
-        DataError: no such file, not readable, or not UTF-8 (naming file, line and byte).
+        DataError: no such file, not readable, or not UTF-8 (naming file, line and byte); UTF-16
+            and UTF-32 are never replaced.
     """
     try:
         with open_bytes(path) as stream:
-            yield from decode_lines(stream, str(path), invalid_utf8)
+            yield from decode_lines(stream, str(path), invalid_utf8, replaced)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read {path}: {reason(error)}") from None
 
 
 def decode_lines(
-    stream: IO[bytes], name: str, invalid_utf8: InvalidUtf8 = "error"
+    stream: IO[bytes],
+    name: str,
+    invalid_utf8: InvalidUtf8 = "error",
+    replaced: Replaced | None = None,
 ) -> Iterator[str]:
     """Yield the lines of an open byte stream; `name` stands for it in errors. See `read_lines`."""
     for number, line in enumerate(stream, start=1):
+        if number == 1:
+            _refuse_wide(line, name)
+            line = line.removeprefix(codecs.BOM_UTF8)
         line = line.removesuffix(b"\n").removesuffix(b"\r") if line.endswith(b"\n") else line
         try:
-            yield line.decode("utf-8", errors="strict" if invalid_utf8 == "error" else "replace")
+            yield line.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise DataError(
-                f"{name}: line {number}, byte {error.start + 1} "
-                f"(0x{line[error.start]:02x}) is not UTF-8; "
-                "convert the file (nmt translate can also replace such bytes: "
-                "--invalid-utf8 replace)"
-            ) from None
+            if invalid_utf8 == "error":
+                raise DataError(
+                    f"{name}: line {number}, byte {error.start + 1} "
+                    f"(0x{line[error.start]:02x}) is not UTF-8; "
+                    "convert the file (nmt translate can also replace such bytes: "
+                    "--invalid-utf8 replace)"
+                ) from None
+            if replaced is not None:
+                replaced(number)
+            yield line.decode("utf-8", errors="replace")
+
+
+def _refuse_wide(start: bytes, name: str) -> None:
+    encoding = _wide_encoding(start)
+    if encoding is not None:
+        raise DataError(
+            f"{name} is {encoding}, not UTF-8; convert it, as with iconv -f {encoding} -t UTF-8"
+        )
+
+
+def _wide_encoding(start: bytes) -> str | None:
+    """Return the name of UTF-16 or UTF-32, in which PowerShell and spreadsheets save text.
+
+    Args:
+        start: how a file begins, up to its first line feed at least.
+
+    Returns:
+        None for other text. Without a byte order mark, UTF-16 is known by four Latin letters.
+    """
+    for mark, name in _WIDE.items():
+        if start.startswith(mark):
+            return name
+    even, odd = start[:8:2], start[1:8:2]
+    if len(start) >= 8 and not any(odd) and all(even):
+        return "UTF-16LE"
+    return "UTF-16BE" if len(start) >= 8 and not any(even) and all(odd) else None
+
+
+_WIDE = {  # UTF-32's little-endian mark begins with that of UTF-16
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 
 
 def open_bytes(path: str | Path) -> IO[bytes]:
     """Open a file for reading bytes, unpacking it where its name ends in `.gz`."""
     return gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
+
+
+def is_blank(text: str) -> bool:
+    """Tell whether a line has nothing to read: white space, control and zero-width characters."""
+    return all(one.isspace() or unicodedata.category(one) in ("Cc", "Cf") for one in text)
 
 
 def one_line(text: str) -> str:

@@ -75,9 +75,10 @@ class SubwordSampler:
 
 
 def make_samplers(tokenizer: Tokenizer, strength: float) -> tuple[SubwordSampler, SubwordSampler]:
-    """Return what samples source and target, one object twice where they share a vocabulary."""
+    """Return what samples source and target, one object twice where the two are one."""
     source = SubwordSampler(tokenizer.source, strength)
-    return source, source if tokenizer.shared else SubwordSampler(tokenizer.target, strength)
+    one = tokenizer.source is tokenizer.target
+    return source, source if one else SubwordSampler(tokenizer.target, strength)
 
 
 class LikelySegmentations:

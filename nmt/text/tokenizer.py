@@ -1,5 +1,6 @@
 """Raw text to token ids and back, around SentencePiece."""
 
+import functools
 import io
 import itertools
 import re
@@ -12,7 +13,7 @@ import sentencepiece
 
 from nmt.config import TokenizerConfig
 from nmt.errors import BundleError, ConfigError, DataError
-from nmt.text.lines import one_line
+from nmt.text.lines import is_blank, one_line
 
 _SHARED, _SOURCE, _TARGET = "shared.model", "source.model", "target.model"
 MODEL_FILES = (_SHARED, _SOURCE, _TARGET)
@@ -95,6 +96,17 @@ class Vocabulary:
         name: str = spec.ModelType.Name(spec.model_type)
         return name.lower()
 
+    def with_normalization(self, rule: str) -> "Vocabulary":
+        """Return the same pieces behind another of SentencePiece's normalisation rules."""
+        proto = self._proto()
+        rules = sentencepiece.SentencePieceNormalizer(rule_name=rule).serialized_model_proto()
+        proto.normalizer_spec.CopyFrom(type(proto).FromString(rules).normalizer_spec)
+        return Vocabulary(proto.SerializeToString(deterministic=True))
+
+    def round_trip(self, texts: Sequence[str]) -> list[str]:
+        """Return each text as it is decoded from its own tokens."""
+        return self.decode(self.encode(texts))
+
     def learned_pieces(self) -> dict[int, tuple[str, float]]:
         """Return surface form and score of the pieces that were learned from text, by id."""
         return {
@@ -115,6 +127,11 @@ class Vocabulary:
         )
         return [part.replace("▁", " ").strip() for id_, part in parts if id_ == self.unk_id]
 
+    def is_unknown(self, ids: Sequence[int]) -> bool:
+        """Tell whether a text has unknown tokens and, spaces aside, no others."""
+        space = self._processor.piece_to_id("▁")  # the unknown token's where there is none
+        return self.unk_id in ids and {self.unk_id, space}.issuperset(ids)
+
     def text_ids(self) -> set[int]:
         """Return the ids of the pieces that spell text: no special ones, and no single bytes."""
         special = (
@@ -128,26 +145,23 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """The vocabularies of the two sides; one object twice where they are shared."""
+    """The vocabularies of the two sides; one object twice where they normalise alike, too."""
 
     source: Vocabulary
     target: Vocabulary
 
-    @property
+    @functools.cached_property
     def shared(self) -> bool:
-        """Whether both sides have one vocabulary."""
-        return self.source is self.target
+        """Whether both sides have the same pieces, so that an id means the same on either."""
+        sides = (self.source, self.target)
+        first, second = (side.pieces(range(len(side))) for side in sides)
+        return first == second
 
     def save(self, folder: Path) -> None:
-        """Write the SentencePiece models into an existing folder."""
-        models = (
-            {_SHARED: self.source}
-            if self.shared
-            else {
-                _SOURCE: self.source,
-                _TARGET: self.target,
-            }
-        )
+        """Write the SentencePiece models into an existing folder, one where both are equal."""
+        models = {_SOURCE: self.source, _TARGET: self.target}
+        if self.source is self.target:
+            models = {_SHARED: self.source}
         for name, vocabulary in models.items():
             (folder / name).write_bytes(vocabulary.model)
 
@@ -189,15 +203,31 @@ def train_tokenizer(
     """
     if config.path is not None:
         return load_tokenizer(Path(config.path)), []
-    if config.shared:
-        vocabulary = _train_vocabulary(config, (text for pair in pairs for text in pair))
+    rules = config.normalization, config.target_normalization
+    if not config.shared:
+        sides = (
+            _train_vocabulary(config, rule, (pair[side] for pair in pairs))
+            for side, rule in enumerate(rules)
+        )
+        tokenizer = Tokenizer(*sides)
+    elif rules[0] == rules[1]:
+        vocabulary = _train_vocabulary(config, rules[0], itertools.chain.from_iterable(pairs))
         tokenizer = Tokenizer(vocabulary, vocabulary)
     else:
-        tokenizer = Tokenizer(
-            _train_vocabulary(config, (source for source, _ in pairs)),
-            _train_vocabulary(config, (target for _, target in pairs)),
-        )
+        texts = itertools.chain.from_iterable(_normalized(pairs, rules))
+        vocabulary = _train_vocabulary(config, "identity", texts)
+        tokenizer = Tokenizer(*map(vocabulary.with_normalization, rules))
     return tokenizer, size_notes(config, tokenizer)
+
+
+def _normalized(pairs: Iterable[tuple[str, str]], rules: Sequence[str]) -> Iterator[list[str]]:
+    """Normalise each side of the pairs by a rule of its own."""
+    normalizers = [
+        sentencepiece.SentencePieceNormalizer(rule_name=rule, escape_whitespaces=False)
+        for rule in rules
+    ]
+    for pair in pairs:
+        yield [each.normalize(text) for each, text in zip(normalizers, pair, strict=True)]
 
 
 def size_notes(config: TokenizerConfig, tokenizer: Tokenizer) -> list[str]:
@@ -218,7 +248,9 @@ def size_notes(config: TokenizerConfig, tokenizer: Tokenizer) -> list[str]:
     ]
 
 
-def _train_vocabulary(config: TokenizerConfig, texts: Iterable[str]) -> Vocabulary:
+def _train_vocabulary(
+    config: TokenizerConfig, normalization: str, texts: Iterable[str]
+) -> Vocabulary:
     model = io.BytesIO()
     count = 0
     broken: BaseException | None = None  # SentencePiece would hide it in an error of its own
@@ -227,7 +259,7 @@ def _train_vocabulary(config: TokenizerConfig, texts: Iterable[str]) -> Vocabula
         nonlocal count, broken
         try:
             for text in texts:
-                if text.strip():
+                if not is_blank(text):
                     count += 1
                     yield text
         except BaseException as error:
@@ -243,7 +275,7 @@ def _train_vocabulary(config: TokenizerConfig, texts: Iterable[str]) -> Vocabula
             hard_vocab_limit=False,
             byte_fallback=config.byte_fallback,
             character_coverage=config.character_coverage,
-            normalization_rule_name=config.normalization,
+            normalization_rule_name=normalization,
             pad_id=0,
             unk_id=1,
             bos_id=2,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nmt.config import Config
+from nmt.data.round_trip import round_trip_warning
 
 if TYPE_CHECKING:
     from nmt.training.check import Check
@@ -33,7 +34,7 @@ DAY = 24 * 3600
 
 def advice(check: Check, config: Config) -> list[str]:
     """Return what is wrong and what to do about it, a line each."""
-    parts = (_leaks, _unknown, _words, _filters, _batches, _course, _cost)
+    parts = (_leaks, _unknown, _round_trip, _words, _filters, _batches, _course, _cost)
     return [line for part in parts for line in part(check, config)]
 
 
@@ -71,6 +72,11 @@ def _unknown(check: Check, config: Config) -> Iterator[str]:
             worst = max(bad.values(), key=lambda side: side.unknown_rate)
             shown = " ".join(part for part, _ in worst.commonest_unknown[:5])
             yield f"many {language} tokens are unknown ({rates}), such as {shown}: {remedy}"
+
+
+def _round_trip(check: Check, config: Config) -> Iterator[str]:
+    told = round_trip_warning(check.round_trip[1], check.target_language, config.tokenizer)
+    yield from [] if told is None else [told]
 
 
 def _words(check: Check, config: Config) -> Iterator[str]:

@@ -15,6 +15,7 @@ from nmt.data.corpus import open_corpus
 from nmt.data.distilled import references_alone
 from nmt.data.filters import Rules
 from nmt.data.leakage import Overlap, find_overlaps
+from nmt.data.round_trip import RoundTrip, round_trip
 from nmt.data.statistics import (
     LengthBin,
     Lengths,
@@ -27,6 +28,8 @@ from nmt.data.statistics import (
 )
 from nmt.data.survey import survey
 from nmt.errors import NmtError
+from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.references import scoring_warnings
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.training.advice import advice
 from nmt.training.data_module import TranslationData
@@ -110,6 +113,7 @@ class Check:
         filters: what became of train's raw pairs.
         lengths: histogram of the pairs to train on.
         overlaps: what splits have in common.
+        round_trip: of the held-out splits, their sources and their targets.
         source_pieces: size of the source vocabulary.
         target_pieces: size of the target vocabulary.
         shared_vocabulary: whether the two are one.
@@ -125,6 +129,7 @@ class Check:
     filters: FilterFacts
     lengths: list[LengthBin]
     overlaps: list[Overlap]
+    round_trip: tuple[RoundTrip, RoundTrip]
     source_pieces: int
     target_pieces: int
     shared_vocabulary: bool
@@ -180,6 +185,7 @@ def check(config: Config) -> Check:
         filters=_filter_facts(data),
         lengths=length_histogram(pairs.source_lengths - 1, pairs.target_lengths - 1),
         overlaps=overlaps,
+        round_trip=_round_trips(data),
         source_pieces=len(tokenizer.source),
         target_pieces=len(tokenizer.target),
         shared_vocabulary=tokenizer.shared,
@@ -187,13 +193,24 @@ def check(config: Config) -> Check:
         cost=_measure(data, processes, device, precision),
         warnings=[],
     )
-    return dataclasses.replace(found, warnings=advice(found, config))
+    references = [text for _, text in data.held_out["validation"]]
+    warnings = scoring_warnings(references, TargetLanguage.of(config.data))
+    return dataclasses.replace(found, warnings=[*warnings, *advice(found, config)])
 
 
 def _filter_facts(data: TranslationData) -> FilterFacts:
     facts = data.pairs.facts
     settings = Rules.of(data.config).settings
     return FilterFacts(facts.pairs, facts.kept, settings, facts.found, facts.left_out)
+
+
+def _round_trips(data: TranslationData) -> tuple[RoundTrip, RoundTrip]:
+    config, tokenizer = data.config.data, data.tokenizer
+    sources, targets = zip(*itertools.chain(*data.held_out.values()), strict=True)
+    return (
+        round_trip(tokenizer.source, sources, TargetLanguage(config.source_language)),
+        round_trip(tokenizer.target, targets, TargetLanguage.of(config)),
+    )
 
 
 def _measure(data: TranslationData, processes: int, device: torch.device, precision: str) -> Cost:

@@ -18,6 +18,7 @@ from nmt.data.encoded import EncodedPairs
 from nmt.data.loader import UpdateLoader, Updates
 from nmt.data.survey import survey
 from nmt.errors import ConfigError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
 from nmt.text.sampling import make_samplers
 from nmt.text.tokenizer import Tokenizer
@@ -145,7 +146,8 @@ class TranslationData(lightning.LightningDataModule):
                 "data.splits: there is no validation split to choose the best model on; "
                 "name one, or cut one out of train with data.splits.validation: {cut: 2000}"
             )
-        bleu_metric(self.config.data.target_language)  # fails now, not after the first epoch
+        if self.config.training.monitor == "bleu":  # fails now, not after the first validation
+            bleu_metric(TargetLanguage.of(self.config.data))
         self.teachers = self.teachers or teachers_of(self.config.data)
         self._scan = survey(corpus)
         self.fingerprint, self.held_out = self._scan.fingerprint, self._scan.held_out

@@ -19,6 +19,7 @@ from nmt.bundle import build_model, save_bundle
 from nmt.config import Config, flat_config
 from nmt.data.loader import Batch, Update
 from nmt.errors import NmtError, UsageError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import quick_scores
 from nmt.inference.translator import Translator
 from nmt.models.seq2seq import Seq2Seq
@@ -307,7 +308,7 @@ class TranslationModule(lightning.LightningModule):
             _log.info("  reference  %s", reference)
             _log.info("  hypothesis %s", hypothesis)
         perplexity = math.exp(min(loss, 100.0))
-        language = self.config.data.target_language
+        language = TargetLanguage.of(self.config.data)
         return {"loss": loss, "perplexity": perplexity} | quick_scores(
             hypotheses, references, language
         )

@@ -17,8 +17,11 @@ import torch
 from lightning.pytorch.loggers import Logger
 
 from nmt.config import Config
+from nmt.data.round_trip import round_trip, round_trip_warning
 from nmt.errors import UsageError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import corpus_scores
+from nmt.evaluation.references import scoring_warnings
 from nmt.evaluation.translations import Translations, write_translations
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.inference.translator import Translator
@@ -148,6 +151,7 @@ def _start(
     _log.info("device: %s%s, precision %s", several, describe_device(device), precision)
     data = _known_data(config, run, checkpoint) if known else TranslationData(config)
     data.setup()
+    _warn(data)
     if known:
         refuse_other_data(run, environment(data)["data"])
     else:
@@ -162,6 +166,16 @@ def _start(
         for stale in (*run.glob("scores.*.json"), *run.glob("translations.*.jsonl")):
             stale.unlink()
     return _Start(data, checkpoint, trained)
+
+
+def _warn(data: TranslationData) -> None:
+    """Log what will be wrong with the scores, before any training."""
+    target = TargetLanguage.of(data.config.data)
+    references = [text for _, text in data.held_out["validation"]]
+    trip = round_trip(data.tokenizer.target, references, target)
+    told = round_trip_warning(trip, target.tag, data.config.tokenizer)
+    for warning in [*scoring_warnings(references, target), *([] if told is None else [told])]:
+        _log.warning(warning)
 
 
 def _known_data(config: Config, run: Path, checkpoint: CheckpointFile | None) -> TranslationData:
@@ -193,7 +207,7 @@ def _score_tests(data: TranslationData, run: Path, device: torch.device) -> None
         assert translator is not None
         sources, references = (list(side) for side in zip(*data.held_out[name], strict=True))
         hypotheses = translator.translate_all(sources, progress=True)
-        scores = corpus_scores(hypotheses, references, data.config.data.target_language)
+        scores = corpus_scores(hypotheses, references, TargetLanguage.of(data.config.data))
         path = run / f"translations.{name}.jsonl"
         with writing_to(path):  # before the scores, which say that the split is done
             write_translations(path, Translations(sources, references, hypotheses))

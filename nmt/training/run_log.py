@@ -32,6 +32,12 @@ _COLUMNS = {
     "validation/chrf": "validation_chrf",
 }
 """Names in the log and in the file."""
+_SHOWN = {
+    "validation/loss": "loss",
+    "validation/perplexity": "perplexity",
+    "validation/bleu": "BLEU",
+    "validation/chrf": "chrF",
+}
 
 
 class RunLog(lightning.Callback):
@@ -108,9 +114,9 @@ class RunLog(lightning.Callback):
         metrics = _logged(trainer, "validation/")
         self._write(trainer.global_step, metrics)
         _log.info(
-            "update %d: validation loss %.3f, perplexity %.2f, BLEU %.2f, chrF %.2f%s",
+            "update %d: validation %s%s",
             trainer.global_step,
-            *metrics.values(),
+            ", ".join(f"{_SHOWN[name]} {value:.4g}" for name, value in metrics.items()),
             " (the best so far)" if self.best.is_best else "",
         )
 
@@ -129,9 +135,13 @@ class RunLog(lightning.Callback):
 
 
 def _logged(trainer: lightning.Trainer, prefix: str) -> dict[str, float]:
-    """Return what was last logged under a prefix, in the order of the columns."""
+    """Return what was last logged under a prefix, in the order of the columns.
+
+    BLEU is missing where its tokenizer is not installed.
+    """
     metrics = trainer.callback_metrics
-    return {name: float(metrics[name]) for name in _COLUMNS if name.startswith(prefix)}
+    names = [name for name in _COLUMNS if name.startswith(prefix) and name in metrics]
+    return {name: float(metrics[name]) for name in names}
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from nmt.config import Config, Place, dump_config
+from nmt.config import Config, dump_config
 from nmt.data.corpus import corpus_places
 from nmt.errors import NmtError
 from nmt.processes import ChildProcess
@@ -55,9 +55,9 @@ def verify_resume(config: Config) -> None:
 
 
 def _short(config: Config) -> Config:
-    places = corpus_places(config.data)
-    splits: dict[str, Place] = {
-        name: place for name, place in places.items() if name in ("train", "validation")
+    splits = {
+        name: place if name in ("train", "validation") else None
+        for name, place in corpus_places(config.data).items()
     }
     training = dataclasses.replace(
         config.training,

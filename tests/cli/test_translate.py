@@ -193,11 +193,11 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
         (["{run}", "{tmp}/in.de", "--alignments"], "--alignments: text has room for translations"),
         (
             ["{run}", "{tmp}/in.de", "--alignments", "--format", "tsv"],
-            "--alignments: the model has no attention",
+            "alignments: the model has no attention",
         ),
         (
             ["{run}", "{tmp}/in.de", "--coverage-penalty", "0.2"],
-            "--coverage-penalty: the model has no attention",
+            "coverage_penalty: the model has no attention",
         ),
         (["{run}", "{tmp}/in.de", "--coverage-penalty", "-1"], "coverage_penalty: -1.0 makes no"),
         (["{run}", "--colour"], "unrecognized arguments: --colour"),
@@ -244,6 +244,28 @@ def test_invalid_utf8_can_be_replaced(nmt: Command, tiny_run: Path, tmp_path: Pa
     (tmp_path / "latin").write_bytes(b"gut\n\xff\n")
     result = nmt("translate", tiny_run, tmp_path / "latin", "--invalid-utf8", "replace")
     assert result.code == 0 and len(texts(result.out)) == 2
+    assert "line 2: bytes that are not UTF-8" in result.err
+    assert "line 1: bytes" not in result.err
+
+
+def test_lines_with_replaced_bytes_are_named(nmt: Command, tiny_run: Path, tmp_path: Path) -> None:
+    source, prefixes, out = tmp_path / "latin", tmp_path / "prefixes", tmp_path / "out"
+    source.write_bytes(b"\xef\xbb\xbfgut\n\xff\nDer Hund\n\xfe\n")
+    prefixes.write_bytes(b"\n\n\xfd\n\n")
+    words = [source, "--invalid-utf8", "replace", "--prefix-file", prefixes, "-o", out]
+    for resume in ([], ["--resume"]):
+        out.unlink(missing_ok=True)
+        result = nmt("translate", tiny_run, *words, "--format", "jsonl", *resume)
+        assert result.code == 0, result.err
+        problems = (tmp_path / "out.problems.tsv").read_text().splitlines()
+        assert [row[0] for row in problems if "U+FFFD" in row] == ["2", "3", "4"]
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        assert ["U+FFFD" in row.get("problem", "") for row in rows] == [False, True, True, True]
+    plain = nmt("translate", tiny_run, source, "--invalid-utf8", "replace").out
+    (tmp_path / "unmarked").write_bytes(source.read_bytes()[3:])
+    assert (
+        nmt("translate", tiny_run, tmp_path / "unmarked", "--invalid-utf8", "replace").out == plain
+    )
 
 
 def test_a_stopped_translation_goes_on(

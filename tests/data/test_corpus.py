@@ -69,7 +69,7 @@ def test_pairs_can_be_streamed_again_and_side_by_side() -> None:
 
 
 def test_a_list_of_places_is_one_split() -> None:
-    Path("a.tsv").write_text("z\ten z\n")
+    Path("a.tsv").write_text("de\ten\nz\ten z\n")
     assert sources(corpus(train=["two", "a.tsv", "two"]), "train") == ["x", "y", "z", "x", "y"]
 
 
@@ -168,8 +168,17 @@ def test_builtin_errors() -> None:
     assert error(DataError, "builtin:phrases", "de fr") == ("builtin:phrases has de and en, not fr")
     assert error(DataError, "builtin:phrases", test="dev") == (
         "data.splits.test: builtin:phrases has no split 'dev'; name one of "
-        "train, validation, test, long, or cut it out of train with data.splits.test: {cut: 2000}"
+        "train, validation, test, long, or cut it out of train with data.splits.test: {cut: 2000}; "
+        "data.splits.test: null leaves it out"
     )
+
+
+@pytest.mark.parametrize("name", ["test", "validation"])
+def test_null_leaves_a_split_out(name: str) -> None:
+    opened = corpus("builtin:phrases", **{name: None})
+    assert set(opened.splits) == {"train", "validation", "test", "long"} - {name}
+    assert error(ConfigError, "builtin:phrases", train=None).startswith("data.splits.train: null")
+    assert corpus(train="two", test=None).splits == ("train",)
 
 
 def test_the_builtin_corpus_itself() -> None:
@@ -190,7 +199,7 @@ def test_opening_files_imports_no_large_library() -> None:
 
 
 def test_places_of_train_have_weights() -> None:
-    Path("a.tsv").write_text("z\ten z\n")
+    Path("a.tsv").write_text("de\ten\nz\ten z\n")
     opened = corpus(train=["two", {"place": "a.tsv", "weight": 2.5}, "two"])
     assert opened.weights == (1.0, 2.5, 1.0)
     assert sources(opened, "train") == ["x", "y", "z", "x", "y"]  # once, whatever the weight

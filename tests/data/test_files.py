@@ -91,7 +91,9 @@ def test_unknown_language_lists_those_there_are() -> None:
 
 @pytest.mark.parametrize("place", ["train", "nowhere/train"])
 def test_missing_files(place: str) -> None:
-    assert error(place) == f"there is no file {place}.de; check data.splits"
+    told = f"there is no file {place}.de; check data.splits"
+    assert error(place) == f"{told}, which is relative to the working folder, {Path.cwd()}"
+    assert error(f"/nowhere/{place}") == f"there is no file /nowhere/{place}.de; check data.splits"
 
 
 def test_a_file_of_another_kind() -> None:
@@ -111,7 +113,10 @@ def test_invalid_utf8_names_line_and_byte() -> None:
     ("content", "reason"),
     [
         (b"not packed", "Not a gzipped file (b'no')"),
-        (gzip.compress(b"ja\tyes\n" * 99, mtime=0)[:-9], "Compressed file ended before"),
+        (
+            gzip.compress(b"de\ten\n" + b"ja\tyes\n" * 99, mtime=0)[:-9],
+            "Compressed file ended before",
+        ),
     ],
 )
 def test_broken_gzip(content: bytes, reason: str) -> None:
@@ -125,11 +130,55 @@ def test_broken_gzip(content: bytes, reason: str) -> None:
 # TSV
 
 
-def test_tsv_without_header_takes_the_first_two_columns() -> None:
-    write("a.tsv", 'Er sagte: "Ja\the said: yes"\tlicence\nNA\tnull\t\n"\t\t\n')
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.tsv", 'Er sagte: "Ja\the said: yes"\tlicence\nNA\tnull\t\n"\t\t\n'),
+        ("a.csv", 'Er sagte: "Ja,"he said: yes""",licence\nNA,null,\n"""",,\n'),
+    ],
+)
+def test_columns_are_numbered_where_there_is_no_header(name: str, text: str) -> None:
+    write(name, text)
     expected = [('Er sagte: "Ja', 'he said: yes"'), ("NA", "null"), ('"', "")]
-    assert read("a.tsv") == expected
-    assert read("a.tsv", languages="en de") == expected
+    assert read(name, ColumnsConfig(1, 2)) == expected
+    assert read(name, ColumnsConfig(2, 1)) == [(target, source) for source, target in expected]
+    assert read(name, ColumnsConfig(1, 3))[0] == ('Er sagte: "Ja', "licence")
+    assert "no columns '1' and '4'" in error(name, ColumnsConfig(1, 4))
+
+
+TABLES = {  # as their makers write them
+    "ManyThings": "Go.\tGeh.\tCC-BY 2.0 (France) Attribution: tatoeba.org #2877272\n",
+    "Tatoeba": "1276\tLet's try something.\t77\tLass uns etwas versuchen!\n",
+    "unknown header": "id\tsource\ttarget\n1\tja\tyes\n",
+    "two columns": "english\tdeutsch\nyes\tja\n",
+    "one column": "ja\n",
+    "empty line": "\nja\tyes\n",
+}
+
+
+@pytest.mark.parametrize("text", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize("kind", ["tsv", "csv"])
+def test_a_table_of_other_columns_is_refused_by_their_names(kind: str, text: str) -> None:
+    write(f"a.{kind}", text if kind == "tsv" else text.replace(",", "").replace("\t", ","))
+    told = error(f"a.{kind}")
+    assert told.startswith(f"a.{kind}: line ") and "no columns 'de' and 'en' or" in told
+    assert "data.columns.source" in told and "{source: 1, target: 2}" in told
+    assert len(told) < 400
+
+
+def test_a_header_is_not_taken_for_a_numbered_pair() -> None:
+    write("a.tsv", "de\ten\nja\tyes\n")
+    assert "line 1: it is a header with ['de', 'en']" in error("a.tsv", ColumnsConfig(1, 2))
+
+
+def test_columns_with_names_have_no_numbers() -> None:
+    write("a.jsonl", '{"de": "ja", "en": "yes"}\n')
+    assert "no columns '1' and '2'; there are 'de', 'en'" in error("a.jsonl", ColumnsConfig(1, 2))
+
+
+def test_a_wide_table_is_shown_in_part() -> None:
+    write("a.tsv", "\t".join(f"{n} {'long ' * 500}" for n in range(500)) + "\n")
+    assert "and 480 more" in error("a.tsv") and len(error("a.tsv")) < 1500
 
 
 @pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz"])
@@ -142,8 +191,6 @@ def test_tsv_header_is_known_by_its_columns(name: str, mark: str) -> None:
 def test_tsv_with_named_columns() -> None:
     write("a.tsv", "englisch\tdeutsch\nyes\tja\n")
     assert read("a.tsv", GERMAN_COLUMNS) == [("ja", "yes")]
-    # Without the names, the line is data like any other.
-    assert read("a.tsv") == [("englisch", "deutsch"), ("yes", "ja")]
 
 
 @pytest.mark.parametrize("inside", ["\u2028", "\u0085", "\r", "\x0c", '"'])
@@ -156,10 +203,11 @@ def test_tsv_errors() -> None:
     write("a.tsv", "de\ten\nja\tyes\nnein\n")
     assert error("a.tsv") == "a.tsv: line 3: number of cells is 1, not 2 ('de', 'en')"
     write("b.tsv", "ja\tyes\nnein\n")
-    assert error("b.tsv") == "b.tsv: line 2: number of cells is 1, not 2 ('de', 'en')"
-    assert error("a.tsv", GERMAN_COLUMNS) == (
-        "a.tsv: line 2: no columns 'deutsch' and 'englisch'; there are 'de', 'en'; "
-        "name them with data.columns.source and data.columns.target"
+    assert error("b.tsv", ColumnsConfig(1, 2)) == (
+        "b.tsv: line 2: number of cells is 1, not 2 ('1', '2')"
+    )
+    assert error("a.tsv", GERMAN_COLUMNS).startswith(
+        "a.tsv: line 1: no columns 'deutsch' and 'englisch'; there are 'de', 'en'; "
     )
     assert error("none.tsv") == "cannot read none.tsv: No such file or directory"
 
@@ -180,14 +228,20 @@ def test_csv_line_breaks_in_cells_become_spaces() -> None:
 
 def test_csv_errors() -> None:
     write("a.csv", "de,fr\nja,oui\n")
-    assert error("a.csv") == (
-        "a.csv: line 2: no columns 'de' and 'en' or 'translation.de' and 'translation.en'; "
+    assert error("a.csv").startswith(
+        "a.csv: line 1: no columns 'de' and 'en' or 'translation.de' and 'translation.en'; "
         "there are 'de', 'fr'; name them with data.columns.source and data.columns.target"
     )
     write("b.csv", "de,en\nja,yes\nja, bitte,yes\n")
     assert error("b.csv") == "b.csv: line 3: number of cells is 3, not 2 ('de', 'en')"
     write("c.csv", 'de,en\nja,"yes\nnein,no\n')
     assert error("c.csv") == "c.csv: line 3 is not valid CSV: unexpected end of data"
+
+
+def test_a_csv_cell_may_be_as_long_as_a_document() -> None:
+    long = "ja, " * 100_000
+    write("a.csv", f'de,en\n"{long}",yes\n')
+    assert read("a.csv") == [(long, "yes")]
 
 
 # JSONL
@@ -220,6 +274,17 @@ def test_jsonl_errors() -> None:
     for line, expected in cases.items():
         write("a.jsonl", good + line + "\n")
         assert error("a.jsonl").startswith(expected)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_null_row_of_a_nested_column_is_called_so(name: str, first: bool) -> None:
+    rows = [None, {"de": "ja", "en": "yes"}][:: 1 if first else -1]
+    lines = "".join(json.dumps({"translation": row}) + "\n" for row in rows)
+    write(name, lines if name == "a.jsonl" else parquet({"translation": list(rows)}))
+    told = error(name)
+    assert told.endswith("column 'translation.de' is empty (null), not text; leave the row out")
+    assert f"{1 if first else 2}:" in told
 
 
 def test_missing_nested_columns_are_listed_by_their_paths() -> None:
@@ -255,3 +320,21 @@ def test_parquet_errors() -> None:
     write("e.parquet", parquet({"de": wrong, "en": ["evil"]}))
     assert error("e.parquet") == "e.parquet: rows 1 to 1 hold text that is not UTF-8"
     assert error("none.parquet") == "cannot read none.parquet: No such file or directory"
+
+
+@pytest.mark.parametrize("name", ["a.de", "a.tsv", "a.csv", "a.jsonl"])
+def test_byte_order_marks_are_treated_alike(name: str) -> None:
+    texts = {
+        "a.de": "ja\nnein\n",
+        "a.en": "yes\nno\n",
+        "a.tsv": "de\ten\nja\tyes\nnein\tno\n",
+        "a.csv": "de,en\nja,yes\nnein,no\n",
+        "a.jsonl": '{"de": "ja", "en": "yes"}\n{"de": "nein", "en": "no"}\n',
+    }
+    expected = [("ja", "yes"), ("nein", "no")]
+    for mark in ("", "\ufeff"):
+        for file, text in texts.items():
+            write(file, mark + text)
+        assert read(name.removesuffix(".de")) == expected
+    Path(name).write_text(texts[name], encoding="utf-16")
+    assert error(name.removesuffix(".de")).startswith(f"{name} is UTF-16, not UTF-8; convert it")

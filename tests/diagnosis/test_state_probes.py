@@ -13,6 +13,7 @@ from nmt.diagnosis.probe_verdicts import probe_verdicts
 from nmt.diagnosis.records import Probe, StateProbes
 from nmt.diagnosis.state_probes import noised, shuffled, state_probes
 from nmt.errors import DataError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import quick_scores
 from nmt.inference.translator import Translator
 from nmt.models.batch import pad
@@ -81,7 +82,7 @@ def test_probes_are_what_a_decoder_started_by_hand_loses(settings: dict[str, Any
     assert [name for name in probes if "component" in name] == counts
     translator = Translator(bundle.model, bundle.tokenizer, bundle.config)
     texts = translator.translate_all([source for source, _ in PAIRS], greedy=True)
-    bleu = quick_scores(texts, [reference for _, reference in PAIRS], "en")["bleu"]
+    bleu = quick_scores(texts, [reference for _, reference in PAIRS], TargetLanguage("en"))["bleu"]
     assert found.intact.bleu == pytest.approx(bleu)
     for name, value in bundle.model.state_dict().items():
         assert torch.equal(value, before[name])

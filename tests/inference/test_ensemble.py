@@ -185,7 +185,7 @@ def test_a_shortlist_needs_engines(tiny_run: Path) -> None:
     counts = bundle.model.decoder.token_counts
     translator = Translator(mixed, bundle.tokenizer, config, token_counts=counts)
     assert translator.defaults.shortlist is None
-    with pytest.raises(UsageError, match="--shortlist: it is for fp32 and int8 on a CPU"):
+    with pytest.raises(UsageError, match="shortlist: it is for fp32 and int8 on a CPU"):
         translator.translate(["Hund"], shortlist=50)
     whole = Translator(Ensemble(STEPPERS["fp32"]), bundle.tokenizer, config, token_counts=counts)
     assert whole.defaults.shortlist == 50
@@ -214,7 +214,7 @@ def test_another_direction_is_refused(tiny_run: Path, tmp_path: Path) -> None:
     back = DataConfig(source_language="en", target_language="de")
     path = save_member(tiny_run, tmp_path / "back", config=replace(MEMBER, data=back))
     told = f"{tiny_run} and {path} translate de → en and en → de; they must do the same"
-    with pytest.raises(UsageError, match=re.escape(f"--ensemble: {told}")):
+    with pytest.raises(UsageError, match=re.escape(f"ensemble: {told}")):
         Translator.load(tiny_run, ensemble=[path])
     distill = DistillConfig(teacher=[str(tiny_run), str(path)])
     with pytest.raises(ConfigError, match=re.escape(f"data.distill.teacher: {told}")):
@@ -230,7 +230,7 @@ def test_a_member_without_attention_takes_the_coverage_penalty_away(
     both = Translator.load(first, ensemble=[tiny_run])
     assert both.defaults.coverage_penalty == 0
     both.translate(["Gut."])
-    told = "--coverage-penalty: a model of the ensemble has no attention"
+    told = "coverage_penalty: a model of the ensemble has no attention"
     with pytest.raises(UsageError, match=told):
         both.translate(["Gut."], coverage_penalty=0.1)
 
@@ -248,6 +248,6 @@ def test_other_tokenizers_are_refused(tiny_run: Path, member: Path, tmp_path: Pa
         with pytest.raises(UsageError) as error:
             nmt.load(str(tiny_run), ensemble=[str(member), str(path)])
         assert str(error.value) == (
-            f"--ensemble: {tiny_run} and {path} have different tokenizers; train one of them with "
-            "the other's: --tokenizer.path RUN/tokenizer"
+            f"ensemble: {tiny_run} and {path} have different tokenizers; train one of them with "
+            "the other's: tokenizer.path: RUN/tokenizer"
         )

@@ -162,7 +162,7 @@ def test_what_cannot_begin_so_is_a_problem_of_its_line(translator: Translator) -
     limit = 2 * (len(translator.tokenizer.source.encode(["Hund"])[0]) + 1) + 10
     assert found[0].problem == (
         f"a prefix of {tokens} tokens leaves no room: the translation may have {limit}, its end "
-        "included; raise --max-length-ratio"
+        "included; raise max_length_ratio"
     )
     assert found[1].problem == "the source is empty, and so is the translation: it has no prefix"
     assert found[3].problem is None

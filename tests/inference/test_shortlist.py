@@ -85,11 +85,11 @@ def test_a_model_that_does_not_know_its_counts_says_so(tiny_run: Path, tmp_path:
         config=bundle.config,
         metrics=bundle.metrics,
     )
-    with pytest.raises(UsageError, match="--shortlist: the model does not know how often"):
+    with pytest.raises(UsageError, match="shortlist: the model does not know how often"):
         package.load(str(tmp_path / "old")).translate(["Hund"], shortlist=50)
-    with pytest.raises(UsageError, match="--shortlist: it is for fp32 and int8 on a CPU"):
+    with pytest.raises(UsageError, match="shortlist: it is for fp32 and int8 on a CPU"):
         Translator(bundle.model, bundle.tokenizer, bundle.config).translate(["Hund"], shortlist=50)
-    for size, told in ((0, "shortlist: 0 makes no sense: give at least 1"), (2, "--shortlist: 2 ")):
+    for size, told in ((0, "shortlist: 0 makes no sense: give at least 1"), (2, "shortlist: 2 ")):
         with pytest.raises(UsageError, match=told):
             package.load(str(tiny_run)).translate(["Hund"], shortlist=size)
 
@@ -128,5 +128,5 @@ def test_a_run_may_have_a_shortlist_which_serves_the_engine_alone(
     plain = Translator(bundle.model, bundle.tokenizer, bundle.config)
     assert plain.defaults.shortlist is None
     wrong = nmt("translate", run, tiny_config, "-o", tmp_path / "no", "--resume", "--shortlist", 1)
-    assert wrong.code == 2 and "--shortlist: 1 makes no sense" in wrong.err
+    assert wrong.code == 2 and "shortlist: 1 makes no sense" in wrong.err
     assert not list(tmp_path.glob("no*"))

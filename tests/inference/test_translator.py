@@ -152,7 +152,7 @@ def test_a_precision_that_is_not_there_is_an_error(
     tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nmt.inference.device, "cpu_has_bf16", lambda: False)
-    with pytest.raises(UsageError, match="--precision: bf16 was asked for, but this processor"):
+    with pytest.raises(UsageError, match="precision: bf16 was asked for, but this processor"):
         nmt.load(str(tiny_run), device="cpu", precision="bf16")
 
 

@@ -7,6 +7,7 @@ import pytest
 from sacrebleu.metrics import BLEU
 
 from nmt.errors import DataError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.inference import tuning
 from nmt.inference.options import SearchOptions
 from nmt.inference.tuning import tune
@@ -35,7 +36,7 @@ class Translator:
 
 
 def tuned(answer: Callable[[int, float], list[str]], **defaults: Any) -> tuning.Tuning:
-    return tune(Translator(answer, **defaults), SOURCES, REFERENCES, "en")  # type: ignore[arg-type]
+    return tune(Translator(answer, **defaults), SOURCES, REFERENCES, TargetLanguage("en"))  # type: ignore[arg-type]
 
 
 def test_the_best_of_the_whole_grid_is_found_with_its_translations() -> None:
@@ -82,7 +83,7 @@ def test_the_models_own_setting_is_tried_too_and_others_are_passed_on() -> None:
     found = tuned(lambda beam, penalty: GOOD if (beam, penalty) == (10, 0.9) else BAD, **own)
     assert (found.best.beam_size, found.best.length_penalty) == (10, 0.9)
     translator = Translator(lambda *_: BAD)
-    tune(translator, SOURCES, REFERENCES, "en", batch_size=7)  # type: ignore[arg-type]
+    tune(translator, SOURCES, REFERENCES, TargetLanguage("en"), batch_size=7)  # type: ignore[arg-type]
     assert {call["batch_size"] for call in translator.calls} == {7}
 
 
@@ -103,5 +104,5 @@ def test_what_cannot_be_scored_is_refused_before_any_search() -> None:
     translator = Translator(lambda *_: BAD)
     for sources, references in ((SOURCES, ["one"]), ([], [])):
         with pytest.raises(DataError):
-            tune(translator, sources, references, "en")  # type: ignore[arg-type]
+            tune(translator, sources, references, TargetLanguage("en"))  # type: ignore[arg-type]
     assert not translator.calls

@@ -26,7 +26,7 @@ def test_a_small_model_learns_to_reverse(
 ) -> None:
     for name, seed, count in [("train", 1, 3000), ("validation", 2, 50)]:
         rows = "".join(f"{s}\t{t}\n" for s, t in digit_pairs(seed, count))
-        (tmp_path / f"{name}.tsv").write_text(rows)
+        (tmp_path / f"{name}.tsv").write_text(f"xx\tyy\n{rows}")
     (tmp_path / "config.yaml").write_text(
         f"""
 data:

@@ -23,6 +23,7 @@ from nmt.diagnosis.records import (
     Verdict,
     write_record,
 )
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import corpus_scores
 from nmt.evaluation.translations import Translations, write_translations
 
@@ -68,7 +69,7 @@ def make_run(folder: Path, hypotheses: list[str], config: Config = CONFIG) -> Pa
     (folder / "model" / "metrics.json").write_text(json.dumps(best))
     bundle = {"files": {"weights.safetensors": "c" * 64}}
     (folder / "model" / "bundle.json").write_text(json.dumps(bundle))
-    scores = corpus_scores(hypotheses, REFERENCES, "en")
+    scores = corpus_scores(hypotheses, REFERENCES, TargetLanguage("en"))
     (folder / "scores.test.json").write_text(json.dumps(scores.to_json()))
     write_translations(
         folder / "translations.test.jsonl", Translations(SOURCES, REFERENCES, hypotheses)

@@ -10,6 +10,7 @@ import pytest
 
 from nmt.diagnosis.records import write_record
 from nmt.errors import DataError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.significance import paired_bootstrap
 from nmt.evaluation.translations import Translations, write_translations
 from nmt.report.blocks import Block, Figure, Finding, Fold, Numbers, Paragraph, Report, Table
@@ -94,7 +95,9 @@ def test_two_runs_are_compared_by_paired_bootstrap(folder: Path, tmp_path: Path)
     other = make_run(tmp_path / "other", poor_hypotheses())
     section = scores(read_runs([folder, other]))
     found = tables(section.blocks)[1]
-    expected = paired_bootstrap(good_hypotheses(), poor_hypotheses(), REFERENCES, "en")
+    expected = paired_bootstrap(
+        good_hypotheses(), poor_hypotheses(), REFERENCES, TargetLanguage("en")
+    )
     assert list(found.rows[0]) == [
         "other",
         "test",

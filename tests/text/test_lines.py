@@ -1,5 +1,6 @@
 import gzip
 import io
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,10 @@ def lines_of(data: bytes, invalid: str = "error") -> list[str]:
         (b"a\rb\n", ["a\rb"]),
         (b"a\r", ["a\r"]),  # no line feed, so nothing to drop
         ("a\u2028b\x85c\x0bd\x0ce\x1cf\n".encode(), ["a\u2028b\x85c\x0bd\x0ce\x1cf"]),
-        ("\ufeffa\n".encode(), ["\ufeffa"]),
+        ("\ufeffa\n\ufeffb\n".encode(), ["a", "\ufeffb"]),
+        ("\ufeff".encode(), [""]),
+        ("\ufeff\r\n".encode(), [""]),
+        (b"a\0b\0\0\0\n\0", ["a\0b\0\0\0", "\0"]),
     ],
 )
 def test_a_line_ends_at_line_feeds_only(data: bytes, lines: list[str]) -> None:
@@ -36,6 +40,7 @@ def test_a_line_ends_at_line_feeds_only(data: bytes, lines: list[str]) -> None:
 @given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]))))
 def test_what_was_written_line_by_line_reads_back(lines: list[str]) -> None:
     lines = [line.removesuffix("\r") for line in lines]
+    lines[:1] = [line.removeprefix("\ufeff") for line in lines[:1]]
     assert lines_of("".join(f"{line}\n" for line in lines).encode()) == lines
 
 
@@ -44,7 +49,31 @@ def test_invalid_utf8_is_named_by_file_line_and_byte(tmp_path: Path) -> None:
     path.write_bytes(b"gut\nsch\xf6n\n")
     with pytest.raises(DataError, match=r"latin.txt: line 2, byte 4 \(0xf6\) is not UTF-8"):
         list(read_lines(path))
-    assert list(read_lines(path, "replace")) == ["gut", "sch\ufffdn"]
+    replaced: list[int] = []
+    assert list(read_lines(path, "replace", replaced.append)) == ["gut", "sch\ufffdn"]
+    assert replaced == [2]
+
+
+@pytest.mark.parametrize("invalid_utf8", ["error", "replace"])
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16LE"),
+        ("utf-16-be", "UTF-16BE"),
+        ("utf-32", "UTF-32"),
+    ],
+)
+def test_utf16_is_named_with_a_remedy_that_works(
+    tmp_path: Path, encoding: str, name: str, invalid_utf8: str
+) -> None:
+    path, text = tmp_path / "wide.txt", "Guten Tag\n你好\n"
+    path.write_bytes(text.encode(encoding))
+    with pytest.raises(DataError, match=rf"wide.txt is {name}, not UTF-8; .*iconv -f {name} ") as e:
+        list(read_lines(path, invalid_utf8))  # type: ignore[arg-type]
+    command = [*str(e.value).partition("as with ")[2].split(), str(path)]
+    (tmp_path / "good.txt").write_bytes(subprocess.run(command, capture_output=True).stdout)
+    assert list(read_lines(tmp_path / "good.txt")) == text.splitlines()
 
 
 def test_gzip_is_unpacked_and_a_broken_one_named(tmp_path: Path) -> None:

@@ -161,3 +161,32 @@ def test_generated_line_breaks_become_spaces() -> None:
     newline = next(i for i in range(len(vocabulary)) if vocabulary.pieces([i]) == ["<0x0A>"])
     ids = vocabulary.encode(["the dog"])[0]
     assert vocabulary.decode([[*ids, newline, *ids]]) == ["the dog  the dog"]
+
+
+LOSSY = "，？！（）： m² ½ ① ｶﾅ １２３ ﬁnd … ™ Å e\u0301 a\u00a0b x\u3000y z\u200bw 한"
+
+
+@pytest.mark.parametrize("model", ["unigram", "bpe", "char", "word"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_target_comes_back_as_it_was_and_the_source_is_normalised(
+    model: str, shared: bool, tmp_path: Path
+) -> None:
+    pairs = [*PAIRS, *[(LOSSY, LOSSY)] * 5]
+    tokenizer, _ = train_tokenizer(config(model=model, shared=shared, vocabulary_size=300), pairs)
+    assert tokenizer.target.round_trip([LOSSY]) == [LOSSY]
+    (source,) = tokenizer.source.round_trip([LOSSY])
+    expected = sentencepiece.SentencePieceNormalizer(rule_name="nmt_nfkc")
+    assert source.replace(" ", "▁") == expected.normalize(LOSSY).strip("▁")
+    tokenizer.save(tmp_path)
+    loaded = load_tokenizer(tmp_path)
+    assert loaded.shared == tokenizer.shared == shared
+    for before, after in ((tokenizer.source, loaded.source), (tokenizer.target, loaded.target)):
+        assert before.encode([LOSSY]) == after.encode([LOSSY])
+
+
+def test_sides_without_anything_to_normalise_get_the_pieces_of_one_rule() -> None:
+    one, _ = train_tokenizer(config(target_normalization="nmt_nfkc"), PAIRS)
+    two, _ = train_tokenizer(config(), PAIRS)
+    assert one.source is one.target and two.source is not two.target and two.shared
+    assert one.source.learned_pieces() == two.source.learned_pieces()
+    assert one.source.learned_pieces() == two.target.learned_pieces()

@@ -1,0 +1,86 @@
+"""Text that a tokenizer does not give back: what no model can write as the references have it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nmt.config import TokenizerConfig
+from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.metrics import find_bleu_metric
+from nmt.text.lines import one_line
+from nmt.text.tokenizer import Vocabulary
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """Sentences encoded and decoded again, against themselves.
+
+    Attributes:
+        sentences: how many were tried; of a large split, evenly spread ones.
+        changed: how many came back as other text. SentencePiece joins runs of spaces and strips
+            them at the ends, which does not count.
+        bleu: BLEU of the sentences that came back, with the raw ones as references.
+        tokenizer: BLEU's tokenizer; `char` where the language's own is not installed.
+        examples: up to three pairs of a changed sentence and what came back.
+    """
+
+    sentences: int
+    changed: int
+    bleu: float
+    tokenizer: str
+    examples: list[tuple[str, str]]
+
+
+def round_trip(
+    vocabulary: Vocabulary, texts: Sequence[str], language: TargetLanguage, most: int = 10_000
+) -> RoundTrip:
+    """Encode and decode the sentences of one side.
+
+    Args:
+        vocabulary: of this side.
+        texts: raw sentences.
+        language: theirs, as if it were the target's.
+        most: sentences that are tried; of more, evenly spread ones.
+    """
+    from sacrebleu.metrics import BLEU
+
+    texts = texts[:: -(-len(texts) // most) or 1]
+    back = vocabulary.round_trip(texts)
+    changed = [pair for pair in zip(texts, back, strict=True) if _join_spaces(pair[0]) != pair[1]]
+    metric = find_bleu_metric(language) or BLEU(tokenize="char", force=True)
+    bleu = float(metric.corpus_score(back, [list(texts)]).score) if changed else 100.0
+    tokenizer = metric.tokenizer.signature()
+    return RoundTrip(len(texts), len(changed), bleu, tokenizer, changed[:_EXAMPLES])
+
+
+def round_trip_warning(trip: RoundTrip, language: str, config: TokenizerConfig) -> str | None:
+    """Say what a model cannot write of the references, and which key helps; None if it can."""
+    if not trip.changed:
+        return None
+    text, back = trip.examples[0]
+    if config.path is not None:
+        remedy = "use a tokenizer.path that keeps the text"
+    elif config.target_normalization != "identity":
+        remedy = "set tokenizer.target_normalization: identity"
+    elif config.model == "word":
+        remedy = "raise tokenizer.vocabulary_size, or use tokenizer.model: unigram"
+    else:
+        remedy = "set tokenizer.byte_fallback: true"
+    return (
+        f"the tokenizer changes {trip.changed:,} of {trip.sentences:,} {language} references "
+        f"(BLEU {trip.bleu:.2f} at most), such as {shown(text, back)}: {remedy}"
+    )
+
+
+def shown(text: str, back: str, width: int = 30) -> str:
+    """Show where a text and what came back part, with some characters around."""
+    places = zip(text, back, strict=False)
+    start = next((at for at, (a, b) in enumerate(places) if a != b), min(len(text), len(back)))
+    begin = max(0, start - width // 3)
+    return " → ".join(repr(each[begin : begin + width]) for each in (text, back))
+
+
+def _join_spaces(text: str) -> str:
+    return re.sub(" +", " ", one_line(text)).strip(" ")

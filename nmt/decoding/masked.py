@@ -1,0 +1,41 @@
+"""Search that never writes one token, such as the unknown one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from nmt.decoding.stepper import Stepper
+from nmt.models.batch import Padded
+
+_NEVER = float("-inf")
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A `Stepper` that gives one token log-probability -inf; the others keep theirs.
+
+    Attributes:
+        stepper: the model; its log-probabilities are changed in place.
+        token: the id that is ruled out.
+        forced: rows may have no other token, as within a prefix; they keep it.
+    """
+
+    stepper: Stepper
+    token: int
+    forced: bool = False
+
+    def start(self, source: Padded) -> Any:
+        """Read the source sentences; see `Stepper`."""
+        return self.stepper.start(source)
+
+    def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Read one token per row and predict the next; see `Stepper`."""
+        log_probs, state = self.stepper.step(tokens, state)
+        column = log_probs[:, self.token]
+        before = column.clone()
+        column.fill_(_NEVER)
+        if self.forced:
+            alone = log_probs.amax(dim=1) == _NEVER
+            column.copy_(before.where(alone, column))
+        return log_probs, state

@@ -1,0 +1,110 @@
+"""How a target language is scored: BLEU's tokenizer, TER's kind, and whether spaces part words."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nmt.config import DataConfig
+
+_CHINESE = frozenset({"Hans", "Hant", "Hani", "Hanb", "Bopo"})
+_JAPANESE = frozenset({"Jpan", "Hira", "Kana", "Hrkt"})
+_KOREAN = frozenset({"Kore", "Hang"})
+_UNSPACED = frozenset(
+    {"Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Lana", "Talu", "Tavt", "Java", "Bali"}
+)
+
+
+@dataclass(frozen=True)
+class TargetLanguage:
+    """The language of hypotheses and references, as the metrics need it.
+
+    Attributes:
+        tag: a code of ISO 639-1, -2 or -3 such as ja, jpn or zh_Hant, or the English name.
+        bleu_tokenizer: sacreBLEU's tokenizer; None takes that of the language.
+    """
+
+    tag: str
+    bleu_tokenizer: str | None = None
+
+    @classmethod
+    def of(cls, config: DataConfig) -> TargetLanguage:
+        """Return the target language of a config, with its own tokenizer where it names one."""
+        return cls(config.target_language, config.bleu_tokenizer)
+
+    @property
+    def tokenizer(self) -> str:
+        """The name of sacreBLEU's tokenizer."""
+        return self.bleu_tokenizer or _tokenizer(_find_script(self.tag).script)
+
+    @property
+    def asian(self) -> bool:
+        """Whether TER needs sacreBLEU's support for Chinese, Japanese and Korean."""
+        return _find_script(self.tag).script in _CHINESE | _JAPANESE | _KOREAN
+
+    @property
+    def unspaced(self) -> bool:
+        """Whether the script is written without spaces between words."""
+        return _find_script(self.tag).script in _CHINESE | _JAPANESE | _UNSPACED
+
+    @property
+    def note(self) -> str | None:
+        """What to tell a user whose tag is no language code; None if it is one."""
+        taken = _find_script(self.tag).taken_for
+        if taken is None or self.bleu_tokenizer is not None:
+            return None
+        meant = f"taken for {taken}" if taken else "unknown"
+        return (
+            f"{self.tag!r} is no ISO 639 language code; it is {meant}, and BLEU's tokenizer is "
+            f"{self.tokenizer}: use a code such as de or ja, or set data.bleu_tokenizer"
+        )
+
+
+class _Script(NamedTuple):
+    """The ISO 15924 code of a tag's script, and what a tag that is no code is taken for."""
+
+    script: str | None
+    taken_for: str | None = None
+
+
+def _tokenizer(script: str | None) -> str:
+    if script in _CHINESE:
+        return "zh"
+    if script in _JAPANESE:
+        return "ja-mecab"
+    if script in _KOREAN:
+        return "ko-mecab"
+    return "char" if script in _UNSPACED else "13a"
+
+
+@functools.cache
+def _find_script(tag: str) -> _Script:
+    """Find the script of a code, else of an English name, else of a country's language."""
+    import langcodes
+
+    def likely(code: str) -> langcodes.Language | None:
+        try:
+            language = langcodes.Language.get(code)
+        except ValueError:
+            return None
+        return language.maximize() if language.is_valid() else None
+
+    if (language := likely(tag)) is not None:
+        return _Script(language.script)
+    if (code := _named(tag)) is not None and (language := likely(code)) is not None:
+        return _Script(language.script)
+    country = likely(f"und-{tag}") if len(tag) == 2 else None
+    if country is not None and _tokenizer(country.script) != "13a":
+        return _Script(country.script, country.language)
+    return _Script(None, "")
+
+
+def _named(name: str) -> str | None:
+    """Return the ISO 639-3 code of a language's English name."""
+    import iso639  # reads its tables for a fifth of a second
+
+    try:
+        return iso639.Language.match(name.title()).part3
+    except iso639.LanguageNotFoundError:
+        return None

@@ -1,0 +1,49 @@
+"""References whose scores would mislead, found before anything is translated or trained."""
+
+from collections.abc import Sequence
+
+from nmt.errors import DataError
+from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.metrics import bleu_metric
+
+_STOPS = (".", "。", "．", "｡", "।", "۔")
+_CHARACTERS_PER_SPACE = 15
+"""More of them than this, and spaces do not part words."""
+
+
+def scoring_warnings(references: Sequence[str], target: TargetLanguage) -> list[str]:
+    """Return what to know of the scores before they are taken, a line each.
+
+    Args:
+        references: raw human translations.
+        target: their language.
+    """
+    warnings = [target.note] if target.note is not None else []
+    try:
+        bleu_metric(target)
+    except DataError as error:
+        warnings.append(f"BLEU is left out: {error}")
+    if _look_tokenized(references):
+        warnings.append(
+            "the references look tokenised (full stops stand alone): BLEU is not comparable with "
+            "published figures, which are taken of raw text"
+        )
+    elif target.tokenizer in ("13a", "intl") and _lack_spaces(references):
+        warnings.append(
+            f"the references have few spaces, and BLEU's tokenizer {target.tokenizer} takes what "
+            "stands between spaces for words: set data.bleu_tokenizer: char"
+        )
+    return warnings
+
+
+def _look_tokenized(references: Sequence[str]) -> bool:
+    """Tell whether most of the full stops at the ends of lines stand alone."""
+    ends = [text.rstrip() for text in references]
+    stopped = [text[:-1] for text in ends if text.endswith(_STOPS) and len(text) > 1]
+    return 2 * sum(text.endswith(" ") for text in stopped) > len(stopped)
+
+
+def _lack_spaces(references: Sequence[str]) -> bool:
+    words = [text.split() for text in references]
+    characters = sum(len(word) for row in words for word in row)
+    return characters > _CHARACTERS_PER_SPACE * max(1, sum(max(len(row) - 1, 0) for row in words))
