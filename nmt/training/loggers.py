@@ -1,6 +1,7 @@
 """Lightning's loggers, by the names in `training.loggers`."""
 
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from nmt.errors import ConfigError
 _MAKE: dict[str, Callable[[Path], Logger]] = {
     "tensorboard": lambda run: TensorBoardLogger(run, name="tensorboard", version=""),
     "wandb": lambda run: WandbLogger(name=run.name, save_dir=run, id=run.name, resume="allow"),
-    "mlflow": lambda run: MLFlowLogger(run_name=run.name, save_dir=str(run / "mlflow")),
+    "mlflow": lambda run: MLFlowLogger(
+        run_name=run.name,
+        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI")
+        or f"sqlite:///{(run / 'mlflow.db').absolute()}",
+    ),
 }
 
 

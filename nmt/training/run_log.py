@@ -33,10 +33,10 @@ _COLUMNS = {
 }
 """Names in the log and in the file."""
 _SHOWN = {
-    "validation/loss": "loss",
-    "validation/perplexity": "perplexity",
-    "validation/bleu": "BLEU",
-    "validation/chrf": "chrF",
+    "validation/loss": "loss %.3f",
+    "validation/perplexity": "perplexity %.2f",
+    "validation/bleu": "BLEU %.2f",
+    "validation/chrf": "chrF %.2f",
 }
 
 
@@ -116,7 +116,7 @@ class RunLog(lightning.Callback):
         _log.info(
             "update %d: validation %s%s",
             trainer.global_step,
-            ", ".join(f"{_SHOWN[name]} {value:.4g}" for name, value in metrics.items()),
+            ", ".join(_SHOWN[name] % value for name, value in metrics.items()),
             " (the best so far)" if self.best.is_best else "",
         )
 

@@ -19,7 +19,7 @@ from nmt.data.cache import encode_pairs
 from nmt.data.corpus import open_corpus
 from nmt.data.loader import Updates
 from nmt.data.survey import survey
-from nmt.errors import NmtError
+from nmt.errors import ConfigError, NmtError
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.checkpoints import Checkpoints, checkpoint_files
 from nmt.training.module import TranslationModule
@@ -322,3 +322,20 @@ def test_a_finished_run_needs_its_data_no_more(tiny_config: Path, tmp_path: Path
     (tmp_path / "run" / "config.yaml").write_text(stored)
     gone = dataclasses.replace(config, data=dataclasses.replace(config.data, splits=splits))
     running.train(gone, tmp_path / "run", resume=True)
+
+
+def test_a_logger_that_is_not_installed_is_refused_before_anything_is_made(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    config = changed(tiny_config, loggers=["csv", "wandb"])
+    with pytest.raises(ConfigError, match=r"training.loggers: wandb is not installed"):
+        running.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_has_the_loggers_that_are_named(tiny_config: Path, tmp_path: Path) -> None:
+    settings = {"max_updates": 4, "warmup_updates": 0, "validate_every": 4}
+    running.train(changed(tiny_config, loggers=[], **settings), tmp_path / "run")
+    assert {"metrics.csv", "tensorboard"}.isdisjoint(one.name for one in tmp_path.glob("run/*"))
+    assert load_bundle(tmp_path / "run").metrics["update"] == 4
