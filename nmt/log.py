@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import importlib.util
 import logging
 import logging.handlers
 import sys
@@ -15,8 +16,9 @@ PROGRESS = 15
 
 
 def shows_bars() -> bool:
-    """Return whether progress is shown as a bar: at a terminal and in a notebook."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    """Return whether progress is shown as a bar: at a terminal, and in a notebook with widgets."""
+    notebook = "ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None
+    return notebook or sys.stderr.isatty()
 
 
 class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]

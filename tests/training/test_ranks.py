@@ -25,6 +25,7 @@ from tests.faults.test_stops import start, wait_for_checkpoints, weights
 from tests.training.made import (
     assert_equal_weights,
     changed,
+    last_checkpoint,
     last_weights,
     train_until_killed,
 )
@@ -72,6 +73,11 @@ def test_two_ranks_reach_the_weights_of_one_with_the_same_updates(
     for here, there in zip(*rows, strict=True):  # losses and scores are those of all ranks
         for name in ("update", "train_loss", "gradient_norm", "validation_loss", "validation_chrf"):
             assert float(there[name] or 0) == pytest.approx(float(here[name] or 0), rel=1e-3)
+
+
+def test_every_rank_draws_its_own_dropout(on_two: Path) -> None:
+    states = last_checkpoint(on_two)["random"]
+    assert len(states) == 2 and not torch.equal(states[0]["torch"], states[1]["torch"])
 
 
 def test_a_corpus_smaller_than_the_ranks_is_learned_from_all_the_same(
