@@ -11,6 +11,7 @@ from nmt.config.parser import (
     parse_config,
 )
 from nmt.config.sections import (
+    CellName,
     ColumnsConfig,
     Config,
     DataConfig,
@@ -24,6 +25,7 @@ from nmt.config.sections import (
 )
 
 __all__ = [
+    "CellName",
     "ColumnsConfig",
     "Config",
     "DataConfig",

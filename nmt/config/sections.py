@@ -12,6 +12,9 @@ from typing import Literal
 Place = str | list[str | dict[str, str | float]] | dict[str, int]
 """A name, a list of names or {place: NAME, weight: TIMES}, or {cut: PAIRS}."""
 
+CellName = Literal["lstm", "gru", "tanh", "relu"]
+"""Names in `nmt.models.cells.CELLS`."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ColumnsConfig:
@@ -129,7 +132,7 @@ class TokenizerConfig:
 class ModelConfig:
     """The two recurrent networks."""
 
-    cell: Literal["lstm", "gru", "tanh", "relu"] = "lstm"
+    cell: CellName = "lstm"
     """Recurrent cell of encoder and decoder."""
     recurrent_init: Literal["auto", "orthogonal", "identity", "uniform"] = "auto"
     """What recurrent matrices start as. auto: the identity for relu, orthogonal for other cells;

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.bundle import Bundle, load_bundle
-from nmt.config import Config
+from nmt.config import CellName, Config
 from nmt.config.checks import check_config
 from nmt.data.columns import Pair
 from nmt.diagnosis.diagnose import SENTENCES, at_start, flow_of, without_teachers
 from nmt.diagnosis.records import GradientFlow
 from nmt.errors import StoppedError
-from nmt.models.cells import Cell
 from nmt.text.tokenizer import Tokenizer
 from nmt.training.run import Rehearsal, train
 
@@ -24,7 +23,7 @@ _log = logging.getLogger("nmt")
 def compare_cells(
     config: Config,
     tokenizer: Tokenizer,
-    cells: Sequence[Cell],
+    cells: Sequence[CellName],
     pairs: Sequence[Pair],
     *,
     updates: int = UPDATES,
@@ -61,7 +60,7 @@ def compare_cells(
     return flows
 
 
-def _variant(config: Config, cell: Cell, updates: int, tokenizer: Path) -> Config:
+def _variant(config: Config, cell: CellName, updates: int, tokenizer: Path) -> Config:
     """Return the config of one short training."""
     training = dataclasses.replace(
         config.training,

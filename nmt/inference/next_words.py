@@ -133,14 +133,10 @@ class _Found:
 def _start(translator: Translator, sentence: str | None) -> Any:
     """Return the state of one row from which decoding starts."""
     if sentence is None:
-        stepper: Any = translator.stepper
         try:
-            return stepper.start_alone()
+            return translator.stepper.start(pad([[]], translator.device))
         except ValueError:
-            raise UsageError(
-                "the model has attention, and its decoder cannot write without a sentence to look "
-                "at; give one"
-            ) from None
+            raise UsageError("TEXT: a model with attention needs a sentence; give one") from None
     source = translator.tokenizer.source
     (ids,) = source.encode([sentence])
     if not ids:

@@ -4,7 +4,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -63,7 +63,8 @@ class BatchSearch:
     """Searches batches, with the same settings each.
 
     Attributes:
-        stepper: the model, or a shortlist of its tokens.
+        stepper: the model.
+        shortlist: searched in its place where translations have no prefix; None for none.
         tokenizer: for ends of sentences, and ids back to text.
         options: how to search.
         device: where the model is.
@@ -71,6 +72,7 @@ class BatchSearch:
     """
 
     stepper: Stepper
+    shortlist: Shortlist | None
     tokenizer: Tokenizer
     options: SearchOptions
     device: torch.device
@@ -131,23 +133,16 @@ class BatchSearch:
         """Return each sentence's hypotheses, best first."""
         eos_id = self.tokenizer.source.eos_id
         source = pad([[*ids, eos_id] for ids in sources], self.device)
-        limits, stepper = self.limits, self.stepper
-        if isinstance(stepper, Shortlist):
-            bos_id, eos_id = stepper.number(limits.bos_id), stepper.number(limits.eos_id)
-            limits = replace(limits, bos_id=bos_id, eos_id=eos_id)
-        if prefixes is not None:
-            stepper = prefixed(stepper, prefixes, self._followers)
+        search = functools.partial(self._hypotheses, source)
         with arithmetic(self.precision, self.device):
-            found = self._hypotheses(stepper, source, limits)
-        if isinstance(stepper, Shortlist):
-            found = [
-                [replace(one, tokens=stepper.ids(one.tokens)) for one in hypotheses]
-                for hypotheses in found
-            ]
-        return found
+            if prefixes is not None:
+                return search(prefixed(self.stepper, prefixes, self._followers), self.limits)
+            if self.shortlist is not None:
+                return self.shortlist.search(search, self.limits)
+            return search(self.stepper, self.limits)
 
     def _hypotheses(
-        self, stepper: Stepper, source: Padded, limits: Limits
+        self, source: Padded, stepper: Stepper, limits: Limits
     ) -> list[list[Hypothesis]]:
         options = self.options
         if options.sample:
@@ -239,15 +234,13 @@ class BatchSearch:
         if not self.options.alignments:
             yield from [None] * len(written)
             return
-        # A shortlist reads all tokens.
-        stepper = self.stepper.stepper if isinstance(self.stepper, Shortlist) else self.stepper
         read, write = self.tokenizer.source, self.tokenizer.target
         for start in range(0, len(written), len(sources)):
             batch = written[start : start + len(sources)]
             reads = pad([[*sources[row], read.eos_id] for row, _, _ in batch], self.device)
             writes = pad([[write.bos_id, *ids, write.eos_id] for _, _, ids in batch], self.device)
             with arithmetic(self.precision, self.device):
-                attention = forced_attention(stepper, reads, writes)
+                attention = forced_attention(self.stepper, reads, writes)
             for looked, (row, text, ids) in zip(attention.cpu(), batch, strict=True):
                 words = read.spelled_words(sentences[row])[: len(sources[row])]
                 prefix = None if prefixes is None else prefixes[row]

@@ -1,6 +1,5 @@
 """From raw text to raw text: the one path for files, Python, validation and servers."""
 
-import functools
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,10 +18,11 @@ from nmt.inference.loading import load_models
 from nmt.inference.options import SearchOptions
 from nmt.inference.prefixes import Prefix, encode_prefixes, refusals
 from nmt.inference.search import BatchSearch, Translation
-from nmt.inference.shortlist import Shortlist, can_shortlist, shortlist
+from nmt.inference.shortlist import Shortlist, shortlist
 from nmt.inference.threads import num_workers, side_by_side
 from nmt.log import PROGRESS, ProgressBar
 from nmt.models.batch import pad
+from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import Tokenizer
 
 _log = logging.getLogger("nmt")
@@ -41,7 +41,7 @@ class Translator:
         config: how the model was made; its `decoding` section has the defaults of the search.
         device: where the model is.
         precision: fp32, bf16 or int8.
-        token_counts: of the targets of training, for shortlists, `(vocabulary,)`.
+        models: the stepper's networks, which a shortlist restricts; without them there is none.
     """
 
     def __init__(
@@ -52,14 +52,14 @@ class Translator:
         *,
         device: torch.device | None = None,
         precision: str = "fp32",
-        token_counts: torch.Tensor | None = None,
+        models: Sequence[Seq2Seq] = (),
     ):
         self.stepper = stepper
         self.tokenizer = tokenizer
         self.config = config
         self.device = device or torch.device("cpu")
         self.precision = precision
-        self.token_counts = token_counts
+        self.models = models
         self._listed: tuple[int, Shortlist] | None = None
         self.defaults = SearchOptions(
             beam_size=config.decoding.beam_size,
@@ -67,8 +67,7 @@ class Translator:
             coverage_penalty=self._coverage_penalty(),
             max_length_ratio=config.decoding.max_length_ratio,
             prune=config.decoding.prune,
-            # A default for the fast engine; elsewhere all tokens are searched.
-            shortlist=config.decoding.shortlist if can_shortlist(stepper) else None,
+            shortlist=config.decoding.shortlist if models else None,
         )
 
     @classmethod
@@ -83,12 +82,12 @@ class Translator:
         """Load a model, or several as one; see `nmt.load`."""
         found = load_models([path, *ensemble], device, precision)
         return cls(
-            found.stepper,
+            Ensemble.of(found.models),
             found.tokenizer,
             found.config,
             device=found.device,
             precision=found.precision,
-            token_counts=found.token_counts,
+            models=found.models,
         )
 
     def check(self, **settings: Any) -> None:
@@ -105,7 +104,7 @@ class Translator:
         if options.shortlist is not None:
             self._shortlist(options.shortlist)
         asked = [name for name in ("alignments", "coverage_penalty") if getattr(options, name)]
-        if asked and not self.has_attention:
+        if asked and not self.stepper.attends:
             several = isinstance(self.stepper, Ensemble)
             who = "a model of the ensemble" if several else "the model"
             raise UsageError(
@@ -114,17 +113,10 @@ class Translator:
             )
         return options
 
-    @functools.cached_property
-    def has_attention(self) -> bool:
-        """Whether the model, or each of several, looks back at the source."""
-        with torch.inference_mode():
-            state = self.stepper.start(pad([[self.tokenizer.source.eos_id]], self.device))
-        return getattr(state, "coverage", None) is not None
-
     def _coverage_penalty(self) -> float:
         """Return the first model's own, where all of an ensemble have attention as it has."""
         penalty = self.config.decoding.coverage_penalty
-        return penalty if penalty > 0 and self.has_attention else 0.0
+        return penalty if self.stepper.attends else 0.0
 
     def translate(
         self, sentences: Sequence[str], *, prefixes: Sequence[str] | None = None, **settings: Any
@@ -143,9 +135,11 @@ class Translator:
             UsageError: a setting that makes no sense, or unequal numbers.
         """
         options = self._options(**settings)
-        stepper = self.stepper if options.shortlist is None else self._shortlist(options.shortlist)
-        batch = BatchSearch(stepper, self.tokenizer, options, self.device, self.precision)
-        begun = replace(batch, stepper=self.stepper)
+        listed = None if options.shortlist is None else self._shortlist(options.shortlist)
+        batch = BatchSearch(
+            self.stepper, listed, self.tokenizer, options, self.device, self.precision
+        )
+        begun = replace(batch, shortlist=None)
         limit = self.config.decoding.max_source_length
         encoded = self.tokenizer.source.encode(sentences)
         lengths = [len(ids) for ids in encoded]
@@ -280,8 +274,9 @@ class Translator:
         """Return the model over the most frequent tokens alone; the last one is kept."""
         if self._listed is None or self._listed[0] != size:
             target = self.tokenizer.target
-            special = {target.bos_id, target.eos_id}
-            self._listed = size, shortlist(self.stepper, self.token_counts, size, special)
+            if not self.models:
+                raise UsageError(f"--shortlist: {size} needs a loaded model; leave it out")
+            self._listed = size, shortlist(self.models, size, {target.bos_id, target.eos_id})
         return self._listed[1]
 
 

@@ -18,6 +18,7 @@ class TableState:
 
     sentences: Tensor
     steps: int
+    coverage: None = None
 
     def select(self, rows: Tensor) -> "TableState":
         return TableState(self.sentences[rows], self.steps)
@@ -28,6 +29,8 @@ class TableState:
 
 class TableModel:
     """Looks the next token's probabilities up by sentence, step and last token."""
+
+    attends = False
 
     def __init__(self, seed: int, sharpness: float = 2.0):
         generator = torch.Generator().manual_seed(seed)
