@@ -1,6 +1,7 @@
 """The settings of a run: `sections` lists them, `parser` reads them, `checks` refuses nonsense."""
 
 from nmt.config.checks import subword_sampling_fault
+from nmt.config.options import DecodingConfig, SearchOptions
 from nmt.config.parser import (
     changed_keys,
     config_parser,
@@ -15,7 +16,6 @@ from nmt.config.sections import (
     ColumnsConfig,
     Config,
     DataConfig,
-    DecodingConfig,
     DistillConfig,
     FiltersConfig,
     ModelConfig,
@@ -34,6 +34,7 @@ __all__ = [
     "FiltersConfig",
     "ModelConfig",
     "Place",
+    "SearchOptions",
     "TokenizerConfig",
     "TrainingConfig",
     "changed_keys",

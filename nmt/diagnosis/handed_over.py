@@ -46,8 +46,7 @@ def handed_over(bundle: Bundle, sources: Sequence[str]) -> HandedOver:
         NmtError: the model gives no numbers.
     """
     vocabulary, limit = bundle.tokenizer.source, bundle.config.decoding.max_source_length
-    # As a translator cuts and ends them
-    encoded = [(*ids[:limit], vocabulary.eos_id) for ids in vocabulary.encode(sources)]
+    encoded = [tuple(vocabulary.input_ids(ids, limit)) for ids in vocabulary.encode(sources)]
     ordered = sorted(set(encoded), key=lambda ids: (len(ids), ids))
     model, config, device = bundle.model, bundle.config.model, _device(bundle)
     batches = []

@@ -82,7 +82,7 @@ def predict(
         UsageError: a blank sentence, no number of words, or a model that needs a sentence.
     """
     if top < 1:
-        raise UsageError(f"--top: {top} makes no sense: give at least 1")
+        raise UsageError(f"--top: {top} is out of range; give at least 1")
     target, device = translator.tokenizer.target, translator.device
     (given,) = encode_prefixes(target, [prefix])
     with arithmetic(translator.precision, device):
@@ -141,8 +141,8 @@ def _start(translator: Translator, sentence: str | None) -> Any:
     (ids,) = source.encode([sentence])
     if not ids:
         raise UsageError(f"{sentence!r} holds nothing to translate; leave it out, or give words")
-    ids = ids[: translator.config.decoding.max_source_length]
-    return translator.stepper.start(pad([[*ids, source.eos_id]], translator.device))
+    ids = source.input_ids(ids, translator.config.decoding.max_source_length)
+    return translator.stepper.start(pad([ids], translator.device))
 
 
 def _pieces(vocabulary: Vocabulary, probabilities: Tensor) -> Iterator[tuple[str, float]]:

@@ -4,10 +4,11 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from nmt.config import SearchOptions
 from nmt.decoding.alignment import forced_attention, word_links
 from nmt.decoding.beam import beam_search
 from nmt.decoding.greedy import greedy_search
@@ -15,7 +16,6 @@ from nmt.decoding.sampling import sample
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.errors import NmtError
 from nmt.inference.device import arithmetic
-from nmt.inference.options import SearchOptions
 from nmt.inference.prefixes import Prefix, completed, completed_words, followers, prefixed
 from nmt.inference.shortlist import Shortlist
 from nmt.models.batch import Padded, pad
@@ -96,7 +96,7 @@ class BatchSearch:
         """Translate a batch; where the machine gives in, each half of it, down to one sentence.
 
         Args:
-            sources: token ids, without the end token.
+            sources: token ids, the end token last.
             sentences: the raw text that they begin; its words are those of alignments.
             prefixes: how each translation begins, not empty; None where all are free. Then the
                 stepper predicts all tokens.
@@ -131,8 +131,7 @@ class BatchSearch:
         self, sources: list[list[int]], prefixes: Sequence[Prefix] | None
     ) -> list[list[Hypothesis]]:
         """Return each sentence's hypotheses, best first."""
-        eos_id = self.tokenizer.source.eos_id
-        source = pad([[*ids, eos_id] for ids in sources], self.device)
+        source = pad(sources, self.device)
         search = functools.partial(self._hypotheses, source)
         with arithmetic(self.precision, self.device):
             if prefixes is not None:
@@ -146,29 +145,12 @@ class BatchSearch:
     ) -> list[list[Hypothesis]]:
         options = self.options
         if options.sample:
-            return sample(
-                stepper,
-                source,
-                limits,
-                seed=options.seed,
-                samples=options.n_best,
-                temperature=options.temperature,
-                top_k=options.top_k,
-                top_p=options.top_p,
-            )
+            return sample(stepper, source, limits, options)
         if options.greedy:
             return [[best] for best in greedy_search(stepper, source, limits)]
-        return beam_search(
-            stepper,
-            source,
-            limits,
-            beam_size=options.beam_size,
-            length_penalty=options.length_penalty,
-            coverage_penalty=options.coverage_penalty,
-            # Different tokens may spell one text: search for spare ones.
-            n_best=options.beam_size if options.n_best > 1 else 1,
-            prune=options.prune if options.n_best == 1 else None,
-        )
+        if options.n_best > 1:  # different tokens may spell one text: search for spare ones
+            options = replace(options, n_best=options.beam_size)
+        return beam_search(stepper, source, limits, options)
 
     def _translations(
         self,
@@ -237,12 +219,13 @@ class BatchSearch:
         read, write = self.tokenizer.source, self.tokenizer.target
         for start in range(0, len(written), len(sources)):
             batch = written[start : start + len(sources)]
-            reads = pad([[*sources[row], read.eos_id] for row, _, _ in batch], self.device)
-            writes = pad([[write.bos_id, *ids, write.eos_id] for _, _, ids in batch], self.device)
+            reads = pad([sources[row] for row, _, _ in batch], self.device)
+            targets = [[write.bos_id, *write.input_ids(ids)] for _, _, ids in batch]
+            writes = pad(targets, self.device)
             with arithmetic(self.precision, self.device):
                 attention = forced_attention(self.stepper, reads, writes)
             for looked, (row, text, ids) in zip(attention.cpu(), batch, strict=True):
-                words = read.spelled_words(sentences[row])[: len(sources[row])]
+                words = read.spelled_words(sentences[row])[: len(sources[row]) - 1]
                 prefix = None if prefixes is None else prefixes[row]
                 yield word_links(looked, words, self._words(text, ids, prefix))
 

@@ -1,5 +1,6 @@
 """From raw text to raw text: the one path for files, Python, validation and servers."""
 
+import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -8,14 +9,13 @@ from typing import Any
 
 import torch
 
-from nmt.config import Config
+from nmt.config import Config, SearchOptions
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.stepper import Stepper
 from nmt.errors import NmtError, UsageError
 from nmt.inference.device import arithmetic
 from nmt.inference.loading import load_models
-from nmt.inference.options import SearchOptions
 from nmt.inference.prefixes import Prefix, encode_prefixes, refusals
 from nmt.inference.search import BatchSearch, Translation
 from nmt.inference.shortlist import Shortlist, shortlist
@@ -61,14 +61,12 @@ class Translator:
         self.precision = precision
         self.models = models
         self._listed: tuple[int, Shortlist] | None = None
-        self.defaults = SearchOptions(
-            beam_size=config.decoding.beam_size,
-            length_penalty=config.decoding.length_penalty,
-            coverage_penalty=self._coverage_penalty(),
-            max_length_ratio=config.decoding.max_length_ratio,
-            prune=config.decoding.prune,
-            shortlist=config.decoding.shortlist if models else None,
-        )
+        decoding = dataclasses.asdict(config.decoding)
+        if not stepper.attends:
+            decoding["coverage_penalty"] = 0.0
+        if not models:
+            decoding["shortlist"] = None
+        self.defaults = SearchOptions(**decoding)
 
     @classmethod
     def load(
@@ -90,58 +88,57 @@ class Translator:
             models=found.models,
         )
 
-    def check(self, **settings: Any) -> None:
-        """Refuse settings that this model cannot search with.
+    def options(self, **settings: Any) -> SearchOptions:
+        """Return the model's own search options, with some of them set.
+
+        Args:
+            **settings: fields of `SearchOptions`.
 
         Raises:
-            UsageError: as of `translate`.
+            UsageError: an option that is out of range, or that this model cannot search with.
         """
-        self._options(**settings)
-
-    def _options(self, **settings: Any) -> SearchOptions:
-        """Fill settings up with the model's own, and refuse what it cannot search with."""
         options = replace(self.defaults, **settings)
         if options.shortlist is not None:
             self._shortlist(options.shortlist)
         asked = [name for name in ("alignments", "coverage_penalty") if getattr(options, name)]
         if asked and not self.stepper.attends:
-            several = isinstance(self.stepper, Ensemble)
-            who = "a model of the ensemble" if several else "the model"
             raise UsageError(
-                f"--{asked[0].replace('_', '-')}: {who} has no attention, which alone says "
-                "where a word comes from; leave it out"
+                f"--{asked[0].replace('_', '-')}: {getattr(options, asked[0])} needs attention in "
+                "every model; leave it out"
             )
         return options
 
-    def _coverage_penalty(self) -> float:
-        """Return the first model's own, where all of an ensemble have attention as it has."""
-        penalty = self.config.decoding.coverage_penalty
-        return penalty if self.stepper.attends else 0.0
-
     def translate(
-        self, sentences: Sequence[str], *, prefixes: Sequence[str] | None = None, **settings: Any
+        self,
+        sentences: Sequence[str],
+        options: SearchOptions | None = None,
+        *,
+        prefixes: Sequence[str] | None = None,
+        **settings: Any,
     ) -> list[Translation]:
         """Translate sentences, each a line of raw text.
 
-        What a sentence becomes does not depend on the others.
+        A translation does not depend on the other sentences.
 
         Args:
             sentences: raw text; blank ones give empty translations.
+            options: from `options`, in place of settings.
             prefixes: whole words with which each translation begins; empty where it is free. Such
                 a translation is searched among all tokens, whatever the shortlist.
             **settings: fields of `SearchOptions`, such as `beam_size=12`; by default the model's.
 
         Raises:
-            UsageError: a setting that makes no sense, or unequal numbers.
+            UsageError: see `options`, or unequal numbers.
         """
-        options = self._options(**settings)
+        options = self.options(**settings) if options is None else replace(options, **settings)
         listed = None if options.shortlist is None else self._shortlist(options.shortlist)
         batch = BatchSearch(
             self.stepper, listed, self.tokenizer, options, self.device, self.precision
         )
         begun = replace(batch, shortlist=None)
         limit = self.config.decoding.max_source_length
-        encoded = self.tokenizer.source.encode(sentences)
+        source = self.tokenizer.source
+        encoded = source.encode(sentences)
         lengths = [len(ids) for ids in encoded]
         given = self._prefixes(sentences, prefixes)
         translations = [Translation("", 0.0, [batch.nothing]) for _ in sentences]
@@ -159,7 +156,7 @@ class Translator:
         ]
 
         def search(rows: list[int]) -> list[Translation]:
-            sources = [encoded[row][:limit] for row in rows]
+            sources = [source.input_ids(encoded[row], limit) for row in rows]
             texts = [sentences[row] for row in rows]
             if rows[0] in given:
                 return begun(sources, texts, [given[row] for row in rows])
@@ -185,13 +182,19 @@ class Translator:
         return {row: prefix for row, prefix in every if prefix.tokens}
 
     def translate_all(
-        self, sentences: Sequence[str], *, progress: bool = False, **settings: Any
+        self,
+        sentences: Sequence[str],
+        options: SearchOptions | None = None,
+        *,
+        progress: bool = False,
+        **settings: Any,
     ) -> list[str]:
-        """Translate sentences whose scores will count: none may have failed.
+        """Translate sentences to score; every one must succeed.
 
         Args:
             sentences: raw text.
-            progress: show how far the work is.
+            options: from `options`, in place of settings.
+            progress: show a progress bar.
             **settings: fields of `SearchOptions`.
 
         Raises:
@@ -202,7 +205,7 @@ class Translator:
         try:
             while len(found) < len(sentences):
                 chunk = sentences[len(found) : len(found) + CHUNK]
-                found += self.translate(chunk, **settings)
+                found += self.translate(chunk, options, **settings)
                 if bar is not None:
                     bar.advance(len(chunk))
                     _log.log(PROGRESS, "%s translated, %s", f"{len(found):,}", bar.pace())
@@ -244,13 +247,13 @@ class Translator:
             UsageError: unequal numbers.
         """
         if batch_size < 1:
-            raise UsageError(f"batch_size: {batch_size} makes no sense: give at least 1")
+            raise UsageError(f"batch_size: {batch_size} is out of range; give at least 1")
         if len(sources) != len(targets):
             raise UsageError(f"{len(sources)} sources do not match {len(targets)} targets")
         source, target = self.tokenizer.source, self.tokenizer.target
         limit = self.config.decoding.max_source_length  # as in `translate`
         pairs = [
-            ([*read[:limit], source.eos_id], [target.bos_id, *written, target.eos_id])
+            (source.input_ids(read, limit), [target.bos_id, *target.input_ids(written)])
             for read, written in zip(source.encode(sources), target.encode(targets), strict=True)
         ]
         scores: list[list[float]] = [[] for _ in pairs]

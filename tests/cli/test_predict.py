@@ -57,6 +57,6 @@ def test_ensembles_and_int8_predict(nmt: Command, tiny_run: Path) -> None:
             result = nmt("predict", tiny_run, *text, "--prefix", "The", *words)
             assert result.code == 0, result.err
     refused = nmt("predict", tiny_run, "Hund", "--top", "0")
-    assert refused.code == 2 and "--top: 0 makes no sense" in refused.err
+    assert refused.code == 2 and "--top: 0 " in refused.err
     blank = nmt("predict", tiny_run, " ")
     assert blank.code == 2 and "' ' holds nothing to translate" in blank.err

@@ -2,10 +2,12 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from nmt.config import SearchOptions
 from nmt.models.batch import Padded, pad
 
 BOS, EOS = 2, 3
@@ -52,6 +54,11 @@ class TableModel:
             total += self.table[sentence, step, last, token].item()
             last = token
         return total
+
+
+def search_options(**settings: Any) -> SearchOptions:
+    """Options without pruning and length penalty."""
+    return SearchOptions(**{"length_penalty": 0.0, "prune": None, **settings})
 
 
 def sentences(*names: int) -> Padded:

@@ -20,6 +20,7 @@ from nmt.models.batch import Padded, pad
 from nmt.models.quantization import dequantize, quantize
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import StoredPrecision
+from tests.decoding.doubles import search_options
 from tests.decoding.scoring import forced_scores
 
 VOCABULARY = 70
@@ -120,7 +121,7 @@ def test_searches_find_what_they_find_with_the_network(settings: dict[str, Any])
     engine, source = fast_engine(model, "fp32"), pad(sentences(20))
     for search in (
         lambda stepper: [[one] for one in greedy_search(stepper, source, LIMITS)],
-        lambda stepper: beam_search(stepper, source, LIMITS, beam_size=4, n_best=4),
+        lambda stepper: beam_search(stepper, source, LIMITS, search_options(beam_size=4, n_best=4)),
     ):
         for found, expected in zip(search(engine), search(model), strict=True):
             assert [one.tokens for one in found] == [one.tokens for one in expected]
@@ -151,8 +152,12 @@ def test_int8_is_exact_in_any_batch(settings: dict[str, Any]) -> None:
     engine = fast_engine(model, "int8")
     for search in (
         lambda stepper, source: [[one] for one in greedy_search(stepper, source, LIMITS)],
-        lambda stepper, source: beam_search(stepper, source, LIMITS, beam_size=4, n_best=4),
-        lambda stepper, source: beam_search(stepper, source, LIMITS, beam_size=4, prune=1.0),
+        lambda stepper, source: beam_search(
+            stepper, source, LIMITS, search_options(beam_size=4, n_best=4)
+        ),
+        lambda stepper, source: beam_search(
+            stepper, source, LIMITS, search_options(beam_size=4, prune=1.0)
+        ),
     ):
         whole = search(engine, together)
         for row in range(0, 40, 3):

@@ -26,6 +26,7 @@ from nmt.models.weights import StoredPrecision
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
 from nmt.training.teacher import teachers_of
 from tests.conftest import MEMBER, save_member
+from tests.decoding.doubles import search_options
 from tests.decoding.scoring import forced_scores
 from tests.inference.test_engine import network, sentences, targets
 
@@ -77,8 +78,7 @@ def test_the_beam_finds_what_brute_force_finds_on_a_tiny_vocabulary() -> None:
         Ensemble([fast_engine(model, "fp32") for model in models]),
         pad(source),
         Limits(2, 3, max_length_ratio=0.0, extra_length=longest),
-        beam_size=6 ** (longest - 1),
-        n_best=3,
+        search_options(beam_size=6 ** (longest - 1), n_best=3),
     )
     for read, hypotheses in zip(source, found, strict=True):
         sources, written = pad([read] * len(every)), pad([[2, *tokens, 3] for tokens in every])
@@ -97,7 +97,7 @@ def test_a_sentence_is_the_same_in_any_batch(precision: StoredPrecision) -> None
     ensemble = Ensemble([fast_engine(model, precision) for model in models])
     for search in (
         lambda source: [[one] for one in greedy_search(ensemble, source, LIMITS)],
-        lambda source: beam_search(ensemble, source, LIMITS, beam_size=4, n_best=4),
+        lambda source: beam_search(ensemble, source, LIMITS, search_options(beam_size=4, n_best=4)),
     ):
         together = search(pad(sentences(24)))
         for row in range(0, 24, 3):
@@ -230,7 +230,7 @@ def test_a_member_without_attention_takes_the_coverage_penalty_away(
     both = Translator.load(first, ensemble=[tiny_run])
     assert both.defaults.coverage_penalty == 0
     both.translate(["Gut."])
-    told = "--coverage-penalty: a model of the ensemble has no attention"
+    told = "--coverage-penalty: 0.1 needs attention in every model"
     with pytest.raises(UsageError, match=told):
         both.translate(["Gut."], coverage_penalty=0.1)
 

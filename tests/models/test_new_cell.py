@@ -17,6 +17,7 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.models.sequences import run_stack
 from nmt.models.stacks import recurrent_stack, stack_layers
 from nmt.models.unrolled import unroll
+from tests.decoding.doubles import search_options
 from tests.decoding.scoring import forced_scores
 
 SOURCES = [[4, 5, 6, 3], [7, 3], [8, 9, 3]]
@@ -92,7 +93,7 @@ def test_it_trains_decodes_and_is_diagnosed(settings: dict[str, object]) -> None
         rounded = forced_scores(fast_engine(model, "int8"), SOURCE, TARGET)
         torch.testing.assert_close(rounded, expected, atol=0.3, rtol=0)
         for stepper in (model, engine):
-            found = beam_search(stepper, SOURCE, Limits(2, 3), beam_size=3)
+            found = beam_search(stepper, SOURCE, Limits(2, 3), search_options(beam_size=3))
             assert [some[0].tokens for some in found] == [[4], [5, 6, 7], []]
     trace = unroll(model, SOURCE, TARGET)
     assert torch.stack(trace.losses).sum().item() == pytest.approx(loss.item(), rel=0.5)

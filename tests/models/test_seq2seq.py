@@ -10,6 +10,7 @@ from nmt.decoding.greedy import greedy_search
 from nmt.decoding.stepper import Limits
 from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
+from tests.decoding.doubles import search_options
 from tests.decoding.scoring import forced_scores
 
 SOURCE = pad([[4, 5, 6, 3], [7, 3], [8, 9, 3]])
@@ -60,7 +61,7 @@ def test_every_combination_runs_and_agrees_with_itself(
                 -model.loss(SOURCE, TARGET).item(), abs=1e-4
             )
             greedy = greedy_search(model, SOURCE, LIMITS)
-            beam = beam_search(model, SOURCE, LIMITS, beam_size=3, n_best=3)
+            beam = beam_search(model, SOURCE, LIMITS, search_options(beam_size=3, n_best=3))
             assert len(greedy) == len(beam) == 3
 
 
