@@ -33,7 +33,7 @@ def test_the_decoder_alone_says_so(nmt: Command, tiny_run: Path, tmp_path: Path)
     attentive = save_member(tiny_run, tmp_path / "attentive")
     refused = nmt("predict", attentive, "--prefix", "The")
     assert refused.code == 2 and refused.err.count("\n") == 1
-    assert "nmt: error: the model has attention" in refused.err
+    assert "nmt: error: TEXT: a model with attention" in refused.err
 
 
 def test_json_holds_what_python_returns(nmt: Command, tiny_run: Path, tmp_path: Path) -> None:
