@@ -242,8 +242,8 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Read whole target sentences, each step after the true tokens before it.
 
-        Without input feeding the stack runs over all steps in one call: an update takes a third of
-        the time of single steps.
+        Without input feeding the stack runs over all steps in one call; see `run_stack` for the
+        gain.
 
         Args:
             tokens: `(batch, time)`, the start token first.

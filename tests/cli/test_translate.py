@@ -186,7 +186,7 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
         ),
         (
             ["{run}", "{tmp}/in.de", "{tmp}/latin", "-o", "{tmp}/new", "--beam-size", "0"],
-            "beam_size",
+            "--beam-size: 0",
         ),
         (["{tmp}/no", "{tmp}/in.de", "{tmp}/latin", "-o", "{tmp}/new"], "there is no model"),
         (["{run}", "--resume"], "--resume: there is nothing to go on with"),
@@ -199,7 +199,7 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
             ["{run}", "{tmp}/in.de", "--coverage-penalty", "0.2"],
             "--coverage-penalty: 0.2 needs attention",
         ),
-        (["{run}", "{tmp}/in.de", "--coverage-penalty", "-1"], "coverage_penalty: -1.0 makes no"),
+        (["{run}", "{tmp}/in.de", "--coverage-penalty", "-1"], "--coverage-penalty: -1.0 "),
         (["{run}", "--colour"], "unrecognized arguments: --colour"),
         ([], "the following arguments are required: MODEL"),
     ],
@@ -257,11 +257,11 @@ def test_a_stopped_translation_goes_on(
     whole = nmt("translate", tiny_run, source, "--format", "tsv").out
     plain, calls = package.inference.translator.Translator.translate, []
 
-    def dying(self, sentences, **settings):  # type: ignore[no-untyped-def]
+    def dying(self, sentences, options, **settings):  # type: ignore[no-untyped-def]
         calls.append(len(sentences))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return plain(self, sentences, **settings)
+        return plain(self, sentences, options, **settings)
 
     words = ["translate", tiny_run, source, "-o", out, "--resume", "--format", "tsv"]
     with monkeypatch.context() as patch:

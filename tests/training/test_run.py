@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import functools
 import json
 import math
 from pathlib import Path
@@ -379,18 +378,16 @@ def test_a_finished_run_needs_its_data_no_more(tiny_config: Path, tmp_path: Path
 def test_validation_translates_where_the_network_is(
     tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A coverage penalty lets the translator look for attention before training begins."""
-    words = ["--model.attention", "dot", "--decoding.coverage_penalty", "0.2"]
-    prepared = prepare(load_config(tiny_config, words), None, from_base=True)
+    """The network is moved before its translator is made."""
+    prepared = prepare(load_config(tiny_config, []), None, from_base=True)
     device = torch.device("meta")  # any other than that of a new network
     monkeypatch.setattr(fitting, "find_device", lambda *_: device)
     found: list[set[torch.device]] = []
 
     class Spy(Translator):
-        @functools.cached_property
-        def has_attention(self) -> bool:
+        def __init__(self, *args: Any, **settings: Any):
             found.append({parameter.device for parameter in prepared.model.parameters()})
-            return True
+            super().__init__(*args, **settings)
 
     monkeypatch.setattr(fitting, "Translator", Spy)
     ranks = Ranks()
