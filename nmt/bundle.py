@@ -218,8 +218,11 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} has bundle format {version}, and nmt {__version__} reads up to {FORMAT}; "
             "install a newer nmt"
         )
-    if manifest.setdefault("precision", "fp32") not in STORED_PRECISIONS:
-        raise BundleError(f"{path} is damaged: it names no precision that there is")
+    if manifest.get("precision") not in STORED_PRECISIONS:
+        raise BundleError(
+            f"{path} is damaged: precision {manifest.get('precision')!r} is not one of "
+            f"{', '.join(STORED_PRECISIONS)}; copy the model again"
+        )
     return dict(manifest)
 
 

@@ -151,3 +151,12 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def percent(share: float) -> str:
+    """Format a share with three digits; 0 % and 100 % only where they are exact."""
+    if 0 < share < 1e-5:
+        return "<0.001 %"
+    if 0.9995 <= share < 1:
+        return ">99.9 %"
+    return f"{100 * share:.0f} %" if share >= 1 else f"{100 * share:.3g} %"

@@ -23,7 +23,7 @@ import torch
 from nmt.bundle import build_model
 from nmt.config import Config, DecodingConfig, ModelConfig
 from nmt.decoding.stepper import Limits
-from nmt.inference.engine import Engine
+from nmt.inference.engine import fast_engine
 from nmt.inference.translator import Translator
 from nmt.memory import tune_memory
 from nmt.models.batch import pad
@@ -86,7 +86,7 @@ def build(point: dict[str, Any]) -> Callable[[], None]:
     if point["work"] == "training":
         return training(point, model.train())
     model.decoder.projection.bias.data[Numbers.eos_id] = _NEVER_ENDS
-    engine = Engine(model.eval(), model_config, "fp32")
+    engine = fast_engine(model.eval(), "fp32")
     return translating(point, Translator(engine, tokenizer, config))
 
 

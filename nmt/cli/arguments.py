@@ -1,16 +1,23 @@
 """Arguments that several verbs share: which config or model, on what, how it searches, JSON."""
 
 import argparse
+import dataclasses
 import gc
 import glob
 import json
-from collections.abc import Collection
+import typing
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.config import Config, config_parser, load_stored_config
+from nmt.config import (
+    Config,
+    DecodingConfig,
+    SearchOptions,
+    config_parser,
+    load_stored_config,
+)
 from nmt.errors import DataError, UsageError
-from nmt.inference.options import SearchOptions
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
@@ -51,13 +58,13 @@ def add_config_argument(parser: argparse.ArgumentParser, words: list[str]) -> No
 
 
 def refuse_output(out: str | None) -> None:
-    """Refuse a `--json` file that cannot be, before any work; `-` is standard output."""
+    """Check that the folder of a `--json` file exists, before any work; `-` is standard output."""
     if out not in (None, "-") and not Path(out).parent.is_dir():
         raise DataError(f"cannot write {out}: there is no folder for it")
 
 
 def refuse_unequal(one: object, count: int, other: object, other_count: int) -> None:
-    """Refuse texts that cannot belong together line by line, each by its name.
+    """Require equal line counts; the error names both files.
 
     Raises:
         DataError: unequal numbers of lines.
@@ -104,43 +111,51 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fal
     parser.add_argument("--threads", type=int, help="processor threads (default: torch's choice)")
 
 
-def add_search_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the fields of `SearchOptions`; what is not given is the model's own default."""
+def add_search_arguments(parser: argparse.ArgumentParser, words: list[str]) -> None:
+    """Add the fields of `SearchOptions`; an option that is not given is the model's own.
+
+    Args:
+        parser: takes them.
+        words: the command line; its help alone needs the fields' docstrings.
+    """
+    texts: dict[str, str] = {}
+    if "-h" in words or "--help" in words:
+        import docstring_parser
+
+        for kind in (DecodingConfig, SearchOptions):
+            for entry in docstring_parser.parse_from_object(kind).params:
+                texts[entry.arg_name] = " ".join(str(entry.description).split()).replace("%", "%%")
     way = parser.add_mutually_exclusive_group()
-    way.add_argument("--beam-size", type=int, metavar="K", help="hypotheses kept at every step")
-    way.add_argument("--greedy", action="store_true", default=None, help="no beam")
-    way.add_argument("--sample", action="store_true", default=None, help="draw at random")
-    parser.add_argument("--n-best", type=int, metavar="N", help="candidates; needs tsv or jsonl")
-    parser.add_argument(
-        "--length-penalty", type=float, help="rank by log-probability ÷ length ** this"
-    )
-    parser.add_argument(
-        "--coverage-penalty",
-        type=float,
-        help="with attention: add this × the sum over source tokens of log min(attention got, 1)",
-    )
-    parser.add_argument(
-        "--max-length-ratio", type=float, help="at most this × source length + 10 tokens"
-    )
-    parser.add_argument(
-        "--prune",
-        type=float,
-        metavar="NATS",
-        help="beam search for one candidate gives up hypotheses this far below the best; inf: none",
-    )
-    parser.add_argument(
-        "--shortlist", type=int, metavar="N", help="search among N frequent target tokens only"
-    )
-    parser.add_argument("--batch-size", type=int, help="sentences searched together")
-    parser.add_argument("--temperature", type=float, help="of --sample")
-    parser.add_argument("--top-k", type=int, help="--sample among this many tokens")
-    parser.add_argument("--top-p", type=float, help="--sample among tokens of this probability")
-    parser.add_argument("--seed", type=int, help="of --sample")
+    types = typing.get_type_hints(SearchOptions)
+    for field in dataclasses.fields(SearchOptions):
+        if field.name in ("max_source_length", "alignments"):
+            continue
+        group = way if field.name in ("beam_size", "greedy", "sample") else parser
+        flag, text = f"--{field.name.replace('_', '-')}", texts.get(field.name)
+        if types[field.name] is bool:
+            group.add_argument(flag, action="store_true", default=None, help=text)
+        else:
+            group.add_argument(flag, type=_number(field, types[field.name]), help=text)
+
+
+def _number(field: "dataclasses.Field[Any]", hint: Any) -> Callable[[str], Any]:
+    """Return what converts a word to a field's value and refuses one out of range."""
+    kind = next(iter(typing.get_args(hint)), hint)
+
+    def convert(word: str) -> Any:
+        value, rule = kind(word), field.metadata.get("rule")
+        if rule is not None and not rule[0](value):
+            flag = f"--{field.name.replace('_', '-')}"
+            raise UsageError(f"{flag}: {value!r} is out of range; {rule[1]}")
+        return value
+
+    convert.__name__ = kind.__name__  # argparse names it where the word is no number
+    return convert
 
 
 def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the search settings that were given, once they are known to make sense."""
-    names = SearchOptions.__dataclass_fields__
+    """Return the search options that were given, and refuse those that exclude each other."""
+    names = [field.name for field in dataclasses.fields(SearchOptions)]
     given = {name: getattr(arguments, name, None) for name in names}
     settings = {name: value for name, value in given.items() if value is not None}
     sampling = [name for name in ("temperature", "top_k", "top_p", "seed") if name in settings]
@@ -153,15 +168,12 @@ def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
             f"--{ranking[0].replace('_', '-')} belongs to beam search; leave it or --{other} out"
         )
     n_best = settings.get("n_best", 1)
-    SearchOptions(**{"beam_size": max(n_best, 1), **settings})
     if n_best > 1 and getattr(arguments, "format", "text") == "text":
         raise UsageError(
             f"--n-best {n_best}: text has one line for each sentence; use --format tsv or jsonl"
         )
     if settings.get("alignments") and arguments.format == "text":
-        raise UsageError(
-            "--alignments: text has room for translations alone; use --format tsv or jsonl"
-        )
+        raise UsageError("--alignments: text holds translations alone; use --format tsv or jsonl")
     return settings
 
 

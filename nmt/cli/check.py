@@ -7,8 +7,9 @@ import os
 from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import add_config_argument, refuse_output, split_words, write_json
-from nmt.cli.page import duration, memory_size, percent, plain_table, word_table
+from nmt.cli.page import duration, memory_size, plain_table, word_table
 from nmt.config import load_config
+from nmt.log import percent
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -16,16 +16,15 @@ from nmt.cli.arguments import (
     write_json,
 )
 from nmt.cli.blocks import print_report
-from nmt.config import Config, ModelConfig, load_config
+from nmt.config import CellName, Config, load_config
 from nmt.diagnosis.records import Diagnosis, write_record
 from nmt.errors import DataError, UsageError
 from nmt.report.report import diagnosis_report
 
 if TYPE_CHECKING:
     from nmt.bundle import Bundle
-    from nmt.models.cells import Cell
 
-CELLS = typing.get_args(typing.get_type_hints(ModelConfig)["cell"])
+CELLS = typing.get_args(CellName)
 _OPTIONS = (
     *("--split", "--source", "--reference", "--sentences"),
     *("--cells", "--updates", "--json", "--device"),
@@ -70,7 +69,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     return 0
 
 
-def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list["Cell"]:
+def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[CellName]:
     """Refuse what cannot be before any work, and return the cells to compare."""
     place = Path(arguments.model)
     if not place.exists() and not arguments.model.startswith("hf://"):
@@ -93,7 +92,7 @@ def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list["C
             if getattr(arguments, option) is not None:
                 raise UsageError(f"--{option} belongs to --cells; give that, too")
         return []
-    cells: list[Cell] = list(dict.fromkeys(arguments.cells.split(",")))
+    cells: list[CellName] = list(dict.fromkeys(arguments.cells.split(",")))
     for cell in cells:
         if cell not in CELLS:
             raise UsageError(f"--cells: {cell!r} is not one of {', '.join(CELLS)}")
@@ -136,7 +135,7 @@ def _diagnose(
     is_config: bool,
     pairs: list[tuple[str, str]],
     split: str,
-    cells: list["Cell"],
+    cells: list[CellName],
 ) -> Diagnosis:
     """Find out, and keep it where there is a run."""
     from nmt.bundle import find_bundle, load_bundle, weights_hash

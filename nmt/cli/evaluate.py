@@ -76,7 +76,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         help="try beam sizes and length penalties on --split validation, and keep the best as the "
         "model's own defaults (until training goes on and finds a better model)",
     )
-    add_search_arguments(parser)
+    add_search_arguments(parser, words)
     arguments = parser.parse_intermixed_args(words)
     _refuse_senseless(arguments)
     settings = _settings(arguments)
@@ -91,7 +91,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         tuning = tune_model(arguments, texts.sources, texts.references, target, settings)
         return _report(arguments, texts, tuning.hypotheses, target, tuning)
     translator = load_translator(arguments)
-    hypotheses = translator.translate_all(texts.sources, progress=True, **settings)
+    options = translator.options(**settings)
+    hypotheses = translator.translate_all(texts.sources, options, progress=True)
     return _report(arguments, texts, hypotheses, target)
 
 

@@ -30,15 +30,6 @@ def word_table(rows: Iterable[tuple[str, str]]) -> "Table":
     return table
 
 
-def percent(share: float) -> str:
-    """Show a share; 100 % only where it is all, and 0 % only where it is nothing."""
-    if 0 < share < 0.0001:
-        return "<0.01 %"
-    if 0.9999 < share < 1:
-        return ">99.99 %"
-    return f"{100 * share:.2f} %"
-
-
 def memory_size(size: float) -> str:
     """Show bytes."""
     return f"{size / 2**30:,.2f} GiB" if size >= 2**30 else f"{size / 2**20:,.1f} MiB"

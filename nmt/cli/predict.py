@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import add_model_arguments, load_translator, refuse_output, write_json
-from nmt.cli.page import percent
+from nmt.log import percent
 
 if TYPE_CHECKING:
     from nmt.inference.next_words import Prediction

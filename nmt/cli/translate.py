@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import (
     add_model_arguments,
@@ -15,6 +15,7 @@ from nmt.cli.arguments import (
     refuse_unequal,
     search_settings,
 )
+from nmt.config import SearchOptions
 from nmt.errors import DataError, UsageError
 
 _log = logging.getLogger("nmt")
@@ -34,7 +35,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "-o", "--output", type=Path, help="file, or folder for several FILEs (default: stdout)"
     )
     parser.add_argument("--format", choices=["text", "tsv", "jsonl"], default="text")
-    add_search_arguments(parser)
+    add_search_arguments(parser, words)
     parser.add_argument(
         "--prefix-file",
         metavar="F",
@@ -65,12 +66,12 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
             _refuse_same(arguments.prefix_file, output)
 
     translator = load_translator(arguments)
-    translator.check(**settings)  # before anything is written
+    options = translator.options(**settings)  # before anything is written
     if len(jobs) > 1:
         arguments.output.mkdir(parents=True, exist_ok=True)
     failed = 0
     for source, output in jobs:
-        failed += _translate(translator, source, output, arguments, settings)
+        failed += _translate(translator, source, output, arguments, options)
     return 1 if failed else 0
 
 
@@ -161,7 +162,7 @@ def _translate(
     source: Path | None,
     output: Path | None,
     arguments: argparse.Namespace,
-    settings: dict[str, Any],
+    options: SearchOptions,
 ) -> int:
     """Translate one input; return how many of its lines failed."""
     from nmt.inference.files import line_writer, translate_as_typed, translate_lines
@@ -186,23 +187,23 @@ def _translate(
         lines, prefixes = _read_prefixes(lines, source, arguments, replaced)
     if arguments.resume:
         assert source is not None and output is not None
-        writing = partial_writer(output, arguments.format, _key(source, arguments, settings))
+        writing = partial_writer(output, arguments.format, _key(source, arguments, options))
     else:
         writing = line_writer(output, arguments.format)
     with writing as writer:
         writer.notes = notes
         if source is None and sys.stdin.isatty() and prefixes is None:
-            translate_as_typed(translator, lines, writer, **settings)
+            translate_as_typed(translator, lines, writer, options)
         else:
             # A pipe can be read only once, and so not be counted first.
             total = None
             if source is not None and source.is_file():
                 total = sum(1 for _ in read_lines(source, "replace"))
-            translate_lines(translator, lines, writer, prefixes=prefixes, total=total, **settings)
+            translate_lines(translator, lines, writer, options, prefixes=prefixes, total=total)
     return writer.failed
 
 
-def _key(source: Path, arguments: argparse.Namespace, settings: dict[str, Any]) -> str:
+def _key(source: Path, arguments: argparse.Namespace, options: SearchOptions) -> str:
     """Stand for all that the translation of a file depends on."""
     from nmt.bundle import find_bundle
     from nmt.storage import sha256
@@ -210,6 +211,6 @@ def _key(source: Path, arguments: argparse.Namespace, settings: dict[str, Any]) 
     paths = [arguments.model, *arguments.ensemble]
     models = [sha256(find_bundle(path) / "bundle.json") for path in paths]
     files = [source] if arguments.prefix_file is None else [source, arguments.prefix_file]
-    what = [*map(sha256, files), models, sorted(settings.items())]
+    what: list[object] = [*map(sha256, files), models, options]
     what += [arguments.precision, arguments.format]
     return hashlib.sha256(repr(what).encode()).hexdigest()

@@ -64,7 +64,8 @@ def tune_model(
     if not os.access(folder.parent, os.W_OK):
         raise DataError(f"cannot write {folder}: Permission denied")
     with locked(_owner(folder), patience=0):
-        tuning = tune(load_translator(arguments), sources, references, target, **settings)
+        translator = load_translator(arguments)
+        tuning = tune(translator, sources, references, target, translator.options(**settings))
         with writing_to(folder):
             save_tuned(folder, {"split": arguments.split, **tuning.to_json()})
     return tuning

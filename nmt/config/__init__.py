@@ -1,6 +1,7 @@
 """The settings of a run: `sections` lists them, `parser` reads them, `checks` refuses nonsense."""
 
 from nmt.config.checks import subword_sampling_fault
+from nmt.config.options import DecodingConfig, SearchOptions
 from nmt.config.parser import (
     changed_keys,
     config_parser,
@@ -12,10 +13,10 @@ from nmt.config.parser import (
 )
 from nmt.config.sections import (
     BleuTokenizer,
+    CellName,
     ColumnsConfig,
     Config,
     DataConfig,
-    DecodingConfig,
     DistillConfig,
     FiltersConfig,
     ModelConfig,
@@ -26,6 +27,7 @@ from nmt.config.sections import (
 
 __all__ = [
     "BleuTokenizer",
+    "CellName",
     "ColumnsConfig",
     "Config",
     "DataConfig",
@@ -34,6 +36,7 @@ __all__ = [
     "FiltersConfig",
     "ModelConfig",
     "Place",
+    "SearchOptions",
     "TokenizerConfig",
     "TrainingConfig",
     "changed_keys",

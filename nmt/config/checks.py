@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable
 
+from nmt.config.options import out_of_range
 from nmt.config.sections import Config, DistillConfig, ModelConfig
 from nmt.errors import ConfigError, shown
 
@@ -69,13 +70,6 @@ def check_config(config: Config, origin: str) -> None:
             "devices",
             "threads",
         ],
-        "decoding": [
-            "beam_size",
-            "max_length_ratio",
-            "max_source_length",
-            "prune",
-            "shortlist",
-        ],
     }.items():
         for name in names:
             value = getattr(getattr(config, section), name)
@@ -86,11 +80,11 @@ def check_config(config: Config, origin: str) -> None:
         ("training", "weight_decay"),
         ("training", "clip_norm"),
         ("training", "workers"),
-        ("decoding", "length_penalty"),
-        ("decoding", "coverage_penalty"),
     ]:
         value = getattr(getattr(config, section), name)
         refuse(value < 0, f"{section}.{name}", value, "it must not be negative")
+    for name, value, remedy in out_of_range(config.decoding):
+        refuse(True, f"decoding.{name}", value, remedy)
     shares = {"training.label_smoothing": training.label_smoothing}
     for name in (
         "dropout",

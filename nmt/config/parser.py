@@ -33,14 +33,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def load_stored_config(path: Path) -> Config:
-    """Read what `dump_config` wrote, perhaps before a key was there. See `load_config`."""
-    text = _read(path)
-    config = parse_config(text, origin=str(path))
-    written = _parse_yaml(text, str(path))
-    if "scale_embeddings" not in written.get("model", {}):  # nothing was scaled then
-        model = dataclasses.replace(config.model, scale_embeddings=False)
-        config = dataclasses.replace(config, model=model)
-    return config
+    """Read what `dump_config` wrote. See `load_config`."""
+    return parse_config(_read(path), origin=str(path))
 
 
 def parse_config(text: str, overrides: Sequence[str] = (), origin: str = "config") -> Config:

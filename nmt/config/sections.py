@@ -9,10 +9,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from nmt.config.options import DecodingConfig
+
 Place = str | list[str | dict[str, str | float]] | dict[str, int]
 """A name, a list of names or {place: NAME, weight: TIMES}, or {cut: PAIRS}."""
 BleuTokenizer = Literal["13a", "intl", "zh", "ja-mecab", "ko-mecab", "char"]
 Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"]
+
+CellName = Literal["lstm", "gru", "tanh", "relu"]
+"""Names in `nmt.models.cells.CELLS`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +145,7 @@ class TokenizerConfig:
 class ModelConfig:
     """The two recurrent networks."""
 
-    cell: Literal["lstm", "gru", "tanh", "relu"] = "lstm"
+    cell: CellName = "lstm"
     """Recurrent cell of encoder and decoder."""
     recurrent_init: Literal["auto", "orthogonal", "identity", "uniform"] = "auto"
     """What recurrent matrices start as. auto: the identity for relu, orthogonal for other cells;
@@ -271,28 +276,6 @@ class TrainingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class DecodingConfig:
-    """How translations are searched, unless a call says otherwise."""
-
-    beam_size: int = 5
-    """Hypotheses kept at every step."""
-    length_penalty: float = 1.0
-    """Hypotheses are ranked by log-probability ÷ length ** length_penalty."""
-    coverage_penalty: float = 0.0
-    """Times the sum over source tokens of log min(attention got, 1), added to that rank: with
-    attention, translations that leave source words unread come later."""
-    max_length_ratio: float = 2.0
-    """A translation has at most max_length_ratio × source length + 10 tokens."""
-    prune: float | None = 8.0
-    """Give up hypotheses whose log-probability lies more than this, in nats, below the best of
-    their sentence; null keeps all. A search for several candidates keeps all, too."""
-    shortlist: int | None = None
-    """Search only among this many target tokens, those that came most in training; null for all."""
-    max_source_length: int = 1000
-    """Longer source sentences are cut to this many tokens, and named as a problem."""
-
-
-@dataclasses.dataclass(frozen=True)
 class Config:
     """One run: data, tokenizer, model, training, decoding."""
 
@@ -300,6 +283,6 @@ class Config:
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
-    decoding: DecodingConfig = DecodingConfig()
+    decoding: DecodingConfig = DecodingConfig()  # noqa: RUF009 (frozen, from another module)
     seed: int = 1
     """Seed of everything random."""

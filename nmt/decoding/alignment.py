@@ -1,7 +1,5 @@
 """Which source token each target token comes from, as attention sees it."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -13,20 +11,19 @@ def forced_attention(stepper: Stepper, source: Padded, target: Padded) -> Tensor
     """Return where a model looks while it writes given targets.
 
     Args:
-        stepper: a model whose state has a `coverage`, `(rows, source)`.
+        stepper: a model that attends.
         source: source sentences.
         target: one target each, start token first, end token last.
 
     Returns:
         `(batch, time - 1, source)`: for each token after the start, weights over the source tokens.
     """
-    state: Any = stepper.start(source)
-    steps = []
+    state = stepper.start(source)
+    coverages = [state.coverage]
     for position in range(target.tokens.shape[1] - 1):
-        before = state.coverage
         _, state = stepper.step(target.tokens[:, position], state)
-        steps.append(state.coverage - before)
-    return torch.stack(steps, dim=1)
+        coverages.append(state.coverage)
+    return torch.stack(coverages, dim=1).diff(dim=1)
 
 
 def word_links(

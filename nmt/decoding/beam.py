@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nmt.config import SearchOptions
 from nmt.decoding.best import grouped
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.models.batch import Padded
@@ -74,36 +75,21 @@ class _Finished:
 
 
 def beam_search(
-    stepper: Stepper,
-    source: Padded,
-    limits: Limits,
-    *,
-    beam_size: int,
-    length_penalty: float = 0.0,
-    coverage_penalty: float = 0.0,
-    n_best: int = 1,
-    prune: float | None = None,
+    stepper: Stepper, source: Padded, limits: Limits, options: SearchOptions
 ) -> list[list[Hypothesis]]:
     """Find the best translations of each sentence.
 
-    At every step each sentence's live hypotheses are continued by every token; of the best
-    2 × beam_size continuations those that end are finished, and the best beam_size others live on.
-    A sentence leaves the batch once no live hypothesis can still enter its n_best finished ones,
-    even if it gained probability 1 at every step and spread it over the maximum length.
+    At every step each sentence's alive hypotheses are continued by every token; of the best
+    2 × beam_size continuations those that end are finished, and the best beam_size others stay
+    alive. A sentence leaves the batch once no alive hypothesis can still enter its n_best finished
+    ones, even if it gained probability 1 at every step and spread it over the maximum length.
 
     Args:
         stepper: the model.
         source: source sentences.
         limits: start and end tokens, and the maximum length.
-        beam_size: live hypotheses of each sentence.
-        length_penalty: finished ones are ranked by log-probability ÷ length ** length_penalty;
-            at least 0.
-        coverage_penalty: times the sum over source tokens of log min(attention got, 1), added to
-            that rank; at least 0. Where it is above, the stepper's state has a `coverage`,
-            `(rows, source)`.
-        n_best: how many to return, at most beam_size.
-        prune: give up live hypotheses whose log-probability lies more than this, in nats, below
-            that of their sentence's best one, live or finished; None for none.
+        options: beam_size, length_penalty, n_best, prune and, if the stepper attends,
+            coverage_penalty.
 
     Returns:
         For each sentence its n_best hypotheses (fewer where the search space holds fewer), best
@@ -113,16 +99,16 @@ def beam_search(
     pruning: Freitag and Al-Onaizan 2017; coverage: Wu et al. 2016, section 7.
     """
     device = source.tokens.device
-    batch, k = len(source.lengths), beam_size
+    batch, k, n_best = len(source.lengths), options.beam_size, options.n_best
     max_lengths = limits.max_lengths(source).to(device)
     longest = int(max_lengths.max())
     finished = _Finished.none(batch, k, longest, limits.eos_id, device)
     live = torch.arange(batch, device=device)  # sentences still searched
     scores = torch.full((batch, k), _NEVER, device=device)
     scores[:, 0] = 0.0
-    written = finished.tokens.clone()
-    # Only hypotheses that live have a row in the model's state, in the order of `scores`.
-    rows = live * k  # where each stands in `scores`, flattened
+    prefix_tokens = finished.tokens.clone()
+    # Only alive hypotheses have a row in the model's state, in the order of `scores`.
+    rows = live * k  # of each in the flattened `scores`
     tokens = torch.full((batch,), limits.bos_id, device=device)
     state = stepper.start(source)
 
@@ -137,15 +123,15 @@ def beam_search(
         ends = ended[:, :k] & (candidates[:, :k] > _NEVER)
         if bool(ends.any()):
             ending = candidates[:, :k].masked_fill(~ends, _NEVER)
-            rank = ending / length**length_penalty
-            if coverage_penalty > 0:
+            rank = ending / length**options.length_penalty
+            if options.coverage_penalty > 0:
                 missed = _missed(state.coverage, source.mask[live[rows // k]])
-                rank = rank - coverage_penalty * missed[row[:, :k]]
+                rank = rank - options.coverage_penalty * missed[row[:, :k]]
             finished.add(
                 live,
                 rank,
                 ending,
-                _rows(written, beam[:, :k]).index_fill(
+                _rows(prefix_tokens, beam[:, :k]).index_fill(
                     2, torch.tensor([position], device=device), limits.eos_id
                 ),
                 length,
@@ -153,20 +139,20 @@ def beam_search(
             )
         scores, order = candidates.masked_fill(ended, _NEVER).topk(k, dim=1)
         beam, row, token = (part.gather(1, order) for part in (beam, row, token))
-        bound = scores[:, 0] / max_lengths[live] ** length_penalty
-        if prune is not None:
+        bound = scores[:, 0] / max_lengths[live] ** options.length_penalty
+        if options.prune is not None and n_best == 1:
             best = torch.maximum(scores[:, 0], finished.best_score(live))
-            scores = scores.masked_fill(scores < best[:, None] - prune, _NEVER)
-        worth = (finished.rank[live, n_best - 1] < bound) & (scores[:, 0] > _NEVER)
-        going = worth.nonzero().squeeze(1)
-        if len(going) == 0:
+            scores = scores.masked_fill(scores < best[:, None] - options.prune, _NEVER)
+        can_improve = (finished.rank[live, n_best - 1] < bound) & (scores[:, 0] > _NEVER)
+        alive = can_improve.nonzero().squeeze(1)
+        if len(alive) == 0:
             break
-        written = _rows(written[going], beam[going])
-        written[:, :, position] = token[going]
-        live, scores = live[going], scores[going]
+        prefix_tokens = _rows(prefix_tokens[alive], beam[alive])
+        prefix_tokens[:, :, position] = token[alive]
+        live, scores = live[alive], scores[alive]
         rows = (scores.flatten() > _NEVER).nonzero().squeeze(1)
-        tokens = token[going].flatten()[rows]
-        state = state.select(row[going].flatten()[rows])
+        tokens = token[alive].flatten()[rows]
+        state = state.select(row[alive].flatten()[rows])
     return finished.hypotheses(n_best)
 
 
@@ -238,6 +224,6 @@ def _missed(coverage: Tensor, mask: Tensor) -> Tensor:
     return -(coverage.clamp(tiny, 1.0).log() * mask).sum(dim=1)
 
 
-def _rows(written: Tensor, beam: Tensor) -> Tensor:
-    """Pick for each sentence the histories of the given beams; `(live, chosen, time)`."""
-    return written.gather(1, beam[:, :, None].expand(-1, -1, written.shape[2]))
+def _rows(prefix_tokens: Tensor, beam: Tensor) -> Tensor:
+    """Return the prefixes of the given beams of each sentence, `(live, chosen, time)`."""
+    return prefix_tokens.gather(1, beam[:, :, None].expand(-1, -1, prefix_tokens.shape[2]))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -26,13 +25,10 @@ class EnsembleState:
 
         None where a member has no attention.
         """
-        found: list[Tensor] = []
-        for member in self.members:
-            coverage = getattr(member, "coverage", None)
-            if coverage is None:
-                return None
-            found.append(coverage)
-        return sum(found[1:], found[0]) / len(found)
+        coverages = [member.coverage for member in self.members if member.coverage is not None]
+        if len(coverages) < len(self.members):
+            return None
+        return sum(coverages[1:], coverages[0]) / len(coverages)
 
     def select(self, rows: Tensor) -> "EnsembleState":
         """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
@@ -56,14 +52,19 @@ class Ensemble:
     def __init__(self, steppers: Sequence[Stepper]):
         self.steppers = tuple(steppers)
 
+    @classmethod
+    def of(cls, steppers: Sequence[Stepper]) -> Stepper:
+        """Return a single stepper as it is, and several as an ensemble."""
+        return steppers[0] if len(steppers) == 1 else cls(steppers)
+
+    @property
+    def attends(self) -> bool:
+        """Whether all members have attention; see `Stepper`."""
+        return all(stepper.attends for stepper in self.steppers)
+
     def start(self, source: Padded) -> EnsembleState:
         """Let every member read the source sentences; see `Stepper`."""
         return EnsembleState(tuple(stepper.start(source) for stepper in self.steppers))
-
-    def start_alone(self) -> EnsembleState:
-        """Let every member start without a source; all must be able."""
-        members: tuple[Any, ...] = self.steppers
-        return EnsembleState(tuple(member.start_alone() for member in members))
 
     def step(self, tokens: Tensor, state: EnsembleState) -> tuple[Tensor, EnsembleState]:
         """Read one token per row and predict the next.
@@ -85,11 +86,3 @@ class Ensemble:
         )
         # One after the other: the order of a sum must not depend on the batch.
         return sum(found[1:], found[0]) / len(found), EnsembleState(states)
-
-    def narrowed(self, tokens: Tensor) -> "Ensemble":
-        """Return an ensemble that predicts only some tokens, `(tokens,)`; all members must be able.
-
-        Each member's probabilities are then given that it is one of them; see `Engine.narrowed`.
-        """
-        members: tuple[Any, ...] = self.steppers
-        return Ensemble([member.narrowed(tokens) for member in members])

@@ -25,6 +25,11 @@ class Masked:
     token: int
     forced: bool = False
 
+    @property
+    def attends(self) -> bool:
+        """Whether the states have a coverage."""
+        return self.stepper.attends
+
     def start(self, source: Padded) -> Any:
         """Read the source sentences; see `Stepper`."""
         return self.stepper.start(source)

@@ -28,8 +28,7 @@ class PrefixedState:
     @property
     def coverage(self) -> Tensor | None:
         """The model's attention to each source position so far, `(rows, source)`, if it has any."""
-        coverage: Tensor | None = getattr(self.inner, "coverage", None)
-        return coverage
+        return self.inner.coverage
 
     def select(self, rows: Tensor) -> "PrefixedState":
         """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
@@ -42,7 +41,7 @@ class PrefixedState:
 
 
 class Prefixed:
-    """A `Stepper` over whose first predictions others have decided.
+    """A `Stepper` whose first tokens are forced.
 
     Tokens that are ruled out get log-probability -inf, the others keep what the model gives them,
     so that a translation's score is the model's own, the prefix included.
@@ -63,6 +62,11 @@ class Prefixed:
         self._lengths = prefixes.lengths.to(prefixes.tokens.device)
         self._open_ended = open_ended
         self._followers = followers
+
+    @property
+    def attends(self) -> bool:
+        """Whether the model has attention; see `Stepper`."""
+        return self.stepper.attends
 
     def start(self, source: Padded) -> PrefixedState:
         """Read the source sentences, one for each prefix; see `Stepper`."""

@@ -5,21 +5,14 @@ import hashlib
 import torch
 from torch import Tensor
 
+from nmt.config import SearchOptions
 from nmt.decoding.rollout import roll_out
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.models.batch import Padded
 
 
 def sample(
-    stepper: Stepper,
-    source: Padded,
-    limits: Limits,
-    *,
-    seed: int,
-    samples: int = 1,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
+    stepper: Stepper, source: Padded, limits: Limits, options: SearchOptions
 ) -> list[list[Hypothesis]]:
     """Draw translations of each sentence.
 
@@ -30,23 +23,19 @@ def sample(
         stepper: the model.
         source: source sentences.
         limits: start and end tokens, and the maximum length.
-        seed: key of the random numbers.
-        samples: how many to draw for each sentence.
-        temperature: log-probabilities are divided by it; below 1 favours the likely.
-        top_k: draw only among this many likeliest tokens.
-        top_p: draw only among the likeliest tokens that together have this probability.
+        options: n_best (draws a sentence), seed, temperature, top_k and top_p.
 
     Returns:
         For each sentence its draws, the likeliest first. Scores are those of the model's own
-        distribution, untouched by temperature, top-k and top-p.
+        distribution, before temperature, top-k and top-p.
     """
-    device = source.tokens.device
+    device, samples = source.tokens.device, options.n_best
     max_lengths = limits.max_lengths(source)
-    draws = _uniform(source, max_lengths, samples, seed).to(device)  # (rows, time)
+    draws = _uniform(source, max_lengths, samples, options.seed).to(device)  # (rows, time)
 
     def choose(log_probs: Tensor, rows: Tensor, position: int) -> Tensor:
-        narrowed = _narrow(log_probs / temperature, top_k, top_p)
-        return _draw(narrowed.softmax(dim=-1), draws[rows, position])
+        logits = _truncate(log_probs / options.temperature, options.top_k, options.top_p)
+        return _draw(logits.softmax(dim=-1), draws[rows, position])
 
     drawn = roll_out(
         stepper,
@@ -75,8 +64,8 @@ def _uniform(source: Padded, max_lengths: Tensor, samples: int, seed: int) -> Te
     return numbers.flatten(0, 1)
 
 
-def _narrow(logits: Tensor, top_k: int | None, top_p: float | None) -> Tensor:
-    """Rule out all but the likeliest tokens of each row."""
+def _truncate(logits: Tensor, top_k: int | None, top_p: float | None) -> Tensor:
+    """Mask all but the most likely tokens of each row."""
     if top_k is not None and top_k < logits.shape[1]:
         weakest = logits.topk(top_k, dim=-1).values[:, -1:]
         logits = logits.masked_fill(logits < weakest, float("-inf"))

@@ -1,4 +1,4 @@
-"""What search knows of a model: something that can be started and stepped.
+"""The protocol between searches and models.
 
 A network, an ensemble, a quantised engine and a test double are all Steppers, by structure; no
 search imports a model.
@@ -13,7 +13,12 @@ from nmt.models.batch import Padded
 
 
 class DecoderState(Protocol):
-    """What decoding carries between steps; it alone knows where its row axes are."""
+    """The state of decoding between two steps; only the state itself knows its row axes."""
+
+    @property
+    def coverage(self) -> Tensor | None:
+        """Attention that each source position got so far, `(rows, source)`; None without."""
+        ...
 
     def select(self, rows: Tensor) -> Self:
         """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
@@ -27,8 +32,16 @@ class DecoderState(Protocol):
 class Stepper(Protocol):
     """A model that reads a source once and then predicts token by token."""
 
+    @property
+    def attends(self) -> bool:
+        """Whether the states have a coverage."""
+        ...
+
     def start(self, source: Padded) -> Any:
-        """Read the source sentences; return a `DecoderState` with one row for each."""
+        """Read the source sentences; return a `DecoderState` with one row for each.
+
+        Sentences without any token start a decoder alone, which only a model without attention has.
+        """
         ...
 
     def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:

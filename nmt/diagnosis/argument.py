@@ -9,6 +9,7 @@ from typing import Literal
 
 from nmt.diagnosis.study import LengthScore, StudyRow, StudyStep
 from nmt.evaluation.metrics import Score
+from nmt.log import percent
 
 PLAIN, GATED = ("tanh", "relu"), ("gru", "lstm")
 _LOSES = "A plain network keeps the order, and loses long sentences."
@@ -201,7 +202,7 @@ def _relation(sign: int) -> str:
 def _reach(rows: list[StudyRow]) -> str:
     """Tell how much gradient arrives at the first word, of rows where that was measured."""
     measured = [(row.name, row.flow.reach if row.flow else None) for row in rows]
-    parts = [f"{_percent(share)} ({name})" for name, share in measured if share is not None]
+    parts = [f"{percent(share)} ({name})" for name, share in measured if share is not None]
     if not parts:
         return ""
     return f" Of the last word's gradient, {' and '.join(parts)} is left at the first source word."
@@ -217,7 +218,3 @@ def _span(group: LengthScore) -> str:
 
 def _b(score: Score) -> str:
     return f"{score.score:.1f}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share >= 1e-5 else "less than 0.001 %"

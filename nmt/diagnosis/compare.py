@@ -6,12 +6,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmt.config import Config
+from nmt.config import CellName, Config
 from nmt.config.checks import check_config
 from nmt.data.columns import Pair
 from nmt.diagnosis.diagnose import SENTENCES, at_start, flow_of, without_teachers
 from nmt.diagnosis.records import GradientFlow
-from nmt.models.cells import Cell
 from nmt.text.tokenizer import Tokenizer
 from nmt.training.fit import fit_briefly
 
@@ -22,7 +21,7 @@ _log = logging.getLogger("nmt")
 def compare_cells(
     config: Config,
     tokenizer: Tokenizer,
-    cells: Sequence[Cell],
+    cells: Sequence[CellName],
     pairs: Sequence[Pair],
     *,
     updates: int = UPDATES,
@@ -60,7 +59,7 @@ def compare_cells(
     return flows
 
 
-def _variant(config: Config, cell: Cell, updates: int, tokenizer: Path) -> Config:
+def _variant(config: Config, cell: CellName, updates: int, tokenizer: Path) -> Config:
     """Return the config of one short training."""
     training = dataclasses.replace(
         config.training,

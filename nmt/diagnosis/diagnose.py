@@ -114,9 +114,9 @@ def flow_of(
 def encoded(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> tuple[Padded, Padded]:
     """Make tokens of sentence pairs, at most `MOST_TOKENS` beside the special ones of each side."""
     sources, targets = (list(side) for side in zip(*pairs, strict=True))
-    end, first, last = tokenizer.source.eos_id, tokenizer.target.bos_id, tokenizer.target.eos_id
-    source = [[*ids[:MOST_TOKENS], end] for ids in tokenizer.source.encode(sources)]
-    target = [[first, *ids[:MOST_TOKENS], last] for ids in tokenizer.target.encode(targets)]
+    read, write = tokenizer.source, tokenizer.target
+    source = [read.input_ids(ids, MOST_TOKENS) for ids in read.encode(sources)]
+    target = [[write.bos_id, *write.input_ids(ids, MOST_TOKENS)] for ids in write.encode(targets)]
     return pad(source), pad(target)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nmt.config import ModelConfig
 from nmt.diagnosis.records import GateStatistics, GradientSum, Verdict
+from nmt.log import percent
 
 FAINT = 0.02
 """What is left of a gradient at the other end of a sentence, below which it is lost in the noise of
@@ -68,7 +69,7 @@ def _reach(config: ModelConfig, reach: float) -> Verdict:
     """Judge the way from the last target word to the first source word."""
     there = {"the fed context": config.feed_context, "attention": config.attention != "none"}
     ways = [name for name in there if there[name]]
-    left = f"{_percent(reach)} of the gradient is left"
+    left = f"{percent(reach)} of the gradient is left"
     change = left if reach <= 1 else f"the gradient grows {reach:.3g}-fold"
     text = f"From the last target word to the first source word {change}"
     if ways:
@@ -97,11 +98,11 @@ def _decay(config: ModelConfig, decay: Decay) -> Verdict:
         told = _advice(_other_cell(config))
         return Verdict("bad", f"{place}: no gradient gets past a single step{told}.")
     if 0.5 < left < 2:
-        text = f"{place}: the fitted decay leaves {_percent(left)} of the gradient {sentence}"
+        text = f"{place}: the fitted decay leaves {percent(left)} of the gradient {sentence}"
     elif left < 1:
         steps = -math.log(2) / math.log(decay.kept)
         text = f"{place}: the gradient halves every {steps:.1f} steps (fitted)"
-        text += f"; {sentence} {_percent(left)} is left"
+        text += f"; {sentence} {percent(left)} is left"
     else:
         steps = math.log(2) / math.log(decay.kept)
         text = f"{place}: the gradient doubles every {steps:.1f} steps (fitted)"
@@ -142,7 +143,7 @@ def _gates(decays: list[Decay], gates: list[GateStatistics]) -> Iterator[Verdict
         if not gate.time_constants and gate.closed > SATURATED:
             yield Verdict(
                 "warning",
-                f"{_capital(gate.network)}, layer {gate.layer}: {_percent(gate.closed)} of the "
+                f"{_capital(gate.network)}, layer {gate.layer}: {percent(gate.closed)} of the "
                 f"{gate.gate} gates' values are shut; what is behind them hardly learns.",
             )
 
@@ -177,10 +178,3 @@ def _advice(remedies: list[str]) -> str:
 
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
-
-
-def _percent(share: float) -> str:
-    if 0 < share < 1e-5:
-        return "less than 0.001 %"
-    percent = 100 * share
-    return f"{percent:.0f} %" if percent >= 100 else f"{percent:.2g} %"

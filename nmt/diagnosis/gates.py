@@ -37,9 +37,8 @@ def time_constants(kept: Tensor) -> Tensor:
 
 
 def _statistics(layer: UnrolledLayer, gate: str) -> GateStatistics:
-    values = torch.stack(layer.gates[gate], dim=1).detach()  # (batch, time, units)
-    real = torch.arange(values.shape[1]) < layer.lengths[:, None]
-    values = values[real]
+    values = layer.aligned(layer.gates[gate]).detach()  # (steps, batch, units)
+    values = values[torch.arange(len(values))[:, None] < layer.lengths]
     faded = None
     if gate in KEEPING:
         constants = time_constants(values)

@@ -103,8 +103,8 @@ def state_norms(unrolled: Unrolled) -> list[Norms]:
     rows: list[list[Tensor]] = [[] for _ in parts]
     for loss in unrolled.losses:
         gradients = iter(_gradients(loss.sum(), states))
-        for row, (_, kept) in zip(rows, parts, strict=True):
-            row.append(torch.stack([next(gradients).norm(dim=1) for _ in kept]))
+        for row, (layer, kept) in zip(rows, parts, strict=True):
+            row.append(layer.aligned([next(gradients).norm(dim=1) for _ in kept]))
     found = []
     for row, (layer, kept) in zip(rows, parts, strict=True):
         values = torch.stack(row)
@@ -131,13 +131,13 @@ def reach(unrolled: Unrolled, reverse_source: bool) -> float | None:
     """
     last = unrolled.layers[-1].lengths - 1
     loss = torch.stack(unrolled.losses)[last, torch.arange(len(last))].sum()
-    first: list[tuple[list[Tensor], Tensor]] = []  # states, and the step that counts, by sentence
-    own: list[tuple[list[Tensor], Tensor]] = []
+    first: list[tuple[UnrolledLayer, list[Tensor], Tensor]] = []  # and the step, by sentence
+    own: list[tuple[UnrolledLayer, list[Tensor], Tensor]] = []
     for layer in unrolled.layers:
         backwards = (layer.network == "encoder, backwards") != reverse_source
         step = layer.lengths - 1 if layer.network == "decoder" or backwards else 0 * layer.lengths
         where = own if layer.network == "decoder" else first
-        where += [(kept, step) for kept in (layer.hidden, layer.cell) if kept]
+        where += [(layer, kept, step) for kept in (layer.hidden, layer.cell) if kept]
     if not first:
         return None
     near, far = (_mean_norm(loss, parts) for parts in (own, first))
@@ -215,12 +215,12 @@ def _only_real(layer: UnrolledLayer, values: Tensor, written: Tensor) -> Tensor:
     return values.where(real, math.nan)
 
 
-def _mean_norm(loss: Tensor, parts: list[tuple[list[Tensor], Tensor]]) -> float:
+def _mean_norm(loss: Tensor, parts: list[tuple[UnrolledLayer, list[Tensor], Tensor]]) -> float:
     """Average the norm of all parts together over the sentences, each at its own step."""
-    gradients = iter(_gradients(loss, [state for kept, _ in parts for state in kept]))
+    gradients = iter(_gradients(loss, [state for _, kept, _ in parts for state in kept]))
     squares = []
-    for kept, step in parts:
-        every = torch.stack([next(gradients) for _ in kept])  # (steps, batch, size)
+    for layer, kept, step in parts:
+        every = layer.aligned([next(gradients) for _ in kept])  # (steps, batch, size)
         squares.append(every[step, torch.arange(len(step))].square().sum(dim=1))
     return float(torch.stack(squares).sum(dim=0).sqrt().mean())
 

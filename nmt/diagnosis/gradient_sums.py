@@ -43,7 +43,7 @@ def gradient_sums(model: Seq2Seq, source: Padded, target: Padded) -> list[Gradie
             )
         )
         for slopes, layer in zip(arrived, layers, strict=True):
-            slopes.append(torch.stack([next(found) for _ in layer.recurrent]))
+            slopes.append(layer.aligned([next(found) for _ in layer.recurrent]))
     own = _own_gradients(model, source, target, [layer.parameter for layer in layers])
     return [
         _sum(layer, torch.stack(slopes), layers[-1].lengths, whole)
@@ -70,7 +70,7 @@ def _sum(layer: UnrolledLayer, slopes: Tensor, written: Tensor, whole: Tensor) -
         written: losses of each sentence, `(batch,)`.
         whole: autograd's gradient of the matrix.
     """
-    before = torch.stack(layer.before).detach().expand(len(slopes), -1, -1, -1)
+    before = layer.aligned(layer.before).detach().expand(len(slopes), -1, -1, -1)
     ahead = _steps_ahead(layer, slopes, written)
     total = torch.zeros_like(whole)
     norms = []

@@ -12,8 +12,9 @@ from nmt.decoding.stepper import Stepper
 from nmt.errors import NmtError
 from nmt.inference.translator import Translator
 from nmt.models.batch import pad
-from nmt.models.bridge import HandOver
-from nmt.models.cells import RecurrentState
+from nmt.models.bridge import DecoderInit
+from nmt.models.cells import CELLS
+from nmt.models.stacks import RecurrentState
 
 _BATCH = 64
 
@@ -45,8 +46,7 @@ def handed_over(bundle: Bundle, sources: Sequence[str]) -> HandedOver:
         NmtError: the model gives no numbers.
     """
     vocabulary, limit = bundle.tokenizer.source, bundle.config.decoding.max_source_length
-    # As a translator cuts and ends them
-    encoded = [(*ids[:limit], vocabulary.eos_id) for ids in vocabulary.encode(sources)]
+    encoded = [tuple(vocabulary.input_ids(ids, limit)) for ids in vocabulary.encode(sources)]
     ordered = sorted(set(encoded), key=lambda ids: (len(ids), ids))
     model, config, device = bundle.model, bundle.config.model, _device(bundle)
     batches = []
@@ -71,30 +71,29 @@ def translator_of(bundle: Bundle, stepper: Stepper | None = None) -> Translator:
     )
 
 
-def taken_apart(vectors: Tensor, config: ModelConfig) -> HandOver:
+def taken_apart(vectors: Tensor, config: ModelConfig) -> DecoderInit:
     """Turn rows, `(batch, width)`, back into what is handed over.
 
     The context has no columns where it is not fed.
     """
-    states = config.layers * (2 if config.cell == "lstm" else 1)
+    states = config.layers * CELLS[config.cell].states
     flat, context = vectors.split(
         [states * config.hidden_size, vectors.shape[1] - states * config.hidden_size], dim=1
     )
     parts = flat.unflatten(1, (states, -1)).transpose(0, 1)  # (states, batch, hidden)
-    hidden, cell = parts[: config.layers].contiguous(), parts[config.layers :].contiguous()
-    return HandOver(RecurrentState(hidden, cell if len(cell) else None), context)
+    state = RecurrentState(*(part.contiguous() for part in parts.split(config.layers)))
+    return DecoderInit(state, context)
 
 
-def _side_by_side(handed: HandOver, config: ModelConfig) -> Tensor:
+def _side_by_side(init: DecoderInit, config: ModelConfig) -> Tensor:
     """Put what is handed over into rows, `(batch, width)`."""
-    cell = () if handed.state.cell is None else tuple(handed.state.cell)
-    context = (handed.context,) if config.feed_context else ()
-    return torch.cat([*handed.state.hidden, *cell, *context], dim=1)
+    states = [state for states in init.state.tensors for state in states]
+    return torch.cat([*states, *([init.context] if config.feed_context else [])], dim=1)
 
 
 def _parts(config: ModelConfig) -> list[str]:
     """Name the parts of a row, each `hidden_size` wide."""
-    kinds = ["hidden state", "cell"] if config.cell == "lstm" else ["hidden state"]
+    kinds = ["hidden state", "cell"][: CELLS[config.cell].states]
     parts = [f"layer {layer}'s {kind}" for kind in kinds for layer in range(1, config.layers + 1)]
     if config.feed_context:
         parts.append("the fed final state")

@@ -42,7 +42,7 @@ def token_losses(bundle: Bundle, pairs: Sequence[tuple[str, str]]) -> TokenLosse
     target = bundle.tokenizer.target
     references = [reference for _, reference in pairs]
     scores = translator_of(bundle).token_scores([source for source, _ in pairs], references)
-    ids = [[*row, target.eos_id] for row in target.encode(references)]
+    ids = [target.input_ids(row) for row in target.encode(references)]
     return TokenLosses(
         tokens=torch.tensor([token for row in ids for token in row]),
         positions=torch.tensor([place for row in ids for place in range(1, len(row) + 1)]),

@@ -31,8 +31,8 @@ def samples(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, n_best: int = 5
     found = []
     encoded = read.encode(sources)
     for (source, reference), ids, translation in zip(pairs, encoded, translations, strict=True):
-        source_ids = [*ids[:limit], read.eos_id]
-        target_ids = [*translation.n_best[0].tokens, write.eos_id]
+        source_ids = read.input_ids(ids, limit)
+        target_ids = write.input_ids(translation.n_best[0].tokens)
         found.append(
             Sample(
                 source=source,

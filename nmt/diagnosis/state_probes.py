@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,7 +19,8 @@ from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
 from nmt.log import PROGRESS, ProgressBar
 from nmt.models.batch import Padded
-from nmt.models.seq2seq import Seq2Seq, Seq2SeqState
+from nmt.models.decoder import Seq2SeqState
+from nmt.models.seq2seq import Seq2Seq
 
 _log = logging.getLogger("nmt")
 NOISES = (0.25, 0.5, 1.0, 2.0)
@@ -44,15 +45,17 @@ class _Given:
     rows: dict[tuple[int, ...], int]
     vectors: Tensor
 
+    @property
+    def attends(self) -> bool:
+        """Whether the model has attention; see `Stepper`."""
+        return self.model.attends
+
     def start(self, source: Padded) -> Seq2SeqState:
         """Start from the sentences' vectors; see `Stepper`."""
         sentences = zip(source.tokens.tolist(), source.lengths.tolist(), strict=True)
         rows = [self.rows[tuple(tokens[:length])] for tokens, length in sentences]
-        given = taken_apart(self.vectors[rows], self.config)
-        state = self.model.start(source)
-        if state.view.context is not None:
-            state = replace(state, view=replace(state.view, context=given.context))
-        return replace(state, recurrent=given.state)
+        init = taken_apart(self.vectors[rows], self.config)
+        return self.model.decoder.start(init, self.model.encoder(source))
 
     def step(self, tokens: Tensor, state: Seq2SeqState) -> tuple[Tensor, Seq2SeqState]:
         """Read one token per row and predict the next; see `Stepper`."""
@@ -111,10 +114,6 @@ def _probe(
     vectors: Tensor,
 ) -> Probe:
     sources, references = [source for source, _ in pairs], [reference for _, reference in pairs]
-    # Greedy search has no use for a penalty, which would make the translator try a model out on a
-    # sentence that was not handed over.
-    decoding = replace(bundle.config.decoding, coverage_penalty=0.0)
-    bundle = replace(bundle, config=replace(bundle.config, decoding=decoding))
     given = _Given(bundle.model, bundle.config.model, rows, vectors)
     translator = translator_of(bundle, given)
     scores = translator.token_scores(sources, references)

@@ -7,8 +7,8 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nmt.config import SearchOptions
 from nmt.errors import UsageError, shown
-from nmt.inference.options import SearchOptions
 
 
 def read_texts(name: str, texts: Iterable[str]) -> list[str]:

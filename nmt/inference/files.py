@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from nmt.config import SearchOptions
 from nmt.inference.search import Candidate, Translation
 from nmt.inference.translator import CHUNK, Translator
 from nmt.log import PROGRESS, ProgressBar
@@ -88,10 +89,10 @@ def translate_lines(
     translator: Translator,
     lines: Iterable[str],
     writer: LineWriter,
+    options: SearchOptions,
     *,
     prefixes: Sequence[str] | None = None,
     total: int | None = None,
-    **settings: Any,
 ) -> None:
     """Translate a stream of lines in bounded memory, from where the writer stands.
 
@@ -99,9 +100,9 @@ def translate_lines(
         translator: the model.
         lines: raw text.
         writer: takes the translations, in order.
+        options: from `Translator.options`.
         prefixes: how each line's translation begins; see `Translator.translate`.
         total: how many lines there are, for the progress bar.
-        **settings: fields of `SearchOptions`.
     """
     started = time.perf_counter()
     before = writer.lines
@@ -110,7 +111,7 @@ def translate_lines(
     try:
         while chunk := list(itertools.islice(iterator, CHUNK)):
             begun = prefixes and prefixes[writer.lines : writer.lines + len(chunk)]
-            for translation in translator.translate(chunk, prefixes=begun, **settings):
+            for translation in translator.translate(chunk, options, prefixes=begun):
                 writer.write(translation)
             writer.keep()
             bar.advance(len(chunk))
@@ -123,11 +124,11 @@ def translate_lines(
 
 
 def translate_as_typed(
-    translator: Translator, lines: Iterable[str], writer: LineWriter, **settings: Any
+    translator: Translator, lines: Iterable[str], writer: LineWriter, options: SearchOptions
 ) -> None:
     """Answer each line before the next is read."""
     for line in lines:
-        writer.write(translator.translate([line], **settings)[0])
+        writer.write(translator.translate([line], options)[0])
         writer.stream.flush()
 
 

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from nmt.bundle import Bundle, load_bundle
 from nmt.config import Config
-from nmt.decoding.ensemble import Ensemble
-from nmt.decoding.stepper import Stepper
 from nmt.errors import UsageError
 from nmt.inference.device import find_device, find_precision
-from nmt.inference.engine import Engine, fits_integers
+from nmt.inference.engine import fast_engine, fits_integers
+from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import Tokenizer
 
 
@@ -22,20 +20,18 @@ class LoadedModels:
     """Loaded models, ready to search with.
 
     Attributes:
-        stepper: the model, or an `Ensemble` of several.
+        models: the networks that predict together, in the form that is fastest on the device.
         tokenizer: text to ids and back; the same for all.
         config: how the first was made.
         device: where they are.
         precision: fp32, bf16 or int8.
-        token_counts: of the targets of training, of all together, `(vocabulary,)`.
     """
 
-    stepper: Stepper
+    models: list[Seq2Seq]
     tokenizer: Tokenizer
     config: Config
     device: torch.device
     precision: str
-    token_counts: Tensor
 
 
 def load_models(paths: Sequence[str | Path], device: str, precision: str) -> LoadedModels:
@@ -60,26 +56,23 @@ def load_models(paths: Sequence[str | Path], device: str, precision: str) -> Loa
             raise UsageError(f"ensemble: {paths[0]} and {path} {wrong}")
     if precision == "auto":
         rounded = place.type == "cpu" and all(
-            bundle.precision == "int8" and fits_integers(bundle.config.model) for bundle in bundles
+            bundle.precision == "int8" and fits_integers(bundle.model) for bundle in bundles
         )
         precision = "int8" if rounded else "fp32"
     precision = find_precision(precision, place)
-    steppers = [_stepper(bundle, place, precision) for bundle in bundles]
-    counts = torch.stack([bundle.model.decoder.token_counts for bundle in bundles])
     return LoadedModels(
-        stepper=steppers[0] if len(steppers) == 1 else Ensemble(steppers),
+        models=[_fastest(bundle, place, precision) for bundle in bundles],
         tokenizer=bundles[0].tokenizer,
         config=bundles[0].config,
         device=place,
         precision=precision,
-        token_counts=counts.sum(dim=0),
     )
 
 
-def _stepper(bundle: Bundle, place: torch.device, precision: str) -> Stepper:
-    """Return what predicts fastest on a device."""
+def _fastest(bundle: Bundle, place: torch.device, precision: str) -> Seq2Seq:
+    """Return a bundle's network in the form that is fastest on a device."""
     if place.type == "cpu" and precision != "bf16":
-        return Engine(bundle.model, bundle.config.model, "int8" if precision == "int8" else "fp32")
+        return fast_engine(bundle.model, "int8" if precision == "int8" else "fp32")
     return bundle.model.to(place)
 
 

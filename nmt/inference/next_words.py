@@ -83,7 +83,7 @@ def predict(
         UsageError: a blank sentence, no number of words, or a model that needs a sentence.
     """
     if top < 1:
-        raise UsageError(f"top: {top} makes no sense: give at least 1")
+        raise UsageError(f"top: {top} is out of range; give at least 1")
     target, device = translator.tokenizer.target, translator.device
     (given,) = encode_prefixes(target, [prefix])
     with arithmetic(translator.precision, device):
@@ -134,20 +134,16 @@ class _Found:
 def _start(translator: Translator, sentence: str | None) -> Any:
     """Return the state of one row from which decoding starts."""
     if sentence is None:
-        stepper: Any = translator.stepper
         try:
-            return stepper.start_alone()
+            return translator.stepper.start(pad([[]], translator.device))
         except ValueError:
-            raise UsageError(
-                "the model has attention, and its decoder cannot write without a sentence to look "
-                "at; give one"
-            ) from None
+            raise UsageError("TEXT: a model with attention needs a sentence; give one") from None
     source = translator.tokenizer.source
     (ids,) = source.encode([sentence])
     if not ids or is_blank(sentence):
         raise UsageError(f"{sentence!r} holds nothing to translate; leave it out, or give words")
-    ids = ids[: translator.config.decoding.max_source_length]
-    return translator.stepper.start(pad([[*ids, source.eos_id]], translator.device))
+    ids = source.input_ids(ids, translator.config.decoding.max_source_length)
+    return translator.stepper.start(pad([ids], translator.device))
 
 
 def _pieces(vocabulary: Vocabulary, probabilities: Tensor) -> Iterator[tuple[str, float]]:

@@ -1,19 +1,18 @@
-"""Products with fixed matrices, in fp32 or in 8-bit integers: what an engine is made of."""
+"""Products with fixed matrices, in fp32 or in 8-bit integers: an engine's leaves."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt.models.products import Product, prepared_product
-from nmt.models.quantization import LEVELS
+from nmt.models.quantization import LEVELS, round_rows
 
 _ZERO = LEVELS + 1
 """The byte that stands for 0 where values in [-1, 1] are packed."""
 _EXACT = 2**24 // LEVELS**2
-"""Products of two bytes whose sum is exact in fp32, whatever they are."""
+"""Products of two bytes whose sum is exact in fp32, whatever their values."""
 _BLOCK = 64
 """Tokens whose rows of an `InputTable` are computed together."""
 
@@ -24,60 +23,48 @@ class Matrix:
 
     Attributes:
         values: `(outputs, inputs)`, fp32 or int8.
-        scale: what the int8 values of each output are multiples of, `(outputs,)`.
+        scale: factor of the int8 values of each output, `(outputs,)`.
     """
 
     values: Tensor
     scale: Tensor | None = None
 
-    @classmethod
-    def named(cls, weights: Mapping[str, Tensor], name: str) -> "Matrix":
-        """Take a matrix from a model's weights, rounded by `quantize` or not."""
-        return cls(weights[name], weights.get(f"{name}.scale"))
-
     @property
     def floats(self) -> Tensor:
         """The weights in fp32."""
-        if self.scale is None:
-            return self.values
-        return self.values.float() * self.scale[:, None]
+        return self.values if self.scale is None else self.values.float() * self.scale[:, None]
 
     def beside(self, other: "Matrix") -> "Matrix":
-        """Join the inputs of two matrices whose outputs have the same scales."""
+        """Concatenate the inputs of two matrices whose outputs have the same scales."""
         return Matrix(torch.cat([self.values, other.values], dim=1), self.scale)
 
     def columns(self, start: int, end: int) -> "Matrix":
-        """Keep some of the inputs."""
-        return replace(self, values=self.values[:, start:end])
+        """Select inputs."""
+        return Matrix(self.values[:, start:end], self.scale)
 
-    def rows(self, part: slice) -> "Matrix":
-        """Keep some of the outputs."""
-        return Matrix(self.values[part], None if self.scale is None else self.scale[part])
+    def rows(self, rows: slice | Tensor) -> "Matrix":
+        """Select outputs."""
+        return Matrix(self.values[rows], None if self.scale is None else self.scale[rows])
 
-    def times(self, factor: float) -> "Matrix":
-        """Multiply all weights."""
-        if self.scale is None:
-            return Matrix(self.values * factor)
-        return replace(self, scale=self.scale * factor)
-
-    def arranged(self, order: Tensor, factor: Tensor) -> "Matrix":
-        """Put the outputs into another order, then multiply each by a factor, `(outputs,)`."""
-        values = self.values[order]
-        if self.scale is None:
-            return Matrix(values * factor[:, None])
-        return Matrix(values, self.scale[order] * factor)
+    def times(self, factor: float | Tensor) -> "Matrix":
+        """Multiply all weights, or the weights of each output, `(outputs,)`, by a factor."""
+        if self.scale is not None:
+            return Matrix(self.values, self.scale * factor)
+        return Matrix(self.values * (factor[:, None] if isinstance(factor, Tensor) else factor))
 
 
 class Floats:
-    """Arithmetic in fp32: values are packed as they are."""
+    """Arithmetic in fp32: packed values are the values."""
+
+    def matrices(self, *weights: Tensor) -> list[Matrix]:
+        """Return the matrices of one layer as they are multiplied."""
+        return [Matrix(weight.detach()) for weight in weights]
 
     def product(self, matrix: Matrix, bias: Tensor | None = None) -> Product:
-        """Make a product of packed values with a matrix."""
+        """Make a product of values, packed or not, with a matrix."""
         return prepared_product(matrix.floats, bias)
 
-    def wide_product(self, matrix: Matrix, bias: Tensor) -> Product:
-        """Make a product of fp32 values of any size with a matrix."""
-        return self.product(matrix, bias)
+    wide_product = product
 
     def pack(self, values: Tensor) -> Tensor:
         """Pack values in [-1, 1]."""
@@ -87,25 +74,30 @@ class Floats:
         """Return fp32 values."""
         return packed
 
-    def zeros(self, rows: int, size: int) -> Tensor:
-        """Return packed zeros, `(rows, size)`."""
-        return torch.zeros(rows, size)
-
 
 class Integers:
     """Arithmetic in 8-bit integers: values in [-1, 1] are packed as multiples of 1/127.
 
-    The scale is fixed, so what becomes of a row depends on no other row; sums of integers are
-    exact, so it does not depend on their order either.
+    The scale is fixed, so a row's result depends on no other row; sums of integers are exact, so it
+    does not depend on their order either.
     """
 
+    def matrices(self, *weights: Tensor) -> list[Matrix]:
+        """Return the matrices of one layer as they are multiplied, with the same scales."""
+        values, scale = round_rows(*(weight.detach() for weight in weights))
+        return [Matrix(value, scale) for value in values]
+
     def product(self, matrix: Matrix, bias: Tensor | None = None) -> Product:
-        """Make a product with a matrix."""
+        """Make a product of values in [-1, 1], packed or not, with a matrix."""
         assert matrix.scale is not None
         sums, steps = self._sums(matrix.values), matrix.scale / LEVELS
-        if bias is None:
-            return lambda packed: sums(packed).mul_(steps)
-        return lambda packed: sums(packed).mul_(steps).add_(bias)
+
+        def multiply(values: Tensor) -> Tensor:
+            packed = values if values.dtype == torch.uint8 else self.pack(values)
+            outputs = sums(packed).mul_(steps)
+            return outputs if bias is None else outputs.add_(bias)
+
+        return multiply
 
     def _sums(self, values: Tensor) -> Product:
         """Make a product of packed values with an int8 matrix, `(outputs, inputs)`, in steps of 1.
@@ -129,13 +121,14 @@ class Integers:
 
         return integer_sums
 
-    def wide_product(self, matrix: Matrix, bias: Tensor) -> Product:
+    def wide_product(self, matrix: Matrix, bias: Tensor | None = None) -> Product:
         """Make a product of fp32 values of any size with a matrix, each row at its own scale."""
         product = self.product(matrix)
 
         def multiply(values: Tensor) -> Tensor:
-            largest = values.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo().tiny)
-            return product(self.pack(values / largest)) * largest + bias
+            largest = values.abs().amax(dim=-1, keepdim=True).clamp(min=torch.finfo().tiny)
+            outputs = product(self.pack(values / largest)) * largest
+            return outputs if bias is None else outputs + bias
 
         return multiply
 
@@ -147,10 +140,6 @@ class Integers:
         """Return fp32 values."""
         return (packed.float() - _ZERO) / LEVELS
 
-    def zeros(self, rows: int, size: int) -> Tensor:
-        """Return packed zeros, `(rows, size)`."""
-        return torch.full((rows, size), _ZERO, dtype=torch.uint8)
-
 
 Arithmetic = Floats | Integers
 
@@ -160,8 +149,39 @@ def has_integer_kernels() -> bool:
     return torch.backends.mkldnn.is_available() and bool(torch.cpu._is_vnni_supported())
 
 
+class FastLinear(nn.Module):
+    """An `nn.Linear` as an engine computes it.
+
+    Args:
+        matrix: its weights.
+        bias: `(outputs,)`.
+        arithmetic: fp32 or integers.
+        wide: whether its inputs may leave [-1, 1].
+    """
+
+    def __init__(self, matrix: Matrix, bias: Tensor, arithmetic: Arithmetic, *, wide: bool = False):
+        super().__init__()
+        self.matrix, self.bias, self.arithmetic = matrix, bias.detach(), arithmetic
+        product = arithmetic.wide_product if wide else arithmetic.product
+        self.product = product(matrix, self.bias)
+
+    @classmethod
+    def of(cls, linear: nn.Linear, arithmetic: Arithmetic, *, wide: bool = False) -> "FastLinear":
+        """Replace a module."""
+        (matrix,) = arithmetic.matrices(linear.weight)
+        return cls(matrix, linear.bias, arithmetic, wide=wide)
+
+    def rows(self, rows: Tensor) -> "FastLinear":
+        """Return the map to some of the outputs."""
+        return FastLinear(self.matrix.rows(rows), self.bias[rows], self.arithmetic)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return `(…, outputs)` for `(…, inputs)`, packed or not."""
+        return self.product(values)
+
+
 class InputTable:
-    """What each token adds to the gates of the first layer: embedding × input weights + bias.
+    """The share of each token in the gates of the first layer: embedding × input weights + bias.
 
     A row is computed when its token first comes up, so the table costs nothing to make and memory
     only for the tokens in use.
@@ -186,7 +206,7 @@ class InputTable:
         if not bool(known.all()):
             for block in blocks[~known].unique().tolist():
                 part = slice(block * _BLOCK, (block + 1) * _BLOCK)
-                # In double precision, so that a row's fp32 value does not depend on who asks.
+                # In double precision, so that a row's fp32 value does not depend on the call.
                 rows = self._embedding.rows(part).floats.double() @ self._weight + self._bias
                 self._rows[part] = rows.float()
                 self._known[block] = True

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from nmt.config import SearchOptions
 from nmt.decoding.alignment import forced_attention, word_links
 from nmt.decoding.beam import beam_search
 from nmt.decoding.greedy import greedy_search
@@ -16,7 +17,6 @@ from nmt.decoding.sampling import sample
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.errors import NmtError
 from nmt.inference.device import arithmetic
-from nmt.inference.options import SearchOptions
 from nmt.inference.prefixes import Prefix, completed, completed_words, followers, prefixed
 from nmt.inference.shortlist import Shortlist
 from nmt.models.batch import Padded, pad
@@ -64,7 +64,8 @@ class BatchSearch:
     """Searches batches, with the same settings each.
 
     Attributes:
-        stepper: the model, or a shortlist of its tokens.
+        stepper: the model.
+        shortlist: searched in its place where translations have no prefix; None for none.
         tokenizer: for ends of sentences, and ids back to text.
         options: how to search.
         device: where the model is.
@@ -72,6 +73,7 @@ class BatchSearch:
     """
 
     stepper: Stepper
+    shortlist: Shortlist | None
     tokenizer: Tokenizer
     options: SearchOptions
     device: torch.device
@@ -95,7 +97,7 @@ class BatchSearch:
         """Translate a batch; where the machine gives in, each half of it, down to one sentence.
 
         Args:
-            sources: token ids, without the end token.
+            sources: token ids, the end token last.
             sentences: the raw text that they begin; its words are those of alignments.
             prefixes: how each translation begins, not empty; None where all are free. Then the
                 stepper predicts all tokens.
@@ -130,55 +132,28 @@ class BatchSearch:
         self, sources: list[list[int]], prefixes: Sequence[Prefix] | None
     ) -> list[list[Hypothesis]]:
         """Return each sentence's hypotheses, best first."""
-        eos_id = self.tokenizer.source.eos_id
-        source = pad([[*ids, eos_id] for ids in sources], self.device)
-        limits, stepper = self.limits, self.stepper
-        if isinstance(stepper, Shortlist):
-            bos_id, eos_id = stepper.number(limits.bos_id), stepper.number(limits.eos_id)
-            limits = replace(limits, bos_id=bos_id, eos_id=eos_id)
-            masked: Stepper = stepper  # it lists no unknown token
-        else:
-            if prefixes is not None:
-                stepper = prefixed(stepper, prefixes, self._followers)
-            unknown = self.tokenizer.target.unk_id
-            masked = Masked(stepper, unknown, forced=prefixes is not None)
+        source = pad(sources, self.device)
+        search = functools.partial(self._hypotheses, source)
+        unknown = self.tokenizer.target.unk_id
         with arithmetic(self.precision, self.device):
-            found = self._hypotheses(masked, source, limits)
-        if isinstance(stepper, Shortlist):
-            found = [
-                [replace(one, tokens=stepper.ids(one.tokens)) for one in hypotheses]
-                for hypotheses in found
-            ]
-        return found
+            if prefixes is not None:
+                stepper = prefixed(self.stepper, prefixes, self._followers)
+                return search(Masked(stepper, unknown, forced=True), self.limits)
+            if self.shortlist is not None:  # it lists no unknown token
+                return self.shortlist.search(search, self.limits)
+            return search(Masked(self.stepper, unknown), self.limits)
 
     def _hypotheses(
-        self, stepper: Stepper, source: Padded, limits: Limits
+        self, source: Padded, stepper: Stepper, limits: Limits
     ) -> list[list[Hypothesis]]:
         options = self.options
         if options.sample:
-            return sample(
-                stepper,
-                source,
-                limits,
-                seed=options.seed,
-                samples=options.n_best,
-                temperature=options.temperature,
-                top_k=options.top_k,
-                top_p=options.top_p,
-            )
+            return sample(stepper, source, limits, options)
         if options.greedy:
             return [[best] for best in greedy_search(stepper, source, limits)]
-        return beam_search(
-            stepper,
-            source,
-            limits,
-            beam_size=options.beam_size,
-            length_penalty=options.length_penalty,
-            coverage_penalty=options.coverage_penalty,
-            # Different tokens may spell one text: search for spare ones.
-            n_best=options.beam_size if options.n_best > 1 else 1,
-            prune=options.prune if options.n_best == 1 else None,
-        )
+        if options.n_best > 1:  # different tokens may spell one text: search for spare ones
+            options = replace(options, n_best=options.beam_size)
+        return beam_search(stepper, source, limits, options)
 
     def _translations(
         self,
@@ -244,17 +219,16 @@ class BatchSearch:
         if not self.options.alignments:
             yield from [None] * len(written)
             return
-        # A shortlist reads all tokens.
-        stepper = self.stepper.stepper if isinstance(self.stepper, Shortlist) else self.stepper
         read, write = self.tokenizer.source, self.tokenizer.target
         for start in range(0, len(written), len(sources)):
             batch = written[start : start + len(sources)]
-            reads = pad([[*sources[row], read.eos_id] for row, _, _ in batch], self.device)
-            writes = pad([[write.bos_id, *ids, write.eos_id] for _, _, ids in batch], self.device)
+            reads = pad([sources[row] for row, _, _ in batch], self.device)
+            targets = [[write.bos_id, *write.input_ids(ids)] for _, _, ids in batch]
+            writes = pad(targets, self.device)
             with arithmetic(self.precision, self.device):
-                attention = forced_attention(stepper, reads, writes)
+                attention = forced_attention(self.stepper, reads, writes)
             for looked, (row, text, ids) in zip(attention.cpu(), batch, strict=True):
-                words = read.spelled_words(sentences[row])[: len(sources[row])]
+                words = read.spelled_words(sentences[row])[: len(sources[row]) - 1]
                 prefix = None if prefixes is None else prefixes[row]
                 yield word_links(looked, words, self._words(text, ids, prefix))
 

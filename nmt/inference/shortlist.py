@@ -1,31 +1,41 @@
-"""Search among the target tokens that training saw most, instead of all."""
+"""Search among the target tokens that are most frequent in training, instead of all."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt.decoding.ensemble import Ensemble
-from nmt.decoding.stepper import Stepper
+from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.errors import UsageError
-from nmt.inference.engine import Engine
+from nmt.inference.products import FastLinear
 from nmt.models.batch import Padded
+from nmt.models.seq2seq import Seq2Seq
+from nmt.models.stacks import swap
+
+Search = Callable[[Stepper, Limits], list[list[Hypothesis]]]
 
 
 @dataclass(frozen=True)
 class Shortlist:
-    """A `Stepper` over some of a model's tokens, numbered anew, in the order of their ids.
+    """A `Stepper` over some of a model's tokens, numbered in the order of their ids.
 
     Its probabilities are the model's, given that the token is one of these.
 
     Attributes:
-        stepper: predicts these tokens alone, and reads all.
+        stepper: reads all tokens and predicts these.
         tokens: ids, in ascending order, `(listed,)`.
     """
 
     stepper: Stepper
     tokens: Tensor
+
+    @property
+    def attends(self) -> bool:
+        """Whether the model has attention; see `Stepper`."""
+        return self.stepper.attends
 
     def start(self, source: Padded) -> Any:
         """Read the source sentences; see `Stepper`."""
@@ -35,48 +45,72 @@ class Shortlist:
         """Read one token per row and predict the next; see `Stepper`."""
         return self.stepper.step(self.tokens[tokens], state)
 
-    def number(self, token: int) -> int:
-        """Return the number of a token id that is listed."""
-        return int(torch.searchsorted(self.tokens, token))
+    def search(self, search: Search, limits: Limits) -> list[list[Hypothesis]]:
+        """Run a search over the listed tokens.
 
-    def ids(self, numbers: list[int]) -> list[int]:
-        """Return the token ids of numbers."""
-        found: list[int] = self.tokens[numbers].tolist()
-        return found
+        Args:
+            search: maps a stepper and its limits to hypotheses.
+            limits: with token ids of the model.
+
+        Returns:
+            Hypotheses with token ids of the model.
+        """
+        ends = torch.tensor([limits.bos_id, limits.eos_id], device=self.tokens.device)
+        bos_id, eos_id = torch.searchsorted(self.tokens, ends).tolist()
+        return [
+            [replace(one, tokens=self.tokens[one.tokens].tolist()) for one in hypotheses]
+            for hypotheses in search(self, replace(limits, bos_id=bos_id, eos_id=eos_id))
+        ]
 
 
-def shortlist(stepper: Stepper, counts: Tensor | None, size: int, special: set[int]) -> Shortlist:
-    """List the tokens that came most often.
+def shortlist(models: Sequence[Seq2Seq], size: int, special: set[int], unknown: int) -> Shortlist:
+    """Restrict a model, or an ensemble, to the tokens most frequent in the training of all.
+
+    The unknown token, `unknown`, is not listed. See `frequent_tokens`.
+    """
+    counts = torch.stack([model.decoder.token_counts for model in models]).sum(dim=0)
+    counts[unknown] = 0
+    tokens = frequent_tokens(counts, size, special)
+    return Shortlist(Ensemble.of([restrict_vocabulary(model, tokens) for model in models]), tokens)
+
+
+def frequent_tokens(counts: Tensor, size: int, special: set[int]) -> Tensor:
+    """Return the ids of the most frequent tokens, ascending, `(listed,)`.
 
     Args:
-        stepper: an `Engine`, or an `Ensemble` of them.
-        counts: how often each token came in the targets of training, `(vocabulary,)`.
-        size: how many to list, special ones included; more than those.
-        special: ids that are listed in any case.
+        counts: occurrences of each token in the training targets, `(vocabulary,)`.
+        size: tokens to list, special ones included; more than those.
+        special: ids that are always listed.
 
     Raises:
-        UsageError: the counts are not known, or the model does not run in an engine.
+        UsageError: the counts are unknown, or the size too small.
     """
-    if not can_shortlist(stepper):
-        raise UsageError("shortlist: it is for fp32 and int8 on a CPU; leave it out")
     if size <= len(special):
         raise UsageError(
-            f"shortlist: {size} makes no sense: start and end take {len(special)} places"
+            f"shortlist: {size} is too small, start and end take {len(special)} places; give more"
         )
-    if counts is None or not bool(counts.any()):
+    if not bool(counts.any()):
         raise UsageError(
-            "shortlist: the model does not know how often its tokens came in training; train it "
-            "again, or leave shortlist out"
+            f"shortlist: {size} needs the token counts of training, and this model has none; "
+            "train it again, or leave shortlist out"
         )
     ranked = counts.clone()
     ranked[list(special)] = float("inf")
     order = ranked.argsort(descending=True, stable=True)[:size]
-    tokens = order[ranked[order] > 0].sort().values
-    assert isinstance(stepper, Engine | Ensemble)
-    return Shortlist(stepper.narrowed(tokens), tokens)
+    return order[ranked[order] > 0].sort().values
 
 
-def can_shortlist(stepper: Stepper) -> bool:
-    """Tell whether a model can predict some of its tokens alone: an engine, or several."""
-    members = stepper.steppers if isinstance(stepper, Ensemble) else (stepper,)
-    return all(isinstance(member, Engine) for member in members)
+def restrict_vocabulary(model: Seq2Seq, tokens: Tensor) -> Seq2Seq:
+    """Return a network that predicts only some tokens, `(tokens,)`, in that order.
+
+    Their probabilities are those given that it is one of them. It reads tokens by their ids in the
+    whole vocabulary, and shares all else with the network.
+    """
+    projection: nn.Module = model.decoder.projection
+    if isinstance(projection, FastLinear):
+        rows: nn.Module = projection.rows(tokens)
+    else:
+        rows = nn.Linear(1, 1)
+        rows.weight = nn.Parameter(model.decoder.projection.weight.detach()[tokens])
+        rows.bias = nn.Parameter(model.decoder.projection.bias.detach()[tokens])
+    return swap(model, decoder=swap(model.decoder, projection=rows))

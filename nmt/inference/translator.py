@@ -1,6 +1,6 @@
 """From raw text to raw text: the one path for files, Python, validation and servers."""
 
-import functools
+import dataclasses
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from nmt.config import Config
+from nmt.config import Config, SearchOptions
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.stepper import Stepper
@@ -17,13 +17,13 @@ from nmt.errors import NmtError, UsageError
 from nmt.inference.arguments import check_settings, read_texts
 from nmt.inference.device import arithmetic
 from nmt.inference.loading import load_models
-from nmt.inference.options import SearchOptions
 from nmt.inference.prefixes import Prefix, encode_prefixes, refusals
 from nmt.inference.search import BatchSearch, Translation
-from nmt.inference.shortlist import Shortlist, can_shortlist, shortlist
+from nmt.inference.shortlist import Shortlist, shortlist
 from nmt.inference.threads import num_workers, side_by_side
 from nmt.log import PROGRESS, ProgressBar
 from nmt.models.batch import pad
+from nmt.models.seq2seq import Seq2Seq
 from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Tokenizer
 
@@ -43,7 +43,7 @@ class Translator:
         config: how the model was made; its `decoding` section has the defaults of the search.
         device: where the model is.
         precision: fp32, bf16 or int8.
-        token_counts: of the targets of training, for shortlists, `(vocabulary,)`.
+        models: the stepper's networks, which a shortlist restricts; without them there is none.
     """
 
     def __init__(
@@ -54,24 +54,21 @@ class Translator:
         *,
         device: torch.device | None = None,
         precision: str = "fp32",
-        token_counts: torch.Tensor | None = None,
+        models: Sequence[Seq2Seq] = (),
     ):
         self.stepper = stepper
         self.tokenizer = tokenizer
         self.config = config
         self.device = device or torch.device("cpu")
         self.precision = precision
-        self.token_counts = token_counts
+        self.models = models
         self._listed: tuple[int, Shortlist] | None = None
-        self.defaults = SearchOptions(
-            beam_size=config.decoding.beam_size,
-            length_penalty=config.decoding.length_penalty,
-            coverage_penalty=self._coverage_penalty(),
-            max_length_ratio=config.decoding.max_length_ratio,
-            prune=config.decoding.prune,
-            # A default for the fast engine; elsewhere all tokens are searched.
-            shortlist=config.decoding.shortlist if can_shortlist(stepper) else None,
-        )
+        decoding = dataclasses.asdict(config.decoding)
+        if not stepper.attends:
+            decoding["coverage_penalty"] = 0.0
+        if not models:
+            decoding["shortlist"] = None
+        self.defaults = SearchOptions(**decoding)
 
     @classmethod
     def load(
@@ -86,73 +83,67 @@ class Translator:
         others = [ensemble] if isinstance(ensemble, str | Path) else list(ensemble)
         found = load_models([path, *others], device, precision)
         return cls(
-            found.stepper,
+            Ensemble.of(found.models),
             found.tokenizer,
             found.config,
             device=found.device,
             precision=found.precision,
-            token_counts=found.token_counts,
+            models=found.models,
         )
 
-    def check(self, **settings: Any) -> None:
-        """Refuse settings that this model cannot search with.
+    def options(self, **settings: Any) -> SearchOptions:
+        """Return the model's own search options, with some of them set.
+
+        Args:
+            **settings: fields of `SearchOptions`.
 
         Raises:
-            UsageError: as of `translate`.
+            UsageError: an option that is out of range, or that this model cannot search with.
         """
-        self._options(**settings)
-
-    def _options(self, **settings: Any) -> SearchOptions:
-        """Fill settings up with the model's own, and refuse what it cannot search with."""
         check_settings(settings)
         options = replace(self.defaults, **settings)
         if options.shortlist is not None:
             self._shortlist(options.shortlist)
         asked = [name for name in ("alignments", "coverage_penalty") if getattr(options, name)]
-        if asked and not self.has_attention:
-            several = isinstance(self.stepper, Ensemble)
-            who = "a model of the ensemble" if several else "the model"
+        if asked and not self.stepper.attends:
             raise UsageError(
-                f"{asked[0]}: {who} has no attention, which alone says "
-                "where a word comes from; leave it out"
+                f"{asked[0]}: {getattr(options, asked[0])} needs attention in every model; leave "
+                "it out"
             )
         return options
 
-    @functools.cached_property
-    def has_attention(self) -> bool:
-        """Whether the model, or each of several, looks back at the source."""
-        with torch.inference_mode():
-            state = self.stepper.start(pad([[self.tokenizer.source.eos_id]], self.device))
-        return getattr(state, "coverage", None) is not None
-
-    def _coverage_penalty(self) -> float:
-        """Return the first model's own, where all of an ensemble have attention as it has."""
-        penalty = self.config.decoding.coverage_penalty
-        return penalty if penalty > 0 and self.has_attention else 0.0
-
     def translate(
-        self, sentences: Iterable[str], *, prefixes: Iterable[str] | None = None, **settings: Any
+        self,
+        sentences: Iterable[str],
+        options: SearchOptions | None = None,
+        *,
+        prefixes: Iterable[str] | None = None,
+        **settings: Any,
     ) -> list[Translation]:
         """Translate sentences, each a line of raw text.
 
-        What a sentence becomes does not depend on the others.
+        A translation does not depend on the other sentences.
 
         Args:
             sentences: raw texts in any iterable but a string; blank ones give empty translations.
+            options: from `options`, in place of settings.
             prefixes: as many, whole words with which each translation begins; empty where it is
                 free. Such a translation is searched among all tokens, whatever the shortlist.
             **settings: fields of `SearchOptions`, such as `beam_size=12`; by default the model's.
 
         Raises:
-            UsageError: a row that is no text, a setting that makes no sense, or unequal numbers.
+            UsageError: see `options`, a row that is no text, or unequal numbers.
         """
         sentences = read_texts("sentences", sentences)
-        options = self._options(**settings)
-        stepper = self.stepper if options.shortlist is None else self._shortlist(options.shortlist)
-        batch = BatchSearch(stepper, self.tokenizer, options, self.device, self.precision)
-        begun = replace(batch, stepper=self.stepper)
+        options = self.options(**settings) if options is None else replace(options, **settings)
+        listed = None if options.shortlist is None else self._shortlist(options.shortlist)
+        batch = BatchSearch(
+            self.stepper, listed, self.tokenizer, options, self.device, self.precision
+        )
+        begun = replace(batch, shortlist=None)
         limit = self.config.decoding.max_source_length
-        encoded = self.tokenizer.source.encode(sentences)
+        source = self.tokenizer.source
+        encoded = source.encode(sentences)
         pairs = zip(encoded, sentences, strict=True)
         lengths = [0 if is_blank(text) else len(ids) for ids, text in pairs]
         prefixes = None if prefixes is None else read_texts("prefixes", prefixes)
@@ -172,7 +163,7 @@ class Translator:
         ]
 
         def search(rows: list[int]) -> list[Translation]:
-            sources = [encoded[row][:limit] for row in rows]
+            sources = [source.input_ids(encoded[row], limit) for row in rows]
             texts = [sentences[row] for row in rows]
             if rows[0] in given:
                 return begun(sources, texts, [given[row] for row in rows])
@@ -202,13 +193,19 @@ class Translator:
         return {row: prefix for row, prefix in every if prefix.tokens}
 
     def translate_all(
-        self, sentences: Iterable[str], *, progress: bool = False, **settings: Any
+        self,
+        sentences: Iterable[str],
+        options: SearchOptions | None = None,
+        *,
+        progress: bool = False,
+        **settings: Any,
     ) -> list[str]:
-        """Translate sentences whose scores will count: none may have failed.
+        """Translate sentences to score; every one must succeed.
 
         Args:
             sentences: see `translate`.
-            progress: show how far the work is.
+            options: from `options`, in place of settings.
+            progress: show a progress bar.
             **settings: fields of `SearchOptions`.
 
         Raises:
@@ -220,7 +217,7 @@ class Translator:
         try:
             while len(found) < len(sentences):
                 chunk = sentences[len(found) : len(found) + CHUNK]
-                found += self.translate(chunk, **settings)
+                found += self.translate(chunk, options, **settings)
                 if bar is not None:
                     bar.advance(len(chunk))
                     _log.log(PROGRESS, "%s translated, %s", f"{len(found):,}", bar.pace())
@@ -263,13 +260,13 @@ class Translator:
         """
         sources, targets = read_texts("sources", sources), read_texts("targets", targets)
         if batch_size < 1:
-            raise UsageError(f"batch_size: {batch_size} makes no sense: give at least 1")
+            raise UsageError(f"batch_size: {batch_size} is out of range; give at least 1")
         if len(sources) != len(targets):
             raise UsageError(f"{len(sources)} sources do not match {len(targets)} targets")
         source, target = self.tokenizer.source, self.tokenizer.target
         limit = self.config.decoding.max_source_length  # as in `translate`
         pairs = [
-            ([*read[:limit], source.eos_id], [target.bos_id, *written, target.eos_id])
+            (source.input_ids(read, limit), [target.bos_id, *target.input_ids(written)])
             for read, written in zip(source.encode(sources), target.encode(targets), strict=True)
         ]
         scores: list[list[float]] = [[] for _ in pairs]
@@ -293,11 +290,10 @@ class Translator:
         """Return the model over the most frequent tokens alone; the last one is kept."""
         if self._listed is None or self._listed[0] != size:
             target = self.tokenizer.target
+            if not self.models:
+                raise UsageError(f"shortlist: {size} needs a loaded model; leave it out")
             special = {target.bos_id, target.eos_id}
-            counts = None if self.token_counts is None else self.token_counts.clone()
-            if counts is not None:
-                counts[target.unk_id] = 0
-            self._listed = size, shortlist(self.stepper, counts, size, special)
+            self._listed = size, shortlist(self.models, size, special, target.unk_id)
         return self._listed[1]
 
 

@@ -3,9 +3,10 @@
 import itertools
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from nmt.config import SearchOptions
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric, check_lengths
 from nmt.inference.translator import Translator
@@ -73,7 +74,7 @@ def tune(
     sources: Sequence[str],
     references: Sequence[str],
     target: TargetLanguage,
-    **settings: Any,
+    options: SearchOptions,
 ) -> Tuning:
     """Translate with every setting of a small grid, which the model's own defaults belong to.
 
@@ -82,7 +83,7 @@ def tune(
         sources: raw text that the model was not trained on, and that no result is reported on.
         references: the human translations.
         target: their language.
-        **settings: other fields of `SearchOptions`.
+        options: from `Translator.options`; the other settings.
 
     Raises:
         DataError: unequal numbers, nothing to score, or a tokenizer that is not installed.
@@ -98,8 +99,8 @@ def tune(
     bar = ProgressBar("setting", len(beam_sizes) * len(penalties))
     try:
         for beam_size, penalty in itertools.product(beam_sizes, penalties):
-            search = {"beam_size": beam_size, "length_penalty": penalty, **settings}
-            found = translator.translate_all(sources, **search)
+            search = replace(options, beam_size=beam_size, length_penalty=penalty)
+            found = translator.translate_all(sources, search)
             trial = Trial(beam_size, penalty, float(metric.corpus_score(found, None).score))
             grid.append(trial)
             if trial is max(grid, key=Trial.rank):

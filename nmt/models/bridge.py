@@ -1,4 +1,4 @@
-"""The hand-over: what the decoder is given of the source sentence, in one fixed size."""
+"""The bridge: the decoder's initial state and context, of a size that no sentence changes."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
-from nmt.models.cells import RecurrentState
+from nmt.models.cells import CELLS
 from nmt.models.encoder import Encoded
+from nmt.models.stacks import RecurrentState
 
 
 @dataclass(frozen=True)
-class HandOver:
-    """Where the decoder starts.
+class DecoderInit:
+    """The decoder's inputs before its first step.
 
     Attributes:
-        state: of every layer, `(layers, batch, hidden_size)`.
-        context: to be fed at every step, `(batch, context_size(config))`.
+        state: initial state of every layer, `(layers, batch, hidden_size)`.
+        context: read at every step with `model.feed_context`, `(batch, context_size(config))`.
     """
 
     state: RecurrentState
@@ -30,42 +31,41 @@ def context_size(config: ModelConfig) -> int:
 
 
 class Bridge(nn.Module):
-    """Turns the encoder's final state into the decoder's first, and into the fed context.
+    """Maps the encoder's final state to the decoder's initial state and context.
 
-    copy: every layer's final state starts the decoder's same layer. linear: the same through a
-    linear map for each layer. wide: all layers' final states, and the pooled states where those are
-    asked for, go through one map to all layers. Mapped hidden states then pass the cell's own
-    squashing, so that the decoder sees values of the range it makes itself. The context is the top
-    layer's final state, and the pooled states beside it.
+    copy: every layer's final state starts the decoder's same layer. linear: a linear map for each
+    layer lies between. wide: one linear map reads all layers' final states, and the pooled states
+    with `model.pool`, and writes all layers. The cell's own squashing bounds mapped hidden states.
+    The context is the top layer's final hidden state, and the pooled states beside it.
 
-    Source: Sutskever et al. 2014 (copy); Cho et al. 2014 (a map; a summary fed at every step);
+    Source: Sutskever et al. 2014 (copy); Cho et al. 2014 (linear map, context at every step);
     Conneau et al. 2017 (pooled states).
     """
 
+    hidden: nn.ModuleList
+    cell: nn.ModuleList
+
     def __init__(self, config: ModelConfig):
         super().__init__()
-        size, layers = config.hidden_size, config.layers
+        size, layers, cell = config.hidden_size, config.layers, CELLS[config.cell]
         self.kind, self.pool, self.dropout = config.bridge, config.pool, config.bridge_dropout
-        self.squash = torch.relu if config.cell == "relu" else torch.tanh
-        has_cells = config.cell == "lstm"
+        self.squash = cell.squash
         if self.kind == "linear":
-            self.hidden = nn.ModuleList(nn.Linear(size, size) for _ in range(layers))
-            if has_cells:
-                self.cell = nn.ModuleList(nn.Linear(size, size) for _ in range(layers))
+            for name in ("hidden", "cell")[: cell.states]:
+                setattr(self, name, nn.ModuleList(nn.Linear(size, size) for _ in range(layers)))
         elif self.kind == "wide":
-            states = layers * (2 if has_cells else 1)
+            states = layers * cell.states
             self.states = nn.Linear(size * (states + int(self.pool != "none")), size * states)
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)
-            else:  # each state that is made gets a signal of the size of those that are read
+            else:  # Xavier's variance block by block, not over the whole matrix
                 for part in parameter.data.split(size):
                     nn.init.xavier_uniform_(part)
 
-    def forward(self, encoded: Encoded) -> HandOver:
-        """Hand over what the encoder made of the sentences."""
-        hidden, cell = self._drop(encoded.state.hidden), encoded.state.cell
-        cell = None if cell is None else self._drop(cell)
+    def forward(self, encoded: Encoded) -> DecoderInit:
+        """Map what the encoder returned."""
+        hidden, *cell = map(self._drop, encoded.state.tensors)
         context = [encoded.state.hidden[-1]]
         if self.pool != "none":
             context.append(pooled(encoded.memory, encoded.mask, self.pool))
@@ -73,23 +73,24 @@ class Bridge(nn.Module):
         if self.kind == "linear":
             maps = zip(self.hidden, hidden, strict=True)
             hidden = torch.stack([self.squash(map_(part)) for map_, part in maps])
-            if cell is not None:
-                cell = torch.stack([map_(part) for map_, part in zip(self.cell, cell, strict=True)])
+            if cell:
+                maps = zip(self.cell, cell[0], strict=True)
+                cell = [torch.stack([map_(part) for map_, part in maps])]
         elif self.kind == "wide":
             layers, _, size = hidden.shape
-            parts = [*hidden, *(() if cell is None else cell), *context[1:]]
+            parts = [*hidden, *(part for layer in cell for part in layer), *context[1:]]
             mapped = self.states(torch.cat(parts, dim=1))  # (batch, states × size)
             states = mapped.unflatten(1, (-1, size)).transpose(0, 1).contiguous()
             hidden = self.squash(states[:layers])
-            cell = None if cell is None else states[layers:]
-        return HandOver(RecurrentState(hidden, cell), torch.cat(context, dim=1))
+            cell = [states[layers:]] if cell else []
+        return DecoderInit(RecurrentState(hidden, *cell), torch.cat(context, dim=1))
 
     def _drop(self, values: Tensor) -> Tensor:
         return F.dropout(values, self.dropout, self.training)
 
 
 def pooled(memory: Tensor, mask: Tensor, kind: str) -> Tensor:
-    """Summarise the states of each sentence, unit by unit.
+    """Return the mean or the maximum of each sentence's states, unit by unit.
 
     Args:
         memory: `(batch, time, hidden)`.

@@ -1,51 +1,64 @@
 """The decoder: writes the target one token at a time, from the encoder's final state."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.models.attention import Attention
-from nmt.models.bridge import context_size
-from nmt.models.cells import RecurrentState, recurrent_stack, step_stack
+from nmt.models.bridge import DecoderInit, context_size
+from nmt.models.cells import LayerState
 from nmt.models.dropout import InputDropout, UnitDropout
 from nmt.models.encoder import Encoded
-from nmt.models.sequences import Noise, run_stack
+from nmt.models.sequences import RecurrentDropout, run_stack
+from nmt.models.stacks import (
+    Layer,
+    Stack,
+    concat,
+    recurrent_stack,
+    stack_layers,
+)
 
 
 @dataclass(frozen=True)
-class SourceView:
-    """What the decoder may look at besides its own state; held once for each sentence.
+class AttentionMemory:
+    """What the decoder reads of the source at every step; held once for each sentence.
 
     Attributes:
-        context: the encoder's final state, `(sentences, hidden)`; None where it is not fed.
-        memory: the source states, `(sentences, source, hidden)`; None without attention.
-        keys: the same, prepared for attention.
+        context: the bridge's context, `(sentences, width)`; None without fed context.
+        context_inputs: what it adds to the first layer's inputs, `(sentences, …)`.
+        states: the source states, `(sentences, source, hidden)`; None without attention.
+        keys: the same, as attention compares them.
         mask: True on real source tokens, `(sentences, source)`.
     """
 
     context: Tensor | None = None
-    memory: Tensor | None = None
+    context_inputs: Tensor | None = None
+    states: Tensor | None = None
     keys: Tensor | None = None
     mask: Tensor | None = None
 
-    def attended(
-        self, attention: Attention, queries: Tensor, sentences: Tensor
+    def attend(
+        self, attention: nn.Module, queries: Tensor, sentences: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Look back at the source, one query a row.
-
-        Rows of the same sentence look at its one memory together.
+        """Attend to the source, one query a row; rows of one sentence share its memory.
 
         Args:
-            attention: what weighs the source states.
+            attention: an `Attention`.
             queries: decoder states, `(rows, hidden)`.
-            sentences: which sentence each row belongs to, `(rows,)`.
+            sentences: the sentence of each row, `(rows,)`; None where row n is sentence n.
 
         Returns:
             The averaged source states, `(rows, hidden)`, and the weights, `(rows, source)`.
         """
-        assert self.memory is not None and self.keys is not None and self.mask is not None
+        assert self.states is not None and self.keys is not None and self.mask is not None
+        memory = (self.states, self.keys, self.mask)
+        if sentences is None:
+            attended, weights = attention(queries[:, None], *memory)
+            return attended[:, 0], weights[:, 0]
         used, owner, counts = sentences.unique(return_inverse=True, return_counts=True)
         order = owner.argsort(stable=True)
         place = torch.empty_like(owner)  # of each row among those of its sentence
@@ -53,23 +66,75 @@ class SourceView:
         place[order] = ordinal - (counts.cumsum(0) - counts)[owner[order]]
         padded = queries.new_zeros(len(used), int(counts.max()), queries.shape[1])
         padded[owner, place] = queries
-        parts = [self.memory, self.keys, self.mask]
-        if len(used) < len(self.memory):  # some sentences have left the batch
-            parts = [part[used] for part in parts]
-        attended, weights = attention(padded, *parts)
+        if len(used) < len(self.states):  # some sentences have left the batch
+            memory = (self.states[used], self.keys[used], self.mask[used])
+        attended, weights = attention(padded, *memory)
         return attended[owner, place], weights[owner, place]
+
+
+@dataclass(frozen=True)
+class Seq2SeqState:
+    """The decoder's state between two steps.
+
+    Attributes:
+        layers: the state of each layer, `rows` on the first axis.
+        memory: what belongs to a sentence, held once for each.
+        sentences: the sentence of each row, `(rows,)`; None where row n is sentence n.
+        input_feed: the last readouts, `(rows, width)`; None without input feeding.
+        coverage: attention that each source position got so far, `(rows, source)`; None without
+            attention.
+    """
+
+    layers: tuple[LayerState, ...]
+    memory: AttentionMemory
+    sentences: Tensor | None = None
+    input_feed: Tensor | None = None
+    coverage: Tensor | None = None
+
+    def select(self, rows: Tensor) -> "Seq2SeqState":
+        """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
+        return Seq2SeqState(
+            tuple(tuple(part.index_select(0, rows) for part in layer) for layer in self.layers),
+            self.memory,
+            rows if self.sentences is None else self.sentences[rows],
+            _rows(self.input_feed, rows),
+            _rows(self.coverage, rows),
+        )
+
+    def repeat(self, times: int) -> "Seq2SeqState":
+        """Return the state with every row `times` times in a row."""
+        output = self.layers[0][0]
+        rows = torch.arange(len(output), device=output.device)
+        return self.select(rows.repeat_interleave(times))
+
+
+@dataclass(frozen=True)
+class StepDropout:
+    """Dropout of one step in training.
+
+    Attributes:
+        layers: the stack's layers with the weights of this batch.
+        between: factors of the inputs of each layer above the first, `(rows, hidden_size)`.
+        features: factors of the readout's inputs, `(rows, features)`.
+    """
+
+    layers: Sequence[Layer]
+    between: Sequence[Tensor]
+    features: Tensor
 
 
 class Decoder(nn.Module):
     """Embedding → recurrent stack → readout → output projection.
 
-    The readout joins the top layer's state with the fed context and the attended source states;
-    where the output is tied to the embedding it is also the bottleneck down to that width. With
-    input feeding the stack reads the last step's readout beside the token.
+    The readout reads the top layer's output, the fed context and the attended source states; with
+    a tied output it is also the bottleneck down to the embedding's width. With input feeding the
+    stack reads the last step's readout beside the token.
 
     Source: Sutskever et al. 2014 (final state), Cho et al. 2014 (fed context), Luong et al. 2015
     (attention after the stack, input feeding), Press and Wolf 2017 (tied output).
     """
+
+    stack: Stack
 
     def __init__(self, config: ModelConfig, embedding: nn.Embedding):
         super().__init__()
@@ -79,146 +144,170 @@ class Decoder(nn.Module):
             config, words=config.target_word_dropout, vocabulary=embedding.num_embeddings
         )
         self.readout_dropout = UnitDropout(config.dropout, locked=config.locked_dropout)
-        self.noise = Noise.of(config)
+        self.recurrent_dropout = RecurrentDropout.of(config)
         self.feed_context, self.input_feeding = config.feed_context, config.input_feeding
         self.attention = None if config.attention == "none" else Attention(config.attention, hidden)
-        context = context_size(config) if config.feed_context else 0
+        self.context = context_size(config) if config.feed_context else 0
         tied = config.tie_embeddings is not False
-        self.features = hidden * (1 if self.attention is None else 2) + context
-        bottleneck = self.features > hidden or tied
+        self.features = hidden * (1 if self.attention is None else 2) + self.context
         self.width = config.embedding_size if tied else hidden
         self.stack = recurrent_stack(
             config.cell,
-            input_size=config.embedding_size + context + (self.width if self.input_feeding else 0),
+            input_size=config.embedding_size
+            + self.context
+            + (self.width if self.input_feeding else 0),
             hidden_size=hidden,
             layers=config.layers,
             dropout=config.dropout,
             recurrent_init=config.recurrent_init,
             forget_bias=config.forget_bias,
         )
-        self.readout = nn.Linear(self.features, self.width) if bottleneck else None
-        if self.readout is not None:
-            nn.init.xavier_uniform_(self.readout.weight)
+        bottleneck = self.features > hidden or tied
+        self.readout = Readout(self.features, self.width) if bottleneck else None
         self.projection = nn.Linear(self.width, embedding.num_embeddings)
         nn.init.zeros_(self.projection.bias)
         if tied:
             self.projection.weight = embedding.weight
         self.token_counts: Tensor
-        """How often each token came in the targets of training; zeros where nobody counted."""
+        """How often each token came in the training targets; zeros if never counted."""
         self.register_buffer("token_counts", torch.zeros(embedding.num_embeddings))
 
-    def view(self, encoded: Encoded, context: Tensor) -> SourceView:
-        """Keep of the encoder's output, and of the handed-over context, what is looked at."""
-        fed = context if self.feed_context else None
-        if self.attention is None:
-            return SourceView(fed)
-        keys = self.attention.keys(encoded.memory)
-        return SourceView(fed, encoded.memory, keys, encoded.mask)
-
-    def first_readouts(self, rows: int) -> Tensor | None:
-        """Return what is fed to the first step, `(rows, width)`; None without input feeding."""
-        if not self.input_feeding:
-            return None
-        return torch.zeros(rows, self.width, device=self.embedding.weight.device)
-
-    def forward(
-        self, tokens: Tensor, state: RecurrentState, view: SourceView
-    ) -> tuple[Tensor, Tensor | None]:
-        """Read whole target sentences at once, each step seeing the true tokens before it.
+    def start(self, init: DecoderInit, encoded: Encoded | None = None) -> Seq2SeqState:
+        """Return the state before the first step, one row for each sentence.
 
         Args:
-            tokens: `(batch, time)`, the start token first.
-            state: where the stack starts.
-            view: one row for each sentence.
-
-        Returns:
-            Readouts, `(batch, time, width)`, which `projection` turns into logits, and the weights
-            of attention, `(batch, time, source)`, None where there is none.
+            init: from the bridge.
+            encoded: the encoder's outputs; attention needs them.
         """
-        inputs = self.dropout(self.embedding(tokens), tokens)
-        context = None
-        if view.context is not None:
-            context = view.context[:, None].expand(-1, tokens.shape[1], -1)
-            inputs = joined(inputs, context)
+        layers = [directions[0] for directions in stack_layers(self.stack)]
+        context = context_inputs = states = keys = mask = coverage = input_feed = None
+        if self.feed_context:
+            context = layers[0].pack(init.context)
+            context_inputs = layers[0].read_context(context)
+        if self.attention is not None:
+            assert encoded is not None
+            states, keys, mask = encoded.memory, self.attention.keys(encoded.memory), encoded.mask
+            coverage = torch.zeros_like(mask, dtype=torch.float32)
         if self.input_feeding:
-            return self._step_by_step(inputs, state, view, context)
-        outputs, _ = run_stack(self.stack, inputs, state, noise=self.noise)
-        attended, weights = self.attend(outputs, view)
-        features = joined(outputs, context, attended)
-        return self.read_out(self.readout_dropout(features)), weights
-
-    def _step_by_step(
-        self, inputs: Tensor, state: RecurrentState, view: SourceView, context: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Go through the sentences with input feeding; see `forward`."""
-        batch, time = inputs.shape[:2]
-        layers = range(self.stack.num_layers)
-        recurrent = [self.noise.weights(self.stack, layer)[0] for layer in layers]
-        ones = inputs.new_ones(batch, time, 1)
-        between = UnitDropout(self.stack.dropout, locked=self.noise.locked).train(self.training)
-        masks = [between(ones.expand(-1, -1, self.stack.hidden_size)) for _ in layers[1:]]
-        feature_mask = self.readout_dropout(ones.expand(-1, -1, self.features))
-        fed = self.first_readouts(batch)
-        assert fed is not None
-        readouts, weights = [], []
-        for step in range(time):
-            read = joined(inputs[:, step], fed.to(inputs.dtype))
-            output, state = step_stack(
-                self.stack, read, state, recurrent, [mask[:, step] for mask in masks]
-            )
-            attended, looked = self.attend(output[:, None], view)
-            features = joined(output[:, None], _at(context, step), attended)[:, 0]
-            fed = self.read_out(features * feature_mask[:, step])
-            readouts.append(fed)
-            weights.append(looked)
-        every = [looked for looked in weights if looked is not None]
-        return torch.stack(readouts, dim=1), torch.cat(every, dim=1) if every else None
+            input_feed = init.context.new_zeros(len(init.context), self.width)
+        parts = zip(layers, init.state.layers(), strict=True)
+        return Seq2SeqState(
+            tuple(layer.start(state) for layer, state in parts),
+            AttentionMemory(context, context_inputs, states, keys, mask),
+            input_feed=input_feed,
+            coverage=coverage,
+        )
 
     def step(
-        self,
-        tokens: Tensor,
-        state: RecurrentState,
-        view: SourceView,
-        sentences: Tensor,
-        fed: Tensor | None = None,
-    ) -> tuple[Tensor, RecurrentState, Tensor | None]:
+        self, embedded: Tensor, state: Seq2SeqState, dropout: StepDropout | None = None
+    ) -> tuple[Tensor, Seq2SeqState]:
         """Read one token a row.
 
         Args:
-            tokens: last token ids, `(rows,)`.
+            embedded: embeddings of the last tokens, `(rows, embedding_size)`.
             state: before the step.
-            view: one row for each sentence.
-            sentences: which sentence each row belongs to, `(rows,)`.
-            fed: the last step's readouts, `(rows, width)`, where there is input feeding.
+            dropout: in training.
 
         Returns:
-            Readouts, `(rows, width)`, the new state, and the weights of attention,
-            `(rows, source)`, None where there is none.
+            Readouts, `(rows, width)`, and the new state.
         """
-        context = None if view.context is None else view.context[sentences]
-        read = joined(self.embedding(tokens), context, fed)
-        output, state = step_stack(self.stack, read, state)
+        if dropout is None:
+            layers: Sequence[Layer] = [directions[0] for directions in stack_layers(self.stack)]
+        else:
+            layers = dropout.layers
+        memory, sentences, coverage = state.memory, state.sentences, state.coverage
+        context_inputs = _rows(memory.context_inputs, sentences)
+        inputs = layers[0].read(embedded, context_inputs, state.input_feed)
+        after: list[LayerState] = []
+        for number, (layer, before) in enumerate(zip(layers, state.layers, strict=True)):
+            if dropout is not None and number > 0:
+                inputs = inputs * dropout.between[number - 1]
+            after.append(layer.step(inputs, before))
+            inputs = after[-1][0]
+        attended = None
+        if self.attention is not None and coverage is not None:
+            attended, weights = memory.attend(self.attention, inputs, sentences)
+            coverage = coverage + weights
+        features = concat(inputs, _rows(memory.context, sentences), attended)
+        if dropout is not None:
+            features = features * dropout.features
+        readout = features if self.readout is None else self.readout(features)
+        input_feed = None if state.input_feed is None else readout
+        return readout, replace(
+            state, layers=tuple(after), input_feed=input_feed, coverage=coverage
+        )
+
+    def forward(
+        self, tokens: Tensor, init: DecoderInit, encoded: Encoded
+    ) -> tuple[Tensor, Tensor | None]:
+        """Read whole target sentences, each step after the true tokens before it.
+
+        Without input feeding the stack runs over all steps in one call; see `run_stack` for the
+        gain.
+
+        Args:
+            tokens: `(batch, time)`, the start token first.
+            init: from the bridge.
+            encoded: the encoder's outputs.
+
+        Returns:
+            Readouts, `(batch, time, width)`, which `projection` turns into logits, and the weights
+            of attention, `(batch, time, source)`, None without attention.
+        """
+        embedded = self.dropout(self.embedding(tokens), tokens)
+        state = self.start(init, encoded)
+        if self.input_feeding:
+            return self._step_by_step(embedded, state)
+        context = state.memory.context
+        if context is not None:
+            context = context[:, None].expand(-1, tokens.shape[1], -1)
+        outputs, _ = run_stack(
+            self.stack, concat(embedded, context), init.state, dropout=self.recurrent_dropout
+        )
         attended = weights = None
         if self.attention is not None:
-            attended, weights = view.attended(self.attention, output, sentences)
-        return self.read_out(joined(output, context, attended)), state, weights
+            memory = state.memory
+            attended, weights = self.attention(outputs, memory.states, memory.keys, memory.mask)
+        features = self.readout_dropout(concat(outputs, context, attended))
+        return features if self.readout is None else self.readout(features), weights
 
-    def attend(self, outputs: Tensor, view: SourceView) -> tuple[Tensor | None, Tensor | None]:
-        """Look back at the source from `(batch, time, hidden)`."""
-        if self.attention is None:
-            return None, None
-        attended, weights = self.attention(outputs, view.memory, view.keys, view.mask)
-        return attended, weights
+    def _step_by_step(self, embedded: Tensor, state: Seq2SeqState) -> tuple[Tensor, Tensor | None]:
+        """Read whole sentences with input feeding; see `forward`."""
+        batch, time = embedded.shape[:2]
+        layers = [
+            self.recurrent_dropout.layer(self.stack, directions[0])
+            for directions in stack_layers(self.stack)
+        ]
+        ones = embedded.new_ones(batch, time, 1)
+        between = UnitDropout(self.stack.dropout, locked=self.recurrent_dropout.locked)
+        between.train(self.training)
+        masks = [between(ones.expand(-1, -1, layers[0].size)) for _ in layers[1:]]
+        features = self.readout_dropout(ones.expand(-1, -1, self.features))
+        readouts: list[Tensor] = []
+        coverages: list[Any] = [state.coverage]
+        for step in range(time):
+            dropout = StepDropout(layers, [mask[:, step] for mask in masks], features[:, step])
+            readout, state = self.step(embedded[:, step], state, dropout if self.training else None)
+            readouts.append(readout)
+            coverages.append(state.coverage)
+        weights = None
+        if self.attention is not None:
+            weights = torch.stack(coverages, dim=1).diff(dim=1)
+        return torch.stack(readouts, dim=1), weights
 
-    def read_out(self, features: Tensor) -> Tensor:
-        """Turn what a prediction rests on, `(…, features)`, into readouts, `(…, width)`."""
-        return features if self.readout is None else torch.tanh(self.readout(features))
+
+class Readout(nn.Linear):
+    """Linear map with tanh, from the features of a prediction to its readout."""
+
+    def __init__(self, features: int, width: int):
+        super().__init__(features, width)
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return readouts, `(…, width)`, in (-1, 1)."""
+        return torch.tanh(super().forward(features))
 
 
-def joined(*parts: Tensor | None) -> Tensor:
-    """Put those that there are side by side."""
-    return torch.cat([part for part in parts if part is not None], dim=-1)
-
-
-def _at(context: Tensor | None, step: int) -> Tensor | None:
-    return None if context is None else context[:, step : step + 1]
+def _rows(values: Tensor | None, rows: Tensor | None) -> Tensor | None:
+    """Select rows; None selects all."""
+    return values if values is None or rows is None else values.index_select(0, rows)

@@ -1,4 +1,4 @@
-"""The encoder: reads the source and leaves its final state."""
+"""The encoder: reads the source and returns its final state."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,20 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.models.batch import Padded, reverse, reversed_positions
-from nmt.models.cells import RecurrentState, recurrent_stack
 from nmt.models.dropout import InputDropout
-from nmt.models.sequences import Noise, run_stack
+from nmt.models.sequences import RecurrentDropout, run_stack
+from nmt.models.stacks import RecurrentState, Stack, recurrent_stack
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the encoder hands over.
+    """The encoder's outputs.
 
     Attributes:
         state: the final state of every layer, directions side by side,
             `(layers, batch, hidden_size)`.
-        memory: the top layer's state at every source position, `(batch, time, hidden_size)`.
+        memory: the top layer's state at every source position, `(batch, time, hidden_size)`; of
+            width 0 from a fast engine whose network never reads it.
         mask: True on real tokens, `(batch, time)`.
     """
 
@@ -34,13 +35,15 @@ class Encoder(nn.Module):
     Source: Sutskever et al. 2014, section 2 (and 3.3 for the reversed source).
     """
 
+    stack: Stack
+
     def __init__(self, config: ModelConfig, embedding: nn.Embedding):
         super().__init__()
         self.embedding = embedding
         self.dropout = InputDropout(
             config, words=config.source_word_dropout, vocabulary=embedding.num_embeddings
         )
-        self.noise = Noise.of(config)
+        self.recurrent_dropout = RecurrentDropout.of(config)
         self.reverse_source = config.reverse_source
         self.stack = recurrent_stack(
             config.cell,
@@ -57,13 +60,14 @@ class Encoder(nn.Module):
         """Read whole sentences, each of at least one token."""
         tokens = reverse(source) if self.reverse_source else source.tokens
         inputs = self.dropout(self.embedding(tokens), tokens)  # (batch, time, embedding)
-        memory, state = run_stack(self.stack, inputs, lengths=source.lengths, noise=self.noise)
-        if self.reverse_source:  # put the states back beside the tokens they belong to
+        memory, state = run_stack(
+            self.stack, inputs, lengths=source.lengths, dropout=self.recurrent_dropout
+        )
+        if self.reverse_source:  # back to the order of the tokens
             order = reversed_positions(source)[:, :, None].expand_as(memory)
             memory = memory.gather(1, order)
-        hidden = self._join_directions(state.hidden)
-        cell = None if state.cell is None else self._join_directions(state.cell)
-        return Encoded(RecurrentState(hidden, cell), memory, source.mask)
+        state = RecurrentState(*map(self._join_directions, state.tensors))
+        return Encoded(state, memory, source.mask)
 
     def _join_directions(self, states: Tensor) -> Tensor:
         """Turn `(layers × directions, batch, size)` into `(layers, batch, directions × size)`."""

@@ -38,22 +38,26 @@ def quantize(model: Seq2Seq) -> dict[str, Tensor]:
 
     Source: Jacob et al. 2018, section 2.1 (symmetric, one scale for each output).
     """
+    refuse_infinite(model)
     weights = {name: tensor.float() for name, tensor in tensors_of(model).items()}
-    for name, weight in weights.items():
-        if not bool(torch.isfinite(weight).all()):
-            raise NmtError(
-                f"{name} holds a weight that is not finite and cannot be rounded to int8: "
-                "the model is damaged, or its training diverged"
-            )
     quantized: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if weight.dim() != 2:
             quantized[name] = weight.clone()
             continue
-        scale = _scale(*(weights[partner] for partner in _together(name)))
-        quantized[name] = _round(weight, scale)
-        quantized[name + _SCALE] = scale
+        (values, *_), scale = round_rows(weight, *(weights[other] for other in _partners(name)))
+        quantized[name], quantized[name + _SCALE] = values, scale
     return quantized
+
+
+def refuse_infinite(model: Seq2Seq) -> None:
+    """Raise NmtError if a weight is not finite."""
+    for name, weight in tensors_of(model).items():
+        if not bool(torch.isfinite(weight).all()):
+            raise NmtError(
+                f"{name} holds a weight that is not finite and cannot be rounded to int8: "
+                "the model is damaged, or its training diverged"
+            )
 
 
 def dequantize(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -75,14 +79,21 @@ def dequantize(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return weights
 
 
-def _together(name: str) -> tuple[str, ...]:
-    """Name the matrices whose rows are scaled alike: those of one recurrent layer, or one alone."""
-    head, dot, leaf = name.rpartition(".")
-    for kind in ("weight_ih_l", "weight_hh_l"):
-        if leaf.startswith(kind):
-            layer = leaf.removeprefix(kind)
-            return f"{head}{dot}weight_ih_l{layer}", f"{head}{dot}weight_hh_l{layer}"
-    return (name,)
+def round_rows(*matrices: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Round matrices to 8 bits with one scale a row, which all of them share.
+
+    Returns:
+        The int8 matrices, and the scales, `(rows,)`.
+    """
+    scale = _scale(*matrices)
+    rounded = [(matrix / scale[:, None]).round().clamp(-LEVELS, LEVELS) for matrix in matrices]
+    return [matrix.to(torch.int8) for matrix in rounded], scale
+
+
+def _partners(name: str) -> list[str]:
+    """Name the other matrices that share a matrix's scales: those of the same recurrent layer."""
+    pairs = {"weight_ih_l": "weight_hh_l", "weight_hh_l": "weight_ih_l"}
+    return [name.replace(kind, other) for kind, other in pairs.items() if f".{kind}" in name]
 
 
 def _scale(*matrices: Tensor) -> Tensor:
@@ -95,7 +106,3 @@ def _scale(*matrices: Tensor) -> Tensor:
     scale = (largest / LEVELS).clamp(min=_SMALLEST)  # below it, the bits run out
     scale = (scale.view(torch.int32) & -(LEVELS + 1)).view(torch.float32)
     return torch.where((largest / scale).round() == 0, 1.0, scale)
-
-
-def _round(matrix: Tensor, scale: Tensor) -> Tensor:
-    return (matrix / scale[:, None]).round().clamp(-LEVELS, LEVELS).to(torch.int8)

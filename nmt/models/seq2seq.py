@@ -1,57 +1,23 @@
-"""The translator's network: encoder, bridge, decoder."""
+"""The translation network: encoder, bridge, decoder."""
 
 import math
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.models.batch import Padded
-from nmt.models.bridge import Bridge, context_size
-from nmt.models.cells import RecurrentState
-from nmt.models.decoder import Decoder, SourceView
+from nmt.models.bridge import Bridge, DecoderInit, context_size
+from nmt.models.cells import CELLS
+from nmt.models.decoder import Decoder, Seq2SeqState
+from nmt.models.encoder import Encoder
+from nmt.models.feedforward_encoder import FeedforwardEncoder
 from nmt.models.loss import projected_cross_entropy
-from nmt.models.words import make_encoder
-
-
-@dataclass(frozen=True)
-class Seq2SeqState:
-    """What decoding carries from one step to the next.
-
-    Attributes:
-        recurrent: the decoder's state, `rows` on its row axis.
-        view: what belongs to a sentence, held once for each.
-        sentences: which sentence of `view` each row belongs to, `(rows,)`.
-        fed: the last readouts, `(rows, width)`; None without input feeding.
-        coverage: how much attention each source position got so far, `(rows, source)`; None
-            without attention.
-    """
-
-    recurrent: RecurrentState
-    view: SourceView
-    sentences: Tensor
-    fed: Tensor | None
-    coverage: Tensor | None
-
-    def select(self, rows: Tensor) -> "Seq2SeqState":
-        """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
-        return Seq2SeqState(
-            self.recurrent.select(rows),
-            self.view,
-            self.sentences[rows],
-            None if self.fed is None else self.fed[rows],
-            None if self.coverage is None else self.coverage[rows],
-        )
-
-    def repeat(self, times: int) -> "Seq2SeqState":
-        """Return the state with every row `times` times in a row."""
-        rows = torch.arange(len(self.sentences), device=self.sentences.device)
-        return self.select(rows.repeat_interleave(times))
+from nmt.models.stacks import RecurrentState
 
 
 class ScaledEmbedding(nn.Embedding):
-    """An embedding that is read larger than it is stored, where a tied output is the stored one.
+    """An embedding whose rows are scaled when read, while a tied output has them unscaled.
 
     Source: Vaswani et al. 2017, section 3.4.
     """
@@ -66,9 +32,9 @@ class ScaledEmbedding(nn.Embedding):
 
 
 class Seq2Seq(nn.Module):
-    """Two recurrent networks: the first reads, its final state starts the second.
+    """Two recurrent networks: the encoder's final state starts the decoder. A `Stepper`.
 
-    Instead of the first, `model.encoder` may put one without recurrence, for comparison.
+    `model.encoder` may replace the first by one without recurrence, for comparison.
 
     Args:
         config: the `model` section.
@@ -79,13 +45,18 @@ class Seq2Seq(nn.Module):
     Source: Sutskever et al. 2014; Cho et al. 2014.
     """
 
+    encoder: Encoder | FeedforwardEncoder
+    bridge: Bridge
+    decoder: Decoder
+
     def __init__(self, config: ModelConfig, *, source_size: int, target_size: int, shared: bool):
         super().__init__()
+        self.config = config
         target_embedding = _embedding(target_size, config)
         one_table = shared and config.tie_embeddings is True
         source_embedding = target_embedding if one_table else _embedding(source_size, config)
-        self.context_size = context_size(config)
-        self.encoder = make_encoder(config, source_embedding)
+        encoder = Encoder if config.encoder == "rnn" else FeedforwardEncoder
+        self.encoder = encoder(config, source_embedding)
         self.bridge = Bridge(config)
         self.decoder = Decoder(config, target_embedding)
 
@@ -112,7 +83,7 @@ class Seq2Seq(nn.Module):
     ) -> Tensor:
         """Return the cross-entropy in nats, summed over all real target tokens. See `forward`.
 
-        With R-Drop every sentence is read twice, each time under other noise; see
+        With R-Drop every sentence is read twice, with different dropout; see
         `projected_cross_entropy`.
         """
         readouts = self._readouts(source, target)
@@ -132,7 +103,7 @@ class Seq2Seq(nn.Module):
         return readouts[_predicted(target)]
 
     def alignments(self, source: Padded, target: Padded) -> Tensor:
-        """Return where attention looks while it writes given targets.
+        """Return the weights of attention under teacher forcing.
 
         Args:
             source: source sentences, the end token last.
@@ -143,7 +114,7 @@ class Seq2Seq(nn.Module):
             source tokens that sum to 1.
 
         Raises:
-            ValueError: there is no attention.
+            ValueError: the model has no attention.
         """
         _, weights = self._read(source, target)
         if weights is None:
@@ -153,72 +124,51 @@ class Seq2Seq(nn.Module):
     def _read(self, source: Padded, target: Padded) -> tuple[Tensor, Tensor | None]:
         """Read both sides; see `Decoder.forward`."""
         encoded = self.encoder(source)
-        handed = self.bridge(encoded)
-        view = self.decoder.view(encoded, handed.context)
-        readouts, weights = self.decoder(target.tokens[:, :-1], handed.state, view)
+        readouts, weights = self.decoder(target.tokens[:, :-1], self.bridge(encoded), encoded)
         return readouts, weights
 
-    def start(self, source: Padded) -> Seq2SeqState:
-        """Read the source sentences and make the state from which decoding starts."""
-        encoded = self.encoder(source)
-        handed = self.bridge(encoded)
-        rows = len(source.lengths)
-        mask = encoded.mask
-        return Seq2SeqState(
-            recurrent=handed.state,
-            view=self.decoder.view(encoded, handed.context),
-            sentences=torch.arange(rows, device=mask.device),
-            fed=self.decoder.first_readouts(rows),
-            coverage=torch.zeros_like(mask, dtype=torch.float32)
-            if self.decoder.attention is not None
-            else None,
-        )
+    @property
+    def attends(self) -> bool:
+        """Whether the decoder has attention; see `Stepper`."""
+        return self.decoder.attention is not None
 
-    def start_alone(self) -> Seq2SeqState:
-        """Start one row without a source: zero states, and a zero context.
+    def start(self, source: Padded) -> Seq2SeqState:
+        """Read the source sentences and return the state from which decoding starts.
+
+        Sentences without any token start from zero states and a zero context: the decoder alone.
 
         Raises:
-            ValueError: there is attention, which needs a source to look at.
+            ValueError: attention, and sentences without a token.
         """
-        decoder = self.decoder
-        if decoder.attention is not None:
-            raise ValueError("attention needs a source to look at")
-        weight = decoder.embedding.weight
-        zeros = weight.new_zeros(decoder.stack.num_layers, 1, decoder.stack.hidden_size)
-        cell = zeros if isinstance(decoder.stack, nn.LSTM) else None
-        context = weight.new_zeros(1, self.context_size) if decoder.feed_context else None
-        return Seq2SeqState(
-            recurrent=RecurrentState(zeros, cell),
-            view=SourceView(context),
-            sentences=torch.zeros(1, dtype=torch.int64, device=weight.device),
-            fed=decoder.first_readouts(1),
-            coverage=None,
-        )
+        if source.tokens.shape[1] > 0:
+            encoded = self.encoder(source)
+            return self.decoder.start(self.bridge(encoded), encoded)
+        if self.attends:
+            raise ValueError("attention needs source tokens")
+        config, rows = self.config, len(source.lengths)
+        zeros = self.decoder.token_counts.new_zeros(config.layers, rows, config.hidden_size)
+        state = RecurrentState(*[zeros] * CELLS[config.cell].states)
+        return self.decoder.start(DecoderInit(state, zeros.new_zeros(rows, context_size(config))))
 
     def step(self, tokens: Tensor, state: Seq2SeqState) -> tuple[Tensor, Seq2SeqState]:
         """Read one token a row and predict the next.
 
         Args:
             tokens: last token ids, `(rows,)`.
-            state: what decoding carries, `rows` on its row axis.
+            state: with `rows` rows.
 
         Returns:
-            Log-probabilities in nats, `(rows, target_size)`, fp32, and the new state.
+            Log-probabilities in nats, `(rows, target_size)`, at least fp32, and the new state.
         """
-        readouts, recurrent, weights = self.decoder.step(
-            tokens, state.recurrent, state.view, state.sentences, state.fed
-        )
+        readouts, state = self.decoder.step(self.decoder.embedding(tokens), state)
         logits = self.decoder.projection(readouts)
-        log_probs = logits.float().log_softmax(dim=-1)
-        coverage = state.coverage
-        if coverage is not None and weights is not None:
-            coverage = coverage + weights
-        fed = None if state.fed is None else readouts
-        return log_probs, replace(state, recurrent=recurrent, fed=fed, coverage=coverage)
+        if logits.dtype == torch.bfloat16:
+            logits = logits.float()
+        return logits.log_softmax(dim=-1), state
 
 
 def embedding_scale(config: ModelConfig) -> float:
-    """Return how many times as large embeddings are read as they are stored."""
+    """Return the factor between stored and read embeddings."""
     return math.sqrt(config.embedding_size) if config.scale_embeddings else 1.0
 
 

@@ -70,8 +70,6 @@ def load_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None
     if any(tensor.dtype == torch.int8 for tensor in tensors.values()) != (precision == "int8"):
         raise ValueError(f"the weights are not {precision}")
     weights = dequantize(tensors)
-    counts = model.decoder.token_counts
-    weights.setdefault("decoder.token_counts", torch.zeros(counts.shape))  # older files lack them
     names: dict[int, list[str]] = {}  # of each tensor: a tied one has several
     for name, parameter in model.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)

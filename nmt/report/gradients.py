@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import TypeGuard
 
 from nmt.diagnosis.records import FlowCurve, FlowMap, GradientFlow
+from nmt.log import percent
 from nmt.report.blocks import Block, Figure, Finding, Fold, Section, Table
 from nmt.report.plots import Line, heat, lines
 from nmt.report.runs import Run
-from nmt.report.tables import file_name, of_run, percent, run_file_name, run_table
+from nmt.report.tables import file_name, of_run, run_file_name, run_table
 
 _DARKEST = 1e-8
 """Of the largest norm; what is less is as good as nothing, and would take the colours away."""

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from nmt.evaluation.breakdowns import Breakdown, LengthGroup, breakdown
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import find_bleu_metric
+from nmt.log import percent
 from nmt.report.blocks import Block, Figure, Paragraph, Section
 from nmt.report.plots import Line, lines
 from nmt.report.runs import Run
-from nmt.report.tables import file_name, percent, run_table, with_interval
+from nmt.report.tables import file_name, run_table, with_interval
 
 Found = list[tuple[Run, Breakdown]]
 

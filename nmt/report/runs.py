@@ -28,7 +28,7 @@ class Run:
     scores: dict[str, Scores]
     """By test split."""
     translations: dict[str, Translations]
-    """By test split; older runs have none."""
+    """By test split."""
     best: dict[str, Any]
     """`metrics.json` of the best model."""
     diagnosis: Diagnosis | None

@@ -54,8 +54,3 @@ def with_interval(score: Score | None) -> str:
 def interval(score: Score) -> str:
     """Show the 95 % interval of a score."""
     return f"[{score.low:.2f}, {score.high:.2f}]"
-
-
-def percent(share: float) -> str:
-    """Show a share; three digits where it is small, so that little is not nothing."""
-    return f"{100 * share:.1f} %" if share >= 0.01 or share == 0 else f"{100 * share:.2g} %"

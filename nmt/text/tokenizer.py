@@ -49,6 +49,10 @@ class Vocabulary:
         ids: list[list[int]] = self._processor.encode(list(texts), num_threads=1)
         return ids
 
+    def input_ids(self, ids: Sequence[int], max_length: int | None = None) -> list[int]:
+        """Return the ids of a text, cut to a maximum length, with the end token."""
+        return [*ids[:max_length], self.eos_id]
+
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Return the text of each list of token ids, as one line each."""
         texts: list[str] = self._processor.decode([list(row) for row in ids])

@@ -24,7 +24,7 @@ def test_the_page_has_the_numbers_of_the_json(
         assert re.search(rf"\b{row['first']}(-{row['last']})? {row['source']}\b", page)
     plan, cost = found["plan"], found["cost"]
     assert f"{plan['updates']} updates of {plan['sentences_per_update']:.1f} sentences" in page
-    assert f"{100 * plan['target_padding']:.2f} % of the target" in page
+    assert f"{100 * plan['target_padding']:.3g} % of the target" in page
     assert f"{cost['parameters']:,} parameters" in page
     assert f"{cost['total_updates']} updates at most, {cost['validations']} val" in page
     assert f"{cost['update']['target_tokens_per_second']:,.0f} target tokens/s" in page

@@ -33,7 +33,7 @@ def test_the_decoder_alone_says_so(nmt: Command, tiny_run: Path, tmp_path: Path)
     attentive = save_member(tiny_run, tmp_path / "attentive")
     refused = nmt("predict", attentive, "--prefix", "The")
     assert refused.code == 2 and refused.err.count("\n") == 1
-    assert "nmt: error: the model has attention" in refused.err
+    assert "nmt: error: TEXT: a model with attention" in refused.err
 
 
 def test_json_holds_what_python_returns(nmt: Command, tiny_run: Path, tmp_path: Path) -> None:
@@ -57,6 +57,6 @@ def test_ensembles_and_int8_predict(nmt: Command, tiny_run: Path) -> None:
             result = nmt("predict", tiny_run, *text, "--prefix", "The", *words)
             assert result.code == 0, result.err
     refused = nmt("predict", tiny_run, "Hund", "--top", "0")
-    assert refused.code == 2 and "top: 0 makes no sense" in refused.err
+    assert refused.code == 2 and "top: 0 " in refused.err
     blank = nmt("predict", tiny_run, " ")
     assert blank.code == 2 and "' ' holds nothing to translate" in blank.err

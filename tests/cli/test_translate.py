@@ -172,7 +172,7 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
         (["{tmp}", "{tmp}/in.de"], "{tmp} is neither a run nor a model"),
         (["{run}", "{tmp}/in.de", "-o", "{tmp}/no/out"], "there is no folder {tmp}/no"),
         (["{run}", "{tmp}/latin"], "latin: line 2, byte 1 (0xff) is not UTF-8"),
-        (["{run}", "{tmp}/in.de", "--beam-size", "0"], "beam_size: 0 makes no sense"),
+        (["{run}", "{tmp}/in.de", "--beam-size", "0"], "--beam-size: 0 "),
         (["{run}", "{tmp}/in.de", "--beam-size", "x"], "invalid int value: 'x'"),
         (["{run}", "{tmp}/in.de", "--greedy", "--sample"], "not allowed with argument"),
         (["{run}", "{tmp}/in.de", "--threads", "0"], "--threads: 0 makes no sense"),
@@ -186,20 +186,20 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
         ),
         (
             ["{run}", "{tmp}/in.de", "{tmp}/latin", "-o", "{tmp}/new", "--beam-size", "0"],
-            "beam_size",
+            "--beam-size: 0",
         ),
         (["{tmp}/no", "{tmp}/in.de", "{tmp}/latin", "-o", "{tmp}/new"], "there is no model"),
         (["{run}", "--resume"], "--resume: there is nothing to go on with"),
-        (["{run}", "{tmp}/in.de", "--alignments"], "--alignments: text has room for translations"),
+        (["{run}", "{tmp}/in.de", "--alignments"], "--alignments: text holds translations"),
         (
             ["{run}", "{tmp}/in.de", "--alignments", "--format", "tsv"],
-            "alignments: the model has no attention",
+            "alignments: True needs attention",
         ),
         (
             ["{run}", "{tmp}/in.de", "--coverage-penalty", "0.2"],
-            "coverage_penalty: the model has no attention",
+            "coverage_penalty: 0.2 needs attention",
         ),
-        (["{run}", "{tmp}/in.de", "--coverage-penalty", "-1"], "coverage_penalty: -1.0 makes no"),
+        (["{run}", "{tmp}/in.de", "--coverage-penalty", "-1"], "--coverage-penalty: -1.0 "),
         (["{run}", "--colour"], "unrecognized arguments: --colour"),
         ([], "the following arguments are required: MODEL"),
     ],
@@ -279,11 +279,11 @@ def test_a_stopped_translation_goes_on(
     whole = nmt("translate", tiny_run, source, "--format", "tsv").out
     plain, calls = package.inference.translator.Translator.translate, []
 
-    def dying(self, sentences, **settings):  # type: ignore[no-untyped-def]
+    def dying(self, sentences, options, **settings):  # type: ignore[no-untyped-def]
         calls.append(len(sentences))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return plain(self, sentences, **settings)
+        return plain(self, sentences, options, **settings)
 
     words = ["translate", tiny_run, source, "-o", out, "--resume", "--format", "tsv"]
     with monkeypatch.context() as patch:

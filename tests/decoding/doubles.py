@@ -2,10 +2,12 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from nmt.config import SearchOptions
 from nmt.models.batch import Padded, pad
 
 BOS, EOS = 2, 3
@@ -18,6 +20,7 @@ class TableState:
 
     sentences: Tensor
     steps: int
+    coverage: None = None
 
     def select(self, rows: Tensor) -> "TableState":
         return TableState(self.sentences[rows], self.steps)
@@ -28,6 +31,8 @@ class TableState:
 
 class TableModel:
     """Looks the next token's probabilities up by sentence, step and last token."""
+
+    attends = False
 
     def __init__(self, seed: int, sharpness: float = 2.0):
         generator = torch.Generator().manual_seed(seed)
@@ -49,6 +54,11 @@ class TableModel:
             total += self.table[sentence, step, last, token].item()
             last = token
         return total
+
+
+def search_options(**settings: Any) -> SearchOptions:
+    """Options without pruning and length penalty."""
+    return SearchOptions(**{"length_penalty": 0.0, "prune": None, **settings})
 
 
 def sentences(*names: int) -> Padded:

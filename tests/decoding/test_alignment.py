@@ -8,7 +8,7 @@ from torch import Tensor
 from nmt.config import ModelConfig
 from nmt.decoding.alignment import forced_attention, word_links
 from nmt.decoding.ensemble import Ensemble
-from nmt.inference.engine import Engine
+from nmt.inference.engine import fast_engine
 from nmt.models.batch import Padded, pad
 from nmt.models.seq2seq import Seq2Seq
 
@@ -27,12 +27,12 @@ def network(**settings: object) -> tuple[Seq2Seq, ModelConfig]:
 
 def test_it_is_the_attention_of_the_whole_network() -> None:
     """The network reads all steps at once; engines and ensembles are asked step by step."""
-    model, config = network(attention="general")
+    model, _ = network(attention="general")
     other, _ = network(attention="additive", input_feeding=True)
     with torch.no_grad():
         expected, others = (one.alignments(SOURCE, TARGET) for one in (model, other))
         torch.testing.assert_close(forced_attention(model, SOURCE, TARGET), expected)
-        engine = Engine(model, config, "fp32")
+        engine = fast_engine(model, "fp32")
         torch.testing.assert_close(forced_attention(engine, SOURCE, TARGET), expected)
         both = forced_attention(Ensemble([model, other]), SOURCE, TARGET)
         torch.testing.assert_close(both, (expected + others) / 2)
@@ -47,6 +47,8 @@ def test_a_planted_alignment_is_found() -> None:
         step: int
 
     class Backwards:
+        attends = True
+
         def start(self, source: Padded) -> State:
             return State(torch.zeros(source.tokens.shape), 0)
 

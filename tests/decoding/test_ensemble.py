@@ -15,6 +15,7 @@ from tests.decoding.doubles import (
     VOCABULARY,
     TableModel,
     every_hypothesis,
+    search_options,
     sentences,
 )
 from tests.decoding.scoring import forced_scores
@@ -39,8 +40,12 @@ def test_one_member_is_the_model_itself() -> None:
     )
     for search in (
         lambda stepper: greedy_search(stepper, source, limits(6)),
-        lambda stepper: beam_search(stepper, source, limits(6), beam_size=3, n_best=3),
-        lambda stepper: sample(stepper, source, limits(6), seed=1, samples=2),
+        lambda stepper: beam_search(
+            stepper, source, limits(6), search_options(beam_size=3, n_best=3)
+        ),
+        lambda stepper: sample(
+            stepper, source, limits(6), search_options(sample=True, seed=1, n_best=2)
+        ),
     ):
         assert search(alone) == search(model)
 
@@ -64,9 +69,9 @@ def test_a_full_beam_finds_what_brute_force_finds(longest: int, length_penalty: 
         Ensemble(MEMBERS),
         sentences(0, 1, 2, 3),
         limits(longest),
-        beam_size=VOCABULARY ** (longest - 1),
-        length_penalty=length_penalty,
-        n_best=5,
+        search_options(
+            beam_size=VOCABULARY ** (longest - 1), length_penalty=length_penalty, n_best=5
+        ),
     )
     for name, hypotheses in enumerate(found):
         ranked = sorted(
@@ -83,7 +88,10 @@ def test_the_members_disagree_and_the_ensemble_is_none_of_them() -> None:
     """Else the tests above could pass with one member alone."""
     source = sentences(*range(8))
     found = [
-        [best[0].tokens for best in beam_search(stepper, source, limits(6), beam_size=4)]
+        [
+            best[0].tokens
+            for best in beam_search(stepper, source, limits(6), search_options(beam_size=4))
+        ]
         for stepper in (*MEMBERS, Ensemble(MEMBERS))
     ]
     assert all(one != found[-1] for one in found[:-1])
@@ -100,9 +108,15 @@ def test_a_sentence_is_the_same_in_any_batch() -> None:
     ensemble, names = Ensemble(MEMBERS), [3, 0, 7, 5, 1]
     for search in (
         lambda source: [[one] for one in greedy_search(ensemble, source, limits(7))],
-        lambda source: beam_search(ensemble, source, limits(7), beam_size=3, n_best=3),
-        lambda source: beam_search(ensemble, source, limits(7), beam_size=3, prune=1.0),
-        lambda source: sample(ensemble, source, limits(7), seed=4, samples=2),
+        lambda source: beam_search(
+            ensemble, source, limits(7), search_options(beam_size=3, n_best=3)
+        ),
+        lambda source: beam_search(
+            ensemble, source, limits(7), search_options(beam_size=3, prune=1.0)
+        ),
+        lambda source: sample(
+            ensemble, source, limits(7), search_options(sample=True, seed=4, n_best=2)
+        ),
     ):
         together = search(sentences(*names))
         for row, name in enumerate(names):

@@ -9,7 +9,15 @@ from nmt.decoding.prefix import Prefixed
 from nmt.decoding.sampling import sample
 from nmt.decoding.stepper import Limits
 from nmt.models.batch import pad
-from tests.decoding.doubles import BOS, EOS, VOCABULARY, TableModel, every_hypothesis, sentences
+from tests.decoding.doubles import (
+    BOS,
+    EOS,
+    VOCABULARY,
+    TableModel,
+    every_hypothesis,
+    search_options,
+    sentences,
+)
 
 PREFIXES = [[1, 4], [], [0], [4, 1, 1]]
 LONGEST = 5
@@ -40,9 +48,9 @@ def test_a_full_beam_finds_the_best_of_those_that_begin_so(
         begun(model, PREFIXES, [bool(prefix) and open_ended for prefix in PREFIXES]),
         source,
         LIMITS,
-        beam_size=VOCABULARY ** (LONGEST - 1),
-        length_penalty=length_penalty,
-        n_best=3,
+        search_options(
+            beam_size=VOCABULARY ** (LONGEST - 1), length_penalty=length_penalty, n_best=3
+        ),
     )
     for name, (prefix, hypotheses) in enumerate(zip(PREFIXES, found, strict=True)):
         every = [
@@ -64,7 +72,9 @@ def test_a_full_beam_finds_the_best_of_those_that_begin_so(
 def test_a_beam_of_one_is_greedy_search(seed: int) -> None:
     model, source = TableModel(seed, sharpness=1.0), sentences(0, 1, 2, 3)
     greedy = greedy_search(begun(model, PREFIXES), source, LIMITS)
-    beam = beam_search(begun(model, PREFIXES), source, LIMITS, beam_size=1, prune=0.1)
+    beam = beam_search(
+        begun(model, PREFIXES), source, LIMITS, search_options(beam_size=1, prune=0.1)
+    )
     for prefix, best, (only,) in zip(PREFIXES, greedy, beam, strict=True):
         assert best.tokens == only.tokens
         assert best.tokens[: len(prefix)] == prefix
@@ -84,21 +94,20 @@ def test_empty_prefixes_change_nothing() -> None:
     model, source = TableModel(seed=1), sentences(0, 1, 2, 3)
     nothing = begun(model, [[]] * 4, [False] * 4)
     options = {"beam_size": 3, "length_penalty": 1.0, "n_best": 3}
-    assert beam_search(nothing, source, LIMITS, **options) == beam_search(  # type: ignore[arg-type]
-        model,
-        source,
-        LIMITS,
-        **options,  # type: ignore[arg-type]
+    assert beam_search(nothing, source, LIMITS, search_options(**options)) == beam_search(
+        model, source, LIMITS, search_options(**options)
     )
-    drawn = sample(nothing, source, LIMITS, seed=4, samples=3)
-    assert drawn == sample(model, source, LIMITS, seed=4, samples=3)
+    drawn = sample(nothing, source, LIMITS, search_options(sample=True, seed=4, n_best=3))
+    assert drawn == sample(model, source, LIMITS, search_options(sample=True, seed=4, n_best=3))
 
 
 def test_a_prefix_may_fill_all_but_the_end() -> None:
     model, prefix = TableModel(seed=3), [1, 0, 4, 4]
     found = [
         greedy_search(begun(model, [prefix]), sentences(1), LIMITS)[0],
-        beam_search(begun(model, [prefix]), sentences(1), LIMITS, beam_size=4)[0][0],
+        beam_search(begun(model, [prefix]), sentences(1), LIMITS, search_options(beam_size=4))[0][
+            0
+        ],
     ]
     for one in found:
         assert one.tokens == prefix
@@ -109,7 +118,10 @@ def test_draws_begin_so_and_go_on_as_the_model_does() -> None:
     """The share of each token behind the prefix is its probability."""
     model, count = TableModel(seed=8, sharpness=1.0), 2000
     ((draws),) = sample(
-        begun(model, [[1, 4]]), sentences(3), LIMITS, seed=1, samples=count, top_k=VOCABULARY
+        begun(model, [[1, 4]]),
+        sentences(3),
+        LIMITS,
+        search_options(sample=True, seed=1, n_best=count, top_k=VOCABULARY),
     )
     shares = torch.zeros(VOCABULARY)
     for one in draws:

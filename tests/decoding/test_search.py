@@ -17,6 +17,7 @@ from tests.decoding.doubles import (
     VOCABULARY,
     TableModel,
     every_hypothesis,
+    search_options,
     sentences,
 )
 from tests.decoding.scoring import forced_scores
@@ -36,9 +37,11 @@ def test_a_full_beam_finds_what_brute_force_finds(longest: int, length_penalty: 
         model,
         source,
         limits(longest),
-        beam_size=max(n_best, VOCABULARY ** (longest - 1)),
-        length_penalty=length_penalty,
-        n_best=n_best,
+        search_options(
+            beam_size=max(n_best, VOCABULARY ** (longest - 1)),
+            length_penalty=length_penalty,
+            n_best=n_best,
+        ),
     )
     for name, hypotheses in enumerate(found):
         ranked = sorted(
@@ -79,10 +82,9 @@ def test_a_coverage_penalty_ranks_as_brute_force_does(input_feeding: bool) -> No
                 model,
                 source,
                 limits(3),
-                beam_size=VOCABULARY**2,
-                length_penalty=0.7,
-                coverage_penalty=penalty,
-                n_best=6,
+                search_options(
+                    beam_size=VOCABULARY**2, length_penalty=0.7, coverage_penalty=penalty, n_best=6
+                ),
             )[row]
             orders.append([tuple(one.tokens) for one in found])
             assert orders[-1] == sorted(ranked, key=lambda tokens: -ranked[tokens])[:6]
@@ -94,7 +96,7 @@ def test_a_coverage_penalty_ranks_as_brute_force_does(input_feeding: bool) -> No
 def test_a_beam_of_one_is_greedy_search(seed: int) -> None:
     model, source = TableModel(seed, sharpness=1.0), sentences(*range(10))
     greedy = greedy_search(model, source, limits(8))
-    beam = beam_search(model, source, limits(8), beam_size=1)
+    beam = beam_search(model, source, limits(8), search_options(beam_size=1))
     assert [best.tokens for best in greedy] == [best[0].tokens for best in beam]
     for best, (only,) in zip(greedy, beam, strict=True):
         assert best.score == pytest.approx(only.score, abs=1e-5)
@@ -105,8 +107,8 @@ def test_a_beam_of_one_is_greedy_search(seed: int) -> None:
 def test_n_best_lists_are_ranked_and_start_with_the_best(seed: int) -> None:
     model, source = TableModel(seed), sentences(*range(8))
     options = {"beam_size": 4, "length_penalty": 0.7}
-    best = beam_search(model, source, limits(9), **options)  # type: ignore[arg-type]
-    lists = beam_search(model, source, limits(9), **options, n_best=4)  # type: ignore[arg-type]
+    best = beam_search(model, source, limits(9), search_options(**options))  # type: ignore[arg-type]
+    lists = beam_search(model, source, limits(9), search_options(**options, n_best=4))  # type: ignore[arg-type]
     for (only,), ranked in zip(best, lists, strict=True):
         assert only == ranked[0]  # asking for more does not change the first
         ranks = [one.score / (len(one.tokens) + 1) ** 0.7 for one in ranked]
@@ -118,9 +120,9 @@ def test_n_best_lists_are_ranked_and_start_with_the_best(seed: int) -> None:
 def test_a_wider_beam_never_finds_less_here(seed: int) -> None:
     """Not a law of beam search, but of these small spaces once the beam is full."""
     model, source = TableModel(seed), sentences(*range(6))
-    full = beam_search(model, source, limits(4), beam_size=VOCABULARY**3)
+    full = beam_search(model, source, limits(4), search_options(beam_size=VOCABULARY**3))
     for beam_size in (1, 2, 5):
-        some = beam_search(model, source, limits(4), beam_size=beam_size)
+        some = beam_search(model, source, limits(4), search_options(beam_size=beam_size))
         for best, found in zip(full, some, strict=True):
             assert best[0].score >= found[0].score - 1e-5
 
@@ -148,7 +150,7 @@ def test_a_hypothesis_cut_at_the_maximum_length_says_so() -> None:
     model = TableModel(seed=0)
     model.table[..., EOS] = -20.0  # never ends by itself
     (greedy,) = greedy_search(model, sentences(1), limits(5))
-    ((beam,),) = beam_search(model, sentences(1), limits(5), beam_size=3)
+    ((beam,),) = beam_search(model, sentences(1), limits(5), search_options(beam_size=3))
     for hypothesis in (greedy, beam):
         assert hypothesis.cut and len(hypothesis.tokens) == 4
         assert hypothesis.score < -20  # the end token's own probability counts
@@ -169,7 +171,7 @@ def test_a_finished_sentence_leaves_the_batch() -> None:
     greedy_search(model, sentences(0, 1, 25), limits(6))
     assert rows[0] == 3 and rows[2] == 1
     rows.clear()
-    beam_search(model, sentences(0, 1, 25), limits(6), beam_size=4)
+    beam_search(model, sentences(0, 1, 25), limits(6), search_options(beam_size=4))
     assert rows[0] == 3 and rows[2] == 4  # one row a sentence, until its hypotheses differ
 
 
@@ -184,14 +186,14 @@ def test_search_stops_once_no_live_hypothesis_can_win() -> None:
         return plain_step(tokens, state)
 
     model.step = counting_step  # type: ignore[method-assign]
-    beam_search(model, sentences(0, 1), limits(10), beam_size=3, length_penalty=1.0)
+    beam_search(model, sentences(0, 1), limits(10), search_options(beam_size=3, length_penalty=1.0))
     assert len(steps) == 1
 
 
 def test_forced_scores_equal_search_scores() -> None:
     model, names = TableModel(seed=5), [0, 1, 2, 3, 4]
     source = sentences(*names)
-    found = [best[0] for best in beam_search(model, source, limits(9), beam_size=3)]
+    found = [best[0] for best in beam_search(model, source, limits(9), search_options(beam_size=3))]
     target = pad([[BOS, *best.tokens, EOS] for best in found])
     scores = forced_scores(model, source, target)
     assert scores.tolist() == pytest.approx([best.score for best in found], abs=1e-4)
@@ -226,7 +228,9 @@ def beam_by_hand(
 @pytest.mark.parametrize("seed", range(8))
 def test_pruning_does_what_it_says(seed: int, prune: float) -> None:
     model, source = TableModel(seed, sharpness=1.0), sentences(*range(10))
-    found = beam_search(model, source, limits(7), beam_size=3, length_penalty=1.0, prune=prune)
+    found = beam_search(
+        model, source, limits(7), search_options(beam_size=3, length_penalty=1.0, prune=prune)
+    )
     expected = [beam_by_hand(model, name, 7, 3, prune) for name in range(10)]
     assert [best[0].tokens for best in found] == expected
 
@@ -244,7 +248,9 @@ def test_a_pruned_hypothesis_has_no_row() -> None:
     most = []
     for prune in (1e-9, None):
         rows.clear()
-        beam_search(model, sentences(*range(5)), limits(6), beam_size=4, prune=prune)
+        beam_search(
+            model, sentences(*range(5)), limits(6), search_options(beam_size=4, prune=prune)
+        )
         most.append(max(rows))
     assert most[0] == 5 < most[1]
 

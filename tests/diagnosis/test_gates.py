@@ -18,8 +18,10 @@ SOURCE, TARGET = pad([[4, 5, 6, 3], [7, 3]]), pad([[2, 4, 3], [2, 5, 6, 7, 3]])
 def layer(lengths: list[int], **gates: Tensor) -> UnrolledLayer:
     """A layer with gates of `(batch, time, units)`."""
     steps = {name: list(values.double().unbind(1)) for name, values in gates.items()}
-    start = (torch.zeros(1, 1),)
-    return UnrolledLayer("encoder", 2, "", torch.tensor(lengths), start, gates=steps)
+    rows = torch.arange(len(lengths))
+    count = len(next(iter(steps.values())))
+    places = [(torch.full_like(rows, step), rows) for step in range(count)]
+    return UnrolledLayer("encoder", 2, "", torch.tensor(lengths), places, gates=steps)
 
 
 def test_means_and_shares_count_real_steps_alone() -> None:

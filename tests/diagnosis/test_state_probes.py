@@ -17,7 +17,8 @@ from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import quick_scores
 from nmt.inference.translator import Translator
 from nmt.models.batch import pad
-from nmt.models.cells import RecurrentState
+from nmt.models.bridge import DecoderInit
+from nmt.models.stacks import RecurrentState
 from tests.diagnosis.made import OPTIONS, PAIRS, TOKENIZER, made
 
 
@@ -45,7 +46,7 @@ def loss_by_hand(bundle: Bundle, **scales: float) -> float:
         )
         ids = [*TOKENIZER.target.encode([reference])[0], 3]
         readouts, _ = model.decoder(
-            torch.tensor([[2, *ids[:-1]]]), state, model.decoder.view(encoded, context)
+            torch.tensor([[2, *ids[:-1]]]), DecoderInit(state, context), encoded
         )
         logits = model.decoder.projection(readouts[0])
         losses.append(F.cross_entropy(logits, torch.tensor(ids), reduction="none"))

@@ -31,6 +31,8 @@ class State:
 class Writer:
     """Writes given tokens, each while it looks at the source token of the same number."""
 
+    attends = True
+
     def __init__(self, tokens: list[int], vocabulary: int):
         self.tokens, self.vocabulary = tokens, vocabulary
 

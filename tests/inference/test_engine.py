@@ -13,11 +13,14 @@ from nmt.decoding.greedy import greedy_search
 from nmt.decoding.stepper import Limits
 from nmt.errors import UsageError
 from nmt.inference import products
-from nmt.inference.engine import Engine
+from nmt.inference.engine import fast_engine
 from nmt.inference.products import InputTable, Integers, Matrix
+from nmt.inference.shortlist import restrict_vocabulary
 from nmt.models.batch import Padded, pad
 from nmt.models.quantization import dequantize, quantize
 from nmt.models.seq2seq import Seq2Seq
+from nmt.models.weights import StoredPrecision
+from tests.decoding.doubles import search_options
 from tests.decoding.scoring import forced_scores
 
 VOCABULARY = 70
@@ -67,7 +70,7 @@ OPTIONS += [
 INTEGER_OPTIONS = [option for option in OPTIONS if option.get("cell") != "relu"]
 
 
-def network(shared: bool = True, **settings: Any) -> tuple[Seq2Seq, ModelConfig]:
+def network(shared: bool = True, **settings: Any) -> Seq2Seq:
     torch.manual_seed(1)
     config = ModelConfig(**{"embedding_size": 12, "hidden_size": 18, "layers": 2, **settings})
     model = Seq2Seq(config, source_size=VOCABULARY, target_size=VOCABULARY, shared=shared).eval()
@@ -77,7 +80,7 @@ def network(shared: bool = True, **settings: Any) -> tuple[Seq2Seq, ModelConfig]
                 parameter.uniform_(-0.3, 0.3)
             elif config.cell != "relu" or "weight_hh" not in name:
                 parameter.mul_(1.5)  # far from uniform, so that ties are rare
-    return model, config
+    return model
 
 
 def sentences(count: int, seed: int = 2) -> list[list[int]]:
@@ -95,8 +98,8 @@ def targets(count: int) -> Padded:
 @pytest.mark.parametrize("settings", OPTIONS, ids=str)
 @torch.inference_mode()
 def test_fp32_equals_the_network(settings: dict[str, Any]) -> None:
-    model, config = network(**settings)
-    engine, source, target = Engine(model, config, "fp32"), pad(sentences(9)), targets(9)
+    model = network(**settings)
+    engine, source, target = fast_engine(model, "fp32"), pad(sentences(9)), targets(9)
     state, expected_state = engine.start(source), model.start(source)
     order = torch.tensor([3, 3, 0, 8, 5, 1])  # as a beam search may have it
     for position in range(4):
@@ -114,11 +117,11 @@ def test_fp32_equals_the_network(settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize("settings", [{}, {"attention": "general"}], ids=str)
 @torch.inference_mode()
 def test_searches_find_what_they_find_with_the_network(settings: dict[str, Any]) -> None:
-    model, config = network(shared=False, **settings)
-    engine, source = Engine(model, config, "fp32"), pad(sentences(20))
+    model = network(shared=False, **settings)
+    engine, source = fast_engine(model, "fp32"), pad(sentences(20))
     for search in (
         lambda stepper: [[one] for one in greedy_search(stepper, source, LIMITS)],
-        lambda stepper: beam_search(stepper, source, LIMITS, beam_size=4, n_best=4),
+        lambda stepper: beam_search(stepper, source, LIMITS, search_options(beam_size=4, n_best=4)),
     ):
         for found, expected in zip(search(engine), search(model), strict=True):
             assert [one.tokens for one in found] == [one.tokens for one in expected]
@@ -130,10 +133,10 @@ def test_searches_find_what_they_find_with_the_network(settings: dict[str, Any])
 @torch.inference_mode()
 def test_int8_is_near_the_network_of_the_rounded_weights(settings: dict[str, Any]) -> None:
     """States are rounded to 1/127: log-probabilities are about as near, and not nearer."""
-    model, config = network(**settings)
-    rounded, _ = network(**settings)
+    model = network(**settings)
+    rounded = network(**settings)
     rounded.load_state_dict(dequantize(quantize(model)), strict=False)
-    found = forced_scores(Engine(model, config, "int8"), pad(sentences(30)), targets(30))
+    found = forced_scores(fast_engine(model, "int8"), pad(sentences(30)), targets(30))
     expected = forced_scores(rounded, pad(sentences(30)), targets(30))
     per_token = (found - expected).abs() / (targets(30).lengths - 1)
     assert 0 < per_token.max() < 0.12 and per_token.mean() < 0.03
@@ -144,17 +147,21 @@ def test_int8_is_near_the_network_of_the_rounded_weights(settings: dict[str, Any
 )
 @torch.inference_mode()
 def test_int8_is_exact_in_any_batch(settings: dict[str, Any]) -> None:
-    model, config = network(**settings)
+    model = network(**settings)
     together = pad(sentences(40))
-    engine = Engine(model, config, "int8")
+    engine = fast_engine(model, "int8")
     for search in (
         lambda stepper, source: [[one] for one in greedy_search(stepper, source, LIMITS)],
-        lambda stepper, source: beam_search(stepper, source, LIMITS, beam_size=4, n_best=4),
-        lambda stepper, source: beam_search(stepper, source, LIMITS, beam_size=4, prune=1.0),
+        lambda stepper, source: beam_search(
+            stepper, source, LIMITS, search_options(beam_size=4, n_best=4)
+        ),
+        lambda stepper, source: beam_search(
+            stepper, source, LIMITS, search_options(beam_size=4, prune=1.0)
+        ),
     ):
         whole = search(engine, together)
         for row in range(0, 40, 3):
-            fresh = Engine(model, config, "int8")  # its table knows no token yet
+            fresh = fast_engine(model, "int8")  # its table knows no token yet
             (alone,) = search(fresh, pad([sentences(40)[row]]))
             assert alone == whole[row]
 
@@ -162,8 +169,8 @@ def test_int8_is_exact_in_any_batch(settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize("attention", ["dot", "general", "additive"])
 @torch.inference_mode()
 def test_int8_with_attention_is_near_in_any_batch(attention: str) -> None:
-    model, config = network(attention=attention)
-    engine, written = Engine(model, config, "int8"), targets(40)
+    model = network(attention=attention)
+    engine, written = fast_engine(model, "int8"), targets(40)
     together = forced_scores(engine, pad(sentences(40)), written)
     for row in range(0, 40, 3):
         length = int(written.lengths[row])
@@ -174,9 +181,9 @@ def test_int8_with_attention_is_near_in_any_batch(attention: str) -> None:
 
 
 def test_int8_of_a_relu_network_is_refused() -> None:
-    model, config = network(cell="relu")
+    model = network(cell="relu")
     with pytest.raises(UsageError, match=r"--precision: int8 .* model\.cell relu .* use fp32"):
-        Engine(model, config, "int8")
+        fast_engine(model, "int8")
 
 
 @pytest.mark.parametrize("outputs", [1, 7, 64])
@@ -231,10 +238,12 @@ def test_the_table_computes_a_row_when_it_is_asked_for() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @torch.inference_mode()
-def test_a_narrowed_engine_gives_the_probabilities_among_the_tokens_left(precision: str) -> None:
-    model, config = network()
-    engine, tokens = Engine(model, config, precision), torch.tensor([2, 3, 9, 40, 69])  # type: ignore[arg-type]
-    narrow = engine.narrowed(tokens)
+def test_a_restricted_engine_gives_the_probabilities_among_the_tokens_left(
+    precision: StoredPrecision,
+) -> None:
+    model = network()
+    engine, tokens = fast_engine(model, precision), torch.tensor([2, 3, 9, 40, 69])
+    narrow = restrict_vocabulary(engine, tokens)
     read = torch.tensor([2, 40, 9])
     whole, state = engine.step(read, engine.start(pad(sentences(3))))
     found, _ = narrow.step(read, narrow.start(pad(sentences(3))))

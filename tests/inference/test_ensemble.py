@@ -17,7 +17,8 @@ from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.stepper import Limits, Stepper
 from nmt.errors import ConfigError, UsageError
-from nmt.inference.engine import Engine
+from nmt.inference.engine import fast_engine
+from nmt.inference.shortlist import restrict_vocabulary
 from nmt.inference.translator import Translator
 from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
@@ -25,6 +26,7 @@ from nmt.models.weights import StoredPrecision
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
 from nmt.training.teacher import teachers_of
 from tests.conftest import MEMBER, save_member
+from tests.decoding.doubles import search_options
 from tests.decoding.scoring import forced_scores
 from tests.inference.test_engine import network, sentences, targets
 
@@ -32,9 +34,9 @@ LIMITS = Limits(bos_id=2, eos_id=3)
 SENTENCES = ["Der Hund schläft.", "", "Maria sieht die kleine Katze.", "Er kommt.", "Gut."]
 NETWORKS = [network(), network(cell="gru", layers=1, attention="general", feed_context=False)]
 STEPPERS: dict[str, list[Stepper]] = {
-    "network": [model for model, _ in NETWORKS],
-    "fp32": [Engine(model, config, "fp32") for model, config in NETWORKS],
-    "int8": [Engine(model, config, "int8") for model, config in NETWORKS],
+    "network": [model for model in NETWORKS],
+    "fp32": [fast_engine(model, "fp32") for model in NETWORKS],
+    "int8": [fast_engine(model, "int8") for model in NETWORKS],
 }
 
 
@@ -64,7 +66,7 @@ def test_the_beam_finds_what_brute_force_finds_on_a_tiny_vocabulary() -> None:
         model = Seq2Seq(config, source_size=6, target_size=6, shared=True).eval()
         for parameter in model.parameters():
             parameter.mul_(4.0)
-        models.append((model, config))
+        models.append(model)
     longest, source = 4, [[4, 5, 3], [5, 3], [3]]
     others = [token for token in range(6) if token != 3]
     every = [
@@ -73,15 +75,14 @@ def test_the_beam_finds_what_brute_force_finds_on_a_tiny_vocabulary() -> None:
         for tokens in itertools.product(others, repeat=length)
     ]
     found = beam_search(
-        Ensemble([Engine(model, config, "fp32") for model, config in models]),
+        Ensemble([fast_engine(model, "fp32") for model in models]),
         pad(source),
         Limits(2, 3, max_length_ratio=0.0, extra_length=longest),
-        beam_size=6 ** (longest - 1),
-        n_best=3,
+        search_options(beam_size=6 ** (longest - 1), n_best=3),
     )
     for read, hypotheses in zip(source, found, strict=True):
         sources, written = pad([read] * len(every)), pad([[2, *tokens, 3] for tokens in every])
-        scores = sum(forced_scores(model, sources, written) for model, _ in models) / 2
+        scores = sum(forced_scores(model, sources, written) for model in models) / 2
         assert isinstance(scores, torch.Tensor)
         best = scores.topk(3)
         assert [one.tokens for one in hypotheses] == [every[row] for row in best.indices.tolist()]
@@ -92,11 +93,11 @@ def test_the_beam_finds_what_brute_force_finds_on_a_tiny_vocabulary() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @torch.inference_mode()
 def test_a_sentence_is_the_same_in_any_batch(precision: StoredPrecision) -> None:
-    pairs = [network(), network(cell="gru", layers=1, feed_context=False)]  # int8: exact
-    ensemble = Ensemble([Engine(model, config, precision) for model, config in pairs])
+    models = [network(), network(cell="gru", layers=1, feed_context=False)]  # int8: exact
+    ensemble = Ensemble([fast_engine(model, precision) for model in models])
     for search in (
         lambda source: [[one] for one in greedy_search(ensemble, source, LIMITS)],
-        lambda source: beam_search(ensemble, source, LIMITS, beam_size=4, n_best=4),
+        lambda source: beam_search(ensemble, source, LIMITS, search_options(beam_size=4, n_best=4)),
     ):
         together = search(pad(sentences(24)))
         for row in range(0, 24, 3):
@@ -110,13 +111,13 @@ def test_a_sentence_is_the_same_in_any_batch(precision: StoredPrecision) -> None
 
 
 @torch.inference_mode()
-def test_a_narrowed_ensemble_is_the_mean_of_the_narrowed_members() -> None:
+def test_a_restricted_ensemble_is_the_mean_of_the_restricted_members() -> None:
     tokens, read = torch.tensor([2, 3, 9, 40]), torch.tensor([9, 40, 2])
-    narrow = Ensemble(STEPPERS["fp32"]).narrowed(tokens)
+    narrow = Ensemble([restrict_vocabulary(one, tokens) for one in STEPPERS["fp32"]])
     found, _ = narrow.step(read, narrow.start(pad(sentences(3))))
     parts = [
         model.step(read, model.start(pad(sentences(3))))[0][:, tokens].log_softmax(dim=1)
-        for model, _ in NETWORKS
+        for model in NETWORKS
     ]
     torch.testing.assert_close(found, (parts[0] + parts[1]) / 2, atol=1e-5, rtol=0)
 
@@ -124,7 +125,7 @@ def test_a_narrowed_ensemble_is_the_mean_of_the_narrowed_members() -> None:
 @torch.inference_mode()
 def test_forced_scores_are_the_mean() -> None:
     source, target = pad(sentences(9)), targets(9)
-    parts = [forced_scores(model, source, target) for model, _ in NETWORKS]
+    parts = [forced_scores(model, source, target) for model in NETWORKS]
     found = forced_scores(Ensemble(STEPPERS["fp32"]), source, target)
     torch.testing.assert_close(found, (parts[0] + parts[1]) / 2, atol=1e-3, rtol=0)
 
@@ -168,27 +169,26 @@ def test_the_defaults_are_those_of_the_first(tiny_run: Path, member: Path) -> No
 def test_a_shortlist_is_of_what_training_of_any_member_saw(tiny_run: Path, member: Path) -> None:
     alone = nmt.load(str(tiny_run))
     both = nmt.load(str(member), ensemble=[str(tiny_run)])  # the first one counted nothing
-    assert both.token_counts is not None and alone.token_counts is not None
-    assert torch.equal(both.token_counts, alone.token_counts)
+    assert len(both.models) == 2 and len(alone.models) == 1
     twice = nmt.load(str(tiny_run), ensemble=[str(tiny_run)])
     expected = alone.translate(SENTENCES, shortlist=60)
     assert twice.translate(SENTENCES, shortlist=60) == expected
     assert both.translate(SENTENCES, shortlist=60) != both.translate(SENTENCES)
 
 
-def test_a_shortlist_needs_engines(tiny_run: Path) -> None:
+def test_a_shortlist_restricts_networks_and_engines_alike(tiny_run: Path) -> None:
     bundle = load_bundle(tiny_run)
     config = dataclasses.replace(
         bundle.config, decoding=dataclasses.replace(bundle.config.decoding, shortlist=50)
     )
-    mixed = Ensemble([bundle.model, Engine(bundle.model, bundle.config.model, "fp32")])
-    counts = bundle.model.decoder.token_counts
-    translator = Translator(mixed, bundle.tokenizer, config, token_counts=counts)
-    assert translator.defaults.shortlist is None
-    with pytest.raises(UsageError, match="shortlist: it is for fp32 and int8 on a CPU"):
-        translator.translate(["Hund"], shortlist=50)
-    whole = Translator(Ensemble(STEPPERS["fp32"]), bundle.tokenizer, config, token_counts=counts)
-    assert whole.defaults.shortlist == 50
+    mixed = [bundle.model, fast_engine(bundle.model, "fp32")]
+    translator = Translator(Ensemble(mixed), bundle.tokenizer, config, models=mixed)
+    assert translator.defaults.shortlist == 50
+    alone = Translator(bundle.model, bundle.tokenizer, config, models=[bundle.model])
+    for one, other in zip(translator.translate(SENTENCES), alone.translate(SENTENCES), strict=True):
+        assert one.text == other.text and one.score == pytest.approx(other.score, abs=1e-3)
+    whole = Translator(Ensemble(mixed), bundle.tokenizer, config)  # without its networks
+    assert whole.defaults.shortlist is None
 
 
 def test_automatic_precision_is_int8_only_where_all_are(
@@ -218,7 +218,7 @@ def test_another_direction_is_refused(tiny_run: Path, tmp_path: Path) -> None:
         Translator.load(tiny_run, ensemble=[path])
     distill = DistillConfig(teacher=[str(tiny_run), str(path)])
     with pytest.raises(ConfigError, match=re.escape(f"data.distill.teacher: {told}")):
-        teachers_of(replace(MEMBER.data, distill=distill), None)
+        teachers_of(replace(MEMBER.data, distill=distill))
 
 
 def test_a_member_without_attention_takes_the_coverage_penalty_away(
@@ -230,7 +230,7 @@ def test_a_member_without_attention_takes_the_coverage_penalty_away(
     both = Translator.load(first, ensemble=[tiny_run])
     assert both.defaults.coverage_penalty == 0
     both.translate(["Gut."])
-    told = "coverage_penalty: a model of the ensemble has no attention"
+    told = "coverage_penalty: 0.1 needs attention in every model"
     with pytest.raises(UsageError, match=told):
         both.translate(["Gut."], coverage_penalty=0.1)
 

@@ -7,9 +7,10 @@ import torch
 
 import nmt as package
 from nmt.bundle import load_bundle, save_bundle
+from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.errors import UsageError
-from nmt.inference.engine import Engine
-from nmt.inference.shortlist import shortlist
+from nmt.inference.engine import fast_engine
+from nmt.inference.shortlist import Shortlist, shortlist
 from nmt.inference.translator import Translator
 from tests.conftest import Command
 
@@ -30,13 +31,26 @@ def test_training_counts_the_target_tokens(tiny_run: Path, corpus_folder: Path) 
 
 def test_it_lists_the_most_frequent_and_the_special_ones(tiny_run: Path) -> None:
     bundle = load_bundle(tiny_run)
-    engine = Engine(bundle.model, bundle.config.model, "fp32")
-    counts = torch.zeros(len(bundle.tokenizer.target))
-    counts[[7, 9, 20]] = torch.tensor([5.0, 1.0, 5.0])
-    assert shortlist(engine, counts, 4, {2, 3}).tokens.tolist() == [2, 3, 7, 20]
-    every = shortlist(engine, counts, 100, {2, 3})
+    counts = bundle.model.decoder.token_counts.zero_()
+    counts[[1, 7, 9, 20]] = torch.tensor([9.0, 5.0, 1.0, 5.0])
+    assert shortlist([bundle.model], 4, {2, 3}, 1).tokens.tolist() == [2, 3, 7, 20]
+    every = shortlist([bundle.model], 100, {2, 3}, 1)
     assert every.tokens.tolist() == [2, 3, 7, 9, 20]  # what never came is not listed
-    assert every.number(9) == 3 and every.ids([0, 3]) == [2, 9]
+
+
+def test_searches_see_numbers_and_return_ids(tiny_run: Path) -> None:
+    model = load_bundle(tiny_run).model
+    listed = Shortlist(model, torch.tensor([2, 3, 7, 9, 20]))
+
+    def search(stepper: Stepper, limits: Limits) -> list[list[Hypothesis]]:
+        assert stepper is listed
+        assert (limits.bos_id, limits.eos_id, limits.extra_length) == (0, 3, 7)
+        return [[Hypothesis([2, 4, 1], -1.5)], [Hypothesis([], -2.0, cut=True)]]
+
+    assert listed.search(search, Limits(2, 9, extra_length=7)) == [
+        [Hypothesis([7, 20, 3], -1.5)],
+        [Hypothesis([], -2.0, cut=True)],
+    ]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
@@ -47,9 +61,8 @@ def test_search_writes_listed_tokens_alone(
     tiny_run: Path, precision: str, settings: dict[str, object]
 ) -> None:
     translator = package.load(str(tiny_run), precision=precision)
-    assert translator.token_counts is not None
     size = 40
-    order = translator.token_counts.argsort(descending=True, stable=True)[:size]
+    order = translator.models[0].decoder.token_counts.argsort(descending=True, stable=True)[:size]
     listed = {*order.tolist(), translator.tokenizer.target.bos_id}
     found = translator.translate(SENTENCES, shortlist=size, **settings)
     ids = translator.tokenizer.target.encode([one.text for one in found])
@@ -67,8 +80,8 @@ def test_a_list_of_all_that_came_changes_no_translation_of_a_model_that_knows_th
     counts = bundle.model.decoder.token_counts
     with torch.no_grad():  # it knows what never came
         bundle.model.decoder.projection.bias[counts == 0] = -20
-    engine = Engine(bundle.model, bundle.config.model, "fp32")
-    translator = Translator(engine, bundle.tokenizer, bundle.config, token_counts=counts)
+    engine = fast_engine(bundle.model, "fp32")
+    translator = Translator(engine, bundle.tokenizer, bundle.config, models=[engine])
     whole = translator.translate(SENTENCES, greedy=True)
     listed = translator.translate(SENTENCES, greedy=True, shortlist=EVERY)
     for one, other in zip(whole, listed, strict=True):
@@ -85,35 +98,13 @@ def test_a_model_that_does_not_know_its_counts_says_so(tiny_run: Path, tmp_path:
         config=bundle.config,
         metrics=bundle.metrics,
     )
-    with pytest.raises(UsageError, match="shortlist: the model does not know how often"):
+    with pytest.raises(UsageError, match="shortlist: 50 needs the token counts"):
         package.load(str(tmp_path / "old")).translate(["Hund"], shortlist=50)
-    with pytest.raises(UsageError, match="shortlist: it is for fp32 and int8 on a CPU"):
+    with pytest.raises(UsageError, match="shortlist: 50 needs a loaded model"):
         Translator(bundle.model, bundle.tokenizer, bundle.config).translate(["Hund"], shortlist=50)
-    for size, told in ((0, "shortlist: 0 makes no sense: give at least 1"), (2, "shortlist: 2 ")):
+    for size, told in ((0, "shortlist: 0 .* give at least 1"), (2, "shortlist: 2 ")):
         with pytest.raises(UsageError, match=told):
             package.load(str(tiny_run)).translate(["Hund"], shortlist=size)
-
-
-def test_weights_without_counts_still_load(tiny_run: Path, tmp_path: Path) -> None:
-    """As an earlier version wrote them."""
-    import json
-    import shutil
-
-    import safetensors.torch
-
-    from nmt.storage import sha256
-
-    folder = tmp_path / "old"
-    shutil.copytree(tiny_run / "model", folder)
-    tensors = safetensors.torch.load_file(folder / "weights.safetensors")
-    del tensors["decoder.token_counts"]
-    safetensors.torch.save_file(tensors, folder / "weights.safetensors")
-    manifest = json.loads((folder / "bundle.json").read_text())
-    manifest["files"]["weights.safetensors"] = sha256(folder / "weights.safetensors")
-    (folder / "bundle.json").write_text(json.dumps(manifest))
-    assert not load_bundle(folder).model.decoder.token_counts.any()
-    found, expected = (package.load(str(path)).translate(SENTENCES) for path in (folder, tiny_run))
-    assert [one.text for one in found] == [one.text for one in expected]
 
 
 def test_a_run_may_have_a_shortlist_which_serves_the_engine_alone(
@@ -128,5 +119,5 @@ def test_a_run_may_have_a_shortlist_which_serves_the_engine_alone(
     plain = Translator(bundle.model, bundle.tokenizer, bundle.config)
     assert plain.defaults.shortlist is None
     wrong = nmt("translate", run, tiny_config, "-o", tmp_path / "no", "--resume", "--shortlist", 1)
-    assert wrong.code == 2 and "shortlist: 1 makes no sense" in wrong.err
+    assert wrong.code == 2 and "shortlist: 1 is too small" in wrong.err
     assert not list(tmp_path.glob("no*"))

@@ -124,16 +124,16 @@ def test_translate_all_gives_the_texts_alone(translator: Translator) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"beam_size": 0}, "beam_size: 0 makes no sense: give at least 1"),
+        ({"beam_size": 0}, "beam_size: 0 .* give at least 1"),
         (
             {"n_best": 9},
-            "n_best: 9 makes no sense: the beam holds 3; give a beam_size of at least 9",
+            "n_best: 9 .* beam of 3; give a beam_size of at least 9",
         ),
-        ({"n_best": 2, "greedy": True}, "greedy search finds only 1"),
-        ({"greedy": True, "sample": True}, "greedy and sample exclude each other"),
-        ({"temperature": 0.0}, "temperature: 0.0 makes no sense"),
-        ({"top_p": 1.5}, "top_p: 1.5 makes no sense"),
-        ({"length_penalty": -1.0}, "length_penalty: -1.0 makes no sense"),
+        ({"n_best": 2, "greedy": True}, "n_best: 2 .* greedy"),
+        ({"greedy": True, "sample": True}, "sample: True .* greedy"),
+        ({"temperature": 0.0}, "temperature: 0.0 "),
+        ({"top_p": 1.5}, "top_p: 1.5 "),
+        ({"length_penalty": -1.0}, "length_penalty: -1.0 "),
     ],
 )
 def test_senseless_settings_are_refused(

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from sacrebleu.metrics import BLEU
 
+from nmt.config import SearchOptions
 from nmt.errors import DataError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.inference import tuning
-from nmt.inference.options import SearchOptions
 from nmt.inference.tuning import tune
 
 SOURCES = ["a", "b"]
@@ -27,16 +27,17 @@ class Translator:
     def __init__(self, answer: Callable[[int, float], list[str]], **defaults: Any):
         self.answer = answer
         self.defaults = SearchOptions(**defaults)
-        self.calls: list[dict[str, Any]] = []
+        self.calls: list[SearchOptions] = []
 
-    def translate_all(self, sentences: list[str], **settings: Any) -> list[str]:
+    def translate_all(self, sentences: list[str], options: SearchOptions) -> list[str]:
         assert sentences == SOURCES
-        self.calls.append(settings)
-        return self.answer(settings["beam_size"], settings["length_penalty"])
+        self.calls.append(options)
+        return self.answer(options.beam_size, options.length_penalty)
 
 
 def tuned(answer: Callable[[int, float], list[str]], **defaults: Any) -> tuning.Tuning:
-    return tune(Translator(answer, **defaults), SOURCES, REFERENCES, TargetLanguage("en"))  # type: ignore[arg-type]
+    translator = Translator(answer, **defaults)
+    return tune(translator, SOURCES, REFERENCES, TargetLanguage("en"), translator.defaults)  # type: ignore[arg-type]
 
 
 def test_the_best_of_the_whole_grid_is_found_with_its_translations() -> None:
@@ -83,8 +84,8 @@ def test_the_models_own_setting_is_tried_too_and_others_are_passed_on() -> None:
     found = tuned(lambda beam, penalty: GOOD if (beam, penalty) == (10, 0.9) else BAD, **own)
     assert (found.best.beam_size, found.best.length_penalty) == (10, 0.9)
     translator = Translator(lambda *_: BAD)
-    tune(translator, SOURCES, REFERENCES, TargetLanguage("en"), batch_size=7)  # type: ignore[arg-type]
-    assert {call["batch_size"] for call in translator.calls} == {7}
+    tune(translator, SOURCES, REFERENCES, TargetLanguage("en"), SearchOptions(batch_size=7))  # type: ignore[arg-type]
+    assert {call.batch_size for call in translator.calls} == {7}
 
 
 def test_the_table_has_a_row_for_each_beam_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,5 +105,5 @@ def test_what_cannot_be_scored_is_refused_before_any_search() -> None:
     translator = Translator(lambda *_: BAD)
     for sources, references in ((SOURCES, ["one"]), ([], [])):
         with pytest.raises(DataError):
-            tune(translator, sources, references, TargetLanguage("en"))  # type: ignore[arg-type]
+            tune(translator, sources, references, TargetLanguage("en"), translator.defaults)  # type: ignore[arg-type]
     assert not translator.calls

@@ -4,10 +4,9 @@ import math
 from pathlib import Path
 
 import pytest
-import torch
 
 import nmt
-from nmt.config import TokenizerConfig
+from nmt.config import SearchOptions, TokenizerConfig
 from nmt.decoding.beam import beam_search
 from nmt.decoding.masked import Masked
 from nmt.decoding.stepper import Limits
@@ -37,7 +36,7 @@ def translator(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Tran
         return log_probs.log_softmax(dim=1), state
 
     found.stepper.step = step  # type: ignore[method-assign]
-    found.token_counts = torch.ones(len(tokenizer.target))
+    found.models[0].decoder.token_counts.fill_(1)
     return found
 
 
@@ -66,7 +65,9 @@ def test_the_best_of_all_hypotheses_without_a_token_is_found(token: int) -> None
     model, longest = TableModel(seed=3), 4
     limits = Limits(BOS, EOS, max_length_ratio=0.0, extra_length=longest)
     for name in range(5):
-        ((best,),) = beam_search(Masked(model, token), sentences(name), limits, beam_size=500)
+        ((best,),) = beam_search(
+            Masked(model, token), sentences(name), limits, SearchOptions(beam_size=500)
+        )
         others = [one for one in every_hypothesis(longest) if token not in one]
         expected = max(others, key=lambda one: model.score(name, one))
         assert best.tokens == expected

@@ -1,12 +1,12 @@
-"""What is handed over, worked out beside the module."""
+"""What is init over, worked out beside the module."""
 
 import pytest
 import torch
 
 from nmt.config import ModelConfig
 from nmt.models.bridge import Bridge, pooled
-from nmt.models.cells import RecurrentState
 from nmt.models.encoder import Encoded
+from nmt.models.stacks import RecurrentState
 
 MASK = torch.tensor([[True, True, True], [True, False, False]])
 
@@ -25,10 +25,10 @@ def bridge(**settings: object) -> Bridge:
 
 def test_copy_changes_nothing() -> None:
     given = encoded()
-    handed = bridge(bridge="copy")(given)
-    assert handed.state.hidden is not None and torch.equal(handed.state.hidden, given.state.hidden)
-    assert torch.equal(handed.state.cell, given.state.cell)
-    assert torch.equal(handed.context, given.state.hidden[1])
+    init = bridge(bridge="copy")(given)
+    assert init.state.hidden is not None and torch.equal(init.state.hidden, given.state.hidden)
+    assert torch.equal(init.state.cell, given.state.cell)
+    assert torch.equal(init.context, given.state.hidden[1])
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -36,7 +36,7 @@ def test_copy_changes_nothing() -> None:
 def test_a_wide_bridge_maps_everything_to_everything(cell: str, pool: str) -> None:
     given = encoded(cell)
     module = bridge(bridge="wide", pool=pool, cell=cell)
-    handed = module(given)
+    init = module(given)
     parts = [given.state.hidden[0], given.state.hidden[1]]
     if cell == "lstm":
         assert given.state.cell is not None
@@ -47,13 +47,13 @@ def test_a_wide_bridge_maps_everything_to_everything(cell: str, pool: str) -> No
         parts.append(torch.stack([given.memory[0].amax(dim=0), given.memory[1, 0]]))
     read = torch.cat(parts, dim=1)
     states = read @ module.states.weight.T + module.states.bias
-    torch.testing.assert_close(handed.state.hidden[0], states[:, :4].tanh())
-    torch.testing.assert_close(handed.state.hidden[1], states[:, 4:8].tanh())
+    torch.testing.assert_close(init.state.hidden[0], states[:, :4].tanh())
+    torch.testing.assert_close(init.state.hidden[1], states[:, 4:8].tanh())
     if cell == "lstm":
-        torch.testing.assert_close(handed.state.cell[1], states[:, 12:])
-    torch.testing.assert_close(handed.context[:, :4], given.state.hidden[1])
+        torch.testing.assert_close(init.state.cell[1], states[:, 12:])
+    torch.testing.assert_close(init.context[:, :4], given.state.hidden[1])
     if pool != "none":
-        torch.testing.assert_close(handed.context[:, 4:], parts[-1])
+        torch.testing.assert_close(init.context[:, 4:], parts[-1])
 
 
 def test_padding_is_not_pooled() -> None:
@@ -72,7 +72,7 @@ def test_bridge_dropout_takes_from_the_pooled_states_that_a_wide_bridge_reads() 
 
 
 @pytest.mark.parametrize("kind", ["copy", "linear", "wide"])
-def test_bridge_dropout_takes_from_what_is_handed_over(kind: str) -> None:
+def test_bridge_dropout_takes_from_what_is_init_over(kind: str) -> None:
     given, module = encoded(), bridge(bridge=kind, bridge_dropout=0.5)
     first, second = module(given), module(given)
     assert (first.state.hidden != second.state.hidden).any()

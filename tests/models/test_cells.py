@@ -4,29 +4,35 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.models.cells import RecurrentState, recurrent_stack, step_stack
 from nmt.models.sequences import run_stack
+from nmt.models.stacks import RecurrentState, recurrent_stack, stack_layers
 
 CELLS = ["lstm", "gru", "tanh", "relu"]
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layers", [1, 3])
-def test_steps_equal_torchs_fused_layers(cell: str, layers: int) -> None:
+@pytest.mark.parametrize("equations", [False, True])
+def test_steps_equal_torchs_fused_layers(cell: str, layers: int, equations: bool) -> None:
+    """By torch's step kernels, and by the equations of the reference cell."""
     torch.manual_seed(0)
     stack = recurrent_stack(cell, input_size=5, hidden_size=7, layers=layers).double()
     inputs = torch.randn(4, 6, 5, dtype=torch.float64)
     hidden = torch.randn(layers, 4, 7, dtype=torch.float64)
     state = RecurrentState(hidden, hidden * 0.5 if cell == "lstm" else None)
     outputs, last = run_stack(stack, inputs, state)
+    states = state.layers()
     for position in range(6):
-        output, state = step_stack(stack, inputs[:, position], state)
+        output = inputs[:, position]
+        for number, (layer,) in enumerate(stack_layers(stack)):
+            step = layer.evaluate if equations else layer.step
+            after = step(output, states[number])
+            states[number] = after[0] if equations else after
+            output = states[number][0]
         torch.testing.assert_close(output, outputs[:, position])
-    torch.testing.assert_close(state.hidden, last.hidden)
-    if cell == "lstm":
-        torch.testing.assert_close(state.cell, last.cell)
-    else:
-        assert state.cell is None and last.cell is None
+    for found, expected in zip(RecurrentState.of(states).tensors, last.tensors, strict=True):
+        torch.testing.assert_close(found, expected)
+    assert (last.cell is not None) == (cell == "lstm")
 
 
 def test_an_lstm_step_is_what_the_equations_say() -> None:
@@ -47,11 +53,11 @@ def test_an_lstm_step_is_what_the_equations_say() -> None:
     g = math.tanh(1.0 * x + 0.3 * h)
     o = sigmoid(2.0 * x + 0.4 * h)
     new_c = f * c + i * g
-    state = RecurrentState(torch.tensor([[[h]]]), torch.tensor([[[c]]]))
-    output, state = step_stack(stack, torch.tensor([[x]]), state)
-    assert state.cell is not None
-    assert state.cell.item() == pytest.approx(new_c, abs=1e-6)
-    assert output.item() == pytest.approx(o * math.tanh(new_c), abs=1e-6)
+    ((layer,),) = stack_layers(stack)
+    before, read = (torch.tensor([[h]]), torch.tensor([[c]])), torch.tensor([[x]])
+    for output, cell in (layer.step(read, before), layer.evaluate(read, before)[0]):
+        assert cell.item() == pytest.approx(new_c, abs=1e-6)
+        assert output.item() == pytest.approx(o * math.tanh(new_c), abs=1e-6)
 
 
 def test_relu_cells_start_as_the_identity_with_zero_biases() -> None:
@@ -104,10 +110,3 @@ def test_the_kinds_are_torchs_own() -> None:
         assert type(recurrent_stack(cell, input_size=2, hidden_size=2, layers=1)) is kind
     assert recurrent_stack("relu", input_size=2, hidden_size=2, layers=1).nonlinearity == "relu"
     assert recurrent_stack("tanh", input_size=2, hidden_size=2, layers=1).nonlinearity == "tanh"
-
-
-def test_selecting_rows_orders_and_repeats_them() -> None:
-    hidden = torch.arange(6.0).view(1, 3, 2)
-    picked = RecurrentState(hidden, hidden + 10).select(torch.tensor([2, 0, 2]))
-    assert picked.hidden.tolist() == [[[4, 5], [0, 1], [4, 5]]]
-    assert picked.cell is not None and picked.cell[0, 1].tolist() == [10, 11]

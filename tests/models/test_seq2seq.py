@@ -10,6 +10,7 @@ from nmt.decoding.greedy import greedy_search
 from nmt.decoding.stepper import Limits
 from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
+from tests.decoding.doubles import search_options
 from tests.decoding.scoring import forced_scores
 
 SOURCE = pad([[4, 5, 6, 3], [7, 3], [8, 9, 3]])
@@ -60,7 +61,7 @@ def test_every_combination_runs_and_agrees_with_itself(
                 -model.loss(SOURCE, TARGET).item(), abs=1e-4
             )
             greedy = greedy_search(model, SOURCE, LIMITS)
-            beam = beam_search(model, SOURCE, LIMITS, beam_size=3, n_best=3)
+            beam = beam_search(model, SOURCE, LIMITS, search_options(beam_size=3, n_best=3))
             assert len(greedy) == len(beam) == 3
 
 
@@ -143,16 +144,16 @@ def test_input_feeding_reads_the_last_readout() -> None:
     source, target = pad([[4, 5, 6, 3]]), pad([[2, 5, 6, 3]])
     encoded = model.encoder(source)
     state = model.bridge(encoded).state
-    fed = torch.zeros(1, 6)
+    feed = torch.zeros(1, 6)
     hidden, cell = state.hidden[0], state.cell[0]
     own = [parameter for _, parameter in decoder.stack.named_parameters()]
     total = 0.0
     for token, following in itertools.pairwise(target.tokens[0]):
-        read = torch.cat([decoder.embedding(token[None]), fed], dim=1)
+        read = torch.cat([decoder.embedding(token[None]), feed], dim=1)
         hidden, cell = torch.lstm_cell(read, (hidden, cell), *own)
         weights = (hidden @ encoded.memory[0].T).softmax(dim=1)
-        fed = decoder.readout(torch.cat([hidden, weights @ encoded.memory[0]], dim=1)).tanh()
-        total += decoder.projection(fed).log_softmax(dim=1)[0, following].item()
+        feed = decoder.readout(torch.cat([hidden, weights @ encoded.memory[0]], dim=1))
+        total += decoder.projection(feed).log_softmax(dim=1)[0, following].item()
     assert model.loss(source, target).item() == pytest.approx(-total, abs=1e-4)
 
 
@@ -213,8 +214,8 @@ def test_without_attention_the_final_state_is_the_only_link() -> None:
     """Two sources that leave the same final state are the same to the decoder."""
     model = network(attention="none").eval()
     state = model.start(SOURCE)
-    assert state.view.memory is None and state.view.keys is None
-    assert state.view.context is not None and state.view.context.shape == (3, 8)
+    assert state.memory.states is None and state.memory.keys is None
+    assert state.memory.context is not None and state.memory.context.shape == (3, 8)
 
 
 def test_dropout_is_for_training_only() -> None:
@@ -231,7 +232,7 @@ def test_states_know_their_rows() -> None:
     assert state.sentences.tolist() == [0, 0, 1, 1, 2, 2]
     picked = state.select(torch.tensor([5, 0, 0]))
     assert picked.sentences.tolist() == [2, 0, 0]
-    assert picked.view is state.view  # what belongs to a sentence is not copied
+    assert picked.memory is state.memory  # what belongs to a sentence is not copied
     whole, _ = model.step(torch.tensor([4] * 6), state)
     part, _ = model.step(torch.tensor([4] * 3), picked)
     torch.testing.assert_close(part, whole[[5, 0, 0]])

@@ -5,14 +5,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nmt.models.cells import RecurrentState, Stack, recurrent_stack, step_stack
-from nmt.models.sequences import Noise, run_stack
+from nmt.models.sequences import RecurrentDropout, run_stack
+from nmt.models.stacks import RecurrentState, recurrent_stack, stack_layers
 
 CELLS = ["lstm", "gru", "tanh", "relu"]
 LENGTHS = torch.tensor([6, 1, 4, 9])
 
 
-def made(cell: str, layers: int, *, bidirectional: bool = False, dropout: float = 0.0) -> Stack:
+def made(
+    cell: str, layers: int, *, bidirectional: bool = False, dropout: float = 0.0
+) -> nn.RNNBase:
     torch.manual_seed(0)
     stack = recurrent_stack(
         cell,  # type: ignore[arg-type]
@@ -27,7 +29,7 @@ def made(cell: str, layers: int, *, bidirectional: bool = False, dropout: float 
     return stack
 
 
-def gradients(stack: Stack, inputs: Tensor, *outputs: Tensor | None) -> list[Tensor]:
+def gradients(stack: nn.RNNBase, inputs: Tensor, *outputs: Tensor | None) -> list[Tensor]:
     """Differentiate a fixed random sum of everything that came out."""
     generator = torch.Generator().manual_seed(3)
     total = torch.zeros(())
@@ -40,9 +42,11 @@ def gradients(stack: Stack, inputs: Tensor, *outputs: Tensor | None) -> list[Ten
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("noise", [Noise(), Noise(locked=True, weight_drop=1e-9)], ids=str)
+@pytest.mark.parametrize(
+    "dropout", [RecurrentDropout(), RecurrentDropout(locked=True, weight_drop=1e-9)], ids=str
+)
 def test_unequal_sentences_run_as_torchs_packed_ones(
-    cell: str, bidirectional: bool, layers: int, noise: Noise
+    cell: str, bidirectional: bool, layers: int, dropout: RecurrentDropout
 ) -> None:
     """Outputs, last states, every gradient; what stands at padding changes nothing.
 
@@ -56,7 +60,7 @@ def test_unequal_sentences_run_as_torchs_packed_ones(
     expected, _ = pad_packed_sequence(outputs, batch_first=True)
     hidden, cells = last if cell == "lstm" else (last, None)
 
-    found, state = run_stack(stack, inputs, lengths=LENGTHS, noise=noise)
+    found, state = run_stack(stack, inputs, lengths=LENGTHS, dropout=dropout)
     found = torch.where(real, found, 0.0)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(state.hidden, hidden)
@@ -76,7 +80,7 @@ def test_layer_by_layer_starts_where_it_is_told(cell: str) -> None:
     start = RecurrentState(hidden, hidden * 0.5 if cell == "lstm" else None)
     inputs = torch.randn(4, 6, 5)
     expected, ends = run_stack(stack, inputs, start)
-    found, state = run_stack(stack, inputs, start, noise=Noise(weight_drop=1e-9))
+    found, state = run_stack(stack, inputs, start, dropout=RecurrentDropout(weight_drop=1e-9))
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(state.hidden, ends.hidden)
 
@@ -89,9 +93,9 @@ def test_weight_drop_zeroes_recurrent_weights_for_the_whole_batch(
     """Equal to torch's module with the same weights zeroed and scaled by hand."""
     stack = made(cell, 1)
     inputs = torch.randn(4, 9, 5)
-    noise = Noise(weight_drop=0.5)
+    dropout = RecurrentDropout(weight_drop=0.5)
     torch.manual_seed(7)
-    found, state = run_stack(stack, inputs, lengths=lengths, noise=noise)
+    found, state = run_stack(stack, inputs, lengths=lengths, dropout=dropout)
     torch.manual_seed(7)
     dropped = nn.functional.dropout(stack.weight_hh_l0, 0.5)
     share = (dropped == 0).float().mean().item()
@@ -103,7 +107,7 @@ def test_weight_drop_zeroes_recurrent_weights_for_the_whole_batch(
     if lengths is None:
         torch.testing.assert_close(found, expected)
     stack.eval()
-    _, without = run_stack(stack, inputs, lengths=lengths, noise=noise)
+    _, without = run_stack(stack, inputs, lengths=lengths, dropout=dropout)
     torch.testing.assert_close(without.hidden, ends.hidden)
 
 
@@ -113,12 +117,14 @@ def test_locked_dropout_drops_the_same_units_at_every_step(lengths: Tensor | Non
     stack = made("gru", 2, dropout=0.5)
     inputs = torch.randn(4, 9, 5)
     torch.manual_seed(7)
-    _, state = run_stack(stack, inputs, lengths=lengths, noise=Noise(locked=True))
+    _, state = run_stack(stack, inputs, lengths=lengths, dropout=RecurrentDropout(locked=True))
     torch.manual_seed(7)
     mask = nn.functional.dropout(torch.ones(4, 1, 7), 0.5)
     assert set(mask.unique().tolist()) == {0.0, 2.0}
     for row, length in enumerate([9] * 4 if lengths is None else lengths.tolist()):
-        carried = RecurrentState(torch.zeros(2, 1, 7), None)
+        (lower,), (upper,) = stack_layers(stack)
+        below = above = lower.zero(inputs[:1])
         for step in range(length):
-            _, carried = step_stack(stack, inputs[row : row + 1, step], carried, masks=[mask[row]])
-        torch.testing.assert_close(state.hidden[:, row], carried.hidden[:, 0])
+            below = lower.step(inputs[row : row + 1, step], below)
+            above = upper.step(below[0] * mask[row], above)
+        torch.testing.assert_close(state.hidden[:, row], torch.cat([below[0], above[0]]))

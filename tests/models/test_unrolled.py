@@ -78,27 +78,25 @@ def test_states_are_those_of_torchs_stacks(cell: str, reverse_source: bool) -> N
         tokens = tokens.flip(0) if reverse_source else tokens
         outputs, last = stack(model.encoder.embedding(tokens))
         forwards, backwards = outputs.split(4, dim=1)
-        found = [torch.stack(one.hidden)[:length, row] for one in layers[:4]]
+        found = [one.aligned(one.hidden)[:length, row] for one in layers[:4]]
         assert torch.allclose(found[2], forwards) and torch.allclose(found[3].flip(0), backwards)
         ends = [last] if isinstance(last, Tensor) else last
         for number, layer in enumerate(layers[:4]):
             for states, end in zip([layer.hidden, layer.cell], ends, strict=False):
-                assert torch.allclose(states[length - 1][row], end[number])
-    handed = model.bridge(model.encoder(SOURCE))
-    view = model.decoder.view(model.encoder(SOURCE), handed.context)
-    assert view.context is not None
-    start = handed.state.hidden
+                assert torch.allclose(layer.aligned(states)[length - 1, row], end[number])
+    init = model.bridge(model.encoder(SOURCE))
+    start = init.state.hidden
     read = torch.cat(
         [
             model.decoder.embedding(TARGET.tokens[:, :-1]),
-            view.context[:, None].expand(-1, TARGET.tokens.shape[1] - 1, -1),
+            init.context[:, None].expand(-1, TARGET.tokens.shape[1] - 1, -1),
         ],
         dim=2,
     )
-    state = start if handed.state.cell is None else (start, handed.state.cell)
+    state = start if init.state.cell is None else (start, init.state.cell)
     outputs, _ = model.decoder.stack(read, state)
     assert torch.allclose(torch.stack(layers[5].hidden, dim=1), outputs)
-    assert all(torch.allclose(one.start[0], start[one.layer - 1]) for one in layers[4:])
+    assert all(torch.allclose(one.before[0], start[one.layer - 1]) for one in layers[4:])
 
 
 @pytest.mark.parametrize(
@@ -114,10 +112,10 @@ def test_gates_by_hand(cell: str, biases: list[float], logits: dict[str, float])
     for parameter in model.encoder.stack.parameters():
         nn.init.zeros_(parameter)
     model.encoder.stack.bias_ih_l0.data[:] = torch.tensor(biases)
-    gates = unroll(model, SOURCE, TARGET).layers[0].gates
-    assert {name: steps[1][0].item() for name, steps in gates.items()} == pytest.approx(
-        {name: 1 / (1 + math.exp(-logit)) for name, logit in logits.items()}
-    )
+    layer = unroll(model, SOURCE, TARGET).layers[0]
+    assert {
+        name: layer.aligned(steps)[1, 0].item() for name, steps in layer.gates.items()
+    } == pytest.approx({name: 1 / (1 + math.exp(-logit)) for name, logit in logits.items()})
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -132,14 +130,18 @@ def test_padding_changes_no_real_state_and_no_gradient(cell: str) -> None:
             length = int(own.lengths)
             assert length == ours.lengths[row] == len(own.hidden)
             for states, expected in [(ours.hidden, own.hidden), (ours.cell, own.cell)]:
-                for one, other in zip(states, expected, strict=False):
-                    assert torch.allclose(one[row], other[0])
+                if states:
+                    one, other = ours.aligned(states), own.aligned(expected)
+                    assert torch.allclose(one[:length, row], other[:, 0])
             gradients = [
-                torch.autograd.grad(torch.stack(run.losses).sum(), layer.hidden, retain_graph=True)
+                layer.aligned(
+                    list(
+                        torch.autograd.grad(
+                            torch.stack(run.losses).sum(), layer.hidden, retain_graph=True
+                        )
+                    )
+                )
                 for run, layer in ((together, ours), (alone, own))
             ]
-            for step, one in enumerate(gradients[0]):
-                if step < length:
-                    assert torch.allclose(one[row], gradients[1][step][0])
-                else:
-                    assert (one[row] == 0).all()
+            assert torch.allclose(gradients[0][:length, row], gradients[1][:, 0])
+            assert not gradients[0][length:, row].any()

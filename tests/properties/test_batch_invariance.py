@@ -15,6 +15,7 @@ from nmt.inference.translator import Translator
 from nmt.models.batch import Padded, pad
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import train_tokenizer
+from tests.decoding.doubles import search_options
 from tests.decoding.scoring import forced_scores
 
 ATTENTIONS = ["none", "dot", "general", "additive"]
@@ -71,9 +72,11 @@ def test_search_gives_the_same_alone_shuffled_and_padded(
     searches = {
         "greedy": lambda source: [[one] for one in greedy_search(network, source, LIMITS)],
         "beam": lambda source: beam_search(
-            network, source, LIMITS, beam_size=4, length_penalty=1.0, n_best=4
+            network, source, LIMITS, search_options(beam_size=4, length_penalty=1.0, n_best=4)
         ),
-        "sample": lambda source: sample(network, source, LIMITS, seed=3, samples=2),
+        "sample": lambda source: sample(
+            network, source, LIMITS, search_options(sample=True, seed=3, n_best=2)
+        ),
     }
     order = list(range(len(sentences)))
     random.Random(3).shuffle(order)
@@ -94,7 +97,7 @@ def test_search_gives_the_same_alone_shuffled_and_padded(
 def test_forced_scores_are_the_same_in_any_batch_and_equal_the_searchs(attention: str) -> None:
     network, sentences = model(attention), random_sentences(20)
     source = pad(sentences)
-    found = [best[0] for best in beam_search(network, source, LIMITS, beam_size=3)]
+    found = [best[0] for best in beam_search(network, source, LIMITS, search_options(beam_size=3))]
     targets = [[2, *one.tokens, 3] for one in found]
     together = forced_scores(network, source, pad(targets)).tolist()
     for row, (target, one) in enumerate(zip(targets, found, strict=True)):

@@ -127,7 +127,7 @@ def test_breakdowns_of_two_runs_stand_side_by_side(folder: Path, tmp_path: Path)
     assert [row[0] for row in groups.rows[:4]] == ["run", "other", "run", "other"]
     assert groups.rows[0][1] == groups.rows[1][1]
     # 23 of 24 say "dog dog dog", one is empty
-    assert list(faults.rows[1][2:]) == ["95.8 %", "4.2 %", "0.0 %"]
+    assert list(faults.rows[1][2:]) == ["95.8 %", "4.17 %", "0 %"]
 
 
 def test_the_mean_loss_weighs_every_token(folder: Path) -> None:
@@ -145,8 +145,8 @@ def test_decay_is_said_in_steps_per_halving(folder: Path) -> None:
     assert list(decay.rows[0]) == ["encoder", "1", "hidden", "0.5000", "1.0"]
     assert list(gates.rows[0][3:]) == [
         "0.875",
-        "1.0 %",
-        "50.0 %",
+        "1 %",
+        "50 %",
         "1.5",
         "2.5",
         "3.5",

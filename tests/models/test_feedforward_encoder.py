@@ -10,18 +10,17 @@ from torch import nn
 from nmt.config import ModelConfig
 from nmt.models.batch import last_positions, pad
 from nmt.models.encoder import Encoded, Encoder
+from nmt.models.feedforward_encoder import FeedforwardEncoder
 from nmt.models.seq2seq import Seq2Seq
-from nmt.models.words import WordEncoder, make_encoder
 
 SENTENCES = [[4, 5, 6, 7, 8, 3], [8, 3], [9, 4, 5, 3], [3]]
 CELLS = ["lstm", "gru", "tanh", "relu"]
 
 
-def encoder(**settings: object) -> WordEncoder:
+def encoder(**settings: object) -> FeedforwardEncoder:
     torch.manual_seed(0)
     config = ModelConfig(**{"embedding_size": 6, "hidden_size": 8, **settings})  # type: ignore[arg-type]
-    made = make_encoder(config, nn.Embedding(10, 6)).eval()
-    assert isinstance(made, WordEncoder)
+    made = FeedforwardEncoder(config, nn.Embedding(10, 6)).eval()
     nn.init.uniform_(made.states.bias)
     return made
 
@@ -37,13 +36,15 @@ def squashed(values: numpy.ndarray, cell: str) -> numpy.ndarray:
 
 
 def test_the_default_is_recurrent() -> None:
-    assert type(make_encoder(ModelConfig(), nn.Embedding(10, 256))) is Encoder
+    assert (
+        type(Seq2Seq(ModelConfig(), source_size=9, target_size=9, shared=True).encoder) is Encoder
+    )
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_bag_is_a_map_of_the_mean(cell: str, layers: int) -> None:
-    network = encoder(encoder="bag", cell=cell, layers=layers)
+    network = encoder(encoder="bag", cell=cell, layers=layers, attention="dot")
     weight, bias = (one.detach().numpy() for one in (network.states.weight, network.states.bias))
     table = network.embedding.weight.detach().numpy()
     found = network(pad(SENTENCES))
