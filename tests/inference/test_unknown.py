@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 import nmt
-from nmt.config import SearchOptions, TokenizerConfig
+from nmt.config import TokenizerConfig
 from nmt.decoding.beam import beam_search
 from nmt.decoding.masked import Masked
 from nmt.decoding.stepper import Limits
 from nmt.inference.translator import Translator
 from nmt.text.tokenizer import train_tokenizer
 from tests.conftest import save_member
-from tests.decoding.doubles import BOS, EOS, TableModel, every_hypothesis, sentences
+from tests.decoding.doubles import BOS, EOS, TableModel, every_hypothesis, search_options, sentences
 
 SEARCHES = [{}, {"greedy": True}, {"sample": True}, {"n_best": 3}, {"shortlist": 20}]
 
@@ -66,7 +66,7 @@ def test_the_best_of_all_hypotheses_without_a_token_is_found(token: int) -> None
     limits = Limits(BOS, EOS, max_length_ratio=0.0, extra_length=longest)
     for name in range(5):
         ((best,),) = beam_search(
-            Masked(model, token), sentences(name), limits, SearchOptions(beam_size=500)
+            Masked(model, token), sentences(name), limits, search_options(beam_size=500)
         )
         others = [one for one in every_hypothesis(longest) if token not in one]
         expected = max(others, key=lambda one: model.score(name, one))
