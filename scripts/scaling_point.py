@@ -28,7 +28,7 @@ from nmt.inference.translator import Translator
 from nmt.memory import tune_memory
 from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.tokenizer import Tokenizer, Vocabulary
 
 _SPECIAL = 4
 _NEVER_ENDS = -1e4
@@ -37,8 +37,8 @@ _TINY |= {"batch tokens": 12}
 _TRAINING = {"label_smoothing": 0.1, "clip_norm": 1.0, "learning_rate": 1e-4}
 
 
-class Numbers:
-    """A vocabulary whose words are token ids in digits; it stands for `Vocabulary`."""
+class Numbers(Vocabulary):
+    """A vocabulary whose words are token ids in digits."""
 
     bos_id, eos_id, unk_id = 2, 3, 1
 
@@ -55,6 +55,10 @@ class Numbers:
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Return the text of each list of token ids."""
         return [" ".join(map(str, row)) for row in ids]
+
+    def is_unknown(self, ids: Sequence[int]) -> bool:
+        """Tell that every number is known."""
+        return False
 
 
 def main() -> None:

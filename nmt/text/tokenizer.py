@@ -158,6 +158,8 @@ class Tokenizer:
     def shared(self) -> bool:
         """Whether both sides have the same pieces, so that an id means the same on either."""
         sides = (self.source, self.target)
+        if self.source is self.target:
+            return True
         first, second = (side.pieces(range(len(side))) for side in sides)
         return first == second
 

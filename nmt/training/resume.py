@@ -2,14 +2,19 @@
 
 import dataclasses
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from nmt.config import Config, changed_keys, load_config, load_stored_config
 from nmt.errors import ConfigError, DataError
 from nmt.training.checkpoints import CheckpointFile
 from nmt.training.distributed import world_size
+
+_log = logging.getLogger("nmt")
 
 # Of no effect on the weights, or compared in another way: the texts by their fingerprints, the
 # processes by the micro-batches that they share.
@@ -86,6 +91,18 @@ def refuse_other_updates(config: Config, checkpoint: CheckpointFile) -> None:
 def recorded_teachers(run: Path) -> list[str]:
     """Return the hashes of a run's teachers, which it no longer needs once they have translated."""
     return list((first_data(run).get("distill") or {}).get("teacher", ()))
+
+
+def warn_of_other_threads(run: Path) -> None:
+    """Warn that sums, and so the last bits of the weights, depend on the number of threads."""
+    path, now = run / "environment.json", torch.get_num_threads()
+    before = json.loads(path.read_bytes())["machine"]["threads"] if path.exists() else now
+    if now != before:
+        _log.warning(
+            "the run began with %d threads, now there are %d: its weights may differ in the last "
+            "bits; training.threads: %d keeps them",
+            *(before, now, before),
+        )
 
 
 def first_data(run: Path) -> dict[str, Any]:

@@ -44,6 +44,7 @@ from nmt.training.resume import (
     refuse_other_data,
     refuse_other_updates,
     resumed_config,
+    warn_of_other_threads,
 )
 
 _log = logging.getLogger("nmt")
@@ -154,6 +155,7 @@ def _start(
     _warn(data)
     if known:
         refuse_other_data(run, environment(data)["data"])
+        warn_of_other_threads(run)
     else:
         with writing_to(run):
             run.mkdir(parents=True, exist_ok=True)

@@ -103,6 +103,8 @@ def _update_of(checkpoint: Path) -> int:
 def _last_checkpoint(run: Path) -> dict[str, Any]:
     path = checkpoint_files(run / "checkpoints")[-1]
     checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    # Lightning counts its epochs anew after a resume at the end of one; ours are the data module's.
+    del checkpoint["loops"]
     return checkpoint
 
 

@@ -131,11 +131,11 @@ def test_resuming_looks_at_the_prefixes(
     monkeypatch.setattr("nmt.inference.files.CHUNK", 1)
     plain, calls = Translator.translate, []
 
-    def stopping(self, sentences, **settings):  # type: ignore[no-untyped-def]
+    def stopping(self, sentences, *options, **settings):  # type: ignore[no-untyped-def]
         calls.append(sentences[0])
         if len(calls) == 3:
             raise MemoryError("stopped")
-        return plain(self, sentences, **settings)
+        return plain(self, sentences, *options, **settings)
 
     monkeypatch.setattr(Translator, "translate", stopping)
     out = source.with_name("out.en")

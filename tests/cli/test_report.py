@@ -41,7 +41,7 @@ def test_text_has_the_same_numbers_and_all_of_them(nmt: Command, tmp_path: Path)
     assert not (run / "report.html").exists()
     lines = [" ".join(line.split()) for line in result.out.splitlines()]
     assert "zeroed 4.000 +1.500 0.25 -30.25" in lines
-    assert "decoder 1 forget 0.875 1.0 % 50.0 % 1.5 2.5 3.5 4.5 55.5" in lines
+    assert "decoder 1 forget 0.875 1 % 50 % 1.5 2.5 3.5 4.5 55.5" in lines
     assert "30 2 3.875 4.000 12.50 at 20 0.75 (1.25) 2,000" in lines
     assert f"bad: gradient halves every 1.0 steps {HTML}" in " ".join(lines)
     assert "translation a [-<b>-]" in lines

@@ -123,9 +123,10 @@ def test_wrong_places() -> None:
 
 
 def test_every_split_is_looked_at_when_the_corpus_is_opened() -> None:
-    missing = "there is no file nowhere.de; check data.splits"
-    assert error(DataError, train="ten", test="nowhere") == missing
-    assert error(DataError, train="ten", test=["two", "nowhere"]) == missing
+    for test in ("nowhere", ["two", "nowhere"]):
+        missing = error(DataError, train="ten", test=test)
+        assert missing.startswith("there is no file nowhere.de; check data.splits")
+        assert str(Path.cwd()) in missing
     write("none", [])
     assert error(DataError, train="ten", test="none") == (
         "data.splits.test: no sentence pair in none"
@@ -244,6 +245,5 @@ def test_only_train_has_weights() -> None:
     assert error(ConfigError, train="ten", test=[{"place": "two", "weight": 2}]) == (
         "data.splits.test: two: only the places of train have a weight"
     )
-    assert error(DataError, train=["ten", {"place": "nowhere", "weight": 2}]) == (
-        "there is no file nowhere.de; check data.splits"
-    )
+    missing = error(DataError, train=["ten", {"place": "nowhere", "weight": 2}])
+    assert missing.startswith("there is no file nowhere.de; check data.splits")

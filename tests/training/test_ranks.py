@@ -123,7 +123,7 @@ def test_another_number_of_ranks_goes_on_with_the_same_updates(
 
 
 @pytest.mark.parametrize("launcher", ["torchrun", "srun"])
-def test_a_launchers_processes_are_processes(
+def test_a_launchers_processes_are_joined(
     tiny_config: Path, on_two: Path, tmp_path: Path, launcher: str
 ) -> None:
     """Both give the weights of the run whose second process was started by the first."""
@@ -164,8 +164,8 @@ def test_three_ranks_too_resume_bit_for_bit(nmt: Command, tiny_config: Path) -> 
 
 def test_a_batch_script_without_srun_trains_alone() -> None:
     slurm = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_PROCID": "0"}
-    with variables(**slurm), processes(TrainingConfig(), CPU) as ranks:
-        assert ranks.size == 1
+    with variables(**slurm), processes(TrainingConfig(), CPU) as environment:
+        assert environment is None
 
 
 def test_a_signal_stops_every_rank_and_nothing_is_lost(tiny_config: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What may change between a run and its resumption, and which checkpoint it goes on from."""
 
 import dataclasses
+import logging
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -248,8 +249,6 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     monkeypatch: pytest.MonkeyPatch,
     damage: str,
 ) -> None:
-    import logging
-
     monkeypatch.setattr(logging.getLogger("nmt"), "propagate", True)
     run = copied(short_run, tmp_path)
     newest = checkpoint_files(run / "checkpoints")[-1]
@@ -362,3 +361,18 @@ def test_every_pair_comes_as_often_as_its_weight_says(uneven: Config, tmp_path: 
     updates = opened(config).updates()
     expected = [(epoch, n) for epoch in range(3) for n in range(len(updates.plan(epoch)))]
     assert seen == expected
+
+
+def test_another_number_of_threads_is_warned_about(
+    constant: Config,
+    short_run: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("nmt"), "propagate", True)
+    run = copied(short_run, tmp_path)
+    running.train(changed(constant, max_updates=22), run, resume=True)
+    assert "began with" not in caplog.text
+    running.train(changed(constant, max_updates=24, threads=2), run, resume=True)
+    assert "began with 1 threads, now there are 2" in caplog.text
