@@ -37,7 +37,7 @@ def _keep_few_kernels() -> None:
     They make a kernel for every shape and keep 1,024 by default, with their memory; batches of
     sentences have new shapes all the time. More do not help beam search either, which meets
     hundreds of row counts: 1,000 lines with a beam of 5 took 8.2, 7.9, 7.9 and 8.2 CPU seconds and
-    518, 621, 672 and 681 MB with 32, 128, 512 and 1,024 kernels (2 × 256, vocabulary 4,000, fp32).
+    518, 621, 672 and 681 MB with 32, 128, 512 and 1,024 kernels (2 × 256, fp32, one run each).
     Set through environment variables, unless the user has set them.
 
     Source: oneDNN developer guide, "Primitive cache"; ideep, `lru_cache.hpp`.
