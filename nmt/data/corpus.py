@@ -132,7 +132,7 @@ def corpus_places(config: DataConfig) -> dict[str, Place]:
     places: dict[str, Place | None] = {name: name for name in defaults}
     places |= config.splits or {}
     if "train" in places and places["train"] is None:
-        raise ConfigError("data.splits.train: null makes no sense: training needs it")
+        raise ConfigError("data.splits.train: null; training needs this split, so name one")
     return {name: place for name, place in places.items() if place is not None}
 
 
