@@ -251,10 +251,8 @@ class TranslationModule(lightning.LightningModule):
 
     def _mean_loss(self) -> float:
         """Return the mean loss since it was last logged, over all ranks."""
-        total = self.trainer.strategy.reduce(
-            torch.as_tensor(self._loss_sum, dtype=torch.float64, device=self.device),
-            reduce_op="sum",
-        )
+        mine = torch.as_tensor(self._loss_sum, dtype=torch.float64, device=self.device)
+        total = self.trainer.strategy.reduce(mine.clone(), reduce_op="sum")  # it adds in place
         return float(total) / max(self._updates_summed, 1)
 
     def on_validation_start(self) -> None:
