@@ -17,7 +17,7 @@ from nmt.data.corpus import Corpus, open_corpus
 from nmt.data.encoded import EncodedPairs
 from nmt.data.loader import UpdateLoader, Updates
 from nmt.data.survey import survey
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, UsageError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
 from nmt.text.sampling import make_samplers
@@ -216,8 +216,13 @@ class TranslationData(lightning.LightningDataModule):
                 ends.append(sum(len(updates.plan(epoch)) for epoch in range(epochs)))
         return min(ends)
 
+    def _require_open(self) -> None:
+        if not self._is_open:
+            raise UsageError("TranslationData: call setup() before asking for updates or batches")
+
     def train_dataloader(self) -> UpdateLoader:
         """Return the updates of this rank."""
+        self._require_open()
         self.teardown()
         self._loader = UpdateLoader(self.updates(*self._rank()), self.config.training.workers)
         if self._loader_state:
@@ -248,6 +253,7 @@ class TranslationData(lightning.LightningDataModule):
 
     def val_dataloader(self) -> ValidationLoader:
         """Return this rank's share of the validation split."""
+        self._require_open()
         return ValidationLoader(self.held_out["validation"], *self._rank())
 
     def _rank(self) -> tuple[int, int]:

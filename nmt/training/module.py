@@ -15,7 +15,7 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from nmt.bundle import build_model, save_bundle
+from nmt.bundle import build_model, is_bundle, save_bundle
 from nmt.config import Config, flat_config
 from nmt.data.loader import Batch, Update
 from nmt.errors import NmtError, UsageError
@@ -104,8 +104,12 @@ class TranslationModule(lightning.LightningModule):
             data: opened.
             with_base: whether to load the weights of `training.init_from`.
         """
-        if self.data is not None:
+        if self.data is data:
             return
+        if self.data is not None:
+            raise UsageError(
+                "TranslationModule: it was built for another TranslationData; use that"
+            )
         self.data, self.config = data, data.config
         self.model = build_model(self.config, data.tokenizer)
         if with_base and data.base is not None:
@@ -364,12 +368,14 @@ class TranslationModule(lightning.LightningModule):
             metrics: what to store beside the weights: numbers, strings, lists and dicts.
 
         Raises:
-            UsageError: the network is not built yet.
+            UsageError: the network is not built yet, or the folder holds something else.
             OSError: the folder cannot be written.
         """
-        data = self._require_network()
+        data, path = self._require_network(), Path(folder)
+        if path.exists() and not (path.is_dir() and (is_bundle(path) or not any(path.iterdir()))):
+            raise UsageError(f"{folder} exists and is not just a bundle; choose another folder")
         save_bundle(
-            Path(folder),
+            path,
             model=self.network,
             tokenizer=data.tokenizer,
             config=self.config,

@@ -148,8 +148,8 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
     """Read the rows of an earlier part of the run."""
     if not path.exists():
         return []
-    with open(path, newline="", encoding="utf-8", errors="replace") as stream:
-        return list(csv.DictReader(stream))
+    whole = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0]
+    return list(csv.DictReader(whole.splitlines()))
 
 
 def _update_of(row: dict[str, Any]) -> float:

@@ -267,3 +267,28 @@ def test_the_example_trains_and_translates(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert (tmp_path / "runs" / "from-python" / "model" / "bundle.json").exists()
+
+
+def test_a_folder_that_holds_something_else_is_never_replaced(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    config = load_config(tiny_config)
+    module = nmt.TranslationModule(config)
+    module.build(opened(config))
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not just a bundle"):
+        module.save_bundle(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+    for _ in range(2):  # a bundle may be replaced
+        module.save_bundle(tmp_path / "model")
+
+
+def test_data_that_is_not_set_up_and_data_of_another_module_are_refused(tiny_config: Path) -> None:
+    config = load_config(tiny_config)
+    for loader in ("train_dataloader", "val_dataloader"):
+        with pytest.raises(UsageError, match="setup"):
+            getattr(nmt.TranslationData(config), loader)()
+    module = nmt.TranslationModule(config)
+    module.build(opened(config))
+    with pytest.raises(UsageError, match="another TranslationData"):
+        module.build(opened(config))
