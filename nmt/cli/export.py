@@ -42,7 +42,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     with writing_to(arguments.out):
         if not out.parent.is_dir():
             raise DataError(f"cannot write {arguments.out}: there is no folder {out.parent}")
-        if out.exists() and not (out.is_dir() and is_bundle(out)):
+        if out.exists() and not is_bundle(out):
             raise UsageError(
                 f"{arguments.out} is there, and is not just a bundle; choose another OUT"
             )

@@ -274,6 +274,15 @@ class TrainingConfig:
     init_from: str | None = None
     """A model folder whose weights and tokenizer to start from (fine-tuning)."""
 
+    def shortened(self, max_updates: int) -> TrainingConfig:
+        """Return the section for a trial of few updates, at most a third of them to warm up."""
+        return dataclasses.replace(
+            self,
+            max_updates=max_updates,
+            max_epochs=None,
+            warmup_updates=min(self.warmup_updates, max_updates // 3),
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:

@@ -61,13 +61,7 @@ def compare_cells(
 
 def _variant(config: Config, cell: CellName, updates: int, tokenizer: Path) -> Config:
     """Return the config of one short training."""
-    training = dataclasses.replace(
-        config.training,
-        max_updates=updates,
-        max_epochs=None,
-        warmup_updates=min(config.training.warmup_updates, updates // 3),
-        init_from=None,
-    )
+    training = dataclasses.replace(config.training.shortened(updates), init_from=None)
     variant = dataclasses.replace(
         config,
         data=without_teachers(config.data),

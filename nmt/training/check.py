@@ -220,7 +220,7 @@ def _measure(data: TranslationData, processes: int, device: torch.device, precis
     module = TranslationModule(data.config)
     module.build(data)
     updates = data.updates(world_size=processes)
-    total_updates = data.total_updates(data.config.training, processes)
+    total_updates = data.total_updates(processes)
     threads = torch.get_num_threads()
     try:
         if device.type == "cpu":  # one rank's share of the work, with its share of the machine

@@ -10,7 +10,7 @@ import lightning
 import torch
 
 from nmt.bundle import Bundle, load_bundle
-from nmt.config import Config, TrainingConfig
+from nmt.config import Config
 from nmt.data.cache import encode_pairs, learn_tokenizer
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus, open_corpus
@@ -58,7 +58,7 @@ class ValidationLoader:
     def __init__(self, pairs: Sequence[Pair], rank: int, world_size: int):
         size = _VALIDATED_TOGETHER * world_size
         starts = range(0, len(pairs), size)
-        rows = [list(range(len(pairs)))[start : start + size][rank::world_size] for start in starts]
+        rows = [list(range(len(pairs))[start : start + size][rank::world_size]) for start in starts]
         self._batches = [ValidationBatch(some, [pairs[row] for row in some]) for some in rows]
 
     def __len__(self) -> int:
@@ -199,13 +199,15 @@ class TranslationData(lightning.LightningDataModule):
             subword_sampling=training.subword_sampling,
         )
 
-    def total_updates(self, limits: TrainingConfig, world_size: int = 1) -> int:
-        """Return the update at which training ends unless patience ends it before.
+    def total_updates(self, world_size: int = 1) -> int:
+        """Return the update at which training ends by the config's limits, patience aside.
+
+        Without `max_updates` and `max_epochs` it ends after 20 epochs.
 
         Args:
-            limits: `max_updates` and `max_epochs`; 20 epochs where neither is set.
             world_size: ranks that share every update.
         """
+        limits = self.config.training
         ends = [] if limits.max_updates is None else [limits.max_updates]
         if limits.max_epochs is not None or not ends:
             epochs = limits.max_epochs or _DEFAULT_EPOCHS
@@ -262,5 +264,6 @@ class TranslationData(lightning.LightningDataModule):
         return self.trainer.global_rank, self.trainer.world_size
 
     def __getstate__(self) -> dict[str, Any]:
-        others = ("base", "_corpus")  # read again where they are needed
-        return {name: value for name, value in self.__dict__.items() if name not in others}
+        # Both are read again where they are needed.
+        state = {name: value for name, value in self.__dict__.items() if name != "base"}
+        return state | {"_corpus": None}

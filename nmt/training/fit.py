@@ -58,7 +58,7 @@ def fit(
     """
     training = data.config.training
     module = TranslationModule(data.config)
-    total_updates = data.total_updates(training, world_size())
+    total_updates = data.total_updates(world_size())
     facts = described(data)
 
     def save(update: int, scores: dict[str, float]) -> None:

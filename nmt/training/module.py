@@ -157,7 +157,7 @@ class TranslationModule(lightning.LightningModule):
             limit = trainer.limit_train_batches
             epoch = min(epoch, limit) if isinstance(limit, int) else int(epoch * limit)
             ends.append(trainer.max_epochs * epoch)
-        return min(ends) if ends else data.total_updates(self.config.training, trainer.world_size)
+        return min(ends) if ends else data.total_updates(trainer.world_size)
 
     def on_train_start(self) -> None:
         """Let every rank draw its own dropout."""
@@ -372,7 +372,8 @@ class TranslationModule(lightning.LightningModule):
             OSError: the folder cannot be written.
         """
         data, path = self._require_network(), Path(folder)
-        if path.exists() and not (path.is_dir() and (is_bundle(path) or not any(path.iterdir()))):
+        is_empty = path.is_dir() and not any(path.iterdir())
+        if path.exists() and not (is_bundle(path) or is_empty):
             raise UsageError(f"{folder} exists and is not just a bundle; choose another folder")
         save_bundle(
             path,

@@ -98,7 +98,7 @@ def train(
             "script with torchrun, which runs it in every process"
         )
     with (
-        processes(config.training, device, config, run, resume) as environment,
+        processes(config.training, device, config, run, resume) as cluster,
         contextlib.ExitStack() as stack,
         kept_log() as earlier,
     ):
@@ -113,7 +113,7 @@ def train(
                 stack.enter_context(log_to_file(run / "train.log", earlier))
             if not start.trained:
                 checkpoint = None if start.checkpoint is None else start.checkpoint.path
-                fit(start.data, run, device, environment, checkpoint, callbacks, loggers)
+                fit(start.data, run, device, cluster, checkpoint, callbacks, loggers)
             if rank() == 0:
                 _score_tests(start.data, run, device)
         if rank() == 0 and then is not None:

@@ -60,10 +60,7 @@ def _short(config: Config) -> Config:
         for name, place in corpus_places(config.data).items()
     }
     training = dataclasses.replace(
-        config.training,
-        max_updates=_UPDATES,
-        max_epochs=None,
-        warmup_updates=min(config.training.warmup_updates, _UPDATES // 3),
+        config.training.shortened(_UPDATES),
         validate_every=_VALIDATE,
         checkpoint_every=_CHECKPOINT,
         keep_checkpoints=_UPDATES,

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -292,3 +293,9 @@ def test_data_that_is_not_set_up_and_data_of_another_module_are_refused(tiny_con
     module.build(opened(config))
     with pytest.raises(UsageError, match="another TranslationData"):
         module.build(opened(config))
+
+
+def test_data_that_was_pickled_can_be_set_up(tiny_config: Path) -> None:
+    data = pickle.loads(pickle.dumps(nmt.TranslationData(load_config(tiny_config))))
+    data.setup()
+    assert len(data.val_dataloader()) == 1 and len(data.train_dataloader()) > 1
