@@ -39,14 +39,16 @@ def log_to_stderr(*, unless_configured: bool = False) -> None:
     """Write the log to standard error, and only there.
 
     Args:
-        unless_configured: leave a logger that has a handler as it is.
+        unless_configured: leave a logger's handlers, its parents' and its level as they are. A
+            level that was never set becomes that of progress, for a run's log file.
     """
     logger = logging.getLogger("nmt")
+    if not unless_configured or logger.level == logging.NOTSET:
+        logger.setLevel(PROGRESS)
     if unless_configured and logger.hasHandlers():
         return
     handler = StderrHandler()
     handler.setLevel(logging.INFO if shows_bars() else PROGRESS)
-    logger.setLevel(PROGRESS)
     logger.propagate = False
     logger.handlers = [handler]
 

@@ -6,9 +6,11 @@ metrics. With it `tests/training/test_resume.py` fails where checkpoint and vali
 """
 
 import dataclasses
+import io
 import logging
 import os
 import pickle
+import re
 import signal
 import threading
 import zipfile
@@ -18,12 +20,13 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from nmt.config import TrainingConfig
-from nmt.errors import DataError, StoppedError
-from nmt.storage import sync_folder
+from nmt.errors import DataError, StoppedError, UsageError
+from nmt.storage import atomic_write
 from nmt.text.lines import writing_to
 from nmt.training.distributed import gather, rank, world_size
 
@@ -154,24 +157,50 @@ class Checkpoints(CheckpointCallback):
         self._epochs = checkpoint["run"]["epochs"]
 
     def _save(self, trainer: lightning.Trainer) -> None:
-        """Write a checkpoint under its name only when it is whole and on disk."""
-        path = self.folder / f"update-{trainer.global_step:09d}.ckpt"
-        temporary = path.with_suffix(".tmp")
-        if rank() > 0:
-            trainer.save_checkpoint(temporary)  # adds this rank's state; the first one writes
-            return
+        """Write a checkpoint, to which every rank adds its state, and delete the oldest."""
+        trainer.save_checkpoint(self.folder / f"update-{trainer.global_step:09d}.ckpt")
+        if rank() == 0:
+            for old in checkpoint_files(self.folder)[: -self.config.keep_checkpoints]:
+                old.unlink()
+
+
+class CheckpointWriter(TorchCheckpointIO):
+    """Writes a checkpoint under its name only when it is whole and on disk.
+
+    Lightning's own passes through the system's folder for temporary files, which may be too small.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            UsageError: a callback's state could not be read again.
+            DataError: the folder cannot be written to.
+            NmtError: the disk is full or broken.
+        """
+        for name, state in checkpoint.get("callbacks", {}).items():
+            _refuse_unreadable(name, state)
         with writing_to(path):
-            self.folder.mkdir(exist_ok=True)
-            try:
-                trainer.save_checkpoint(temporary)
-                with open(temporary, "rb") as stream:
-                    os.fsync(stream.fileno())
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        sync_folder(self.folder)
-        for old in checkpoint_files(self.folder)[: -self.config.keep_checkpoints]:
-            old.unlink()
+            Path(path).parent.mkdir(exist_ok=True)
+            with atomic_write(Path(path)) as stream:
+                torch.save(checkpoint, stream)
+
+
+def _refuse_unreadable(name: str, state: object) -> None:
+    """Refuse a callback's state that holds other than plain values and tensors."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    try:
+        torch.load(buffer, weights_only=True)
+    except pickle.UnpicklingError as error:
+        kind = re.search(r"GLOBAL (\S+)", str(error))
+        raise UsageError(
+            f"callbacks: the state_dict of {name} holds a {kind[1] if kind else 'value'}, which "
+            "cannot be resumed from; return plain numbers, strings, lists, dicts and tensors"
+        ) from None
 
 
 def checkpoint_files(folder: Path) -> list[Path]:

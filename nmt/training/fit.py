@@ -11,6 +11,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -19,15 +20,14 @@ from nmt.config import Config
 from nmt.errors import StoppedError
 from nmt.inference.device import find_device, find_precision
 from nmt.log import quiet
-from nmt.training.best_model import BestModel
-from nmt.training.checkpoints import Checkpoints
+from nmt.training.checkpoints import Checkpoints, CheckpointWriter
 from nmt.training.data_module import TranslationData
-from nmt.training.distributed import local_world_size, world_size
+from nmt.training.distributed import local_world_size, rank, world_size
 from nmt.training.environment import environment as described
 from nmt.training.loggers import make_loggers
 from nmt.training.module import TranslationModule
 from nmt.training.patience import Patience
-from nmt.training.run_log import RunLog
+from nmt.training.run_log import RunLog, logged
 
 _log = logging.getLogger("nmt")
 
@@ -61,12 +61,15 @@ def fit(
     total_updates = data.total_updates(world_size())
     facts = described(data)
 
-    def save(update: int, scores: dict[str, float]) -> None:
-        module.save_bundle(run / "model", facts | {"update": update, "validation": scores})
+    def save_best(trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+        if module.is_best and rank() == 0:
+            scores = logged(trainer, "validation/")
+            validation = {name.rpartition("/")[2]: value for name, value in scores.items()}
+            state = {"update": trainer.global_step, "validation": validation}
+            module.save_bundle(run / "model", facts | state)
 
-    best = BestModel(f"validation/{training.monitor}", save)
     history = run / "metrics.csv" if "csv" in training.loggers else None
-    log = RunLog(history, training.log_every, total_updates, best)
+    log = RunLog(history, training.log_every, total_updates)
     checkpoints = Checkpoints(run / "checkpoints", training)
     patience = [] if training.patience is None else [Patience(training.monitor, training.patience)]
     trainer = lightning.Trainer(
@@ -75,7 +78,13 @@ def fit(
         val_check_interval=training.validate_every,
         check_val_every_n_epoch=None,
         log_every_n_steps=training.log_every,
-        callbacks=[best, log, *patience, *callbacks, checkpoints],
+        callbacks=[
+            LambdaCallback(on_validation_end=save_best),
+            log,
+            *patience,
+            *callbacks,
+            checkpoints,
+        ],
         logger=[*make_loggers(training, run), *loggers],
         num_sanity_val_steps=0,
         default_root_dir=run,
@@ -85,11 +94,21 @@ def fit(
     try:
         with _interrupts():
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-            if best.validated != trainer.global_step:  # the end fell between two validations
+            if (
+                module.validated_update != trainer.global_step
+            ):  # the end fell between two validations
                 trainer.validate(module, datamodule=data, verbose=False)
             checkpoints.finish(trainer)
     finally:
         log.close()
+
+
+def try_callbacks(callbacks: Sequence[lightning.Callback], loggers: Sequence[Logger]) -> None:
+    """Make a Trainer of a user's callbacks and loggers, which fails before anything is made."""
+    _silence_lightning()
+    lightning.Trainer(
+        accelerator="cpu", callbacks=list(callbacks), logger=list(loggers), max_steps=1
+    )
 
 
 def fit_briefly(config: Config, max_updates: int) -> Bundle:
@@ -124,7 +143,7 @@ def _hardware(
         "devices": local_world_size(),
         "num_nodes": world_size() // local_world_size(),
         "strategy": "auto" if environment is None else _ddp(),
-        "plugins": None if environment is None else [environment],
+        "plugins": [CheckpointWriter(), *([] if environment is None else [environment])],
         "precision": "bf16-mixed" if precision == "bf16" else "32-true",
         # On a CPU all of torch's kernels used here are deterministic as they are.
         "deterministic": "warn" if device.type == "cuda" else None,

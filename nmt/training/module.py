@@ -12,6 +12,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
@@ -56,6 +57,10 @@ class TranslationModule(lightning.LightningModule):
     Args:
         config: the run's; the Trainer's limits take the place of `max_updates` and `max_epochs`.
 
+    Attributes:
+        is_best: whether the last validation had the best `training.monitor` so far.
+        validated_update: the update that the Trainer's `fit` has last validated.
+
     Example:
         >>> config = nmt.load_config("my.yaml")
         >>> data, module = nmt.TranslationData(config), nmt.TranslationModule(config)
@@ -73,6 +78,8 @@ class TranslationModule(lightning.LightningModule):
         self.save_hyperparameters(flat_config(config))
         self.average: Seq2Seq | None = None
         self.data: TranslationData | None = None
+        self.is_best = False
+        self.validated_update = 0
         self._best: float | None = None
         self._validated: list[tuple[list[int], list[float], list[str]]] = []
         self._precision = "fp32"
@@ -86,14 +93,7 @@ class TranslationModule(lightning.LightningModule):
         data = getattr(trainer, "datamodule", None)
         if not isinstance(data, TranslationData):
             raise UsageError("TranslationModule: pass a TranslationData to fit(…, datamodule=…)")
-        if not isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy):
-            name = type(trainer.strategy).__name__
-            raise UsageError(f"Trainer(strategy=…): {name} is not supported; use auto or ddp")
-        if trainer.precision not in ("32-true", "bf16-mixed"):
-            raise UsageError(
-                f"Trainer(precision=…): {trainer.precision} is not supported; use 32-true or "
-                "bf16-mixed"
-            )
+        _refuse_settings(trainer)
         self._precision = "bf16" if trainer.precision == "bf16-mixed" else "fp32"
         self.build(data, with_base=trainer.ckpt_path is None)
 
@@ -290,10 +290,10 @@ class TranslationModule(lightning.LightningModule):
             for row in zip(*batch, strict=True)
         )
         scores = self._validation_scores(rows)
+        score = scores[self.config.training.monitor]
+        self._compare(-score if self.config.training.monitor == "loss" else score)
         for name, value in scores.items():
             self.log(f"validation/{name}", value, prog_bar=name == "bleu", sync_dist=True)
-        if self.trainer.state.fn == TrainerFn.FITTING:
-            self._lower_on_plateau(scores[self.config.training.monitor])
 
     def _validation_scores(self, rows: list[tuple[int, float, str]]) -> dict[str, float]:
         """Return the scores of the validated rows: row, log-probability, hypothesis."""
@@ -315,10 +315,13 @@ class TranslationModule(lightning.LightningModule):
             hypotheses, references, language
         )
 
-    def _lower_on_plateau(self, score: float) -> None:
-        """Halve the learning rate of the plateau schedule if a validation brought no gain."""
-        score = -score if self.config.training.monitor == "loss" else score
-        if self._best is None or score > self._best:
+    def _compare(self, score: float) -> None:
+        """Compare a score with the best; without a gain the plateau schedule halves its rate."""
+        self.is_best = self._best is None or score > self._best
+        if self.trainer.state.fn != TrainerFn.FITTING:  # a run that is extended was never here
+            return
+        self.validated_update = self.trainer.global_step
+        if self.is_best:
             self._best = score
         elif self.config.training.schedule == "plateau":
             scheduler: Any = self.lr_schedulers()
@@ -329,9 +332,10 @@ class TranslationModule(lightning.LightningModule):
         self._since += time.perf_counter() - self._validation_start
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the next log line and the plateau schedule need."""
+        """Add what the next log line and the next validation need."""
         checkpoint["module"] = {
             "best": self._best,
+            "validated_update": self.validated_update,
             "loss_sum": self._mean_loss() * self._updates_summed,
             "updates_summed": self._updates_summed,
         }
@@ -339,7 +343,8 @@ class TranslationModule(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
         state = checkpoint["module"]
-        self._best, self._updates_summed = state["best"], state["updates_summed"]
+        self._best, self.validated_update = state["best"], state["validated_update"]
+        self._updates_summed = state["updates_summed"]
         self._loss_sum = state["loss_sum"] if self.global_rank == 0 else 0.0  # it is of all ranks
 
     def translator(self) -> Translator:
@@ -383,11 +388,43 @@ class TranslationModule(lightning.LightningModule):
             metrics=metrics or {},
         )
 
+    @classmethod
+    def load_from_checkpoint(cls, *arguments: Any, **keywords: Any) -> Any:
+        """Refuse: a checkpoint holds no tokenizer.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            "a checkpoint holds no tokenizer: go on with Trainer.fit(…, ckpt_path=…), or write "
+            "module.save_bundle(folder) after training and read it with nmt.load(folder)"
+        )
+
     def _require_network(self) -> TranslationData:
         """Return the data module, with which the network was built."""
         if self.data is None:
             raise UsageError("the network is built when training starts; call Trainer.fit first")
         return self.data
+
+
+def _refuse_settings(trainer: Any) -> None:
+    """Refuse what would train otherwise than it says.
+
+    Raises:
+        UsageError: the Trainer has such a setting.
+    """
+    name, launcher = type(trainer.strategy).__name__, trainer.strategy.launcher
+    spawns = isinstance(launcher, _MultiProcessingLauncher)  # the weights stay in its processes
+    if spawns or not isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy):
+        name = f"ddp_{launcher._start_method}" if spawns else name
+        raise UsageError(f"Trainer(strategy=…): {name} is not supported; use auto or ddp")
+    if trainer.precision not in ("32-true", "bf16-mixed"):
+        raise UsageError(
+            f"Trainer(precision=…): {trainer.precision} is not supported; use 32-true or bf16-mixed"
+        )
+    for name in ("overfit_batches", "reload_dataloaders_every_n_epochs"):
+        if value := getattr(trainer, name):  # the loader goes on where it stood
+            raise UsageError(f"Trainer({name}={value}) is not supported; leave it out")
 
 
 def diverged(loss: float) -> str:

@@ -35,7 +35,7 @@ from nmt.training.cluster import launcher
 from nmt.training.data_module import TranslationData
 from nmt.training.distributed import first_makes, rank, world_size
 from nmt.training.environment import environment
-from nmt.training.fit import fit
+from nmt.training.fit import fit, try_callbacks
 from nmt.training.folder import is_run, is_scored, make_folder, write_text
 from nmt.training.launch import num_processes, processes
 from nmt.training.loggers import refuse_missing_loggers
@@ -97,6 +97,7 @@ def train(
             f"training.devices: {config.training.devices} with callbacks or loggers: start the "
             "script with torchrun, which runs it in every process"
         )
+    try_callbacks(callbacks, loggers)
     with (
         processes(config.training, device, config, run, resume) as cluster,
         contextlib.ExitStack() as stack,

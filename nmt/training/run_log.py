@@ -17,7 +17,6 @@ import lightning
 from nmt.data.loader import Update
 from nmt.log import PROGRESS, ProgressBar
 from nmt.storage import atomic_write
-from nmt.training.best_model import BestModel
 from nmt.training.distributed import rank
 
 _log = logging.getLogger("nmt")
@@ -47,14 +46,12 @@ class RunLog(lightning.Callback):
         path: of `metrics.csv`; None for no such file.
         every: updates between two rows of training.
         total_updates: where training ends at the latest.
-        best: knows whether a validated model is the best.
     """
 
-    def __init__(self, path: Path | None, every: int, total_updates: int, best: BestModel):
+    def __init__(self, path: Path | None, every: int, total_updates: int):
         self.path = path
         self.every = every
         self.total_updates = total_updates
-        self.best = best
         self._bar: ProgressBar | None = None
         self._file: io.TextIOBase | None = None
         self._rows: Any = None
@@ -91,7 +88,7 @@ class RunLog(lightning.Callback):
         self._bar.advance()
         if trainer.global_step % self.every:
             return
-        metrics = _logged(trainer, "train/")
+        metrics = logged(trainer, "train/")
         self._write(trainer.global_step, metrics, epoch=batch.epoch + 1)
         loss, speed = metrics["train/loss"], f"{metrics['train/tokens_per_second']:,.0f} tokens/s"
         self._bar.show(f"loss {loss:.3f}  {speed}")
@@ -111,13 +108,13 @@ class RunLog(lightning.Callback):
         """Write the scores of a validation."""
         if rank() > 0:
             return
-        metrics = _logged(trainer, "validation/")
+        metrics = logged(trainer, "validation/")
         self._write(trainer.global_step, metrics)
         _log.info(
             "update %d: validation %s%s",
             trainer.global_step,
             ", ".join(_SHOWN[name] % value for name, value in metrics.items()),
-            " (the best so far)" if self.best.is_best else "",
+            " (the best so far)" if pl_module.is_best else "",
         )
 
     def _write(self, update: int, metrics: dict[str, float], **others: int) -> None:
@@ -134,7 +131,7 @@ class RunLog(lightning.Callback):
             self._file.close()
 
 
-def _logged(trainer: lightning.Trainer, prefix: str) -> dict[str, float]:
+def logged(trainer: lightning.Trainer, prefix: str) -> dict[str, float]:
     """Return what was last logged under a prefix, in the order of the columns.
 
     BLEU is missing where its tokenizer is not installed.

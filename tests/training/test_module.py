@@ -1,10 +1,12 @@
 """The module and the data module in a stranger's Trainer, with stock callbacks and loggers."""
 
 import csv
+import logging
 import os
 import pickle
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -175,9 +177,72 @@ def test_training_goes_through_the_epochs_of_the_trainer(tiny_config: Path, tmp_
     assert trainer.global_step == 2 * length and trainer.current_epoch == 2
 
 
-def test_another_precision_is_refused(tiny_config: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"precision=….*64-true"):
-        fitted(load_config(tiny_config), tmp_path, max_steps=1, precision="64-true")
+@pytest.mark.parametrize(
+    "option",
+    [{"precision": "64-true"}, {"overfit_batches": 2}, {"reload_dataloaders_every_n_epochs": 1}],
+)
+def test_what_would_train_otherwise_than_it_says_is_refused(
+    tiny_config: Path, tmp_path: Path, option: dict[str, Any]
+) -> None:
+    name, value = next(iter(option.items()))
+    with pytest.raises(UsageError, match=f"{name}=.*{value}"):
+        fitted(load_config(tiny_config), tmp_path, max_steps=1, **option)
+
+
+def test_processes_that_keep_their_weights_are_refused(tiny_config: Path, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match=r"UsageError: Trainer.strategy=….*ddp_spawn"):
+        fitted(load_config(tiny_config), tmp_path, max_steps=1, strategy="ddp_spawn", devices=2)
+
+
+class Remembers(lightning.Callback):
+    """A callback whose state is of a type of its own."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"where": Path("here")}
+
+
+def test_a_callback_that_could_not_be_resumed_is_named_at_the_first_checkpoint(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    config = nmt.load_config(tiny_config, {"training.checkpoint_every": 5})
+    with pytest.raises(UsageError, match=r"Remembers.*pathlib\.PosixPath"):
+        nmt.train(config, tmp_path / "run", callbacks=[Remembers()])
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_checkpoints_do_not_pass_through_the_folder_for_temporary_files(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    config = nmt.load_config(tiny_config, {"training.max_updates": 6, "data.splits.test": None})
+    nmt.train(config, tmp_path / "run")
+    assert list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
+
+
+def test_callbacks_that_the_trainer_refuses_leave_no_run(tiny_config: Path, tmp_path: Path) -> None:
+    twice = [EarlyStopping("validation/bleu"), EarlyStopping("validation/bleu")]
+    with pytest.raises(RuntimeError, match="EarlyStopping"):
+        nmt.train(load_config(tiny_config), tmp_path / "run", callbacks=twice)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_alone_is_no_model() -> None:
+    with pytest.raises(UsageError, match=r"nmt\.load"):
+        nmt.TranslationModule.load_from_checkpoint("some.ckpt")
+
+
+def test_a_run_has_its_log_where_the_user_has_one_too(tiny_config: Path, tmp_path: Path) -> None:
+    logger = logging.getLogger("nmt")
+    level, handlers = logger.level, logger.handlers
+    logger.setLevel(logging.NOTSET)
+    logger.handlers = [logging.NullHandler()]
+    try:
+        config = nmt.load_config(tiny_config, {"training.max_updates": 6, "training.log_every": 6})
+        nmt.train(config, tmp_path / "run")
+    finally:
+        logger.setLevel(level)
+        logger.handlers = handlers
+    assert "update 6/6" in (tmp_path / "run" / "train.log").read_text(encoding="utf-8")
 
 
 def test_another_data_module_is_refused(tiny_config: Path) -> None:
