@@ -1,4 +1,4 @@
-"""Every command and every example of the README runs. Only long trainings are cut short."""
+"""Every command and every example of the READMEs runs. Only long trainings are cut short."""
 
 import os
 import re
@@ -15,12 +15,15 @@ from nmt.config import parse_config
 from tests.conftest import ROOT, Command, save_member, write_pairs
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ALL = README + "".join(
+    (ROOT / folder / "README.md").read_text(encoding="utf-8") for folder in ("configs", "scripts")
+)
 SMALL = ["--model.hidden_size", "16", "--model.layers", "1", "--decoding.beam_size", "1"]
 SHORT = ["--training.max_updates", "4", "--training.warmup_updates", "1", *SMALL]
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", ALL, re.DOTALL)
 
 
 def commands() -> list[str]:
@@ -105,6 +108,13 @@ def test_a_python_example_of_the_readme_runs(
         return
     exec(compile(example, "README.md", "exec"), {})
     assert len(capsys.readouterr().out.splitlines()) == example.count("print(")
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+    assert len(README.splitlines()) <= 200
+    paths = re.findall(r"`((?:nmt|configs|scripts)/[\w./-]+)`|\]\(([\w./-]+)\)", README)
+    for path in (one or other for one, other in paths):
+        assert (ROOT / path).exists(), path
 
 
 def test_the_map_names_what_is_there() -> None:

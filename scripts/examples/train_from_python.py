@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger
 
 config = nmt.load_config("configs/quickstart.yaml", {"training.batch_tokens": 2048})
+lightning.seed_everything(config.seed)
 data, module = nmt.TranslationData(config), nmt.TranslationModule(config)
 trainer = lightning.Trainer(
     max_steps=int(sys.argv[1]) if len(sys.argv) > 1 else 600,
