@@ -13,8 +13,7 @@ T = TypeVar("T")
 TELLERS, ASKERS, OTHERS = (ICH, ER, SIE, WIR), (DU, ER, SIE), (ICH, DU, WIR)
 KNOWN = ["der"] * 7 + ["dies", "mein", "unser"]
 ANY = [*KNOWN, "dein"] + ["ein"] * 6
-PERSON: Kinds = ("person",)
-ALIVE = ("person", "animal")
+PERSON, ALIVE = ("person",), ("person", "animal")
 THINGS = ("small", "read", "clothing", "food", "drink", "room", "town", "vehicle", "furniture")
 
 
@@ -50,6 +49,7 @@ def _nouns(*kinds: str) -> list[Noun]:
     return [noun for noun in lexicon.NOUNS.values() if _fit(kinds, noun.kinds)]
 
 
+@cache
 def _adjectives(kinds: Kinds) -> list[Adjective]:
     return [word for word in ADJECTIVES.values() if _fit(kinds, word.kinds)]
 
@@ -113,7 +113,7 @@ def clause(chance: Chance, mood: str = "", *, plain: bool = False, **given: Any)
     """
     mood = mood or chance.word("present present present past past past modal modal")
     subject: Nominal | None = given.get("subject")
-    kinds = PERSON if chance.random() < 0.9 else ("animal", "Buch")
+    kinds: Kinds = PERSON if chance.random() < 0.9 else ("animal", "Buch")
     kinds = subject.kinds if subject else kinds
     verb: Verb = given.get("verb") or chance.pick(_verbs(mood, kinds))
     if not subject and "person" in verb.subject and kinds == PERSON:
