@@ -1,65 +1,51 @@
-"""What `nmt study` finds: one small decoder behind encoders of several kinds, as plain records."""
+"""Records of `nmt study`: one small decoder behind several encoders, and what that shows."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-from nmt.diagnosis.records import GradientFlow
+from nmt.diagnosis.records import GradientFlow, Verdict
+from nmt.evaluation.breakdowns import LengthGroup
 from nmt.evaluation.metrics import Score
 
-
-@dataclass(frozen=True)
-class LengthScore:
-    """BLEU of the sentences whose sources have so many words."""
-
-    split: str
-    first: int
-    last: int
-    """Words between blanks, from `first` to `last`."""
-    sentences: int
-    bleu: Score
+UPDATES = 1500
+MODELS = {
+    "bag": "--model.encoder bag",
+    **{f"window {size}": f"--model.encoder window --model.window {size}" for size in (2, 7)},
+    **{cell: f"--model.cell {cell}" for cell in ("tanh", "relu", "gru", "lstm")},
+}
+"""Name to config keys. A recurrent model has the name of its cell."""
 
 
 @dataclass(frozen=True)
 class StudyRow:
-    """One trained model: all it knows of the source is the state that its encoder leaves."""
+    """One trained model. The encoder's final state is the decoder's only view of the source.
+
+    Attributes:
+        name: one of `MODELS`.
+        state_size: numbers in the final state, whatever the length of the sentence.
+        parameters: number of weights.
+        test: BLEU of the split, as are `long` and `shuffled` (test with shuffled source words).
+        test_lengths: scores by source length, the shortest first; `long_lengths`: of long.
+        flow: gradient flow over the longest sentences of test.
+    """
 
     name: str
-    """Such as "bag", "window 7" or "gru": the last is the cell of a recurrent encoder."""
-    encoder: Literal["rnn", "bag", "window"]
-    cell: str
-    """Of the decoder and, where it is recurrent, of the encoder."""
     state_size: int
-    """Numbers that are handed over, however long the sentence."""
     parameters: int
-    minutes: float | None
-    """Of training on one thread; None where it was interrupted."""
     test: Score
-    """BLEU of the whole split, and of the next."""
     long: Score
     shuffled: Score
-    """BLEU of `test` when the words of each source are put into a random order."""
-    lengths: list[LengthScore]
-    """Of test, then of long, the shortest first."""
-    flow: GradientFlow | None
-    """Of the trained model, over the longest sentences of test."""
-
-
-@dataclass(frozen=True)
-class StudyStep:
-    """One step of the argument, and what the measured numbers say to it."""
-
-    claim: str
-    outcome: Literal["holds", "undecided", "fails"]
-    """Undecided where intervals overlap."""
-    text: str
-    """The numbers, and what follows from them."""
+    test_lengths: list[LengthGroup]
+    long_lengths: list[LengthGroup]
+    flow: GradientFlow
 
 
 @dataclass(frozen=True)
 class Study:
-    """All models of a study, and the argument that they bear out or do not."""
+    """All models, trained for so many updates each, and the steps of the argument.
+
+    A step is "good" if its claim holds, "bad" if it fails, "warning" if intervals overlap.
+    """
 
     updates: int
-    """Of each model's training."""
     rows: list[StudyRow]
-    steps: list[StudyStep]
+    steps: list[Verdict]

@@ -67,7 +67,7 @@ def breakdown(
     references: Sequence[str],
     target: TargetLanguage,
     *,
-    groups: int = 5,
+    groups: int | Sequence[int] = 5,
 ) -> Breakdown:
     """Score translations by the lengths of their sources, and count what goes wrong.
 
@@ -79,7 +79,7 @@ def breakdown(
         hypotheses: one translation for each source.
         references: the human translations.
         target: their language.
-        groups: how many; see `length_groups`.
+        groups: how many, or the greatest length of each; see `length_groups`.
 
     Raises:
         DataError: unequal numbers, nothing to score, or a tokenizer that is not installed.
@@ -136,24 +136,30 @@ def source_lengths(sources: Sequence[str]) -> tuple[Unit, list[int]]:
     return "words", [len(one) for one in words]
 
 
-def length_groups(lengths: Sequence[int], groups: int) -> list[list[int]]:
-    """Divide sentences into groups of about equal numbers, each with lengths of its own.
+def length_groups(lengths: Sequence[int], groups: int | Sequence[int]) -> list[list[int]]:
+    """Divide sentences into groups by length.
+
+    Args:
+        lengths: of each sentence.
+        groups: the greatest length of each group, in ascending order; or how many groups of about
+            equal numbers. Sentences of one length stay together, so that there may be fewer.
 
     Returns:
-        The rows of each group, the shortest sentences first. Sentences of one length stay
-        together, so that there may be fewer groups than were asked for.
+        The rows of each group that has any, the shortest sentences first.
     """
     order = sorted(range(len(lengths)), key=lambda row: lengths[row])
-    edges = [
-        place
-        for place, (before, row) in enumerate(itertools.pairwise(order), start=1)
-        if lengths[before] != lengths[row]
-    ]
-    shares = [number * len(order) / groups for number in range(1, groups)]
-    nearest = {min(edges, key=lambda edge: abs(edge - share)) for share in shares if edges}
-    return [
-        order[first:end] for first, end in itertools.pairwise([0, *sorted(nearest), len(order)])
-    ]
+    if isinstance(groups, int):
+        edges = [
+            place
+            for place, (before, row) in enumerate(itertools.pairwise(order), start=1)
+            if lengths[before] != lengths[row]
+        ]
+        shares = [number * len(order) / groups for number in range(1, groups)]
+        ends = {min(edges, key=lambda edge: abs(edge - share)) for share in shares if edges}
+        ends.add(len(order))
+    else:
+        ends = {sum(length <= last for length in lengths) for last in groups}
+    return [order[first:end] for first, end in itertools.pairwise(sorted({0, *ends}))]
 
 
 def repeats(tokens: Sequence[str]) -> set[tuple[str, ...]]:

@@ -51,6 +51,6 @@ def with_interval(score: Score | None) -> str:
     return "-" if score is None else f"{score.score:.2f} {interval(score)}"
 
 
-def interval(score: Score) -> str:
+def interval(score: Score, digits: int = 2) -> str:
     """Show the 95 % interval of a score."""
-    return f"[{score.low:.2f}, {score.high:.2f}]"
+    return f"[{score.low:.{digits}f}, {score.high:.{digits}f}]"

@@ -1,12 +1,12 @@
 """Trainings side by side, with scripts in the place of `nmt train`."""
 
+import os
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from nmt.diagnosis import study_training
 from nmt.diagnosis.study_training import train_all
 from nmt.errors import NmtError
 
@@ -17,18 +17,14 @@ def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, work: str) -> None:
     script.write_text(f'#!/bin/sh\nrun="$6"; cd {folder}\n{work}\n')
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
-    monkeypatch.setattr(study_training, "_processors", lambda: 2)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 
 def test_all_are_trained_two_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = 'echo + >> log; echo "$@ $OMP_NUM_THREADS" >> calls; sleep 0.2; echo - >> log'
     stand_in(tmp_path, monkeypatch, work)
-    (tmp_path / "old").mkdir()
-    runs = {tmp_path / name: ["--model.cell", name] for name in ("old", "b", "c", "d")}
-    minutes = dict(train_all(tmp_path / "c.yaml", runs))
-    assert minutes.keys() == runs.keys()
-    assert minutes.pop(tmp_path / "old") is None  # it had begun before
-    assert all(one is not None and 0.2 / 60 < one < 1 for one in minutes.values())
+    runs = {tmp_path / name: ["--model.cell", name] for name in "abcd"}
+    assert set(train_all(tmp_path / "c.yaml", runs)) == runs.keys()
     going, most = 0, 0
     for sign in (tmp_path / "log").read_text().split():
         going += {"+": 1, "-": -1}[sign]
@@ -64,7 +60,7 @@ def test_closing_lets_trainings_keep_what_they_have(
     stand_in(tmp_path, monkeypatch, work)
     runs: dict[Path, list[str]] = {tmp_path / "slow": [], tmp_path / "quick": []}
     trained = train_all(tmp_path / "c.yaml", runs)
-    assert next(trained)[0] == tmp_path / "quick"
+    assert next(trained) == tmp_path / "quick"
     while not (tmp_path / "slow.going").exists():
         time.sleep(0.02)
     trained.close()

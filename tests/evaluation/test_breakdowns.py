@@ -69,6 +69,7 @@ def test_groups_are_about_equal_and_share_no_length() -> None:
     assert length_groups([5, 1, 4, 2, 3, 6], 3) == [[1, 3], [4, 2], [0, 5]]
     assert length_groups([7, 7, 7], 5) == [[0, 1, 2]]
     assert length_groups([2, 1, 2, 2, 9], 2) == [[1], [0, 2, 3, 4]]
+    assert length_groups([7, 3, 5, 9, 4, 5], (2, 5, 8, 12)) == [[1, 4, 2, 5], [0], [3]]
     generator = random.Random(1)
     lengths = [generator.randrange(1, 40) for _ in range(1000)]
     groups = length_groups(lengths, 5)

@@ -39,12 +39,12 @@ def learned(model: str, **settings: object) -> Tokenizer:
     return train_tokenizer(TokenizerConfig(**values), PAIRS)[0]  # type: ignore[arg-type]
 
 
-def ready_made(**settings: object) -> Vocabulary:
+def ready_made(vocab_size: int = 600, **settings: object) -> Vocabulary:
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(TEXTS),
         model_writer=model,
-        vocab_size=600,
+        vocab_size=vocab_size,
         minloglevel=2,
         **settings,
     )
@@ -61,7 +61,7 @@ ODD = {
     "case folded": learned("unigram", normalization="nmt_nfkc_cf").source,
     "no prefix": ready_made(add_dummy_prefix=False),
     "spaces kept": ready_made(remove_extra_whitespaces=False),
-    "spaces behind": ready_made(treat_whitespace_as_suffix=True),
+    "spaces behind": ready_made(800, treat_whitespace_as_suffix=True),
     "pieces over spaces": ready_made(split_by_whitespace=False),
     "unigram with symbols": ready_made(user_defined_symbols=["<sep>", "ei"]),
     "bpe with symbols": ready_made(model_type="bpe", user_defined_symbols=["<sep>", "ei"]),

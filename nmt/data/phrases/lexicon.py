@@ -1,353 +1,275 @@
-"""The nouns, adjectives and small words of the `phrases` corpus, German and English side by side.
+"""The words of the corpus in both languages, and which of them go together.
 
-Each German lemma has one English lemma and the reverse. To add a word is to add a row.
+Each German lemma has one English lemma and the reverse. Words go together by kind: a verb or an
+adjective names kinds of nouns, or nouns. In tables, what stands before a colon holds for its row.
 """
 
-from typing import cast
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from nmt.data.phrases.words import (
-    Adjective,
-    Adverb,
-    Case,
-    Gender,
-    Name,
-    Noun,
-    Preposition,
-    Pronoun,
-    Spot,
-)
+Kinds = tuple[str, ...]
 
-# German, plural, gender, English, plural, kinds. "-" for no plural; Junge/Jungen for a weak noun.
+
+class Noun(NamedTuple):
+    """A noun or a name; `oblique` is its singular outside the nominative, `kinds` has its name."""
+
+    german: str
+    oblique: str
+    plural: str
+    gender: str
+    english: str
+    english_plural: str
+    kinds: Kinds
+
+
+class Adjective(NamedTuple):
+    """An adjective, its German stem before endings, and the kinds of noun it fits."""
+
+    german: str
+    stem: str
+    english: str
+    kinds: Kinds
+
+
+class Verb(NamedTuple):
+    """A verb: its forms, the kinds of its subject and object, and marks (see `_VERBS`).
+
+    A modal has its preterite or "-" for a participle, and "allowed to" or "to" for a particle.
+    """
+
+    prefix: str
+    german: str
+    third: str
+    participle: str
+    english: str
+    english_past: str
+    english_ing: str
+    particle: str
+    subject: Kinds
+    object: Kinds
+    marks: Kinds
+
+
+# Kinds: German, plural ("-": none), gender, English. Junge/Jungen: weak. man/men: irregular.
 _NOUNS = """
-Mann            Männer       m  man          men            person adult young
-Frau            Frauen       f  woman        women          person adult young
-Kind            Kinder       n  child        children       person kid
-Junge/Jungen    Jungen       m  boy          boys           person kid
-Mädchen         Mädchen      n  girl         girls          person kid
-Lehrer          Lehrer       m  teacher      teachers       person adult young
-Ärztin          Ärztinnen    f  doctor       doctors        person adult young
-Student/Studenten  Studenten  m  student     students       person young
-Bäcker          Bäcker       m  baker        bakers         person adult young
-Polizist/Polizisten  Polizisten  m  policeman  policemen    person adult young
-Gast            Gäste        m  guest        guests         person adult young
-Vater           -            m  father       -              person kin adult
-Mutter          -            f  mother       -              person kin adult
-Großmutter      -            f  grandmother  -              person kin adult
-Bruder          Brüder       m  brother      brothers       person kin young
-Schwester       Schwestern   f  sister       sisters        person kin young
-Sohn            Söhne        m  son          sons           person kin
-Tochter         Töchter      f  daughter     daughters      person kin
-Onkel           Onkel        m  uncle        uncles         person kin adult
-Tante           Tanten       f  aunt         aunts          person kin adult
-Nachbar/Nachbarn  Nachbarn   m  neighbour    neighbours     person kin adult young
-Hund            Hunde        m  dog          dogs           animal beast pet
-Katze           Katzen       f  cat          cats           animal beast pet
-Pferd           Pferde       n  horse        horses         animal beast
-Vogel           Vögel        m  bird         birds          animal bird
-Kuh             Kühe         f  cow          cows           animal beast
-Apfel           Äpfel        m  apple        apples         food sweet fresh several priced
-Kuchen          Kuchen       m  cake         cakes          food sweet fresh baked priced
-Ei              Eier         n  egg          eggs           food fresh cooked several
-Kartoffel       Kartoffeln   f  potato       potatoes       food cooked several priced
-Tomate          Tomaten      f  tomato       tomatoes       food fresh several priced
-Suppe           -            f  soup         -              food cooked hot
-Brot            -            n  bread        -              food fresh baked priced
-Käse            -            m  cheese       -              food priced
-Milch           -            f  milk         -              drink fresh
-Wasser          -            n  water        -              drink
-Tee             -            m  tea          -              drink hot
-Kaffee          -            m  coffee       -              drink hot
-Buch            Bücher       n  book         books          read print flat written lengthy
-Brief           Briefe       m  letter       letters        read flat sent written waste lengthy
-Zeitung         Zeitungen    f  newspaper    newspapers     read print flat waste
-Geschichte      Geschichten  f  story        stories        read written lengthy
-Auto            Autos        n  car          cars           vehicle machine painted
-Fahrrad         Fahrräder    n  bicycle      bicycles       vehicle machine painted
-Bus             Busse        m  bus          buses          transport
-Zug             Züge         m  train        trains         transport
-Tisch           Tische       m  table        tables         furniture painted
-Stuhl           Stühle       m  chair        chairs         furniture painted waste
-Bett            Betten       n  bed          beds           furniture
-Lampe           Lampen       f  lamp         lamps          furniture machine painted waste
-Mantel          Mäntel       m  coat         coats          clothing
-Hut             Hüte         m  hat          hats           clothing waste
-Hemd            Hemden       n  shirt        shirts         clothing waste
-Schuh           Schuhe       m  shoe         shoes          clothing waste several
-Tasche          Taschen      f  bag          bags           thing painted heavy priced
-Schlüssel       Schlüssel    m  key          keys           thing flat
-Uhr             Uhren        f  watch        watches        thing flat machine priced
-Ball            Bälle        m  ball         balls          thing painted priced
-Bild            Bilder       n  picture      pictures       thing flat sent priced
-Blume           Blumen       f  flower       flowers        thing painted sent waste several priced
-Flasche         Flaschen     f  bottle       bottles        thing painted waste
-Geschenk        Geschenke    n  present      presents       thing sent priced
-Koffer          Koffer       m  suitcase     suitcases      thing painted heavy priced
-Fenster         Fenster      n  window       windows        opening
-Tür             Türen        f  door         doors          opening painted
-Garten          Gärten       m  garden       gardens        area home
-Park            Parks        m  park         parks          area
-Wald            Wälder       m  forest       forests        area dim
-Küche           Küchen       f  kitchen      kitchens       room dim
-Zimmer          Zimmer       n  room         rooms          room dim
-Büro            Büros        n  office       offices        room
-Schule          Schulen      f  school       schools        building
-Haus            Häuser       n  house        houses         building home painted
-Kirche          Kirchen      f  church       churches       building
-Stadt           Städte       f  city         cities         town
-Dorf            Dörfer       n  village      villages       town
-Bahnhof         Bahnhöfe     m  station      stations       building
-See             Seen         m  lake         lakes          nature
-Baum            Bäume        m  tree         trees          nature aged
-Straße          Straßen      f  street       streets        road dim
-Brücke          Brücken      f  bridge       bridges        road
-Zeit            -            f  time         -              abstract
+person adult: Mann Männer m man/men, Frau Frauen f woman/women, Lehrer Lehrer m teacher,
+    Ärztin Ärztinnen f doctor, Bäcker Bäcker m baker, Student/Studenten Studenten m student,
+    Polizist/Polizisten Polizisten m policeman/policemen, Gast Gäste m guest
+person: Kind Kinder n child/children, Junge/Jungen Jungen m boy, Mädchen Mädchen n girl
+person kin owned: Vater - m father, Mutter - f mother, Großmutter - f grandmother,
+    Bruder Brüder m brother, Schwester Schwestern f sister, Sohn Söhne m son,
+    Tochter Töchter f daughter, Onkel Onkel m uncle, Tante Tanten f aunt,
+    Nachbar/Nachbarn Nachbarn m neighbour
+animal beast pet owned: Hund Hunde m dog, Katze Katzen f cat, Pferd Pferde n horse, Kuh Kühe f cow
+animal: Vogel Vögel m bird
+food: Apfel Äpfel m apple, Kuchen Kuchen m cake, Ei Eier n egg, Tomate Tomaten f tomato/tomatoes,
+    Kartoffel Kartoffeln f potato/potatoes, Brot - n bread, Käse - m cheese, Suppe - f soup
+drink: Milch - f milk, Wasser - n water, Tee - m tea, Kaffee - m coffee
+read owned: Buch Bücher n book, Zeitung Zeitungen f newspaper, Brief Briefe m letter,
+    Geschichte Geschichten f story/stories
+vehicle thing owned: Auto Autos n car, Fahrrad Fahrräder n bicycle
+furniture thing owned: Tisch Tische m table, Stuhl Stühle m chair, Lampe Lampen f lamp,
+    Bett Betten n bed
+clothing thing owned: Mantel Mäntel m coat, Hut Hüte m hat, Hemd Hemden n shirt,
+    Jacke Jacken f jacket
+small thing owned: Tasche Taschen f bag, Ball Bälle m ball, Koffer Koffer m suitcase,
+    Uhr Uhren f watch/watches, Blume Blumen f flower, Flasche Flaschen f bottle
+small owned: Schlüssel Schlüssel m key, Bild Bilder n picture, Geschenk Geschenke n present
+opening: Fenster Fenster n window, Tür Türen f door
+area: Garten Gärten m garden, Park Parks m park, Wald Wälder m forest, See Seen m lake
+room: Küche Küchen f kitchen, Zimmer Zimmer n room, Büro Büros n office
+town: Stadt Städte f city/cities, Dorf Dörfer n village
+place: Schule Schulen f school, Haus Häuser n house, Kirche Kirchen f church/churches,
+    Bahnhof Bahnhöfe m station, Straße Straßen f street, Brücke Brücken f bridge, Baum Bäume m tree
 """
 
-# German/stem, English, kinds of noun.
+# Kinds: German, English. müde/müd: its stem before endings.
 _ADJECTIVES = """
-alt          old          adult animal read vehicle furniture clothing thing building town aged
-jung         young        young pet
-klein        small        kid animal vehicle furniture thing room area building town nature
-groß         big          animal vehicle furniture thing room area building town nature
-nett         nice         person
-freundlich   friendly     person pet
-müde/müd     tired        person animal
-krank        sick         person animal
-glücklich    happy        person
-traurig      sad          person
-hungrig      hungry       person animal
-durstig      thirsty      person animal
-klug         clever       person pet
-faul         lazy         person pet
-reich        rich         person
-neu          new          read vehicle furniture clothing thing building
-schön        beautiful    bird clothing thing area town building nature road
-teuer/teur   expensive    priced vehicle furniture clothing
-billig       cheap        priced vehicle furniture clothing
-schwer       heavy        heavy furniture
-rot          red          painted clothing
-blau         blue         painted clothing
-grün         green        painted clothing
-schwarz      black        pet clothing
-weiß         white        pet clothing painted
-warm         warm         hot room
-kalt         cold         drink hot room
-frisch       fresh        fresh
-süß          sweet        sweet
-kaputt       broken       machine opening furniture
-lang         long         lengthy road
-interessant  interesting  read
-langweilig   boring       read
-schmutzig    dirty        clothing vehicle opening room pet
-dunkel/dunkl  dark        dim
+adult animal read vehicle furniture clothing small place town: alt old
+Kind Junge Mädchen animal thing room area place town: klein small
+animal vehicle furniture room area place town: groß big
+person: nett nice, klug clever, glücklich happy, traurig sad
+person pet: jung young, freundlich friendly, faul lazy
+person beast: müde/müd tired, krank sick, hungrig hungry, durstig thirsty
+read vehicle furniture clothing small Haus: neu new
+Vogel clothing small area town place: schön beautiful
+thing Geschenk Bild: teuer/teur expensive, billig cheap
+thing Tür: rot red, blau blue, grün green, weiß white, schwarz black
+Suppe drink room: warm warm, kalt cold
+Apfel Tomate Ei Brot Milch Kuchen: frisch fresh
+Apfel Kuchen Tee: süß sweet
+vehicle opening Lampe Uhr Stuhl: kaputt broken
+Buch Brief Geschichte Straße: lang long
+read: interessant interesting, langweilig boring
+clothing vehicle opening room pet: schmutzig dirty
 """
 
-# Preposition, case, noun, tags (verbs.py names them).
-_SPOTS = """
-in      dat  Garten   out rest eat work
-in      dat  Park     out rest
-in      dat  Wald     out
-in      dat  Küche    in eat work furniture
-in      dat  Zimmer   in rest furniture
-in      dat  Büro     in work furniture
-in      dat  Schule   in work
-in      dat  Haus     in rest live
-in      dat  Stadt    work live
-in      dat  Dorf     live
-auf     dat  Straße   out vehicle
-vor     dat  Haus     out wait vehicle
-hinter  dat  Haus     out vehicle
-neben   dat  Haus     vehicle
-vor     dat  Schule   wait vehicle
-vor     dat  Kirche   wait vehicle
-neben   dat  Kirche   live vehicle
-bei     dat  Bahnhof  wait live
-bei     dat  Brücke   wait
-unter   dat  Baum     out rest seat
-an      dat  See      out rest live
-in      dat  See      water
-an      dat  Fenster  seat
-an      dat  Tisch    seat eat work
-auf     dat  Stuhl    top seat
-auf     dat  Tisch    top
-auf     dat  Bett     top
-unter   dat  Bett     top
-in      dat  Tasche   top
-neben   dat  Bett     furniture
-neben   dat  Tür      furniture
-vor     dat  Fenster  furniture
-durch   acc  Park     through
-durch   acc  Wald     through
-durch   acc  Stadt    through
-durch   acc  Dorf     through
-durch   acc  Garten   through
-in      acc  Garten   into
-in      acc  Park     into
-in      acc  Wald     into
-in      acc  Küche    into
-in      acc  Zimmer   into
-in      acc  Büro     into
-in      acc  Haus     into
-auf     acc  Tisch    onto
-auf     acc  Stuhl    onto
-auf     acc  Bett     onto
-neben   acc  Lampe    onto
-neben   acc  Tasche   onto
-in      acc  Tasche   onto
+# Kinds of subject, of object ("-": none), marks: infinitive with | after a separable prefix, /third
+# person/participle (+: with sein) where irregular; English /past/-ing form, +particle. Marks:
+#   @tag, @!tag  a place where it may happen, where it must be said (see `_PLACES`)
+#   dat, to      the object is in the dative; a person in the dative stands beside the object
+#   apart        a pronoun precedes the English particle;  state: English has no progressive
+#   the          its object is known: no indefinite article;  clause: takes dass or ob
+#   now, past    said in the present or past alone;  can, bare: with no modal but können, with none
+#   duty, hard   what people have to do; what tired people leave
+_VERBS = """
+person - @in @out hard: arbeiten work, tanzen dance
+person/pet - @out hard: spielen play
+person/Vogel - @out hard: singen//gesungen sing/sang
+person/beast - @out: schlafen/schläft/geschlafen sleep/slept
+person - bare: lachen laugh, weinen cry/cried, an|kommen//+gekommen arrive
+person - @out: warten wait
+person -: auf|stehen//+gestanden get/got/getting+up, zurück|kommen//+gekommen come/came+back
+person - hard: schwimmen//+geschwommen swim/swam/swimming
+person/beast - bare: ein|schlafen/schläft/+geschlafen fall/fell+asleep
+person/Katze - @!seat bare: sitzen//gesessen sit/sat/sitting
+person - @!live state: wohnen live
+Buch/Brief/Zeitung/Schlüssel/Uhr - @!top now bare: liegen//gelegen lie/lay/lying
+person/beast - @!through hard: laufen/läuft/+gelaufen run/ran/running
+person - @!into: gehen//+gegangen go/went
+person food @in: essen/isst/gegessen eat/ate
+person drink @in: trinken//getrunken drink/drank
+person Suppe/Kartoffel/Ei duty hard: kochen cook
+person Kuchen/Brot duty hard: backen//gebacken bake
+person food/thing/Buch/Zeitung: kaufen buy/bought
+person read @in @out hard: lesen/liest/gelesen read/read
+person Brief/Buch/Geschichte hard duty: schreiben//geschrieben write/wrote
+person vehicle/Lampe/Uhr/opening duty hard the: reparieren//repariert repair
+person vehicle/clothing/Hund duty hard the: waschen/wäscht/gewaschen wash
+person small/clothing/person/pet duty: suchen look+for
+person small/clothing bare past: finden//gefunden find/found, verlieren//verloren lose/lost
+person person/animal can state: sehen/sieht/gesehen see/saw/seeing, hören hear/heard
+person kin/pet bare state the: lieben love
+person food/drink/read/person bare state the: mögen/mag/gemocht like
+person small/clothing/vehicle/furniture bare state: brauchen need
+person pet/thing bare state: haben/hat/gehabt have/had
+person person/town duty hard: besuchen//besucht visit
+person person duty hard: an|rufen//gerufen call, treffen/trifft/getroffen meet/met
+person person: ein|laden/lädt/geladen invite
+person person/Brief/Geschenk/Koffer apart duty hard the: ab|holen pick+up
+person food/Brief/Bild/Blume/Geschenk: mit|bringen//gebracht bring/brought
+person opening/Koffer/Tasche/Flasche the: auf|machen open, zu|machen close
+person Brief/Zeitung/clothing apart: weg|werfen/wirft/geworfen throw/threw+away
+person room apart duty hard the: auf|räumen tidy/tidied+up
+person Buch/Brief/Zeitung/Schlüssel/Uhr @!onto the: legen put/put/putting
+person person dat duty hard the: helfen/hilft/geholfen help, danken thank
+person/pet person/pet dat bare the: folgen//+gefolgt follow
+person small/Buch to: geben/gibt/gegeben give/gave, zeigen show, schicken send/sent
+person - clause state: sagen say/said, glauben believe, denken//gedacht think/thought, hoffen hope,
+    wissen/weiß/gewusst know/knew, fragen ask
+- - state: sein/ist/+gewesen be/was/being
+"""
+
+# Modal verbs with their preterite; how English negates and asks: aux (itself), do or be.
+_MODALS = """
+- - aux: können/kann/konnte can/could, sollen/soll/- should, möchten/möchte/- would+like+to
+- - do: müssen/muss/musste have/had+to, wollen/will/wollte want+to
+- - be: dürfen/darf/durfte be/was+allowed+to
+"""
+
+# The tag of verbs: places. "in|acc" is in with the accusative; the others govern the dative.
+_PLACES = """
+in: in Küche, in Zimmer, in Haus, in Schule, in Büro
+out: in Garten, in Park, in Wald, an See, auf Straße, unter Baum, vor Haus, hinter Haus, bei Bahnhof
+seat: an Fenster, an Tisch, auf Stuhl, unter Baum, neben Tür, auf Bett
+live: in Stadt, in Dorf, an See, neben Kirche, bei Bahnhof, bei Brücke
+top: auf Tisch, auf Stuhl, auf Bett, unter Bett, in Tasche, neben Lampe
+through: durch|acc Park, durch|acc Wald, durch|acc Stadt, durch|acc Dorf, durch|acc Garten
+into: in|acc Garten, in|acc Park, in|acc Wald, in|acc Küche, in|acc Büro, in|acc Haus
+onto: auf|acc Tisch, auf|acc Stuhl, auf|acc Bett, in|acc Tasche, neben|acc Lampe
+"""
+
+# Verbs: what the object or else the subject is, or what one else does with the object (! not), if
+# one does it / if one does not. What is hard one does not do if müde, krank or faul, besides.
+_REASONS = """
+kaufen: schön billig frisch süß brauchen mögen / teuer alt kaputt
+wegwerfen: alt !brauchen !mögen / neu schön brauchen
+lesen: interessant mögen / lang langweilig !mögen
+essen: hungrig frisch süß mögen / kalt !mögen
+trinken: durstig frisch warm mögen / kalt !mögen
+waschen aufräumen: schmutzig / neu
+reparieren: kaputt brauchen / alt !brauchen
+suchen: brauchen lieben / !brauchen !mögen
+besuchen einladen anrufen: nett freundlich schön mögen lieben / faul !mögen
+helfen: krank müde nett mögen / faul !mögen
+schlafen weinen: müde krank /
+lachen singen tanzen: glücklich / traurig
 """
 
 
-def _nouns() -> dict[str, Noun]:
-    nouns = {}
-    for line in _NOUNS.strip().splitlines():
-        head, plural, gender, english, english_plural, *kinds = line.split()
-        german, _, oblique = head.partition("/")
-        nouns[german] = Noun(
-            german,
-            oblique or german,
-            plural.replace("-", ""),
-            cast(Gender, gender),
-            english,
-            english_plural.replace("-", ""),
-            tuple(kinds),
+def _groups(table: str) -> Iterator[tuple[list[str], list[str]]]:
+    """Return, for each item, what stands before its colon, and its cells."""
+    for group in table.replace("\n    ", " ").strip().splitlines():
+        head, _, items = group.partition(":")
+        for item in items.split(","):
+            yield head.split(), item.split()
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(pair.split("/") for pair in text.split(", "))
+
+
+def _nouns() -> Iterator[Noun]:
+    for kinds, (head, plural, gender, both) in _groups(_NOUNS):
+        german, oblique, *_ = f"{head}/{head}".split("/")
+        english, many, *_ = f"{both}/{both}s".split("/")
+        yield Noun(german, oblique, plural.strip("-"), gender, english, many, (german, *kinds))
+
+
+def _verbs(table: str) -> Iterator[Verb]:
+    for (subject, thing, *marks), (forms, words) in _groups(table):
+        infinitive, third, participle, *_ = f"{forms}//".split("/")
+        prefix, _, german = infinitive.rpartition("|")
+        stem = german.removesuffix("n").removesuffix("e")
+        third = third or stem + ("et" if stem[-1] in "td" else "t")
+        participle = prefix + (participle.strip("+") or "ge" + third)
+        english, *particle = words.split("+")
+        base, past, ing, *_ = f"{english}//".split("/")
+        past = past or base + ("d" if base[-1] == "e" else "ed")
+        ing = ing or (base[:-1] if base[-1] == "e" else base) + "ing"
+        marks += ["sein"] if "/+" in forms else []
+        does, done = (tuple(kinds.strip("-").split("/")) for kinds in (subject, thing))
+        yield Verb(
+            *(prefix, german, third, participle, base, past, ing),
+            *(" ".join(particle), does, () if thing == "-" else done, tuple(marks)),
         )
-    return nouns
 
 
-def _adjectives() -> dict[str, Adjective]:
-    adjectives = {}
-    for line in _ADJECTIVES.strip().splitlines():
-        head, english, *kinds = line.split()
-        german, _, stem = head.partition("/")
-        adjectives[german] = Adjective(german, stem or german, english, tuple(kinds))
-    return adjectives
-
-
-PREPOSITIONS = {
-    (word.german, word.case): word
-    for word in (
-        Preposition("in", "in"),
-        Preposition("auf", "on"),
-        Preposition("unter", "under"),
-        Preposition("neben", "next to"),
-        Preposition("vor", "in front of"),
-        Preposition("hinter", "behind"),
-        Preposition("bei", "near"),
-        Preposition("an", "at"),
-        Preposition("mit", "with"),
-        Preposition("für", "for", "acc"),
-        Preposition("durch", "through", "acc"),
-        Preposition("in", "into", "acc"),
-        Preposition("auf", "on", "acc"),
-        Preposition("neben", "next to", "acc"),
-    )
+NOUNS = {noun.german: noun for noun in _nouns()}
+NAMES = [Noun(name, name, "", "f", name, "", ("person",)) for name in ("Anna", "Lisa", "Maria")]
+NAMES += [Noun(name, name, "", "m", name, "", ("person",)) for name in ("Paul", "Peter", "Thomas")]
+ADJECTIVES = {
+    (words := head.split("/"))[0]: Adjective(words[0], words[-1], english, tuple(kinds))
+    for kinds, (head, english) in _groups(_ADJECTIVES)
 }
-
-
-def _spots() -> tuple[Spot, ...]:
-    spots = []
-    for line in _SPOTS.strip().splitlines():
-        preposition, case, noun, *tags = line.split()
-        key = (preposition, cast(Case, case))
-        spots.append(Spot(PREPOSITIONS[key], NOUNS[noun], tuple(tags)))
-    return tuple(spots)
-
-
-NOUNS = _nouns()
-ADJECTIVES = _adjectives()
-SPOTS = _spots()
-
-NAMES = {
-    name.text: name
-    for name in (
-        Name("Anna", "f"),
-        Name("Lisa", "f"),
-        Name("Maria", "f"),
-        Name("Paul", "m"),
-        Name("Peter", "m"),
-        Name("Thomas", "m"),
-    )
-}
-
-NUMBERS = {
-    "zwei": "two",
-    "drei": "three",
-    "vier": "four",
-    "fünf": "five",
-    "sechs": "six",
-    "zehn": "ten",
-    "zwölf": "twelve",
-    "zwanzig": "twenty",
-}
-SMALL_NUMBERS = ("zwei", "drei", "vier")
-
+VERBS = {verb.prefix + verb.german: verb for verb in _verbs(_VERBS)}
+MODALS = {verb.german: verb for verb in _verbs(_MODALS)}
+REASONS = {verb: " ".join(words).split("/") for verbs, words in _groups(_REASONS) for verb in verbs}
+PLACES: dict[str, list[tuple[str, Noun]]] = {}
+for _head, (_preposition, _noun) in _groups(_PLACES):
+    PLACES.setdefault(_head[0], []).append((_preposition, NOUNS[_noun]))
+PREPOSITIONS = _pairs(
+    "in/in, an/at, auf/on, bei/near, unter/under, neben/next to, vor/in front of, hinter/behind, "
+    "durch|acc/through, in|acc/into, auf|acc/on, neben|acc/next to"
+)
+# Adverbs of time by the mood of their clause.
 TIMES = {
-    adverb.german: adverb
-    for adverb in (
-        Adverb("heute", "today", ("present", "past", "modal")),
-        Adverb("jetzt", "now", ("present", "modal")),
-        Adverb("gestern", "yesterday", ("past",)),
-        Adverb("letzte Woche", "last week", ("past",)),
-        Adverb("am Montag", "on Monday", ("past", "modal")),
-        Adverb("am Sonntag", "on Sunday", ("past", "modal")),
-        Adverb("am Abend", "in the evening", ("past", "modal")),
-        Adverb("morgen", "tomorrow", ("modal",)),
-        Adverb("bald", "soon", ("modal",)),
-        Adverb("jeden Tag", "every day", ("habit",)),
-        Adverb("jeden Morgen", "every morning", ("habit",)),
-    )
+    "present": _pairs("heute/today, jetzt/now"),
+    "past": _pairs("heute/today, gestern/yesterday, letzte Woche/last week, am Montag/on Monday"),
+    "modal": _pairs("heute/today, morgen/tomorrow, am Sonntag/on Sunday, am Abend/in the evening"),
 }
-FREQUENCIES = {
-    adverb.german: adverb
-    for adverb in (
-        Adverb("immer", "always"),
-        Adverb("oft", "often"),
-        Adverb("manchmal", "sometimes"),
-        Adverb("nie", "never"),
-    )
-}
-MANNERS = {
-    adverb.german: adverb
-    for adverb in (
-        Adverb("allein", "alone"),
-        Adverb("laut", "loudly"),
-        Adverb("zusammen", "together"),
-    )
-}
-DEGREES = {"sehr": "very", "zu": "too"}
-CONJUNCTIONS = {
-    "weil": "because",
-    "obwohl": "although",
-    "dass": "that",
-    "ob": "whether",
-    "wenn": "if",
-}
-
-ICH = Pronoun("ich", "mich", "mir", "I", "me", 1)
-DU = Pronoun("du", "dich", "dir", "you", "you", 2)
-ER = Pronoun("er", "ihn", "ihm", "he", "him", 3)
-SIE = Pronoun("sie", "sie", "ihr", "she", "her", 3)
-WIR = Pronoun("wir", "uns", "uns", "we", "us", 1, plural=True)
-# The German word follows the noun's gender, the English one follows what it names.
-IT = {
-    "m": Pronoun("er", "ihn", "ihm", "it", "it", 3),
-    "f": Pronoun("sie", "sie", "ihr", "it", "it", 3),
-    "n": Pronoun("es", "es", "ihm", "it", "it", 3),
-}
-GIRL = Pronoun("es", "es", "ihm", "she", "her", 3)
-THEY = Pronoun("sie", "sie", "ihnen", "they", "them", 3, plural=True)
-
-# Of these, two cannot be said of the same thing at once.
+NUMBERS = _pairs("zwei/two, drei/three, vier/four, zehn/ten")
+DETERMINERS = NUMBERS | _pairs(
+    "der/the, ein/a, kein/a, dies/this, mein/my, dein/your, unser/our, welch/which, "
+    "wie viele/how many"
+)
+# Conjunctions and question words.
+WORDS = _pairs(
+    "weil/because, obwohl/although, dass/that, ob/whether, und/and, aber/but, "
+    "warum/why, wann/when, wo/where"
+)
+# Of these, two are not said of the same thing.
 OPPOSITES = (
-    ("alt", "jung", "neu"),
-    ("klein", "groß"),
-    ("glücklich", "traurig"),
-    ("interessant", "langweilig"),
-    ("teuer", "billig"),
-    ("warm", "kalt"),
-    ("neu", "kaputt"),
-    ("neu", "schmutzig"),
-    ("alt", "frisch"),
-    ("nett", "freundlich"),
-    ("rot", "blau", "grün", "schwarz", "weiß"),
+    "alt jung neu frisch kaputt schmutzig, müde krank hungrig durstig glücklich traurig, "
+    "klein groß, rot blau grün schwarz weiß, teuer billig, interessant langweilig, warm kalt"
 )

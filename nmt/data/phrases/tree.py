@@ -1,144 +1,124 @@
-"""What a sentence says, in no language: `german` and `english` put it in words."""
+"""What a sentence says: clauses, and nominals, which know their forms in both languages."""
 
-from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import NamedTuple
 
-from nmt.data.phrases.words import (
-    Adjective,
-    Adverb,
-    Modal,
-    Name,
-    Noun,
-    Preposition,
-    Pronoun,
-    Verb,
-)
+from nmt.data.phrases.lexicon import DETERMINERS, Adjective, Kinds, Noun, Verb
 
-Tense = Literal["present", "past"]
+NOM, ACC, DAT, SUBJECT, THING = range(5)
+# Articles and endings by case; columns: masculine, feminine, neuter, plural.
+DEFINITE = ("der die das die", "den die das die", "dem der dem den")
+RELATIVE = (*DEFINITE[:2], "dem der dem denen")
+EIN = ("- e - e", "en e - e", "em er em en")
+# Adjectives after der, after ein, and after nothing or a number; dieser has the last ones itself.
+WEAK = ("e e e en", "en e e en", "en en en en")
+MIXED = ("er e es en", "en e es en", "en en en en")
+STRONG = ("er e es e", "en e es e", "em er em en")
 
 
-@dataclass(frozen=True, slots=True)
-class NounPhrase:
-    """A noun with its company.
+class Nominal(NamedTuple):
+    """Who or what takes part in a clause: its German cases, its English subject and object.
 
-    Attributes:
-        determiner: "der", "ein" (nothing in a plural or before a mass noun), "mein", "dein",
-            "unser", "wie viele" or a number.
-        relative: a clause in which a `Relative` stands for this noun.
+    Its `form` is what verbs agree with: 0 to 3 for ich, du, er and the plural. It leads its clause
+    if it asks or is a relative pronoun. A pronoun has no noun.
     """
 
-    noun: Noun
-    determiner: str = "der"
+    forms: tuple[str, ...]
+    form: int = 2
+    kinds: Kinds = ("person",)
+    leads: bool = False
+    noun: Noun | None = None
+    determiner: str = ""
     adjective: Adjective | None = None
-    plural: bool = False
     relative: "Clause | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Relative:
-    """A relative pronoun that stands for a noun."""
-
-    noun: Noun
-    plural: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The one or the thing that a question asks for (wer, was)."""
-
-    person: bool
-
-
-Nominal = NounPhrase | Relative | Asked | Name | Pronoun
-
-
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """A preposition and what it stands before."""
-
-    preposition: Preposition
-    nominal: Nominal
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(NamedTuple):
     """One verb and what belongs to it.
 
-    Attributes:
-        negated: "nicht", or "kein" with an indefinite object.
-        habit: what happens again and again: English then has no progressive.
-        indirect: the dative of a verb with two objects.
-        predicate: what the copula says of the subject; `degree` stands before it (sehr).
-        front: whether the adverb of time opens the sentence.
-        question: "" (none), "ja" (yes or no), or the adverb that asks (warum, wann, wo); a question
-            for a nominal needs none of these, only its `Asked`.
+    The phrase is a preposition of the lexicon and its nominal; the time, a German adverb, stands in
+    front or not. A question is "ja" (yes or no), "wer" (its leading nominal asks) or an adverb.
+    Another clause comes after a conjunction; `also` holds "und" or "aber" and a main clause.
     """
 
     subject: Nominal
     verb: Verb
-    tense: Tense = "present"
-    modal: Modal | None = None
-    negated: bool = False
-    habit: bool = False
-    indirect: Nominal | None = None
     object: Nominal | None = None
+    past: bool = False
+    modal: Verb | None = None
+    negated: bool = False
+    indirect: Nominal | None = None
     predicate: Adjective | None = None
-    degree: str = ""
-    phrases: tuple[Phrase, ...] = ()
-    time: Adverb | None = None
-    frequency: Adverb | None = None
-    manner: Adverb | None = None
+    phrase: tuple[str, Nominal] | None = None
+    time: str = ""
     front: bool = False
     question: str = ""
+    after: "tuple[str, Clause] | None" = None
+    also: "tuple[str, Clause] | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Subordinate:
-    """A clause behind a conjunction (weil, dass ...), which may carry another one."""
-
-    conjunction: str
-    clause: Clause
-    after: "Subordinate | None" = None
+def _pronoun(words: str, form: int = 2, *, leads: bool = False) -> Nominal:
+    return Nominal(tuple(words.split()), form, leads=leads)
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A main clause, with a clause before it or after it, and with a sentence joined to it.
-
-    `joint` is "und" or "aber" where there is a sentence `also`.
-    """
-
-    main: Clause
-    before: Subordinate | None = None
-    after: Subordinate | None = None
-    joint: str = ""
-    also: "Sentence | None" = None
+ICH, DU = _pronoun("ich mich mir I me", 0), _pronoun("du dich dir you you", 1)
+ER, SIE = _pronoun("er ihn ihm he him"), _pronoun("sie sie ihr she her")
+WIR, THEY = _pronoun("wir uns uns we us", 3), _pronoun("sie sie ihnen they them", 3)
+ES, GIRL = _pronoun("es es ihm it it"), _pronoun("es es ihm she her")
+WHO = _pronoun("wer wen wem who whom", leads=True)
+WHAT = _pronoun("was was was what what", leads=True)._replace(kinds=())
 
 
-def agreement(subject: Nominal) -> tuple[int, bool]:
-    """Return the person of a subject and whether it is plural."""
-    if isinstance(subject, Pronoun):
-        return subject.person, subject.plural
-    return 3, isinstance(subject, NounPhrase | Relative) and subject.plural
+@cache
+def noun_phrase(
+    noun: Noun, determiner: str = "", adjective: Adjective | None = None, plural: bool = False
+) -> Nominal:
+    """Decline a noun. There is no ein in plurals, nor with what is not counted."""
+    uncounted = determiner in ("ein", "kein") and (plural or not noun.plural)
+    article = "" if uncounted and determiner == "ein" else determiner
+    words = [adjective.english] if adjective else []
+    words.append(noun.english_plural if plural else noun.english)
+    word = "any" if uncounted and article else DETERMINERS.get(article, "")
+    word = "an" if word == "a" and words[0][0] in "aeiou" else word
+    words.insert(0, "these" if word == "this" and plural else word)
+    english = " ".join(words).strip()
+    forms = [_decline(noun, article, adjective, plural, case) for case in (NOM, ACC, DAT)]
+    leads = determiner in ("welch", "wie viele")
+    forms += [english, english]
+    return Nominal(tuple(forms), 3 if plural else 2, noun.kinds, leads, noun, determiner, adjective)
 
 
-def is_indefinite(nominal: Nominal | None) -> bool:
-    """Tell whether a negated clause says kein before this noun."""
-    return isinstance(nominal, NounPhrase) and nominal.determiner == "ein"
+def _decline(noun: Noun, article: str, adjective: Adjective | None, plural: bool, case: int) -> str:
+    column = 3 if plural else "mfn".index(noun.gender)
+    endings, own = STRONG[case], ""
+    if article in ("der", "dies", "welch"):
+        endings, own = WEAK[case], STRONG[case]
+    elif article in ("ein", "kein", "mein", "dein", "unser"):
+        endings, own = MIXED[case], EIN[case]
+    if article == "der":
+        article, own = DEFINITE[case].split()[column], ""
+    article += own.split()[column].strip("-") if own else ""
+    word = noun.plural if plural else noun.oblique if case else noun.german
+    if plural and case == DAT and word[-1] not in "ns":
+        word += "n"
+    described = adjective.stem + endings.split()[column] if adjective else ""
+    return " ".join(part for part in (article, described, word) if part)
 
 
-def is_asked(nominal: Nominal | None) -> bool:
-    """Tell whether a nominal makes its clause a question (wer, wie viele Kinder)."""
-    counted = isinstance(nominal, NounPhrase) and nominal.determiner == "wie viele"
-    return counted or isinstance(nominal, Asked)
+def pronoun_for(thing: Nominal) -> Nominal:
+    """Return the pronoun that takes a nominal up again: by the noun's gender in German."""
+    if not thing.noun:
+        return thing
+    neuter = GIRL if thing.noun.german == "Mädchen" else ES
+    found = THEY if thing.form == 3 else {"m": ER, "f": SIE, "n": neuter}[thing.noun.gender]
+    if thing.form == 2 and "person" not in thing.kinds:
+        found = found._replace(forms=(*found.forms[:SUBJECT], "it", "it"))
+    return found._replace(kinds=thing.kinds)
 
 
-def moves(nominal: Nominal | None) -> bool:
-    """Tell whether a nominal leaves its place for the first one of its clause."""
-    return isinstance(nominal, Relative) or is_asked(nominal)
-
-
-def is_question(clause: Clause) -> bool:
-    """Tell whether a main clause asks something."""
-    nominals = (clause.subject, clause.indirect, clause.object)
-    return bool(clause.question) or any(is_asked(nominal) for nominal in nominals)
+def relative_pronoun(thing: Nominal) -> Nominal:
+    """Return the pronoun that stands for a noun phrase in its relative clause."""
+    column = 3 if thing.form == 3 or not thing.noun else "mfn".index(thing.noun.gender)
+    german = [forms.split()[column] for forms in RELATIVE]
+    english = ("who", "whom") if "person" in thing.kinds else ("that", "that")
+    return thing._replace(forms=(*german, *english), leads=True, determiner="")
