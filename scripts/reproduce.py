@@ -1,10 +1,10 @@
 """Train a recipe, tune its search on validation, score it on test, and compare with its figure.
 
-A recipe is a config with a line such as `# figure: test BLEU 24.3 ± 0.4`: the mean over seeds and
-their standard deviation, each model with its own search settings, chosen on validation. One run
-meets the figure if it lies at most two standard deviations below. Where the recipe learns from a
-teacher `runs/NAME`, that of `configs/NAME.yaml` is trained first, with the seed of that recipe:
-students of several seeds have one teacher.
+A recipe is a config with a line such as `# figure: de-en test BLEU 24.3 ± 0.4` for each language
+pair: the mean over seeds and their standard deviation, each model with its own search settings,
+chosen on validation. One run meets the figure if it lies at most two standard deviations below.
+Where the recipe learns from a teacher `runs/NAME`, `configs/NAME.yaml` is trained first, for the
+same pair and with the seed of that recipe: students of several seeds have one teacher.
 """
 
 import argparse
@@ -26,25 +26,35 @@ class Figure(NamedTuple):
     deviation: float
 
 
-def figure_of(config: Path) -> Figure:
-    """Read the figure in a recipe's comments."""
-    found = re.search(
-        r"^# figure: (\w+) BLEU ([\d.]+) ± ([\d.]+)", config.read_text(encoding="utf-8"), re.M
-    )
+def figure_of(config: Path, pair: str) -> Figure:
+    """Read a language pair's figure in a recipe's comments."""
+    rule = rf"^# figure: {pair} (\w+) BLEU ([\d.]+) ± ([\d.]+)"
+    found = re.search(rule, config.read_text(encoding="utf-8"), re.M)
     if found is None:
-        sys.exit(f"reproduce: {config} has no line such as '# figure: test BLEU 24.3 ± 0.4'")
+        sys.exit(f"reproduce: {config} has no line such as '# figure: {pair} test BLEU 24.3 ± 0.4'")
     return Figure(found[1], float(found[2]), float(found[3]))
 
 
 def train(config: Path, run: Path, keys: list[str]) -> None:
     """Train a recipe, its teachers first."""
-    for teacher in load_config(config, keys).data.distill.teachers:
+    named = load_config(config, keys).data.distill.teachers
+    teachers = list(named)
+    for number, teacher in enumerate(named):
         recipe = config.parent / f"{Path(teacher).name}.yaml"
         # A bundle, here or on the hub, is there already.
         made = teacher.startswith("hf://") or (Path(teacher) / "bundle.json").exists()
         if recipe.exists() and recipe != config and not made:
-            train(recipe, Path(teacher), _without_students(keys))
+            teachers[number] = f"{teacher}-{pair_of(config, keys)}"
+            train(recipe, Path(teachers[number]), _without_students(keys))
+    if teachers != named:
+        keys = [*keys, "--data.distill.teacher", json.dumps(teachers)]
     nmt("train", str(config), "--run", str(run), "--resume", *keys)
+
+
+def pair_of(config: Path, keys: list[str]) -> str:
+    """Return the languages of a recipe, such as de-en."""
+    data = load_config(config, keys).data
+    return f"{data.source_language}-{data.target_language}"
 
 
 def _without_students(keys: list[str]) -> list[str]:
@@ -75,13 +85,14 @@ def main() -> int:
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("config", type=Path)
-    parser.add_argument("--run", type=Path, help="run folder (default: runs/ + the config's stem)")
+    parser.add_argument("--run", type=Path, help="run folder (default: runs/STEM-PAIR)")
     arguments, keys = parser.parse_known_args()
     config: Path = arguments.config
-    run: Path = arguments.run or Path("runs") / config.stem
     if not config.is_file():
         sys.exit(f"reproduce: there is no config {config}")
-    figure = figure_of(config)
+    pair = pair_of(config, keys)
+    run: Path = arguments.run or Path("runs") / f"{config.stem}-{pair}"
+    figure = figure_of(config, pair)
     train(config, run, keys)
     nmt("evaluate", str(run), "--split", "validation", "--tune")
     out = run / "reproduced.json"

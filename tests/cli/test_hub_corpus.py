@@ -47,7 +47,7 @@ def data_set(layout: str) -> Files:
 def test_multi30k_trains_from_the_hub(tmp_path: Path, layout: str) -> None:
     server = HubServer({"bentrevett/multi30k": data_set(layout)})
     run = tmp_path / "run"
-    words = ["train", ROOT / "configs" / "multi30k-de-en.yaml", "--run", run, *SMALL]
+    words = ["train", ROOT / "configs" / "multi30k.yaml", "--run", run, *SMALL]
     with server.running() as hub:
         done = subprocess.run(
             [sys.executable, "-m", "nmt", *map(str, words)],

@@ -17,7 +17,7 @@ def test_the_shipped_config_trains_on_local_files(
     words += ["--data.splits.test", multi30k / "test_2016_flickr", "--model.hidden_size", "32"]
     words += ["--tokenizer.vocabulary_size", "1000", "--decoding.beam_size", "1"]
     words += ["--training.max_updates", "6", "--training.warmup_updates", "2"]
-    config = ROOT / "configs" / "multi30k-de-en.yaml"
+    config = ROOT / "configs" / "multi30k.yaml"
     result = nmt("train", config, "--run", tmp_path / "run", *words)
     assert result.code == 0, result.err
     assert "1,014 pairs, 1,014 kept" in result.err

@@ -36,7 +36,7 @@ def recipes(tiny_config: Path, tmp_path: Path) -> Path:
     text = tiny_config.read_text(encoding="utf-8")
     figures = {"recipe": "0.00 ± 0.10", "teacher": "0.00 ± 0.10", "student": "99.00 ± 0.40"}
     for name, figure in figures.items():
-        head = f"# A toy.\n# figure: test BLEU {figure}\n"
+        head = f"# A toy.\n# figure: de-en test BLEU {figure}\n"
         distill = "\n  distill: {teacher: runs/teacher}" if name == "student" else ""
         body = text.replace("data:", f"data:{distill}")
         (tmp_path / "configs" / f"{name}.yaml").write_text(head + body, encoding="utf-8")
@@ -46,21 +46,21 @@ def recipes(tiny_config: Path, tmp_path: Path) -> Path:
 def test_a_figure_is_met_by_a_better_run(recipes: Path) -> None:
     done = run("reproduce.py", recipes, "configs/recipe.yaml", "--training.max_updates", 20)
     assert done.returncode == 0, done.stderr
-    score = json.loads((recipes / "runs/recipe/reproduced.json").read_text())["bleu"]["score"]
+    score = json.loads((recipes / "runs/recipe-de-en/reproduced.json").read_text())["bleu"]["score"]
     told = f"met: test BLEU {score:.2f}; the figure is 0.00 ± 0.10 ({score:+.2f})"
     assert done.stdout.splitlines()[-1] == told
-    tuned = json.loads((recipes / "runs/recipe/model/metrics.json").read_text())["tuned"]
+    tuned = json.loads((recipes / "runs/recipe-de-en/model/metrics.json").read_text())["tuned"]
     assert tuned["split"] == "validation"
 
 
 def test_a_teacher_is_trained_first_and_a_missed_figure_is_said(recipes: Path) -> None:
-    stopped = recipes / "runs/teacher"  # a teacher whose training was stopped is gone on with
+    stopped = recipes / "runs/teacher-de-en"  # a teacher whose training was stopped is gone on with
     stopped.mkdir(parents=True)
     words = ["--training.max_updates", 10, "--data.distill.n_best", 2]
     done = run("reproduce.py", recipes, "configs/student.yaml", *words)
     assert done.returncode == 1, done.stderr
     assert done.stdout.splitlines()[-1].startswith("NOT met: test BLEU ")
-    assert (recipes / "runs/teacher/scores.test.json").exists()
+    assert (recipes / "runs/teacher-de-en/scores.test.json").exists()
     assert done.stdout.index("train configs/teacher.yaml") < done.stdout.index(
         "train configs/student.yaml"
     )
@@ -79,9 +79,10 @@ def test_students_of_all_seeds_have_one_teacher(
     for seed in (["--seed", "2"], ["--seed=3"]):
         reproduce.train(student, Path("runs/student"), [*seed, *fast])
         teacher, own = called[-2:]
-        told = "train configs/teacher.yaml --run runs/teacher --resume --training.max_updates 10"
-        assert " ".join(teacher) == told
-        assert own[1] == str(student) and own[5:] == (*seed, *fast)
+        told = "train configs/teacher.yaml --run runs/teacher-de-en --resume"
+        assert " ".join(teacher) == f"{told} --training.max_updates 10"
+        taught = ("--data.distill.teacher", '["runs/teacher-de-en"]')
+        assert own[1] == str(student) and own[5:] == (*seed, *fast, *taught)
     # A bundle is taken as it is, also where a recipe has its name.
     bundle = Path("elsewhere/teacher")
     bundle.mkdir(parents=True)
@@ -90,6 +91,23 @@ def test_students_of_all_seeds_have_one_teacher(
         called.clear()
         reproduce.train(student, Path("runs/student"), ["--data.distill.teacher", name])
         assert [words[1] for words in called] == [str(student)]
+
+
+def test_every_pair_has_its_figure_and_its_teacher(
+    recipes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import reproduce
+
+    swapped = ["--data.source_language", "en", "--data.target_language", "de"]
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(reproduce, "nmt", lambda *words: called.append(words))
+    student = recipes / "configs" / "student.yaml"
+    reproduce.train(student, Path("runs/student"), swapped)
+    assert [words[3] for words in called] == ["runs/teacher-en-de", "runs/student"]
+    assert reproduce.figure_of(student, "de-en") == ("test", 99.0, 0.4)
+    with pytest.raises(SystemExit, match="figure: en-de"):
+        reproduce.figure_of(student, "en-de")
 
 
 def test_a_recipe_without_a_figure_is_refused(recipes: Path, tiny_config: Path) -> None:
@@ -247,11 +265,11 @@ def ablation_rows(name: str) -> dict[str, dict[str, object]]:
 def test_every_row_of_the_ablation_is_a_recipe(name: str) -> None:
     """The same conversion of rows to words as in the script, which refuses a wrong key, too."""
     rows = ablation_rows(name)
-    recipe = load_config(ROOT / "configs" / "multi30k-de-en.yaml", [])
+    recipe = load_config(ROOT / "configs" / "multi30k.yaml", [])
     assert rows.pop("the recipe", {}) == {}
     for row, keys in rows.items():
         words = [word for key, value in keys.items() for word in (f"--{key}", str(value))]
-        assert load_config(ROOT / "configs" / "multi30k-de-en.yaml", words) != recipe, row
+        assert load_config(ROOT / "configs" / "multi30k.yaml", words) != recipe, row
 
 
 def test_every_key_of_the_network_has_a_row() -> None:
