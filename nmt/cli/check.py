@@ -22,7 +22,7 @@ _WIDTH = 100
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb, look, and tell."""
     parser.usage = "nmt check CONFIG [--json [OUT]] [--KEY VALUE …]"
-    own, keys = split_words(words, flags=("--json",))
+    own, keys = split_words(words)
     parser.add_argument(
         "--json", metavar="OUT", nargs="?", const="-", help="print JSON instead, or write it to OUT"
     )

@@ -17,6 +17,8 @@ from nmt.cli.arguments import (
 )
 from nmt.cli.blocks import print_report
 from nmt.config import CellName, Config, load_config
+from nmt.config.sections import Count
+from nmt.config.values import word_reader
 from nmt.diagnosis.records import Diagnosis, write_record
 from nmt.errors import DataError, UsageError
 from nmt.report.report import diagnosis_report
@@ -25,10 +27,6 @@ if TYPE_CHECKING:
     from nmt.bundle import Bundle
 
 CELLS = typing.get_args(CellName)
-_OPTIONS = (
-    *("--split", "--source", "--reference", "--sentences"),
-    *("--cells", "--updates", "--json", "--device"),
-)
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -38,20 +36,23 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "RUN/diagnosis.json keeps what is found out about a run. With a CONFIG, each config key is "
         "an option, too (see nmt check --help)."
     )
-    own, keys = split_words(words, options=_OPTIONS)
+    own, keys = split_words(words)
     parser.add_argument(
         "model", metavar="RUN|MODEL|CONFIG", help="run or bundle folder, hf://owner/name, or YAML"
     )
     parser.add_argument("--split", help="of the model's own corpus (default: validation)")
     parser.add_argument("--source", type=Path, help="look at these sentences instead")
     parser.add_argument("--reference", type=Path, help="their human translations")
-    parser.add_argument("--sentences", type=int, help="to average gradients over (default: 32)")
+    for name, what in {
+        "--sentences": "to average gradients over (default: 32)",
+        "--updates": "of each short training (default: 100)",
+    }.items():
+        parser.add_argument(name, type=word_reader(Count, name), help=what)
     parser.add_argument(
         "--cells",
         metavar="CELL,…",
         help=f"compare these at their start and after a short training: {','.join(CELLS)}",
     )
-    parser.add_argument("--updates", type=int, help="of each short training (default: 100)")
     parser.add_argument("--json", metavar="OUT", help="print JSON instead (-), or write it to OUT")
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], help="where the short trainings run"
@@ -82,10 +83,6 @@ def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[Ce
         )
     if (arguments.source is None) != (arguments.reference is None):
         raise UsageError("--source and --reference belong together; give both")
-    for option in ("sentences", "updates"):
-        value = getattr(arguments, option)
-        if value is not None and value < 1:
-            raise UsageError(f"--{option}: {value} makes no sense: give at least 1")
     refuse_output(arguments.json)
     if arguments.cells is None:
         for option in ("updates", "device"):

@@ -1,8 +1,10 @@
 """`nmt VERB …`: finds the verb's own file and turns errors into one line and an exit code."""
 
 import argparse
+import errno
 import importlib
 import os
+import re
 import signal
 import sys
 import warnings
@@ -10,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from nmt import __version__
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError, UsageError, shorten, shown, suggestion
 from nmt.log import log_to_stderr
 from nmt.memory import tune_memory
 
@@ -32,7 +34,9 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are ours."""
 
     def error(self, message: str) -> NoReturn:
-        """Refuse a call."""
+        """Refuse a call, and suggest the option that is nearest to an unknown one."""
+        if unknown := re.search(r"unrecognized arguments: .*?(--[^\s=]+)", message):
+            message += suggestion(unknown[1], self._option_string_actions)
         raise UsageError(f"{message} (see {self.prog} --help)")
 
 
@@ -58,8 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         code = _complain("interrupted", 130, debug)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        code = _complain(f"{place}{error.strerror or error}", 1, debug)
+        place = f"{shorten(str(error.filename))}: " if error.filename else ""
+        wrong = error.errno == errno.ENAMETOOLONG
+        code = _complain(f"{place}{error.strerror or error}", 2 if wrong else 1, debug)
     except Exception as error:
         told = " ".join(f"{type(error).__name__}: {error}".split())
         code = _complain(f"unexpected {told}; --debug shows where", 1, debug)
@@ -76,7 +81,8 @@ def _run(words: list[str]) -> int:
         return 0 if words else 2
     verb, rest = words[0], words[1:]
     if verb not in VERBS:
-        raise UsageError(f"unknown command {verb!r}; there are {', '.join(VERBS)}")
+        hint = suggestion(verb, VERBS) or f"; there are {', '.join(VERBS)}"
+        raise UsageError(f"unknown command {shown(verb)}{hint}")
     parser = Parser(prog=f"nmt {verb}", description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.")
     parser.add_argument("--debug", action="store_true", help="show where an error arose")
     log_to_stderr()

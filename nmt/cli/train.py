@@ -14,8 +14,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.usage = (
         "nmt train CONFIG [--run DIR] [--resume] [--verify-resume] [--print-config] [--KEY VALUE …]"
     )
-    flags = ("--resume", "--verify-resume", "--print-config")
-    own, keys = split_words(words, flags=flags, options=("--run",))
+    own, keys = split_words(words)
     add_config_argument(parser, own)
     parser.add_argument("--run", type=Path, help="run folder (default: runs/ + CONFIG's stem)")
     parser.add_argument(

@@ -5,8 +5,7 @@ import logging
 from typing import TypeVar
 
 from nmt.bundle import find_bundle
-from nmt.config import Config, ModelConfig, TokenizerConfig, load_stored_config
-from nmt.config.checks import check_config
+from nmt.config import Config, ModelConfig, TokenizerConfig, check_config, load_stored_config
 from nmt.errors import ConfigError
 
 _log = logging.getLogger("nmt")

@@ -173,9 +173,12 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
         (["{run}", "{tmp}/in.de", "-o", "{tmp}/no/out"], "there is no folder {tmp}/no"),
         (["{run}", "{tmp}/latin"], "latin: line 2, byte 1 (0xff) is not UTF-8"),
         (["{run}", "{tmp}/in.de", "--beam-size", "0"], "--beam-size: 0 "),
-        (["{run}", "{tmp}/in.de", "--beam-size", "x"], "invalid int value: 'x'"),
+        (
+            ["{run}", "{tmp}/in.de", "--beam-size", "x"],
+            "--beam-size: x must be a whole number from 1 to 1,000",
+        ),
         (["{run}", "{tmp}/in.de", "--greedy", "--sample"], "not allowed with argument"),
-        (["{run}", "{tmp}/in.de", "--threads", "0"], "--threads: 0 makes no sense"),
+        (["{run}", "{tmp}/in.de", "--threads", "0"], "--threads: 0 must be a whole number"),
         (["{run}", "{tmp}/in.de", "-o", "{tmp}/in.de"], "in.de is the input itself"),
         (["{run}", "{tmp}/in.de", "-o", "{tmp}"], "in.de is the input itself"),
         (["{run}", "{tmp}/in.de", "-o", "{tmp}/out.gz"], "leave .gz out"),
@@ -199,8 +202,11 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
             ["{run}", "{tmp}/in.de", "--coverage-penalty", "0.2"],
             "coverage_penalty: 0.2 needs attention",
         ),
-        (["{run}", "{tmp}/in.de", "--coverage-penalty", "-1"], "--coverage-penalty: -1.0 "),
-        (["{run}", "--colour"], "unrecognized arguments: --colour"),
+        (
+            ["{run}", "{tmp}/in.de", "--coverage-penalty", "-1"],
+            "--coverage-penalty: -1 must be a number from 0",
+        ),
+        (["{run}", "--colour"], "unrecognized arguments: --colour (see"),
         ([], "the following arguments are required: MODEL"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -428,4 +434,5 @@ def test_the_overview_and_unknown_commands(nmt: Command) -> None:
     assert nmt("--version").out == f"nmt {package.__version__}\n"
     result = nmt("trian")
     assert result.code == 2
-    assert result.err == (f"nmt: error: unknown command 'trian'; there are {', '.join(VERBS)}\n")
+    assert result.err == ("nmt: error: unknown command 'trian'; did you mean train?\n")
+    assert nmt("xyz").err.endswith(f"there are {', '.join(VERBS)}\n")
