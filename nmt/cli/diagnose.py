@@ -16,12 +16,13 @@ from nmt.cli.arguments import (
     write_json,
 )
 from nmt.cli.blocks import print_report
-from nmt.config import CellName, Config, load_config
+from nmt.config import CellName, Config
 from nmt.config.sections import Count
 from nmt.config.values import word_reader
 from nmt.diagnosis.records import Diagnosis, write_record
 from nmt.errors import DataError, UsageError
 from nmt.report.report import diagnosis_report
+from nmt.training.fine_tuning import load_training_config
 
 if TYPE_CHECKING:
     from nmt.bundle import Bundle
@@ -98,7 +99,10 @@ def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[Ce
 
 def _config(arguments: argparse.Namespace, keys: list[str], is_config: bool) -> Config:
     """Read what is to be trained, or how the model was made."""
-    config = load_config(arguments.model, keys) if is_config else model_config(arguments.model)
+    if is_config:
+        config = load_training_config(arguments.model, keys)
+    else:
+        config = model_config(arguments.model)
     if arguments.cells and config.data.corpus == "files" and config.data.splits is None:
         raise UsageError(
             f"--cells: {arguments.model} is a bundle, which does not say where its data lies; "

@@ -5,10 +5,10 @@ import logging
 import os
 from pathlib import Path
 
-from nmt.cli.page import memory_size
 from nmt.config.sections import Count
 from nmt.config.values import word_reader
 from nmt.errors import DataError, UsageError
+from nmt.log import memory_size
 
 _log = logging.getLogger("nmt")
 

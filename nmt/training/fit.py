@@ -4,18 +4,20 @@ import contextlib
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
 from nmt.bundle import Bundle
 from nmt.config import Config
+from nmt.data.loader import Update
 from nmt.errors import StoppedError
 from nmt.inference.device import find_device, find_precision
 from nmt.log import quiet
@@ -92,18 +94,35 @@ def fit(
         log.close()
 
 
-def fit_briefly(config: Config, max_updates: int) -> Bundle:
+def fit_briefly(
+    config: Config,
+    max_updates: int,
+    *,
+    data: TranslationData | None = None,
+    after_update: Callable[[Update], bool] = lambda update: False,
+) -> Bundle:
     """Train a new model for a few updates in this process, without a trace.
+
+    Args:
+        config: the run's.
+        max_updates: where to stop, at the latest.
+        data: of the config, where it is open already.
+        after_update: called with each update that was made; True stops.
 
     Raises:
         StoppedError: a signal came.
     """
-    data, module = TranslationData(config), TranslationModule(config)
+
+    def end(trainer: lightning.Trainer, *rest: Any) -> None:
+        trainer.should_stop = after_update(rest[2])
+
+    data, module = data or TranslationData(config), TranslationModule(config)
     device = find_device(config.training.device)
     lightning.seed_everything(config.seed, verbose=False)
     trainer = lightning.Trainer(
         **_hardware(config, device, None),
         max_steps=max_updates,
+        callbacks=[LambdaCallback(on_train_batch_end=end)],
         limit_val_batches=0,
         logger=False,
         enable_checkpointing=False,
