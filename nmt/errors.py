@@ -23,6 +23,11 @@ def shorten(text: str) -> str:
     return line if len(line) <= 500 else f"{line[:300]} … {line[-150:]}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number and what it counts, such as `1 line` or `2,000 lines`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean …?` with the known name that is nearest or ends alike, or nothing."""
     known = list(known)

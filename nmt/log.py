@@ -165,12 +165,3 @@ def percent(share: float) -> str:
 def memory_size(size: float) -> str:
     """Show bytes."""
     return f"{size / 2**30:,.2f} GiB" if size >= 2**30 else f"{size / 2**20:,.1f} MiB"
-
-
-def duration(seconds: float) -> str:
-    """Show seconds, to the minute where there are some."""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nmt.config import Config, SearchOptions, load_stored_config
 from nmt.config.sections import Threads
 from nmt.config.values import describe, field_types, word_reader
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, UsageError, counted
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
@@ -90,9 +90,8 @@ def refuse_unequal(one: object, count: int, other: object, other_count: int) -> 
         DataError: unequal numbers of lines.
     """
     if count != other_count:
-        raise DataError(
-            f"{one} has {count} lines, and {other} {other_count}; they must match line by line"
-        )
+        told = f"{one} has {counted(count, 'line')}, and {other} {other_count:,}"
+        raise DataError(f"{told}; they must match line by line")
 
 
 def write_json(out: str, values: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from nmt import __version__
-from nmt.errors import NmtError, UsageError, shorten, shown, suggestion
+from nmt.errors import NmtError, StoppedError, UsageError, shorten, shown, suggestion
 from nmt.log import log_to_stderr
 from nmt.memory import tune_memory
 
@@ -54,13 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = _run([word for word in words if word != "--debug"])
         sys.stdout.flush()
+    except StoppedError as error:
+        code = _complain(str(error), error.exit_code, debug, kind="")
     except NmtError as error:
         code = _complain(str(error), error.exit_code, debug)
     except BrokenPipeError:  # the reader of our output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except KeyboardInterrupt:
-        code = _complain("interrupted", 130, debug)
+        code = _complain("interrupted", 130, debug, kind="")
     except OSError as error:
         place = f"{shorten(str(error.filename))}: " if error.filename else ""
         wrong = error.errno == errno.ENAMETOOLONG
@@ -91,10 +93,10 @@ def _run(words: list[str]) -> int:
     return int(module.run(parser, rest))
 
 
-def _complain(message: str, code: int, debug: bool) -> int:
+def _complain(message: str, code: int, debug: bool, kind: str = "error: ") -> int:
     if debug:
         raise
-    print(f"nmt: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"nmt: {kind}{' '.join(message.split())}", file=sys.stderr)
     return code
 
 

@@ -94,11 +94,6 @@ def word_reader(kind: Any, key: str) -> Callable[[str], Any]:
     return lambda word: read_value(kind, Word(word), key)
 
 
-def field_type(kind: type, name: str) -> Any:
-    """Return the type hint of a dataclass's field, with its range."""
-    return field_types(kind)[name]
-
-
 def field_types(kind: type) -> dict[str, Any]:
     """Return the type hints of a dataclass's fields by name, with their ranges."""
     hints = typing.get_type_hints(kind, include_extras=True)
@@ -206,18 +201,15 @@ def _plain(kind: Any, value: Any) -> Any:
         if 0 < len(value) <= _LONGEST_TEXT and not re.search("[\0\ud800-\udfff]", value):
             return str(value)
     elif kind is bool:
-        value = {"true": True, "false": False}.get(value.lower()) if _is_word(value) else value
+        if isinstance(value, Word):
+            value = {"true": True, "false": False}.get(value.lower())
         if isinstance(value, bool):
             return value
     elif kind in (int, float) and not isinstance(value, bool):
         with contextlib.suppress(ValueError, OverflowError):
             number = numbers.Integral if kind is int else numbers.Real
-            if _is_word(value) or isinstance(value, number):
+            if isinstance(value, (Word, number)):
                 value = kind(value)
                 if not math.isnan(value):
                     return value
     raise _MisfitError
-
-
-def _is_word(value: object) -> bool:
-    return isinstance(value, Word)

@@ -15,7 +15,7 @@ from nmt.config.values import field_types, read_value, refuse_unknown
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.stepper import Stepper
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError, UsageError, counted
 from nmt.inference.arguments import read_texts
 from nmt.inference.device import arithmetic
 from nmt.inference.loading import load_models
@@ -176,7 +176,7 @@ class Translator:
         for rows, results in zip(batches, side_by_side(search, batches, self.device), strict=True):
             for row, result in zip(rows, results, strict=True):
                 if len(encoded[row]) > limit and result.problem is None:
-                    problem = f"source of {len(encoded[row])} tokens was cut to {limit}"
+                    problem = f"source of {counted(len(encoded[row]), 'token')} was cut to {limit}"
                     result = replace(result, problem=problem)
                 if self.tokenizer.source.is_unknown(encoded[row]) and not result.failed:
                     told = "every token of the source is unknown, and its translation invented"
@@ -192,7 +192,7 @@ class Translator:
         if prefixes is None:
             return {}
         if len(prefixes) != len(sentences):
-            raise UsageError(f"{len(prefixes)} prefixes do not match {len(sentences)} sentences")
+            raise UsageError(f"prefixes: {len(prefixes)} for {counted(len(sentences), 'sentence')}")
         every = enumerate(encode_prefixes(self.tokenizer.target, prefixes))
         return {row: prefix for row, prefix in every if prefix.tokens}
 
@@ -265,7 +265,7 @@ class Translator:
         sources, targets = read_texts("sources", sources), read_texts("targets", targets)
         batch_size = read_value(BatchSize, batch_size, "batch_size")
         if len(sources) != len(targets):
-            raise UsageError(f"{len(sources)} sources do not match {len(targets)} targets")
+            raise UsageError(f"targets: {len(targets)} for {counted(len(sources), 'source')}")
         source, target = self.tokenizer.source, self.tokenizer.target
         limit = self.config.decoding.max_source_length  # as in `translate`
         pairs = [

@@ -18,12 +18,11 @@ FOUND = {  # share of train that a filter matches and that is reported while it 
     "length_ratio": (0.01, "have sides of very unlike length", "4"),
     "duplicates": (0.1, "are there a second time", "true"),
 }
-PADDING = 0.2
 SENTENCES_PER_UPDATE = 10
 WARMUP = 0.3
 MEMORY = 0.9
 CORES_OF_OTHERS = 0.3
-DAY = 24 * 3600
+DAY = 24 * 60
 SIZES = {10**4: (2000, 256), 10**5: (4000, 256), 10**6: (8000, 512), 4 * 10**6: (16_000, 1024)}
 """Pairs at most, with the vocabulary and hidden size of like configs in `configs/`."""
 LARGEST = (32_000, 1024)
@@ -98,14 +97,10 @@ def _filters(check: Check, config: Config) -> Iterator[str]:
 
 
 def _batches(check: Check, config: Config) -> Iterator[str]:
-    plan, total, training = check.plan, check.cost.total_updates, config.training
-    padding = max(plan.source_padding, plan.target_padding)
-    if padding > PADDING:
-        told = "lower training.batch_tokens, and raise training.accumulate instead"
-        yield f"{percent(padding)} of a side's computation is padding: {told}"
-    if plan.sentences_per_update < SENTENCES_PER_UPDATE:
+    cost, total, training = check.cost, check.cost.total_updates, config.training
+    if cost.sentences_per_update < SENTENCES_PER_UPDATE:
         told = f"raise training.batch_tokens above {training.batch_tokens:,}"
-        yield f"an update has only {plan.sentences_per_update:.1f} sentences: {told}"
+        yield f"an update has only {cost.sentences_per_update:.1f} sentences: {told}"
     for key, most in (("warmup_updates", WARMUP * total), ("validate_every", total)):
         value = getattr(training, key)
         if value > most:
@@ -116,12 +111,12 @@ def _batches(check: Check, config: Config) -> Iterator[str]:
 def _cost(check: Check, config: Config) -> Iterator[str]:
     cost = check.cost
     smaller = "" if config.training.init_from else ", or take a smaller model"
-    if cost.peak_bytes > MEMORY * cost.device_bytes:
-        told = f"{cost.peak_bytes / 2**30:.1f} GiB of {cost.device_bytes / 2**30:.1f}"
+    if cost.peak_gib > MEMORY * cost.device_gib:
+        told = f"{cost.peak_gib:.1f} GiB of {cost.device_gib:.1f}"
         yield f"training needs {told}: lower training.batch_tokens{smaller}"
     if cost.cores_of_others > CORES_OF_OTHERS:
         told = "which slows the times here: stop them, or lower training.threads"
         yield f"other processes use {cost.cores_of_others:.1f} CPU cores, {told}"
-    if cost.estimated_seconds > DAY:
-        told = f"{cost.estimated_seconds / DAY:.1f} days on {cost.device}"
+    if cost.estimated_minutes > DAY:
+        told = f"{cost.estimated_minutes / DAY:.1f} days on {cost.device}"
         yield f"training takes about {told}: lower training.max_updates{smaller}"

@@ -21,7 +21,7 @@ from nmt.preflight.advice import advice
 from nmt.preflight.cost import measure
 from nmt.preflight.leakage import Overlap, find_overlaps
 from nmt.preflight.records import Check, SplitFacts
-from nmt.preflight.statistics import Lengths, plan_facts, side_facts
+from nmt.preflight.statistics import Lengths, side_facts
 from nmt.preflight.suspicions import suspicions
 from nmt.training.data_module import TranslationData
 from nmt.training.launch import num_processes
@@ -58,7 +58,6 @@ def check(config: Config) -> Check:
     for name, split in held_out.items():
         doubts += suspicions(name, split, config.data)
     lengths = pairs.source_lengths - 1, pairs.target_lengths - 1
-    plan = data.updates(world_size=processes).plan(0)
     found = Check(
         languages=(config.data.source_language, config.data.target_language),
         splits={
@@ -70,7 +69,6 @@ def check(config: Config) -> Check:
         overlaps=overlaps,
         round_trip=_round_trips(data, target),
         vocabularies=sorted({len(tokenizer.source), len(tokenizer.target)}),
-        plan=plan_facts(plan, pairs.source_lengths, pairs.target_lengths),
         cost=measure(data, processes, device, precision),
         translated=translated,
         warnings=doubts,

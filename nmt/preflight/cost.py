@@ -27,28 +27,34 @@ class Cost:
         device: where it would compute.
         precision: fp32 or bf16.
         parameters: of the network.
-        peak_bytes: most memory that reading the data and a few updates took, on the GPU or of the
+        peak_gib: most memory that reading the data and a few updates took, on the GPU or of the
             whole process.
-        device_bytes: the GPU's memory, or the machine's.
+        device_gib: the GPU's memory, or the machine's.
+        updates_per_epoch: of the first epoch, as the next two.
+        sentences_per_update: mean.
+        target_tokens_per_update: mean, end tokens included.
         seconds_per_update: mean.
         target_tokens_per_second: end tokens included, all processes together.
         cores_of_others: CPU cores that other processes used meanwhile, mean.
         total_updates: where training ends by itself, at the latest.
         validations: until then.
-        estimated_seconds: until then, without the validations.
+        estimated_minutes: until then, without the validations.
     """
 
     device: str
     precision: str
     parameters: int
-    peak_bytes: int
-    device_bytes: int
+    peak_gib: float
+    device_gib: float
+    updates_per_epoch: int
+    sentences_per_update: float
+    target_tokens_per_update: float
     seconds_per_update: float
     target_tokens_per_second: float
     cores_of_others: float
     total_updates: int
     validations: int
-    estimated_seconds: float
+    estimated_minutes: float
 
 
 def measure(data: TranslationData, processes: int, device: torch.device, precision: str) -> Cost:
@@ -95,21 +101,25 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
     speed = processes * sum(tokens[1:]) / (ends[-1] - ends[0])
     plan = data.updates(world_size=processes).plan(0)
     # Updates differ in size: time goes by tokens, and the plan knows how many an update has.
-    seconds = int(plan.target_lengths[plan.order].sum()) / len(plan) / speed
+    tokens_per_update = int(plan.target_lengths[plan.order].sum()) / len(plan)
     total = data.total_updates(processes)
     peak, whole = _memory(device)
+    seconds = tokens_per_update / speed
     return Cost(
         device=described,
         precision=precision,
         parameters=sum(parameter.numel() for parameter in tried.model.parameters()),
-        peak_bytes=peak,
-        device_bytes=whole,
+        peak_gib=peak / 2**30,
+        device_gib=whole / 2**30,
+        updates_per_epoch=len(plan),
+        sentences_per_update=len(plan.order) / len(plan),
+        target_tokens_per_update=tokens_per_update,
         seconds_per_update=seconds,
         target_tokens_per_second=speed,
         cores_of_others=max(0.0, busy / 100),
         total_updates=total,
         validations=-(-total // config.training.validate_every),
-        estimated_seconds=total * seconds,
+        estimated_minutes=total * seconds / 60,
     )
 
 

@@ -7,7 +7,7 @@ from nmt.data.encoded import Facts
 from nmt.data.round_trip import RoundTrip
 from nmt.preflight.cost import Cost
 from nmt.preflight.leakage import Overlap
-from nmt.preflight.statistics import PlanFacts, SideFacts
+from nmt.preflight.statistics import SideFacts
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,6 @@ class Check:
         overlaps: what splits have in common.
         round_trip: of the held-out splits, their sources and their targets.
         vocabularies: sizes of the one or the two.
-        plan: the first epoch.
         cost: of the whole training.
         translated: training sources that a teacher has translated, and all; None without one.
             References stand in for its translations in all else.
@@ -53,7 +52,6 @@ class Check:
     overlaps: list[Overlap]
     round_trip: tuple[RoundTrip, RoundTrip]
     vocabularies: list[int]
-    plan: PlanFacts
     cost: Cost
     translated: tuple[int, int] | None
     warnings: list[str]

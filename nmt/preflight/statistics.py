@@ -1,4 +1,4 @@
-"""Numbers of a corpus's sides and of its update plan."""
+"""Numbers of one language of a split."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.plan import UpdatePlan
 from nmt.text.tokenizer import Vocabulary
 
 _CHUNK = 10_000
@@ -41,25 +40,6 @@ class SideFacts:
     covered: float
     used: float
     commonest_unknown: list[tuple[str, int]]
-
-
-@dataclass(frozen=True)
-class PlanFacts:
-    """The plan of the first epoch.
-
-    Attributes:
-        updates_per_epoch: updates of the epoch.
-        sentences_per_update: mean.
-        target_tokens_per_update: mean, end tokens included.
-        source_padding: share of the source tensors' cells that hold no token, 0 to 1.
-        target_padding: the same of the target.
-    """
-
-    updates_per_epoch: int
-    sentences_per_update: float
-    target_tokens_per_update: float
-    source_padding: float
-    target_padding: float
 
 
 def side_facts(
@@ -98,14 +78,3 @@ def side_facts(
         used=len(pieces.keys() & known) / max(1, len(known)),
         commonest_unknown=unknown.most_common(_COMMONEST),
     )
-
-
-def plan_facts(plan: UpdatePlan, source_lengths: Lengths, target_lengths: Lengths) -> PlanFacts:
-    """Measure a plan; lengths are the plan's own, `(pairs,)`, end tokens included."""
-    batches = [plan.order[start:end] for start, end in plan.slices]
-    tokens, padding = [], []
-    for lengths in (source_lengths, target_lengths):
-        cells = sum(len(rows) * int(lengths[rows].max(initial=0)) for rows in batches)
-        tokens.append(int(lengths[plan.order].sum()))
-        padding.append(1 - tokens[-1] / cells)
-    return PlanFacts(len(plan), len(plan.order) / len(plan), tokens[1] / len(plan), *padding)

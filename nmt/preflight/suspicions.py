@@ -7,6 +7,7 @@ import numpy as np
 
 from nmt.config import DataConfig
 from nmt.data.columns import Pair
+from nmt.errors import counted
 from nmt.evaluation.references import look_tokenized
 
 _COMMON = {
@@ -66,8 +67,8 @@ def suspicions(
         shift = _find_shift(pairs[start : start + _BLOCK])
         if shift:
             yield (
-                f"the {tags[1]} side of {name} seems to be {abs(shift)} "
-                f"{'line' if abs(shift) == 1 else 'lines'} {'late' if shift > 0 else 'early'} "
+                f"the {tags[1]} side of {name} seems to be {counted(abs(shift), 'line')} "
+                f"{'late' if shift > 0 else 'early'} "
                 f"from about pair {first + start:,} on: align the files"
             )
             return

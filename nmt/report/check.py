@@ -1,22 +1,16 @@
 """The page of `nmt check`."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nmt.data.round_trip import shown
-from nmt.log import duration, memory_size, percent
+from nmt.log import percent
 from nmt.preflight.advice import usual_sizes
 from nmt.preflight.records import Check
 from nmt.report.blocks import Block, Finding, Numbers, Paragraph, Report, Section, Sentences, Table
 
-_SHARES = ("unknown", "covered", "used", "source_padding", "target_padding")
-_SIDE = ("sentences", "tokens", "median", "longest", "per_word", "unknown", "used")
-_LABELS = {
-    "peak_bytes": "peak memory so far",
-    "device_bytes": "memory of the device",
-    "estimated_seconds": "time without validations",
-}
+_SHARES = ("unknown", "used")
+_SIDE = ("sentences", "tokens", "median", "longest", "per_word", *_SHARES)
 _OVERLAP = ("size", "pairs", "sources", "targets")
 
 
@@ -44,9 +38,7 @@ def check_report(config: str, check: Check) -> Report:
                 [_table("", common, _OVERLAP) if common else Paragraph("none")],
             ),
             Section("Tokenizer", _tokenizer(check)),
-            Section(
-                "Cost", [Numbers([*_items(check.plan), *_items(check.cost), *_teacher(check)])]
-            ),
+            Section("Cost", [Numbers([*_items(check.cost), *_teacher(check)])]),
             Section("Warnings", warnings or [Finding("good", "none")]),
         ],
     )
@@ -62,24 +54,14 @@ def _table(first: str, records: Mapping[str, object], names: Sequence[str]) -> T
 
 def _items(record: Any) -> list[tuple[str, str, str]]:
     """Return each field's name and value, as `Numbers` shows them."""
-    return [
-        (
-            _LABELS.get(field.name, field.name.replace("_", " ")),
-            _cell(field.name, getattr(record, field.name)),
-            "",
-        )
-        for field in dataclasses.fields(record)
-    ]
+    items = vars(record).items()
+    return [(name.replace("_", " "), _cell(name, value), "") for name, value in items]
 
 
 def _cell(name: str, value: Any) -> str:
     """Show a field's value in its unit."""
     if name in _SHARES:
         return percent(value)
-    if name.endswith("bytes"):
-        return memory_size(value)
-    if name == "estimated_seconds":
-        return duration(value)
     if isinstance(value, str):
         return value
     if value is True or value in (None, False):

@@ -97,6 +97,27 @@ def test_formats(nmt: Command, tiny_run: Path, source: Path) -> None:
         assert [text for text, _ in mine] == [text for text, _ in theirs]
 
 
+def test_the_printed_score_is_the_one_that_ranks(
+    nmt: Command, tiny_run: Path, source: Path
+) -> None:
+    words = [tiny_run, source, "--n-best", "3", "--beam-size", "4", "--length-penalty", "2"]
+    rows = [line.split("\t") for line in texts(nmt("translate", *words, "--format", "tsv").out)]
+    jsonl = texts(nmt("translate", *words, "--format", "jsonl").out)
+    settings = {"n_best": 3, "beam_size": 4, "length_penalty": 2}
+    found = package.load(str(tiny_run)).translate(LINES, **settings)
+    for number, (one, text) in enumerate(zip(found, jsonl, strict=True), start=1):
+        printed = [float(score) for line, _, score, _ in rows if int(line) == number]
+        # Wu et al. 2016 with this model's plain power of the length, the end token included.
+        expected = [best.score / (len(best.tokens) + 1) ** 2 for best in one.n_best]
+        assert printed == pytest.approx(expected, abs=1e-5)
+        assert printed == sorted(printed, reverse=True)
+        told = [candidate["rank_score"] for candidate in json.loads(text)["n_best"]]
+        assert told == pytest.approx(expected, abs=1e-5)
+    greedy = nmt("translate", tiny_run, source, "--greedy", "--format", "jsonl").out
+    for row in map(json.loads, texts(greedy)):
+        assert row["n_best"][0]["rank_score"] == row["score"]
+
+
 def test_alignments_are_a_column_and_a_field(
     nmt: Command, tiny_run: Path, source: Path, tmp_path: Path
 ) -> None:
@@ -295,7 +316,7 @@ def test_a_stopped_translation_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(package.inference.translator.Translator, "translate", dying)
         stopped = nmt(*words)
-    assert stopped.code == 130 and stopped.err.endswith("nmt: error: interrupted\n")
+    assert stopped.code == 130 and stopped.err.endswith("nmt: interrupted\n")
     assert not out.exists()
     with open(tmp_path / "out.part", "ab") as stream:
         stream.write(b"7\thalf a li")  # what a killed process may leave

@@ -14,7 +14,7 @@ from nmt.preflight.advice import advice, usual_sizes
 from nmt.preflight.cost import Cost
 from nmt.preflight.leakage import Overlap
 from nmt.preflight.records import Check, SplitFacts
-from nmt.preflight.statistics import PlanFacts, SideFacts
+from nmt.preflight.statistics import SideFacts
 from tests.conftest import ROOT
 
 SIDE = SideFacts(1000, 10_000, 10, 50, 1.25, 0.0, 1.0, 0.9, [])
@@ -31,19 +31,21 @@ WELL = Check(
     overlaps=[Overlap("validation", "train", 1000, 0, 10, 500)],
     round_trip=(RoundTrip(9, 2, 90.0, "13a", [("①", "1")]), RoundTrip(9, 0, 100.0, "13a", [])),
     vocabularies=[8000],
-    plan=PlanFacts(100, 80.0, 2000.0, 0.01, 0.1),
     cost=Cost(
         device="cpu (2 threads)",
         precision="fp32",
         parameters=1000,
-        peak_bytes=2**31,
-        device_bytes=2**34,
+        peak_gib=2.0,
+        device_gib=16.0,
+        updates_per_epoch=100,
+        sentences_per_update=80.0,
+        target_tokens_per_update=2000.0,
         seconds_per_update=1.0,
         target_tokens_per_second=2000.0,
         cores_of_others=0.1,
         total_updates=5000,
         validations=10,
-        estimated_seconds=5000.0,
+        estimated_minutes=80.0,
     ),
     translated=None,
     warnings=[],
@@ -70,10 +72,6 @@ def filters(kept: int = 20_000, found: Any = None, left_out: Any = None) -> dict
             left_out=FACTS.left_out | (left_out or {}),
         )
     }
-
-
-def plan(**changes: Any) -> dict[str, Any]:
-    return {"plan": dataclasses.replace(WELL.plan, **changes)}
 
 
 def cost(**changes: Any) -> dict[str, Any]:
@@ -146,12 +144,7 @@ CASES: list[tuple[dict[str, Any], list[str], str]] = [
     ),
     (filters(found={"length_ratio": 201}), [], "leave them out with data.filters.length_ratio: 4"),
     (
-        plan(target_padding=0.21),
-        [],
-        "21 % of a side's computation is padding: lower training.batch_tokens",
-    ),
-    (
-        plan(sentences_per_update=9.5),
+        cost(sentences_per_update=9.5),
         [],
         "an update has only 9.5 sentences: raise training.batch_tokens above 4,096",
     ),
@@ -166,11 +159,11 @@ CASES: list[tuple[dict[str, Any], list[str], str]] = [
         "training.validate_every 500 is much for 499 updates: lower it to 49",
     ),
     (
-        cost(peak_bytes=15 * 2**30),
+        cost(peak_gib=15.0),
         [],
         "training needs 15.0 GiB of 16.0: lower training.batch_tokens, or take a smaller model",
     ),
-    (cost(estimated_seconds=130_000.0), [], "training takes about 1.5 days on cpu (2 threads)"),
+    (cost(estimated_minutes=2166.0), [], "training takes about 1.5 days on cpu (2 threads)"),
     (cost(cores_of_others=1.04), [], "1.0 CPU cores, which slows the times here"),
 ]
 

@@ -39,8 +39,9 @@ def test_the_numbers_agree_with_each_other(tiny_check: Check) -> None:
     assert tiny_check.cost.total_updates == 30 and tiny_check.cost.validations == 3
     assert tiny_check.vocabularies == [300]
     tokens = train.target.tokens + 400  # the plan has the end tokens, too
-    mean = tiny_check.plan.target_tokens_per_update
-    assert mean == pytest.approx(tokens / tiny_check.plan.updates_per_epoch)
+    updates = tiny_check.cost.updates_per_epoch
+    assert tiny_check.cost.target_tokens_per_update == pytest.approx(tokens / updates)
+    assert tiny_check.cost.sentences_per_update == pytest.approx(400 / updates)
 
 
 def test_three_pairs_of_each_split_are_shown(tiny_check: Check) -> None:
@@ -58,8 +59,8 @@ def test_updates_and_validations_are_those_of_the_run(tiny_config: Path, tmp_pat
     found = check(config)
     running.train(config, tmp_path / "run")
     last = checkpoint_files(tmp_path / "run" / "checkpoints")[-1]
-    assert last.name == f"update-{found.plan.updates_per_epoch:09d}.ckpt"
-    assert found.cost.total_updates == found.plan.updates_per_epoch
+    assert last.name == f"update-{found.cost.updates_per_epoch:09d}.ckpt"
+    assert found.cost.total_updates == found.cost.updates_per_epoch
     metrics = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
     validated = [row for row in metrics[1:] if row.split(",")[6]]
     assert found.cost.validations == len(validated)

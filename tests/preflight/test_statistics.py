@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from nmt.config import TokenizerConfig
-from nmt.data.plan import Weights, plan_epoch
-from nmt.preflight.statistics import plan_facts, side_facts
+from nmt.preflight.statistics import side_facts
 from nmt.text.tokenizer import Vocabulary, train_tokenizer
 
 TEXT = ["ab ba", "aab bba", "abab", "b a"] * 10
@@ -50,27 +49,3 @@ def test_blank_text_divides_by_nothing() -> None:
     facts = side_facts(vocabulary(), ["", " "])
     assert facts.per_word == facts.unknown == 0.0
     assert facts.covered == 1.0
-
-
-@pytest.mark.parametrize("weights", [None, ((100, 2.0), (100, 0.5))])
-@pytest.mark.parametrize("accumulate", [1, 3])
-def test_padding_is_what_brute_force_counts(accumulate: int, weights: Weights | None) -> None:
-    random = np.random.default_rng(1)
-    sources, targets = random.integers(1, 30, 200), random.integers(1, 30, 200)
-    settings = {"batch_tokens": 100, "accumulate": accumulate, "seed": 1, "epoch": 0}
-    plan = plan_epoch(sources, targets, weights, **settings)
-    cells, tokens = [0, 0], [0, 0]
-    for update in range(len(plan)):
-        for batch in plan[update]:
-            for side, lengths in enumerate((sources, targets)):
-                cells[side] += max(lengths[row] for row in batch) * len(batch)
-                tokens[side] += sum(lengths[row] for row in batch)
-    facts = plan_facts(plan, sources, targets)
-    assert facts.source_padding == pytest.approx(1 - tokens[0] / cells[0])
-    assert facts.target_padding == pytest.approx(1 - tokens[1] / cells[1])
-    assert facts.target_padding > 0.01
-    sentences = 200 if weights is None else 250
-    assert facts.updates_per_epoch == len(plan) and facts.sentences_per_update == sentences / len(
-        plan
-    )
-    assert facts.target_tokens_per_update == tokens[1] / len(plan)

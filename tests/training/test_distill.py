@@ -441,7 +441,7 @@ def test_check_translates_nothing_and_lets_references_stand_in(
     found = check(student(tiny_config, tmp_path, *words, teacher=tiny_run))
     assert found.translated == (0, 400) and not list(tmp_path.glob("translations-*"))
     assert found.facts.pairs == found.splits["train"].source.sentences == 400
-    epoch = found.plan.updates_per_epoch * found.plan.sentences_per_update
+    epoch = found.cost.updates_per_epoch * found.cost.sentences_per_update
     assert epoch == pytest.approx(2.5 * 400)
     found = check(student(tiny_config, taught / "cache", teacher=tiny_run))
     assert found.translated == (400, 400)
