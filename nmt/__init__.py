@@ -49,15 +49,16 @@ def load_config(path: "str | Path", overrides: Mapping[str, Any] | None = None) 
 
     Raises:
         ConfigError: the file cannot be read, or a key or its value is refused.
+        BundleError: there is no model at `training.init_from`.
     """
     import json
 
-    from nmt.config import load_config
+    from nmt.training.fine_tuning import load_training_config
 
     words = []
     for key, value in (overrides or {}).items():
         words += [f"--{key}", value if isinstance(value, str) else json.dumps(value)]
-    return load_config(path, words)
+    return load_training_config(path, words)
 
 
 def train(

@@ -4,7 +4,9 @@ Every message is one line and names the value, where it came from and the remedy
 prints it as `nmt: error: …` and leaves with `exit_code`.
 """
 
+import difflib
 import reprlib
+from collections.abc import Iterable
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 100
@@ -13,6 +15,25 @@ _short.maxstring = _short.maxother = _short.maxlong = 100
 def shown(value: object) -> str:
     """Return a value as a message shows it: as `repr` does, a long one in part."""
     return _short.repr(value)
+
+
+def shorten(text: str) -> str:
+    """Return text in one line of bounded length, such as another library's message."""
+    line = " ".join(text.split())
+    return line if len(line) <= 500 else f"{line[:300]} … {line[-150:]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and what it counts, such as `1 line` or `2,000 lines`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` with the known name that is nearest or ends alike, or nothing."""
+    known = list(known)
+    near = difflib.get_close_matches(name[:100], known, n=1)
+    near += [one for one in known if one.rpartition(".")[2] == name.strip("-")]
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 class NmtError(Exception):
@@ -34,7 +55,7 @@ class StoppedError(NmtError):
 
 
 class ConfigError(UsageError):
-    """A config key is unknown, of the wrong type, or makes no sense beside another."""
+    """A config key is unknown, of the wrong type, or contradicts another."""
 
 
 class DataError(UsageError):

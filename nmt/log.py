@@ -162,3 +162,8 @@ def percent(share: float) -> str:
     if 0.9995 <= share < 1:
         return ">99.9 %"
     return f"{100 * share:.0f} %" if share >= 1 else f"{100 * share:.3g} %"
+
+
+def memory_size(size: float) -> str:
+    """Show bytes."""
+    return f"{size / 2**30:,.2f} GiB" if size >= 2**30 else f"{size / 2**20:,.1f} MiB"

@@ -30,6 +30,7 @@ FLOORS = {
     "nmt.inference": 4,
     "nmt.training": 5,
     "nmt.diagnosis": 6,
+    "nmt.preflight": 6,
     "nmt.report": 7,
     "nmt.cli": 8,
     "nmt.__main__": 9,

@@ -1,5 +1,11 @@
 import dataclasses
+import math
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -8,13 +14,13 @@ from nmt.config import (
     ColumnsConfig,
     Config,
     changed_keys,
-    config_parser,
     dump_config,
     load_config,
     parse_config,
 )
+from nmt.config.values import Range, Word, field_types, read_value
 from nmt.errors import ConfigError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Command
 
 MINIMAL = "data: {source_language: de, target_language: en, corpus: builtin:phrases}\n"
 TAUGHT = ["--data.distill.teacher", "runs/teacher"]
@@ -45,23 +51,111 @@ def test_every_key_of_the_design_is_there() -> None:
         assert set(names.split()) <= set(config[section])
 
 
-def test_every_key_is_explained() -> None:
-    help_text = config_parser().format_help()
-    for section in dataclasses.fields(Config):
-        if dataclasses.is_dataclass(section.default):
-            for field in dataclasses.fields(section.default):
-                _, _, after = help_text.partition(f"\n  --{section.name}.{field.name}")
-                explanation = after.split("(type:")[0].split("(required")[0]
-                assert len(explanation.split()) > 4, f"{section.name}.{field.name}"
+def keys_of(kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key with its type, but those in a dictionary."""
+    for name, hint in field_types(kind).items():
+        if dataclasses.is_dataclass(hint):
+            yield from keys_of(hint, f"{prefix}{name}.")  # type: ignore[arg-type]
+        else:
+            yield f"{prefix}{name}", hint
+
+
+KEYS = dict(keys_of(Config))
+
+
+def test_every_key_is_explained(nmt: Command) -> None:
+    words = nmt("train", "--help").out.split()
+    for key in KEYS:
+        after = " ".join(words[words.index(f"--{key}", words.index("CONFIG")) + 2 :])
+        explanation, _, _ = after.partition("default: ")
+        assert len(explanation.split()) > 4, key
+
+
+def plain_types(hint: Any) -> set[Any]:
+    """The plain types, literal words and None that a type hint allows."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return plain_types(parts[0])
+    if origin in (types.UnionType, typing.Union):
+        return set().union(*map(plain_types, parts))
+    return (
+        set(parts) if origin is typing.Literal else {dict if is_dataclass(hint) else origin or hint}
+    )
+
+
+def ranges(hint: Any) -> Iterator[tuple[type, Range]]:
+    """The numbers that a type hint allows."""
+    if typing.get_origin(hint) is typing.Annotated and typing.get_args(hint)[0] is not str:
+        yield typing.get_args(hint)
+    elif typing.get_origin(hint) in (types.UnionType, typing.Union):
+        for part in typing.get_args(hint):
+            yield from ranges(part)
+
+
+HUGE = [10**18, -(10**18), 10**400, 1e300, -1e300, math.inf, -math.inf, math.nan]
+TEXTS = ["", "a\0b", "x" * 5000, "\ud800"]
+NESTED = [[[]], [None], ["a\0b"], {"x": 3.5}, {"a\0b": "x"}, {1: 2}, {"x" * 5000: 1}]
+
+
+def wrong_values(key: str) -> Iterator[object]:
+    """Values that a key must refuse, by its type alone and by its range."""
+    allowed = plain_types(KEYS[key])
+    endless = key == "decoding.prune"
+    yield from (value for value in HUGE if not (endless and value > 0))
+    yield from [*TEXTS, *NESTED]
+    yield from ([] if types.NoneType in allowed else [None])
+    yield from ([] if bool in allowed else [True])
+    yield from ([] if str in allowed else ["auto-", "7.5.1"])
+    yield from ([] if float in allowed else [2.5])
+    yield from ([] if allowed & {int, float} else [3])
+    yield from ([] if list in allowed else [[1]])
+    for kind, limits in ranges(KEYS[key]):
+        step = 1 if kind is int else 1e-6
+        yield limits.low if limits.above else limits.low - step
+        if limits.high < math.inf:
+            yield limits.high if limits.below else limits.high + step
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_each_key_refuses_what_is_wrong_in_every_way(key: str) -> None:
+    """In a file and, where it has a word for the value, on the command line."""
+    for value in wrong_values(key):
+        nested: object = value
+        for name in reversed(key.split(".")):
+            nested = {name: nested}
+        with pytest.raises(ConfigError) as error:
+            parse_config(yaml.safe_dump(nested), origin="c.yaml")
+        assert key in str(error.value) and len(str(error.value)) < 1000, value
+        assert "class" not in str(error.value) and "\n" not in str(error.value)
+        if value is None or isinstance(
+            value, str if str in plain_types(KEYS[key]) else str | float
+        ):
+            word = "null" if value is None else str(value).lower()
+            with pytest.raises(ConfigError) as error:
+                parse_config(MINIMAL, [f"--{key}={word}"])
+            assert key in str(error.value) and len(str(error.value)) < 1000, value
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_each_number_has_a_range_and_takes_its_ends(key: str) -> None:
+    numbers = list(ranges(KEYS[key]))
+    assert bool(numbers) == bool(plain_types(KEYS[key]) & {int, float})
+    for kind, limits in numbers:
+        assert limits.high < 2**32 or key in ("seed", "decoding.prune")
+        ends = [] if limits.above else [limits.low]
+        for value in [*ends, *([] if limits.below else [limits.high])]:
+            if math.isfinite(value):
+                assert read_value(KEYS[key], kind(value), key) == value
+                assert read_value(KEYS[key], Word(kind(value)), key) == value
 
 
 def test_overrides_reach_into_what_the_file_has() -> None:
     text = MINIMAL.replace("}", ", splits: {train: a, test: b}, columns: {source: 1, target: 3}}")
     words = ["--data.splits.test", "null", "--data.splits.more", "{cut: 5}"]
-    words += ["--data.columns.source", "2", "--data.cache", "", "--model.tie_embeddings=false"]
+    words += ["--data.columns.source", "2", "--data.cache", "c", "--model.tie_embeddings=false"]
     config = parse_config(text, words)
     assert config.data.splits == {"train": "a", "test": None, "more": {"cut": 5}}
-    assert (config.data.columns, config.data.cache) == (ColumnsConfig(2, 3), "")
+    assert (config.data.columns, config.data.cache) == (ColumnsConfig(2, 3), "c")
     assert config.model.tie_embeddings is False
     assert parse_config(text, ["--data.columns", "null"]).data.columns is None
     assert parse_config(text, ["--data.splits", "{test: c}"]).data.splits == {"test": "c"}
@@ -119,23 +213,35 @@ def test_changed_keys_are_named_by_path() -> None:
         (
             "",
             ["--model.layers", "two"],
-            "command line: model.layers: Expected a int. Got value: two",
+            "command line: model.layers: two must be a whole number from 1 to 64",
         ),
-        ("model: {layers: 2.5}", [], "c.yaml: model.layers: Expected a int. Got value: 2.5"),
-        ("", ["--model.cell", "gruu"], "'lstm', 'gru', 'tanh', 'relu']. Got value: gruu"),
-        ("model: 3", [], "c.yaml: model is a section of keys, not 3"),
+        ("model: {layers: 2.5}", [], "c.yaml: model.layers: 2.5 must be a whole number from 1"),
+        (
+            "",
+            ["--model.cell", "gruu"],
+            "model.cell: gruu must be lstm, gru, tanh or relu; did you mean gru?",
+        ),
+        ("model: 3", [], "c.yaml: model: 3 must be a mapping of keys"),
         ("model: [", [], "c.yaml: not valid YAML"),
         ("model: {layers: 1, layers: 2}", [], "the key 'layers' stands twice"),
-        ("data: {splits: {1: a}}", [], "data.splits.1: a key is text"),
-        (MINIMAL, ["--seed", "-1"], "c.yaml or the command line: seed: -1 makes no sense"),
-        (MINIMAL + "seed: 08", [], "c.yaml: seed: Expected a int"),
-        (MINIMAL, ["--tokenizer.vocabulary_size", "4"], "the special tokens alone are 4"),
+        ("data: {splits: {1: a}}", [], "data.splits: 1 must be a split's name"),
+        (MINIMAL, ["--seed", "-1"], "command line: seed: -1 must be a whole number from 0"),
+        (MINIMAL + "seed: 08", [], "c.yaml: seed: 8.0 must be a whole number"),
+        (MINIMAL, ["--tokenizer.vocabulary_size", "4"], "tokenizer.vocabulary_size: 4 must be"),
         ("[]", [], "c.yaml: a config is a mapping of sections, not []"),
-        ("", [], "data.source_language: '' makes no sense: give a language tag"),
-        (MINIMAL, ["--data.source_language", "../x"], "data.source_language: '../x'"),
-        (MINIMAL, ["--data.target_language", "de"], "data.target_language: 'de'"),
-        (MINIMAL, ["--data.corpus", "nowhere"], "data.corpus: 'nowhere'"),
-        (MINIMAL, ["--data.splits", "bad"], "command line: data.splits: expected one of"),
+        ("", [], "data.source_language: '' is refused: give a language tag"),
+        (
+            MINIMAL,
+            ["--data.source_language", "../x"],
+            "data.source_language: ../x must be a language tag",
+        ),
+        (MINIMAL, ["--data.target_language", "de"], "data.target_language: 'de' is refused"),
+        (MINIMAL, ["--data.corpus", "nowhere"], "data.corpus: nowhere must be files, builtin:NAME"),
+        (
+            MINIMAL,
+            ["--data.splits", "bad"],
+            "command line: data.splits: bad must be a mapping or null",
+        ),
         (MINIMAL, ["--data.splits", "{test: x"], "command line: data.splits: not valid YAML"),
         (MINIMAL, ["--model.layers"], "command line: --model.layers: give --KEY VALUE"),
         (MINIMAL, ["--seed", "--model.layers", "2"], "command line: --seed: give --KEY VALUE"),
@@ -144,64 +250,84 @@ def test_changed_keys_are_named_by_path() -> None:
         (MINIMAL, ["--data.columns", "{source: a, target: a}"], "data.columns.target: 'a'"),
         (MINIMAL, ["--data.columns", "{source: 0, target: 1}"], "data.columns.source: 0"),
         (MINIMAL, ["--data.columns", "{source: 1, target: a}"], "data.columns.target: 'a'"),
-        (MINIMAL, ["--data.splits", "{a/b: x}"], "data.splits: 'a/b'"),
-        (MINIMAL, ["--model.layers", "0"], "model.layers: 0 makes no sense: it must be > 0"),
-        (MINIMAL, ["--model.dropout", "1"], "model.dropout: 1.0"),
+        (MINIMAL, ["--data.splits", "{a/b: x}"], "data.splits: 'a/b' must be"),
+        (MINIMAL, ["--model.layers", "0"], "model.layers: 0 must be a whole number from 1 to 64"),
+        (
+            MINIMAL,
+            ["--model.dropout", "1"],
+            "model.dropout: 1 must be a number at least 0 and below 1",
+        ),
         (
             MINIMAL,
             ["--model.cell", "gru", "--model.forget_bias", "0"],
-            "model.forget_bias: 0.0 makes no sense: a gru cell has no forget gate",
+            "model.forget_bias: 0.0 is refused: a gru cell has no forget gate",
         ),
-        (MINIMAL, ["--model.forget_bias", ".inf"], "model.forget_bias: inf makes no sense"),
+        (MINIMAL, ["--model.forget_bias", ".inf"], "model.forget_bias: .inf must be"),
         (MINIMAL, ["--model.hidden_size", "7"], "two directions need an even number"),
         (MINIMAL, ["--training.batch_tokens", "100"], "training.batch_tokens: 100"),
         (MINIMAL, ["--training.max_updates", "50"], "training.warmup_updates: 200"),
-        (MINIMAL, ["--data.max_length", "0"], "data.max_length: 0 makes no sense"),
+        (MINIMAL, ["--data.max_length", "0"], "data.max_length: 0 must be"),
         (
             MINIMAL,
             ["--training.threads", "0"],
-            "training.threads: 0 makes no sense",
+            "training.threads: 0 must be",
         ),
-        (MINIMAL, ["--tokenizer.max_pairs", "0"], "tokenizer.max_pairs: 0 makes no sense"),
-        (MINIMAL, ["--data.filters.script", "0"], "data.filters.script: 0.0 makes no sense"),
-        (MINIMAL, ["--data.filters.script", "1.1"], "it is a share, from 0.01 to 1"),
-        (MINIMAL, ["--data.filters.length_ratio", "0.5"], "the longer side is at least 1 × the"),
+        (MINIMAL, ["--tokenizer.max_pairs", "0"], "tokenizer.max_pairs: 0 must be"),
+        (MINIMAL, ["--data.filters.script", "0"], "data.filters.script: 0 must be"),
+        (
+            MINIMAL,
+            ["--data.filters.script", "1.1"],
+            "data.filters.script: 1.1 must be a number from 0.01 to 1",
+        ),
+        (
+            MINIMAL,
+            ["--data.filters.length_ratio", "0.5"],
+            "data.filters.length_ratio: 0.5 must be a number from 1",
+        ),
         (MINIMAL, ["--data.filters.lenght_ratio", "3"], "unknown key data.filters.lenght_ratio"),
-        ("data: {filters: {script: yes}}", [], "data.filters.script: expected one of [float"),
+        (
+            "data: {filters: {script: yes}}",
+            [],
+            "data.filters.script: 'yes' must be a number from 0.01 to 1 or null",
+        ),
         (
             MINIMAL,
             ["--data.distill.n_best", "2"],
-            "data.distill.n_best: 2 makes no sense: there is",
+            "data.distill.n_best: 2 is refused: it needs data.distill.teacher",
         ),
         (
             MINIMAL,
             ["--data.distill.teacher", "[]"],
-            "data.distill.teacher: [] makes no sense: name",
+            "data.distill.teacher: [] is refused: name",
         ),
         (
             MINIMAL,
             ["--data.distill.teacher", "[a, '']"],
-            "data.distill.teacher: ['a', ''] makes no",
+            "data.distill.teacher[1]: '' must be text",
         ),
-        (MINIMAL, [*TAUGHT, "--data.distill.references", "-1"], "data.distill.references: -1.0"),
+        (MINIMAL, [*TAUGHT, "--data.distill.references", "-1"], "data.distill.references: -1 must"),
         (
             MINIMAL,
             [*TAUGHT, "--data.distill.references", "1e4"],
-            "it must be at least 0 and at most",
+            "data.distill.references: 1e4 must be a number from 0 to 1,000",
         ),
         (MINIMAL, [*TAUGHT, "--data.distill.references", ".nan"], "data.distill.references: "),
-        (MINIMAL, [*TAUGHT, "--data.distill.n_best", "0"], "data.distill.n_best: 0 makes no sense"),
-        (MINIMAL, [*TAUGHT, "--data.distill.beam_size", "0"], "data.distill.beam_size: 0 makes no"),
+        (MINIMAL, [*TAUGHT, "--data.distill.n_best", "0"], "data.distill.n_best: 0 must"),
+        (MINIMAL, [*TAUGHT, "--data.distill.beam_size", "0"], "data.distill.beam_size: 0 must"),
         (
             MINIMAL,
             [*TAUGHT, "--data.distill.beam_size", "2", "--data.distill.n_best", "3"],
-            "data.distill.beam_size: 2 makes no sense: data.distill.n_best 3 needs a beam of as",
+            "data.distill.beam_size: 2 is refused: data.distill.n_best 3 needs a beam of as",
         ),
         (MINIMAL, [*TAUGHT, "--data.distill.techer", "b"], "unknown key data.distill.techer"),
-        (MINIMAL, ["--training.clip_norm", "-1"], "training.clip_norm: -1.0"),
-        (MINIMAL, ["--training.ema", "0"], "training.ema: 0.0 makes no sense: use a share such as"),
-        (MINIMAL, ["--training.ema", "1"], "training.ema: 1.0 makes no sense"),
-        (MINIMAL, ["--training.keep_checkpoints", "0"], "training.keep_checkpoints: 0 makes no"),
+        (MINIMAL, ["--training.clip_norm", "-1"], "training.clip_norm: -1 must"),
+        (
+            MINIMAL,
+            ["--training.ema", "0"],
+            "training.ema: 0 must be a number above 0 and below 1 or null",
+        ),
+        (MINIMAL, ["--training.ema", "1"], "training.ema: 1 must"),
+        (MINIMAL, ["--training.keep_checkpoints", "0"], "training.keep_checkpoints: 0 must"),
         (
             MINIMAL,
             ["--training.schedule", "inverse_sqrt", "--training.warmup_updates", "0"],
@@ -210,36 +336,56 @@ def test_changed_keys_are_named_by_path() -> None:
         (
             MINIMAL,
             ["--tokenizer.model", "word", "--tokenizer.byte_fallback", "true"],
-            "tokenizer.byte_fallback: True",
+            "tokenizer.byte_fallback: True is refused",
         ),
         *(
             (
                 MINIMAL,
                 ["--training.subword_sampling", value, "--tokenizer.model", kind],
-                f"training.subword_sampling: {value} makes no sense: {why}",
+                f"training.subword_sampling: {value} {why}",
             )
             for kind, value, why in [
-                ("unigram", "0.0", "with a unigram tokenizer it must be > 0"),
-                ("unigram", "-0.1", "with a unigram tokenizer it must be > 0, and finite"),
-                ("bpe", "0.0", "with a bpe tokenizer it is a probability, above 0 and below 1"),
-                ("bpe", "1.0", "with a bpe tokenizer it is a probability, above 0 and below 1"),
-                ("char", "0.1", "a char tokenizer knows one segmentation of a word; use unigram"),
-                ("word", "0.1", "a word tokenizer knows one segmentation of a word; use unigram"),
+                ("unigram", "0.0", "must be a number above 0"),
+                ("unigram", "-0.1", "must be a number above 0"),
+                ("bpe", "0.0", "must be a number above 0"),
+                (
+                    "bpe",
+                    "1.0",
+                    "is refused: with a bpe tokenizer it is a probability, above 0 and below 1",
+                ),
+                (
+                    "char",
+                    "0.1",
+                    "is refused: a char tokenizer has one segmentation of a word; use unigram",
+                ),
+                (
+                    "word",
+                    "0.1",
+                    "is refused: a word tokenizer has one segmentation of a word; use unigram",
+                ),
             ]
         ),
-        (MINIMAL, ["--tokenizer.character_coverage", "0.5"], "tokenizer.character_coverage: 0.5"),
+        (
+            MINIMAL,
+            ["--tokenizer.character_coverage", "0.5"],
+            "tokenizer.character_coverage: 0.5 must be a number from 0.98 to 1",
+        ),
         (MINIMAL, ["--model.encoder", "bags"], "model.encoder"),
         *(
-            (MINIMAL, ["--model.encoder", kind, f"--model.{key}", value], f"model.{key}: {told}")
+            (
+                MINIMAL,
+                ["--model.encoder", kind, f"--model.{key}", value],
+                f"model.{key}: {told.format(kind=kind)}",
+            )
             for kind, key, value, told in [
-                ("bag", "reverse_source", "true", "True makes no sense: only model.encoder rnn"),
-                ("window", "reverse_source", "true", "True makes no sense: only model.encoder rnn"),
-                ("window", "attention", "dot", "'dot' makes no sense: a window has no states"),
-                ("window", "pool", "mean", "'mean' makes no sense: a window has no states"),
-                ("window", "window", "0", "0 makes no sense: it must be > 0"),
-                ("bag", "window", "2", "2 makes no sense: only model.encoder window has one, not"),
-                ("rnn", "window", "2", "2 makes no sense: only model.encoder window has one, not"),
-                ("rnn", "hidden_size", "31", "31 makes no sense: two directions need"),
+                ("bag", "reverse_source", "true", "True is refused: only model.encoder rnn"),
+                ("window", "reverse_source", "true", "True is refused: only model.encoder rnn"),
+                ("window", "attention", "dot", "'dot' is refused: a window has no states"),
+                ("window", "pool", "mean", "'mean' is refused: a window has no states"),
+                ("window", "window", "0", "0 must be a whole number from 1"),
+                ("bag", "window", "2", "2 is refused: model.encoder {kind} has no window"),
+                ("rnn", "window", "2", "2 is refused: model.encoder {kind} has no window"),
+                ("rnn", "hidden_size", "31", "31 is refused: two directions need"),
             ]
         ),
     ],
@@ -270,6 +416,19 @@ def test_encoders_without_recurrence_need_no_other_key(kind: str) -> None:
         "data: {source_language: " + "x" * 50_000 + "}",
         "data: {splits: " + "x" * 50_000 + "}",
         "data: {splits: {? [" + "x, " * 20_000 + "] : 1}}",
+        "data: &a [x]\nmodel: *a",
+        "\n".join(
+            f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9 if n else 'x')}]" for n in range(30)
+        ),
+        "data: " + "[" * 50_000,
+        "seed: " + "9" * 5000,
+        "x" * 2**21,
+        *(
+            f"seed: {tag} x"
+            for tag in ("!!int", "!!float", "!!bool", "!!timestamp", "!!python/name:os")
+        ),
+        "model: {feed_context: }",
+        "data: {splits: {" + ", ".join(f"s {n}: x" for n in range(20_000)) + "}}",
     ],
 )
 def test_a_file_that_is_no_config_is_refused_in_a_short_line(tmp_path: Path, text: str) -> None:

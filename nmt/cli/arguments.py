@@ -4,57 +4,77 @@ import argparse
 import dataclasses
 import gc
 import glob
+import itertools
 import json
+import re
 import typing
-from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.config import (
-    Config,
-    DecodingConfig,
-    SearchOptions,
-    config_parser,
-    load_stored_config,
-)
-from nmt.errors import DataError, UsageError
+from nmt.config import Config, SearchOptions, load_stored_config
+from nmt.config.sections import Threads
+from nmt.config.values import describe, field_types, word_reader
+from nmt.errors import DataError, UsageError, counted
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
 
 
-def split_words(
-    words: list[str], *, flags: Collection[str] = (), options: Collection[str] = ()
-) -> tuple[list[str], list[str]]:
-    """Tell a command's own words from config keys and their values.
+def split_words(words: list[str]) -> tuple[list[str], list[str]]:
+    """Tell a command's own words from config keys, which are `--seed` or hold a dot, with values.
 
     Args:
         words: what follows the verb.
-        flags: the command's own options that stand alone.
-        options: those that take the next word.
     """
     own: list[str] = []
     keys: list[str] = []
     rest = iter(words)
     for word in rest:
-        name, has_value, _ = word.partition("=")
-        if name in options:
-            own += [word] if has_value else [word, next(rest, "")]
-        elif not word.startswith("--") or name in (*flags, "--help"):
+        if not re.match(r"--(\w*\.|seed(=|$))", word):
             own.append(word)
         else:
-            value = None if has_value else next(rest, None)
-            keys += [word] if value is None else [word, value]
+            keys += [word] if "=" in word else [word, *itertools.islice(rest, 1)]
     return own, keys
 
 
 def add_config_argument(parser: argparse.ArgumentParser, words: list[str]) -> None:
-    """Add CONFIG; where the words ask for help, explain every key in it."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("config", metavar="CONFIG", help="YAML file; see the keys below")
-    if "-h" in words or "--help" in words:
-        _, _, options = config_parser().format_help().partition("Show this help message and exit.")
-        parser.epilog = f"Every config key is an option, too:{options}"
+    """Add CONFIG and, for help and suggestions, every config key; `split_words` takes their values.
+
+    Args:
+        parser: takes them.
+        words: the command line; its help alone needs the keys' docstrings.
+    """
+    parser.allow_abbrev = False  # it would take `--see` for `--seed`
+    parser.add_argument("config", metavar="CONFIG", help="YAML file; every key is an option, too")
+    _add_keys(parser, Config(), "", "-h" in words or "--help" in words)
+
+
+def _add_keys(parser: argparse.ArgumentParser, section: Any, prefix: str, asked: bool) -> None:
+    texts = _field_texts(type(section)) if asked else {}
+    for name, kind in field_types(type(section)).items():
+        default, key = getattr(section, name), f"{prefix}{name}"
+        if dataclasses.is_dataclass(default):
+            _add_keys(parser, default, f"{key}.", asked)
+        else:
+            choices = kind.__args__ if typing.get_origin(kind) is typing.Literal else None
+            rule = "" if choices else f"{describe(kind)}; "
+            parser.add_argument(
+                f"--{key}",
+                choices=choices,
+                metavar=None if choices else name.upper(),
+                help=f"{texts.get(name, '')} ({rule}default: {json.dumps(default)})",
+            )
+
+
+def _field_texts(kind: type) -> dict[str, str]:
+    """Return what stands below each field of a dataclass and of those that it extends."""
+    import docstring_parser
+
+    texts: dict[str, str] = {}
+    for each in reversed(kind.__mro__[:-1]):
+        for entry in docstring_parser.parse_from_object(each).params:
+            texts[entry.arg_name] = " ".join(str(entry.description).split()).replace("%", "%%")
+    return texts
 
 
 def refuse_output(out: str | None) -> None:
@@ -70,9 +90,8 @@ def refuse_unequal(one: object, count: int, other: object, other_count: int) -> 
         DataError: unequal numbers of lines.
     """
     if count != other_count:
-        raise DataError(
-            f"{one} has {count} lines, and {other} {other_count}; they must match line by line"
-        )
+        told = f"{one} has {counted(count, 'line')}, and {other} {other_count:,}"
+        raise DataError(f"{told}; they must match line by line")
 
 
 def write_json(out: str, values: dict[str, Any]) -> None:
@@ -108,7 +127,11 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fal
         help="auto is fp32, or int8 where all weights are; with bf16 a translation may depend on "
         "the sentences beside it, with int8 it does not (with attention: to a rounding of states)",
     )
-    parser.add_argument("--threads", type=int, help="processor threads (default: torch's choice)")
+    parser.add_argument(
+        "--threads",
+        type=word_reader(Threads, "--threads"),
+        help="processor threads (default: torch's choice)",
+    )
 
 
 def add_search_arguments(parser: argparse.ArgumentParser, words: list[str]) -> None:
@@ -118,39 +141,18 @@ def add_search_arguments(parser: argparse.ArgumentParser, words: list[str]) -> N
         parser: takes them.
         words: the command line; its help alone needs the fields' docstrings.
     """
-    texts: dict[str, str] = {}
-    if "-h" in words or "--help" in words:
-        import docstring_parser
-
-        for kind in (DecodingConfig, SearchOptions):
-            for entry in docstring_parser.parse_from_object(kind).params:
-                texts[entry.arg_name] = " ".join(str(entry.description).split()).replace("%", "%%")
+    asked = "-h" in words or "--help" in words
+    texts = _field_texts(SearchOptions) if asked else {}
     way = parser.add_mutually_exclusive_group()
-    types = typing.get_type_hints(SearchOptions)
-    for field in dataclasses.fields(SearchOptions):
-        if field.name in ("max_source_length", "alignments"):
+    for name, kind in field_types(SearchOptions).items():
+        if name in ("max_source_length", "alignments"):
             continue
-        group = way if field.name in ("beam_size", "greedy", "sample") else parser
-        flag, text = f"--{field.name.replace('_', '-')}", texts.get(field.name)
-        if types[field.name] is bool:
+        group = way if name in ("beam_size", "greedy", "sample") else parser
+        flag, text = f"--{name.replace('_', '-')}", texts.get(name)
+        if kind is bool:
             group.add_argument(flag, action="store_true", default=None, help=text)
         else:
-            group.add_argument(flag, type=_number(field, types[field.name]), help=text)
-
-
-def _number(field: "dataclasses.Field[Any]", hint: Any) -> Callable[[str], Any]:
-    """Return what converts a word to a field's value and refuses one out of range."""
-    kind = next(iter(typing.get_args(hint)), hint)
-
-    def convert(word: str) -> Any:
-        value, rule = kind(word), field.metadata.get("rule")
-        if rule is not None and not rule[0](value):
-            flag = f"--{field.name.replace('_', '-')}"
-            raise UsageError(f"{flag}: {value!r} is out of range; {rule[1]}")
-        return value
-
-    convert.__name__ = kind.__name__  # argparse names it where the word is no number
-    return convert
+            group.add_argument(flag, type=word_reader(kind, flag), help=text)
 
 
 def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -187,8 +189,6 @@ def load_translator(arguments: argparse.Namespace) -> "Translator":
     gc.freeze()
     gc.enable()
     if arguments.threads is not None:
-        if arguments.threads < 1:
-            raise UsageError(f"--threads: {arguments.threads} makes no sense: give at least 1")
         torch.set_num_threads(arguments.threads)
     return Translator.load(
         arguments.model,

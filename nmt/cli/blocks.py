@@ -1,9 +1,8 @@
 """The blocks of a report in the terminal; of figures, only their tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from nmt.cli.page import word_table
 from nmt.report.blocks import (
     Block,
     Code,
@@ -21,6 +20,7 @@ from nmt.report.blocks import (
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod, RenderableType
+    from rich.table import Table as Grid
 
 _FOLDED = 24
 _MARKS = {"insert": "{{+{}+}}", "delete": "[-{}-]"}
@@ -59,14 +59,27 @@ def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
             case Finding(level, text):
                 shown = Text.assemble((f"{level}: ", _COLOURS[level]), printable(text))
             case Numbers(items):
-                shown = word_table((name, f"{value}  {note}") for name, value, note in items)
+                shown = _word_table((name, f"{value}  {note}") for name, value, note in items)
             case Sentences(lines):
-                shown = word_table((label, _marked(spans)) for label, spans in lines)
+                shown = _word_table((label, _marked(spans)) for label, spans in lines)
             case Table():
                 shown = _table(block)
                 width = max(console.width, _least_width(block))  # nothing is cut off
         console.print(shown, width=width, crop=False)
         console.print()
+
+
+def _word_table(rows: Iterable[tuple[str, str]]) -> "Grid":
+    """Return words, and beside them text that may be longer than a line."""
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    table = Grid.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, text in rows:
+        table.add_row(name, Text(text))
+    return table
 
 
 def _table(table: Table) -> "RenderableType":

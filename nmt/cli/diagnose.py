@@ -16,19 +16,18 @@ from nmt.cli.arguments import (
     write_json,
 )
 from nmt.cli.blocks import print_report
-from nmt.config import CellName, Config, load_config
+from nmt.config import CellName, Config
+from nmt.config.sections import Count
+from nmt.config.values import word_reader
 from nmt.diagnosis.records import Diagnosis, write_record
 from nmt.errors import DataError, UsageError
 from nmt.report.report import diagnosis_report
+from nmt.training.fine_tuning import load_training_config
 
 if TYPE_CHECKING:
     from nmt.bundle import Bundle
 
 CELLS = typing.get_args(CellName)
-_OPTIONS = (
-    *("--split", "--source", "--reference", "--sentences"),
-    *("--cells", "--updates", "--json", "--device"),
-)
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -38,20 +37,23 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "RUN/diagnosis.json keeps what is found out about a run. With a CONFIG, each config key is "
         "an option, too (see nmt check --help)."
     )
-    own, keys = split_words(words, options=_OPTIONS)
+    own, keys = split_words(words)
     parser.add_argument(
         "model", metavar="RUN|MODEL|CONFIG", help="run or bundle folder, hf://owner/name, or YAML"
     )
     parser.add_argument("--split", help="of the model's own corpus (default: validation)")
     parser.add_argument("--source", type=Path, help="look at these sentences instead")
     parser.add_argument("--reference", type=Path, help="their human translations")
-    parser.add_argument("--sentences", type=int, help="to average gradients over (default: 32)")
+    for name, what in {
+        "--sentences": "to average gradients over (default: 32)",
+        "--updates": "of each short training (default: 100)",
+    }.items():
+        parser.add_argument(name, type=word_reader(Count, name), help=what)
     parser.add_argument(
         "--cells",
         metavar="CELL,…",
         help=f"compare these at their start and after a short training: {','.join(CELLS)}",
     )
-    parser.add_argument("--updates", type=int, help="of each short training (default: 100)")
     parser.add_argument("--json", metavar="OUT", help="print JSON instead (-), or write it to OUT")
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], help="where the short trainings run"
@@ -82,10 +84,6 @@ def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[Ce
         )
     if (arguments.source is None) != (arguments.reference is None):
         raise UsageError("--source and --reference belong together; give both")
-    for option in ("sentences", "updates"):
-        value = getattr(arguments, option)
-        if value is not None and value < 1:
-            raise UsageError(f"--{option}: {value} makes no sense: give at least 1")
     refuse_output(arguments.json)
     if arguments.cells is None:
         for option in ("updates", "device"):
@@ -101,7 +99,10 @@ def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[Ce
 
 def _config(arguments: argparse.Namespace, keys: list[str], is_config: bool) -> Config:
     """Read what is to be trained, or how the model was made."""
-    config = load_config(arguments.model, keys) if is_config else model_config(arguments.model)
+    if is_config:
+        config = load_training_config(arguments.model, keys)
+    else:
+        config = model_config(arguments.model)
     if arguments.cells and config.data.corpus == "files" and config.data.splits is None:
         raise UsageError(
             f"--cells: {arguments.model} is a bundle, which does not say where its data lies; "

@@ -5,8 +5,10 @@ import logging
 import os
 from pathlib import Path
 
-from nmt.cli.page import memory_size
+from nmt.config.sections import Count
+from nmt.config.values import word_reader
 from nmt.errors import DataError, UsageError
+from nmt.log import memory_size
 
 _log = logging.getLogger("nmt")
 
@@ -27,7 +29,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     )
     parser.add_argument(
         "--average",
-        type=int,
+        type=word_reader(Count, "--average"),
         metavar="N",
         help="take the mean of the weights in the N newest checkpoints of the run MODEL, in place "
         "of its best model; it has no validation scores",

@@ -1,8 +1,10 @@
 """`nmt VERB …`: finds the verb's own file and turns errors into one line and an exit code."""
 
 import argparse
+import errno
 import importlib
 import os
+import re
 import signal
 import sys
 import warnings
@@ -10,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from nmt import __version__
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError, StoppedError, UsageError, shorten, shown, suggestion
 from nmt.log import log_to_stderr
 from nmt.memory import tune_memory
 
@@ -32,7 +34,9 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are ours."""
 
     def error(self, message: str) -> NoReturn:
-        """Refuse a call."""
+        """Refuse a call, and suggest the option that is nearest to an unknown one."""
+        if unknown := re.search(r"unrecognized arguments: .*?(--[^\s=]+)", message):
+            message += suggestion(unknown[1], self._option_string_actions)
         raise UsageError(f"{message} (see {self.prog} --help)")
 
 
@@ -50,16 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = _run([word for word in words if word != "--debug"])
         sys.stdout.flush()
+    except StoppedError as error:
+        code = _complain(str(error), error.exit_code, debug, kind="")
     except NmtError as error:
         code = _complain(str(error), error.exit_code, debug)
     except BrokenPipeError:  # the reader of our output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except KeyboardInterrupt:
-        code = _complain("interrupted", 130, debug)
+        code = _complain("interrupted", 130, debug, kind="")
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        code = _complain(f"{place}{error.strerror or error}", 1, debug)
+        place = f"{shorten(str(error.filename))}: " if error.filename else ""
+        wrong = error.errno == errno.ENAMETOOLONG
+        code = _complain(f"{place}{error.strerror or error}", 2 if wrong else 1, debug)
     except Exception as error:
         told = " ".join(f"{type(error).__name__}: {error}".split())
         code = _complain(f"unexpected {told}; --debug shows where", 1, debug)
@@ -76,7 +83,8 @@ def _run(words: list[str]) -> int:
         return 0 if words else 2
     verb, rest = words[0], words[1:]
     if verb not in VERBS:
-        raise UsageError(f"unknown command {verb!r}; there are {', '.join(VERBS)}")
+        hint = suggestion(verb, VERBS) or f"; there are {', '.join(VERBS)}"
+        raise UsageError(f"unknown command {shown(verb)}{hint}")
     parser = Parser(prog=f"nmt {verb}", description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.")
     parser.add_argument("--debug", action="store_true", help="show where an error arose")
     log_to_stderr()
@@ -85,10 +93,10 @@ def _run(words: list[str]) -> int:
     return int(module.run(parser, rest))
 
 
-def _complain(message: str, code: int, debug: bool) -> int:
+def _complain(message: str, code: int, debug: bool, kind: str = "error: ") -> int:
     if debug:
         raise
-    print(f"nmt: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"nmt: {kind}{' '.join(message.split())}", file=sys.stderr)
     return code
 
 

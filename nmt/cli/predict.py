@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import add_model_arguments, load_translator, refuse_output, write_json
+from nmt.config.sections import Count
+from nmt.config.values import word_reader
 from nmt.log import percent
 
 if TYPE_CHECKING:
@@ -34,7 +36,13 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         default="",
         help="whole words with which the translation begins (default: none)",
     )
-    parser.add_argument("--top", metavar="K", type=int, default=10, help="words shown (default 10)")
+    parser.add_argument(
+        "--top",
+        metavar="K",
+        type=word_reader(Count, "--top"),
+        default=10,
+        help="words shown (default 10)",
+    )
     parser.add_argument("--pieces", action="store_true", help="show single pieces, ▁ for a space")
     parser.add_argument("--json", metavar="OUT", help="also write them there; - for stdout")
     arguments = parser.parse_intermixed_args(words)

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from nmt.cli.arguments import add_model_arguments, load_translator, refuse_unequal
+from nmt.config.options import BatchSize
+from nmt.config.values import word_reader
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -11,7 +13,12 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     add_model_arguments(parser)
     parser.add_argument("--source", type=Path, required=True, help="source sentences")
     parser.add_argument("--target", type=Path, required=True, help="their translations")
-    parser.add_argument("--batch-size", type=int, default=64, help="sentences scored together")
+    parser.add_argument(
+        "--batch-size",
+        type=word_reader(BatchSize, "--batch-size"),
+        default=64,
+        help="sentences scored together",
+    )
     arguments = parser.parse_args(words)
 
     from nmt.text.lines import read_lines

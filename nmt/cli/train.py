@@ -5,8 +5,9 @@ from pathlib import Path
 
 from nmt.cli.arguments import add_config_argument, split_words
 from nmt.cli.report import report_training
-from nmt.config import dump_config, load_config
+from nmt.config import dump_config
 from nmt.errors import UsageError
+from nmt.training.fine_tuning import load_training_config
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -14,8 +15,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.usage = (
         "nmt train CONFIG [--run DIR] [--resume] [--verify-resume] [--print-config] [--KEY VALUE …]"
     )
-    flags = ("--resume", "--verify-resume", "--print-config")
-    own, keys = split_words(words, flags=flags, options=("--run",))
+    own, keys = split_words(words)
     add_config_argument(parser, own)
     parser.add_argument("--run", type=Path, help="run folder (default: runs/ + CONFIG's stem)")
     parser.add_argument(
@@ -30,7 +30,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "--print-config", action="store_true", help="show every key with its value, and leave"
     )
     arguments = parser.parse_args(own)
-    config = load_config(arguments.config, keys)
+    folder = arguments.run or Path("runs") / Path(arguments.config).stem
+    config = load_training_config(arguments.config, keys, folder if arguments.resume else None)
     if arguments.print_config:
         print(dump_config(config), end="")
         return 0
@@ -45,6 +46,5 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
     from nmt.training.run import train  # imports torch and lightning
 
-    folder = arguments.run or Path("runs") / Path(arguments.config).stem
     train(config, folder, resume=arguments.resume, then=report_training)
     return 0

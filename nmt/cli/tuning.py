@@ -1,6 +1,7 @@
 """`nmt evaluate MODEL --tune`: the best setting of the search becomes the model's own default."""
 
 import argparse
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from nmt.evaluation.languages import TargetLanguage
     from nmt.inference.tuning import Tuning
 
+_log = logging.getLogger("nmt")
 _SPLIT = "validation"
 
 
@@ -68,6 +70,11 @@ def tune_model(
         tuning = tune(translator, sources, references, target, translator.options(**settings))
         with writing_to(folder):
             save_tuned(folder, {"split": arguments.split, **tuning.to_json()})
+    best = tuning.best
+    _log.info(
+        "%s is changed: its defaults are now beam size %d and length penalty %g",
+        *(folder, best.beam_size, best.length_penalty),
+    )
     return tuning
 
 

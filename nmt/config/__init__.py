@@ -1,10 +1,10 @@
-"""The settings of a run: `sections` lists them, `parser` reads them, `checks` refuses nonsense."""
+"""The settings of a run: `sections` lists them with their ranges, `parser` reads them."""
 
 from nmt.config.checks import subword_sampling_fault
 from nmt.config.options import DecodingConfig, SearchOptions
 from nmt.config.parser import (
     changed_keys,
-    config_parser,
+    check_config,
     dump_config,
     flat_config,
     load_config,
@@ -40,7 +40,7 @@ __all__ = [
     "TokenizerConfig",
     "TrainingConfig",
     "changed_keys",
-    "config_parser",
+    "check_config",
     "dump_config",
     "flat_config",
     "load_config",

@@ -3,45 +3,37 @@
 Flags, help texts and config keys come from these fields.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Annotated
 
+from nmt.config.values import Range, field_types, read_value
 from nmt.errors import UsageError
 
-Rule = tuple[Callable[[Any], bool], str]
-"""What holds for a legal value, and the remedy for others."""
-_COUNT: Rule = (lambda value: value >= 1, "give at least 1")
-_POSITIVE: Rule = (lambda value: value > 0, "give more than 0")
-_PENALTY: Rule = (lambda value: 0 <= value < math.inf, "give 0 or more")
-
-
-def _setting(default: Any, rule: Rule | None = None) -> Any:
-    return dataclasses.field(default=default, metadata={"rule": rule})
+BatchSize = Annotated[int, Range(1, 65_536)]
+BeamSize = Annotated[int, Range(1, 1000)]
+Seed = Annotated[int, Range(0, 2**32 - 1)]
 
 
 @dataclasses.dataclass(frozen=True)
 class DecodingConfig:
     """How translations are searched, unless a call says otherwise."""
 
-    beam_size: int = _setting(5, _COUNT)
+    beam_size: BeamSize = 5
     """Hypotheses kept at every step."""
-    length_penalty: float = _setting(1.0, _PENALTY)
+    length_penalty: Annotated[float, Range(0, 5)] = 1.0
     """Rank hypotheses by log-probability ÷ length ** this."""
-    coverage_penalty: float = _setting(0.0, _PENALTY)
+    coverage_penalty: Annotated[float, Range(0, 100)] = 0.0
     """With attention: coverage penalty β (Wu et al. 2016), adds β × the sum over source tokens of
     log min(attention, 1) to the rank."""
-    max_length_ratio: float = _setting(2.0, _POSITIVE)
+    max_length_ratio: Annotated[float, Range(0, 50, above=True)] = 2.0
     """A translation has at most this × source length + 10 tokens."""
-    prune: float | None = _setting(8.0, _POSITIVE)
+    prune: Annotated[float, Range(0, math.inf, above=True)] | None = 8.0
     """Drop hypotheses whose log-probability lies more than this, in nats, below the best of their
     sentence; null or inf keeps all. A search for several candidates keeps all."""
-    shortlist: int | None = _setting(None, _COUNT)
+    shortlist: Annotated[int, Range(1, 1_000_000)] | None = None
     """Search only among this many target tokens, the most frequent in training; null for all."""
-    max_source_length: int = _setting(1000, _COUNT)
+    max_source_length: Annotated[int, Range(1, 100_000)] = 1000
     """Longer source sentences are cut to this many tokens, and named as a problem."""
 
 
@@ -50,10 +42,11 @@ class SearchOptions(DecodingConfig):
     """The options of one call, made once and passed by value.
 
     Raises:
-        UsageError: a value out of range, or a combination without meaning; names the option.
+        UsageError: a value of another type or out of range, or options that exclude each other;
+            names the option.
     """
 
-    n_best: int = _setting(1, _COUNT)
+    n_best: Annotated[int, Range(1, 20_000)] = 1
     """Candidates of each sentence; beam search holds at most beam_size."""
     alignments: bool = False
     """With attention: also the source word of each target word, counted from 0."""
@@ -61,22 +54,20 @@ class SearchOptions(DecodingConfig):
     """Take the most likely token at every step instead of beam search."""
     sample: bool = False
     """Draw from the model's distribution instead of beam search."""
-    temperature: float = _setting(1.0, _POSITIVE)
+    temperature: Annotated[float, Range(0, 100, above=True)] = 1.0
     """Sampling temperature; below 1 favours likely tokens."""
-    top_k: int | None = _setting(None, _COUNT)
+    top_k: Annotated[int, Range(1, 1_000_000)] | None = None
     """Sample among this many most likely tokens."""
-    top_p: float | None = _setting(
-        None, (lambda value: 0 < value <= 1, "give more than 0, at most 1")
-    )
+    top_p: Annotated[float, Range(0, 1, above=True)] | None = None
     """Sample among the most likely tokens of this joint probability."""
-    seed: int = 1
+    seed: Seed = 1
     """Seed of sampling."""
-    batch_size: int = _setting(256, _COUNT)
+    batch_size: BatchSize = 256
     """Sentences searched together; changes the speed, not the result."""
 
     def __post_init__(self) -> None:
-        for name, value, remedy in out_of_range(self):
-            raise UsageError(f"{name}: {value!r} is out of range; {remedy}")
+        for name, kind in field_types(type(self)).items():
+            object.__setattr__(self, name, read_value(kind, getattr(self, name), name))
         if self.greedy and self.sample:
             raise UsageError("sample: True excludes greedy; choose one")
         if self.greedy and self.n_best > 1:
@@ -86,11 +77,3 @@ class SearchOptions(DecodingConfig):
                 f"n_best: {self.n_best} exceeds the beam of {self.beam_size}; "
                 f"give a beam_size of at least {self.n_best}"
             )
-
-
-def out_of_range(settings: DecodingConfig) -> Iterator[tuple[str, object, str]]:
-    """Yield name, value and remedy of every field that breaks its rule."""
-    for field in dataclasses.fields(settings):
-        rule, value = field.metadata.get("rule"), getattr(settings, field.name)
-        if rule is not None and value is not None and not rule[0](value):
-            yield field.name, value, rule[1]

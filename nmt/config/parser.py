@@ -1,62 +1,87 @@
-"""The one parser of configs, for commands, Python and bundles; and its way back to YAML."""
+"""Configs from YAML and the command line, and their way back to YAML."""
 
 import codecs
 import dataclasses
-import difflib
-import functools
-import re
-import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jsonargparse
 import yaml
 
-from nmt.config.checks import check_config
+from nmt.config.checks import check_combinations
+from nmt.config.dialect import load_yaml
 from nmt.config.sections import Config
-from nmt.errors import ConfigError, shown
+from nmt.config.values import Word, read_section
+from nmt.errors import ConfigError, shorten, shown
+
+_MACHINE = ("data.splits", "data.cache", "tokenizer.path", "training.init_from")
+"""Keys that a bundle does not keep, beside `data.distill`."""
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    base: Callable[[Config], Config] | None = None,
+) -> Config:
     """Read a config file and apply overrides.
 
     Args:
         path: a YAML file that holds what differs from the defaults.
         overrides: command-line words, such as `["--model.cell", "gru"]`.
+        base: given the config, returns one whose values stand where the file and the overrides have
+            none.
 
     Raises:
-        ConfigError: unreadable file, unknown key, wrong type, or values that make no sense
-            together; the message names the key.
+        ConfigError: unreadable file, unknown key, wrong type or range, or values that contradict
+            each other; the message names the key.
     """
-    return parse_config(_read(path), overrides, origin=str(path))
+    return parse_config(_read(path), overrides, str(path), base=base)
 
 
 def load_stored_config(path: Path) -> Config:
     """Read what `dump_config` wrote. See `load_config`."""
-    return parse_config(_read(path), origin=str(path))
+    return load_config(path)
 
 
-def parse_config(text: str, overrides: Sequence[str] = (), origin: str = "config") -> Config:
+def parse_config(
+    text: str,
+    overrides: Sequence[str] = (),
+    origin: str = "config",
+    *,
+    base: Callable[[Config], Config] | None = None,
+) -> Config:
     """Parse the YAML text of a config; `origin` names it in errors. See `load_config`."""
-    values = _parse_yaml(text, origin)
+    values = load_yaml(text, origin)
+    if not isinstance(values, dict):
+        raise ConfigError(f"{origin}: a config is a mapping of sections, not {shown(values)}")
     config = _build(values, origin)
     if overrides:
         for path, value in _read_words(overrides):
             values = _replace(values, path, value)
         config = _build(values, "command line")
-    check_config(config, f"{origin} or the command line" if overrides else origin)
+        origin = f"{origin} or the command line"
+    if base is not None:
+        config = _build(values, origin, base(config))
+    check_combinations(config, origin)
     return config
 
 
-def _build(values: dict[str, Any], origin: str) -> Config:
-    """Make a config of nested mappings, and refuse unknown keys and wrong types."""
-    _refuse_unknown_keys(values, Config, origin)
-    parser = config_parser()
+def check_config(config: Config, origin: str) -> None:
+    """Check types, ranges and combinations of a config that was made in Python.
+
+    Raises:
+        ConfigError: the first fault, with its key.
+    """
+    check_combinations(_build(dataclasses.asdict(config), origin), origin)
+
+
+def _build(values: dict[str, Any], origin: str, defaults: Config | None = None) -> Config:
     try:
-        return Config(**vars(parser.instantiate(parser.parse_object(values))))
-    except jsonargparse.ArgumentError as error:
-        raise ConfigError(f"{origin}: {_one_line(error)}") from None
+        config: Config = read_section(Config, values, "", defaults or Config())
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None
+    return config
 
 
 def _read_words(words: Sequence[str]) -> Iterator[tuple[list[str], Any]]:
@@ -67,14 +92,11 @@ def _read_words(words: Sequence[str]) -> Iterator[tuple[list[str], Any]]:
         if not is_set:
             value = next(rest, "--")
         if not word.startswith("--") or value.startswith("--"):
-            raise ConfigError(f"command line: {word}: give --KEY VALUE")
-        try:
-            # Other text is read by the type of its key.
-            structured = value.startswith(("{", "[")) or value == "null"
-            yield key.split("."), _load_yaml(value) if structured else value
-        except yaml.YAMLError as error:
-            told = f"{_cut(key)}: not valid YAML: {_cut(str(error))}"
-            raise ConfigError(f"command line: {told}") from None
+            raise ConfigError(f"command line: {shorten(word)}: give --KEY VALUE")
+        # Other text is read by the type of its key.
+        structured = value.startswith(("{", "[")) or value == "null"
+        where = f"command line: {shorten(key)}"
+        yield key.split("."), load_yaml(value, where) if structured else Word(value)
 
 
 def _replace(values: object, path: Sequence[str], value: object) -> dict[str, Any]:
@@ -91,20 +113,9 @@ def _read(path: str | Path) -> str:
             told = "it is UTF-16, not UTF-8; convert it, as with iconv -f UTF-16 -t UTF-8"
             raise ConfigError(f"cannot read the config {path}: {told}")
         return data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the config {path}: {_reason(error)}") from None
-
-
-@functools.cache
-def config_parser() -> jsonargparse.ArgumentParser:
-    """Return the parser of all keys, whose help lists each with its default and its unit."""
-    jsonargparse.set_loader("nmt", _load_yaml, exceptions=(yaml.YAMLError,))
-    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = jsonargparse.ArgumentParser(
-        exit_on_error=False, parser_mode="nmt", prog="nmt train CONFIG", allow_abbrev=False
-    )
-    parser.add_class_arguments(Config)
-    return parser
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise ConfigError(f"cannot read the config {shorten(str(path))}: {reason}") from None
 
 
 def dump_config(config: Config, *, portable: bool = False) -> str:
@@ -117,9 +128,9 @@ def dump_config(config: Config, *, portable: bool = False) -> str:
     """
     values = dataclasses.asdict(config)
     if portable:
-        values["data"] |= {"splits": None, "distill": {}, "cache": None}
-        values["tokenizer"]["path"] = None
-        values["training"]["init_from"] = None
+        values["data"]["distill"] = {}
+        for section, name in (key.split(".") for key in _MACHINE):
+            values[section][name] = None
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
@@ -134,68 +145,6 @@ def flat_config(config: Config) -> dict[str, Any]:
     return _flatten(dataclasses.asdict(config))
 
 
-class _YamlLoader(yaml.SafeLoader):
-    """YAML 1.2's plain scalars: `no` is Norwegian, `1e-3` is a number, dates are text."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that stands twice, of which YAML would keep the last."""
-        names = [key.value for key, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {shown(name)} stands twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-_YamlLoader.yaml_implicit_resolvers = {
-    first: [(tag, rule) for tag, rule in rules if tag.endswith((":null", ":merge"))]
-    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-for _tag, _rule, _first in [
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
-]:
-    _YamlLoader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_rule})$"), list(_first)
-    )
-
-
-def _load_yaml(text: str) -> Any:
-    return yaml.load(text, _YamlLoader)
-
-
-def _parse_yaml(text: str, origin: str) -> dict[str, Any]:
-    try:
-        values = _load_yaml(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{origin}: not valid YAML: {_cut(str(error))}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{origin}: a config is a mapping of sections, not {shown(values)}")
-    return values
-
-
-def _refuse_unknown_keys(values: object, kind: Any, origin: str, path: str = "") -> None:
-    """Walk a parsed file beside the dataclasses, and name the first key they do not have."""
-    if isinstance(values, Mapping):
-        for key in values:
-            if not isinstance(key, str):
-                raise ConfigError(f"{origin}: {path}{shown(key)}: a key is text; put it in quotes")
-    kind = next(filter(dataclasses.is_dataclass, [kind, *typing.get_args(kind)]), None)
-    if kind is None or values is None:
-        return
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{origin}: {path.rstrip('.')} is a section of keys, not {shown(values)}")
-    fields = typing.get_type_hints(kind)
-    for key, value in values.items():
-        if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1)
-            hint = f"did you mean {path}{near[0]}?" if near else f"known: {', '.join(fields)}"
-            raise ConfigError(f"{origin}: unknown key {path}{_cut(key)}; {hint}")
-        _refuse_unknown_keys(value, fields[key], origin, f"{path}{key}.")
-
-
 def _flatten(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
@@ -204,30 +153,3 @@ def _flatten(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
         else:
             flat[f"{path}{key}"] = value
     return flat
-
-
-def _one_line(error: Exception) -> str:
-    """Fold the parser's message into one line of plain words."""
-    rules = [
-        (r"\s+", " "),
-        (r"<class '(?:[\w.]*\.)?(\w+)'>", r"\1"),
-        (r"typing\.", ""),
-        (r"Parser key \"([^\"]*)\": ", r"\1: "),
-        (r"unrecognized arguments: --(\S+)", r"unknown key \1:"),
-        (r"Does not validate against any of the Union subtypes Subtypes:", "expected one of"),
-        (r" Errors: .* Given value type: \S+", "."),
-    ]
-    message = str(error)
-    for pattern, replacement in rules:
-        message = re.sub(pattern, replacement, message)
-    return _cut(message)
-
-
-def _cut(message: str) -> str:
-    """Put another library's message, or a key, into one line of bounded length."""
-    line = " ".join(message.split())
-    return line if len(line) <= 500 else f"{line[:300]} … {line[-150:]}"
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -4,14 +4,22 @@ A config file holds only what differs from the defaults below. Sizes count units
 lengths count tokens, `*_updates` count optimizer updates.
 """
 
-from __future__ import annotations
-
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from nmt.config.options import DecodingConfig
+from nmt.config.options import BeamSize, DecodingConfig, Seed
+from nmt.config.values import Matches, Range
 
-Place = str | list[str | dict[str, str | float]] | dict[str, int]
+Column = Annotated[int, Range(1, 10_000)] | str
+Count = Annotated[int, Range(1, 10**9)]
+Share = Annotated[float, Range(0, 1, below=True)]
+Threads = Annotated[int, Range(1, 1024)]
+_TAG = Matches(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){,5}", "a language tag such as de or pt_BR")
+LanguageTag = Annotated[str, _TAG]
+_CORPUS = Matches("files|(builtin|hub):.+", "files, builtin:NAME or hub:OWNER/NAME")
+_SPLIT = Matches(r"[\w-]{1,100}", "a split's name of up to 100 letters, digits, - and _")
+
+Place = str | list[str | dict[str, str | float]] | dict[str, Count]
 """A name, a list of names or {place: NAME, weight: TIMES}, or {cut: PAIRS}."""
 BleuTokenizer = Literal["13a", "intl", "zh", "ja-mecab", "ko-mecab", "char"]
 Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"]
@@ -24,10 +32,10 @@ CellName = Literal["lstm", "gru", "tanh", "relu"]
 class ColumnsConfig:
     """Which columns of a table hold the two sides."""
 
-    source: int | str
+    source: Column
     """Column of the source sentences; `a.b` reaches into a nested column. A number, counted from 1,
     is for .tsv and .csv files without a header line."""
-    target: int | str
+    target: Column
     """Column of the target sentences."""
 
     @property
@@ -49,10 +57,10 @@ class FiltersConfig:
     """Leave out pairs that hold control characters (Unicode category Cc) other than tabs."""
     untranslated: bool = False
     """Leave out pairs whose two sides are the same text."""
-    script: float | None = None
+    script: Annotated[float, Range(0.01, 1)] | None = None
     """Least share of a side's letters, to the percent, that are of its language's scripts: those
     of at least 1 % of the letters on that side of the validation split."""
-    length_ratio: float | None = None
+    length_ratio: Annotated[float, Range(1, 1000)] | None = None
     """Longer ÷ shorter side at most, in tokens with the end token."""
     overlap: bool = False
     """Leave out pairs that share a sentence with validation or a test split, white space aside."""
@@ -70,12 +78,12 @@ class DistillConfig:
     teacher: str | list[str] | None = None
     """A run folder, a bundle folder or hf://owner/name; a list is an ensemble, which averages the
     log-probabilities. By default there is none."""
-    references: float = 1.0
+    references: Annotated[float, Range(0, 1000)] = 1.0
     """Times that an epoch goes through the references of each place, on top of its weight; 0 leaves
     them out. The teacher's translations come as often as the weight of the place says."""
-    n_best: int = 1
+    n_best: BeamSize = 1
     """Translations of each source sentence, distinct as text, each a pair of its own."""
-    beam_size: int | None = None
+    beam_size: BeamSize | None = None
     """Hypotheses that the teacher keeps at every step; by default what its own config says."""
 
     @property
@@ -88,13 +96,13 @@ class DistillConfig:
 class DataConfig:
     """Where the sentence pairs come from."""
 
-    source_language: str = ""
+    source_language: LanguageTag = ""
     """Language tag to translate from, such as de; must be given."""
-    target_language: str = ""
+    target_language: LanguageTag = ""
     """Language tag to translate to, such as en; must be given."""
-    corpus: str = "files"
+    corpus: Annotated[str, _CORPUS] = "files"
     """files, builtin:NAME, or hub:OWNER/NAME[@REVISION][#CONFIG]."""
-    splits: dict[str, Place | None] | None = None
+    splits: dict[Annotated[str, _SPLIT], Place | None] | None = None
     """Split name to place. files: PREFIX (PREFIX.de, PREFIX.en) or one .tsv .csv .jsonl .parquet,
     each also .gz, or a list; hub and builtin: the split's own name. {cut: N} takes N pairs out of
     train. In train's list, {place: NAME, weight: W} has each pair W times in an epoch; of 2.5, half
@@ -102,7 +110,7 @@ class DataConfig:
     validation and test; null leaves one out."""
     columns: ColumnsConfig | None = None
     """Columns of tables; by default the language tags, then translation.TAG."""
-    max_length: int | None = 100
+    max_length: Annotated[int, Range(1, 100_000)] | None = 100
     """Longest side of a training pair, in tokens without the end token; longer pairs are left out
     of training and counted. null keeps what fits into training.batch_tokens."""
     filters: FiltersConfig = FiltersConfig()
@@ -122,7 +130,7 @@ class TokenizerConfig:
 
     model: Literal["unigram", "bpe", "char", "word"] = "unigram"
     """Kind of pieces: subwords (unigram or bpe), characters, or words."""
-    vocabulary_size: int = 8000
+    vocabulary_size: Annotated[int, Range(5, 1_000_000)] = 8000
     """Pieces of one vocabulary, special tokens included; lowered where the corpus has fewer."""
     shared: bool = True
     """One vocabulary for both languages, or one for each."""
@@ -133,9 +141,9 @@ class TokenizerConfig:
     target_normalization: Normalization = "identity"
     """Unicode normalisation of the target. Only identity lets a model write every character of the
     references; the other rules rewrite some, such as full-width punctuation and m²."""
-    character_coverage: float = 1.0
+    character_coverage: Annotated[float, Range(0.98, 1)] = 1.0
     """Share of the corpus's characters that get a piece of their own."""
-    max_pairs: int = 200_000
+    max_pairs: Annotated[int, Range(1, 100_000_000)] = 200_000
     """Pairs to learn from, which SentencePiece holds in memory; of a larger corpus every n-th."""
     path: str | None = None
     """A ready-made model file, or a folder as a run's tokenizer/, instead of training one."""
@@ -150,23 +158,23 @@ class ModelConfig:
     recurrent_init: Literal["auto", "orthogonal", "identity", "uniform"] = "auto"
     """What recurrent matrices start as. auto: the identity for relu, orthogonal for other cells;
     uniform: torch's own start, between ±1 / √(the layer's width)."""
-    forget_bias: float = 1.0
+    forget_bias: Annotated[float, Range(-100, 100)] = 1.0
     """Bias that the LSTM's forget gates start with: 1 keeps 73 % of a cell's value at a step, 0
     keeps half."""
     encoder: Literal["rnn", "bag", "window"] = "rnn"
     """What reads the source: a recurrent network or, for comparison, one learned map of the mean of
     all embeddings (bag: it knows no order) or of the last few (window: it knows no others). Only an
     rnn has directions; a window has no states for attention and pool."""
-    window: int = 7
+    window: Annotated[int, Range(1, 100)] = 7
     """Tokens that a window encoder reads, the last before the end token, each place with weights of
     its own; where a sentence is shorter, zeros stand before it."""
-    layers: int = 2
+    layers: Annotated[int, Range(1, 64)] = 2
     """Layers of the encoder and of the decoder."""
-    embedding_size: int = 256
+    embedding_size: Annotated[int, Range(1, 16_384)] = 256
     """Width of the token embeddings."""
     scale_embeddings: bool = True
     """Read embeddings √embedding_size times as large as they are stored for a tied output."""
-    hidden_size: int = 512
+    hidden_size: Annotated[int, Range(1, 16_384)] = 512
     """Width of the decoder; a bidirectional encoder has half of it in each direction."""
     bidirectional: bool = True
     """Read the source in both directions."""
@@ -185,19 +193,19 @@ class ModelConfig:
     input_feeding: bool = False
     """Give what the output was computed from, attention included, to the decoder's next step. It
     then learns step by step, without fused kernels, which takes several times as long."""
-    dropout: float = 0.2
+    dropout: Share = 0.2
     """Share of units dropped on embeddings, between layers and before the output."""
     locked_dropout: bool = False
     """Drop the same units at all steps of a sentence (variational dropout)."""
-    bridge_dropout: float = 0.0
+    bridge_dropout: Share = 0.0
     """Share of units dropped of what is handed over, context included."""
-    source_word_dropout: float = 0.0
+    source_word_dropout: Share = 0.0
     """Share of source tokens whose embedding is dropped as a whole."""
-    target_word_dropout: float = 0.0
+    target_word_dropout: Share = 0.0
     """The same of the target tokens that the decoder reads."""
-    embedding_dropout: float = 0.0
+    embedding_dropout: Share = 0.0
     """Share of the vocabulary whose embeddings a whole batch does without."""
-    weight_drop: float = 0.0
+    weight_drop: Share = 0.0
     """Share of the recurrent weights that a whole batch does without."""
     tie_embeddings: bool | Literal["target"] = True
     """One matrix for target embedding and output, and, unless it says target, for the source where
@@ -208,63 +216,63 @@ class ModelConfig:
 class TrainingConfig:
     """How the weights are learned. Ends at the first of max_updates, max_epochs and patience."""
 
-    max_updates: int | None = None
+    max_updates: Count | None = None
     """Stop after this many updates, whatever the epochs."""
-    max_epochs: int | None = None
+    max_epochs: Annotated[int, Range(1, 10_000)] | None = None
     """Passes over the training split at most; 20 where neither limit is given."""
-    batch_tokens: int = 4096
+    batch_tokens: Annotated[int, Range(1, 10_000_000)] = 4096
     """Bound on sentences × longest sentence (the longer side) of one micro-batch."""
-    accumulate: int = 1
+    accumulate: Annotated[int, Range(1, 10_000)] = 1
     """Micro-batches summed into one update."""
-    learning_rate: float = 2e-3
+    learning_rate: Annotated[float, Range(0, 10, above=True)] = 2e-3
     """Peak learning rate of Adam."""
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, Range(0, 10)] = 0.0
     """Decoupled weight decay (AdamW)."""
     schedule: Literal["cosine", "inverse_sqrt", "plateau", "constant"] = "cosine"
     """Course of the learning rate after the warm-up; plateau halves it after each validation that
     brought nothing better."""
-    warmup_updates: int = 200
+    warmup_updates: Annotated[int, Range(0, 10**9)] = 200
     """Updates in which the learning rate rises from zero to its peak."""
-    label_smoothing: float = 0.1
+    label_smoothing: Share = 0.1
     """Probability mass spread over the vocabulary in the training loss."""
-    r_drop: float | None = None
+    r_drop: Annotated[float, Range(0, 100, above=True)] | None = None
     """Weight (α) of R-Drop: every sentence is read twice under other noise, and the predictions are
     drawn together. It takes twice the time and memory."""
-    subword_sampling: float | None = None
+    subword_sampling: Annotated[float, Range(0, 100, above=True)] | None = None
     """Segment the training pairs anew, at random, in each epoch; null keeps the best segmentation.
     unigram: the exponent (α) of the probabilities of a word's 64 best segmentations, 0.1 to 0.5 as
     a rule; smaller is more varied. bpe: the probability that a merge is left out, 0.1 as a rule.
     data.max_length still counts the tokens of the best one. A micro-batch that outgrows
     batch_tokens is split in its update; a pair that would do so alone stays as it is."""
-    clip_norm: float = 1.0
+    clip_norm: Annotated[float, Range(0, 1_000_000)] = 1.0
     """Largest norm of the gradient; 0 turns clipping off."""
-    ema: float | None = None
+    ema: Annotated[float, Range(0, 1, above=True, below=True)] | None = None
     """Validate and keep an exponential moving average of the weights. Update n, counted from 0,
     leaves this share of it, such as 0.999, or (1 + n) / (10 + n) where that is less. null keeps the
     weights as they are."""
-    validate_every: int = 500
+    validate_every: Count = 500
     """Updates between two validations."""
-    checkpoint_every: int | None = None
+    checkpoint_every: Count | None = None
     """Updates between two checkpoints; by default one at each validation."""
-    keep_checkpoints: int = 2
+    keep_checkpoints: Annotated[int, Range(1, 10_000)] = 2
     """Checkpoints that stay in the run folder, the newest; `nmt export --average` takes several."""
     monitor: Literal["bleu", "chrf", "loss"] = "bleu"
     """Validation score that chooses the best model."""
-    patience: int | None = None
+    patience: Count | None = None
     """Stop after this many validations without a better score."""
-    log_every: int = 50
+    log_every: Count = 50
     """Updates between two lines of the training log."""
-    workers: int = 0
+    workers: Annotated[int, Range(0, 64)] = 0
     """Processes that prepare batches; 0 prepares them in the training process."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic; auto is bf16 on a GPU that has it, else fp32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU where there is one."""
-    devices: int | Literal["auto"] = 1
+    devices: Annotated[int, Range(1, 1024)] | Literal["auto"] = 1
     """Processes on this machine, each with a GPU or a share of the cores. Each takes its own
     micro-batches, so the effective batch size is multiplied by their number. auto: every GPU, or
     one process on a CPU. torchrun and srun set the number of processes and machines themselves."""
-    threads: int | None = None
+    threads: Threads | None = None
     """Threads of each process on a CPU; null divides the cores among the processes."""
     loggers: list[Literal["csv", "tensorboard", "wandb", "mlflow"]] = dataclasses.field(
         default_factory=lambda: ["csv", "tensorboard"]
@@ -274,7 +282,7 @@ class TrainingConfig:
     init_from: str | None = None
     """A model folder whose weights and tokenizer to start from (fine-tuning)."""
 
-    def shortened(self, max_updates: int) -> TrainingConfig:
+    def shortened(self, max_updates: int) -> Self:
         """Return the section for a trial of few updates, at most a third of them to warm up."""
         return dataclasses.replace(
             self,
@@ -293,5 +301,5 @@ class Config:
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()  # noqa: RUF009 (frozen, from another module)
-    seed: int = 1
+    seed: Seed = 1
     """Seed of everything random."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from nmt.config import DataConfig, Place
 from nmt.data.columns import Pair
 from nmt.data.files import read_file_pairs
-from nmt.errors import ConfigError, DataError
+from nmt.errors import ConfigError, DataError, counted
 
 MOST_OFTEN = 1000
 """Times that an epoch goes through a place at most."""
@@ -109,7 +109,7 @@ class Corpus:
         chosen = heapq.nsmallest(total + 1, drawn)
         if len(chosen) <= total:
             keys = ", ".join(f"data.splits.{name}: {{cut: {size}}}" for name, size in cuts.items())
-            raise ConfigError(f"{keys}: train has only {len(chosen)} pairs; cut fewer")
+            raise ConfigError(f"{keys}: train has only {counted(len(chosen), 'pair')}; cut fewer")
         names = itertools.chain.from_iterable(itertools.starmap(itertools.repeat, cuts.items()))
         return {position: name for name, (_, position) in zip(names, chosen, strict=False)}
 

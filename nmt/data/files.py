@@ -26,7 +26,7 @@ from nmt.data.columns import (
     read_pairs,
     top_columns,
 )
-from nmt.errors import DataError
+from nmt.errors import DataError, counted
 from nmt.text.lines import one_line, open_bytes, read_lines, reason
 
 _PARQUET_ROWS = 4096  # unpacked at a time
@@ -60,7 +60,7 @@ def _read_parallel(prefix: str, config: DataConfig) -> Iterator[Pair]:
             longer = count + 1 + sum(1 for side in sides for _ in side)
             lines = (count, longer) if source is None else (longer, count)
             raise DataError(
-                f"{paths[0]} has {lines[0]} lines but {paths[1]} has {lines[1]}; "
+                f"{paths[0]} has {counted(lines[0], 'line')} but {paths[1]} has {lines[1]}; "
                 "line by line, one must be the translation of the other"
             )
         yield source, target

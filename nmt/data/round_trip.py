@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nmt.config import TokenizerConfig
+from nmt.config import Config
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import find_bleu_metric
 from nmt.text.lines import one_line
@@ -55,16 +55,16 @@ def round_trip(
     return RoundTrip(len(texts), len(changed), bleu, tokenizer, changed[:_EXAMPLES])
 
 
-def round_trip_warning(trip: RoundTrip, language: str, config: TokenizerConfig) -> str | None:
+def round_trip_warning(trip: RoundTrip, language: str, config: Config) -> str | None:
     """Say what a model cannot write of the references, and which key helps; None if it can."""
     if not trip.changed:
         return None
     text, back = trip.examples[0]
-    if config.path is not None:
-        remedy = "use a tokenizer.path that keeps the text"
-    elif config.target_normalization != "identity":
+    if (other := other_tokenizer(config)) is not None:
+        remedy = other
+    elif config.tokenizer.target_normalization != "identity":
         remedy = "set tokenizer.target_normalization: identity"
-    elif config.model == "word":
+    elif config.tokenizer.model == "word":
         remedy = "raise tokenizer.vocabulary_size, or use tokenizer.model: unigram"
     else:
         remedy = "set tokenizer.byte_fallback: true"
@@ -72,6 +72,13 @@ def round_trip_warning(trip: RoundTrip, language: str, config: TokenizerConfig) 
         f"the tokenizer changes {trip.changed:,} of {trip.sentences:,} {language} references "
         f"(BLEU {trip.bleu:.2f} at most), such as {shown(text, back)}: {remedy}"
     )
+
+
+def other_tokenizer(config: Config) -> str | None:
+    """Return the remedy where the tokenizer is not learned, and its keys are fixed; else None."""
+    if config.training.init_from is not None:
+        return "choose another training.init_from, whose tokenizer it is"
+    return None if config.tokenizer.path is None else "choose another tokenizer.path"
 
 
 def shown(text: str, back: str, width: int = 30) -> str:

@@ -66,7 +66,7 @@ class _Finished:
         columns = (self.rank, self.score, self.tokens, self.length, self.cut)
         return [
             [
-                Hypothesis(row[: length - 1], score, was_cut)
+                Hypothesis(row[: length - 1], score, was_cut, rank)
                 for rank, score, row, length, was_cut in zip(*sentence, strict=True)
                 if rank > _NEVER
             ][:n_best]

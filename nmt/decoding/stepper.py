@@ -90,8 +90,11 @@ class Hypothesis:
         tokens: target token ids, without start and end.
         score: sum of the log-probabilities in nats, the end token included.
         cut: whether it was made to end at the maximum length.
+        rank_score: the score with both penalties, by which a beam ranks; None where the search has
+            none.
     """
 
     tokens: list[int]
     score: float
     cut: bool = False
+    rank_score: float | None = None

@@ -6,8 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmt.config import CellName, Config
-from nmt.config.checks import check_config
+from nmt.config import CellName, Config, check_config
 from nmt.data.columns import Pair
 from nmt.diagnosis.diagnose import SENTENCES, at_start, flow_of, without_teachers
 from nmt.diagnosis.records import GradientFlow
@@ -41,7 +40,7 @@ def compare_cells(
         Two records for each cell.
 
     Raises:
-        ConfigError: the config makes no sense with a cell.
+        ConfigError: the config does not go with a cell.
         StoppedError: a signal came.
     """
     flows = []

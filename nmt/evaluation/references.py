@@ -23,7 +23,7 @@ def scoring_warnings(references: Sequence[str], target: TargetLanguage) -> list[
         bleu_metric(target)
     except DataError as error:
         warnings.append(f"BLEU is left out: {error}")
-    if _look_tokenized(references):
+    if look_tokenized(references):
         warnings.append(
             "the references look tokenised (full stops stand alone): BLEU is not comparable with "
             "published figures, which are taken of raw text"
@@ -36,7 +36,7 @@ def scoring_warnings(references: Sequence[str], target: TargetLanguage) -> list[
     return warnings
 
 
-def _look_tokenized(references: Sequence[str]) -> bool:
+def look_tokenized(references: Sequence[str]) -> bool:
     """Tell whether most of the full stops at the ends of lines stand alone."""
     ends = [text.rstrip() for text in references]
     stopped = [text[:-1] for text in ends if text.endswith(_STOPS) and len(text) > 1]

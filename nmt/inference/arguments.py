@@ -1,13 +1,8 @@
-"""What callers in Python give: texts in any iterable, and settings by name."""
+"""What callers in Python give: texts in any iterable."""
 
-import difflib
-import numbers
 import re
-import typing
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from nmt.config import SearchOptions
 from nmt.errors import UsageError, shown
 
 
@@ -35,34 +30,3 @@ def read_texts(name: str, texts: Iterable[str]) -> list[str]:
         if re.search("[\ud800-\udfff]", text):
             raise UsageError(f"{name}: row {row} is no valid Unicode: {shown(text)}")
     return rows
-
-
-def check_settings(settings: Mapping[str, Any]) -> None:
-    """Refuse names that are no field of `SearchOptions`, and values of another type.
-
-    Raises:
-        UsageError: the first of them, with what may be given.
-    """
-    kinds = typing.get_type_hints(SearchOptions)
-    for name, value in settings.items():
-        if name not in kinds:
-            near = difflib.get_close_matches(name, kinds, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(kinds)}"
-            raise UsageError(f"{name} is no setting of the search; {hint}")
-        if not any(_fits(value, kind) for kind in typing.get_args(kinds[name]) or [kinds[name]]):
-            raise UsageError(f"{name}: {shown(value)} is not {_KINDS[_main(kinds[name])]}")
-
-
-_KINDS = {int: "a whole number", float: "a number", bool: "True or False"}
-
-
-def _main(kind: Any) -> Any:
-    """Return the type of a field that may also be None."""
-    return next(iter(typing.get_args(kind)), kind)
-
-
-def _fits(value: object, kind: type) -> bool:
-    if kind in (int, float):
-        number = numbers.Integral if kind is int else numbers.Real
-        return isinstance(value, number) and not isinstance(value, bool)
-    return isinstance(value, kind)

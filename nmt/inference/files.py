@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from nmt.config import SearchOptions
+from nmt.errors import counted
 from nmt.inference.search import Candidate, Translation
 from nmt.inference.translator import CHUNK, Translator
 from nmt.log import PROGRESS, ProgressBar
@@ -27,8 +28,8 @@ class LineWriter:
 
     Args:
         stream: where the lines go.
-        layout: text (the best translation), tsv (line, rank, score, text) or jsonl; the latter two
-            also hold alignments, where there are some.
+        layout: text (the best translation), tsv (line, rank, rank score, text) or jsonl; the latter
+            two also hold alignments, where there are some.
     """
 
     def __init__(self, stream: IO[bytes], layout: Format):
@@ -58,7 +59,7 @@ class LineWriter:
             return f"{translation.text}\n"
         if self.layout == "tsv":
             return "".join(
-                f"{self.lines}\t{rank}\t{one.score:.6f}\t{one.text}{_links(one)}\n"
+                f"{self.lines}\t{rank}\t{one.rank_score:.6f}\t{one.text}{_links(one)}\n"
                 for rank, one in enumerate(translation.n_best, start=1)
             )
         row = {
@@ -74,7 +75,8 @@ class LineWriter:
 
 def _present(candidate: Candidate) -> dict[str, Any]:
     """Return what users read of a candidate, without an alignment that nobody asked for."""
-    present = {"text": candidate.text, "score": candidate.score, "alignment": candidate.alignment}
+    present = {"text": candidate.text, "score": candidate.score}
+    present |= {"rank_score": candidate.rank_score, "alignment": candidate.alignment}
     return {name: value for name, value in present.items() if value is not None}
 
 
@@ -115,12 +117,14 @@ def translate_lines(
                 writer.write(translation)
             writer.keep()
             bar.advance(len(chunk))
-            _log.log(PROGRESS, "%s lines, %s", f"{writer.lines:,}", bar.pace())
+            _log.log(PROGRESS, "%s, %s", counted(writer.lines, "line"), bar.pace())
     finally:
         bar.stop()
     seconds = time.perf_counter() - started
     count = writer.lines - before
-    _log.info("%s lines in %.1f s, %s lines/s", f"{count:,}", seconds, f"{count / seconds:,.0f}")
+    _log.info(
+        "%s in %.1f s, %s lines/s", counted(count, "line"), seconds, f"{count / seconds:,.0f}"
+    )
 
 
 def translate_as_typed(
@@ -164,4 +168,6 @@ def name_problems(writer: LineWriter, output: Path | None) -> None:
         named = [f"line {line}: {reason}" for line, reason in writer.problems[:_NAMED]]
         where = "; ".join(named) + ("; …" if len(writer.problems) > _NAMED else "")
     if writer.problems:
-        _log.warning("%d of %d lines had problems: %s", len(writer.problems), writer.lines, where)
+        _log.warning(
+            "%d of %s had problems: %s", len(writer.problems), counted(writer.lines, "line"), where
+        )

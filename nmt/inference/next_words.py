@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nmt.config.sections import Count
+from nmt.config.values import read_value
 from nmt.errors import NmtError, UsageError
 from nmt.inference.device import arithmetic
 from nmt.inference.prefixes import Prefix, encode_prefixes
@@ -82,8 +84,7 @@ def predict(
     Raises:
         UsageError: a blank sentence, no number of words, or a model that needs a sentence.
     """
-    if top < 1:
-        raise UsageError(f"top: {top} is out of range; give at least 1")
+    top = read_value(Count, top, "top")
     target, device = translator.tokenizer.target, translator.device
     (given,) = encode_prefixes(target, [prefix])
     with arithmetic(translator.precision, device):

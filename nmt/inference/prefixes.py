@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nmt.decoding.prefix import Prefixed
 from nmt.decoding.stepper import Limits, Stepper
+from nmt.errors import counted
 from nmt.models.batch import Padded, pad
 from nmt.text.lines import is_blank, one_line
 from nmt.text.tokenizer import Vocabulary
@@ -66,8 +67,8 @@ def refusals(
             found[row] = "the source is empty, and so is the translation: it has no prefix"
         elif len(prefix.tokens) >= longest[row]:
             found[row] = (
-                f"a prefix of {len(prefix.tokens)} tokens leaves no room: the translation may have "
-                f"{longest[row]}, its end included; raise max_length_ratio"
+                f"a prefix of {counted(len(prefix.tokens), 'token')} leaves no room: the "
+                f"translation may have {longest[row]}, its end included; raise max_length_ratio"
             )
     return found
 

@@ -15,7 +15,7 @@ from nmt.decoding.greedy import greedy_search
 from nmt.decoding.masked import Masked
 from nmt.decoding.sampling import sample
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
-from nmt.errors import NmtError
+from nmt.errors import NmtError, counted
 from nmt.inference.device import arithmetic
 from nmt.inference.prefixes import Prefix, completed, completed_words, followers, prefixed
 from nmt.inference.shortlist import Shortlist
@@ -32,12 +32,15 @@ class Candidate:
         score: sum of log-probabilities in nats, the end token included.
         tokens: its ids, without the end token.
         alignment: (source word, target word), counted from 0; None where nobody asked.
+        rank_score: what candidates are sorted by: of beam search the score with both penalties,
+            else the score itself.
     """
 
     text: str
     score: float
     tokens: list[int]
     alignment: list[tuple[int, int]] | None = None
+    rank_score: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -182,10 +185,16 @@ class BatchSearch:
         translations = []
         for hypotheses, some in zip(found, kept, strict=True):
             candidates = [
-                Candidate(text, one.score, one.tokens, next(links)) for text, one in some.items()
+                Candidate(
+                    *(text, one.score, one.tokens, next(links)),
+                    one.score if one.rank_score is None else one.rank_score,
+                )
+                for text, one in some.items()
             ]
             best, first = hypotheses[0], candidates[0]
-            cut = f"translation was cut at {len(best.tokens)} tokens" if best.cut else None
+            cut = (
+                f"translation was cut at {counted(len(best.tokens), 'token')}" if best.cut else None
+            )
             translations.append(Translation(first.text, first.score, candidates, cut))
         return translations
 

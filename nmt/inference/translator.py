@@ -10,11 +10,13 @@ from typing import Any
 import torch
 
 from nmt.config import Config, SearchOptions
+from nmt.config.options import BatchSize
+from nmt.config.values import field_types, read_value, refuse_unknown
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.stepper import Stepper
-from nmt.errors import NmtError, UsageError
-from nmt.inference.arguments import check_settings, read_texts
+from nmt.errors import NmtError, UsageError, counted
+from nmt.inference.arguments import read_texts
 from nmt.inference.device import arithmetic
 from nmt.inference.loading import load_models
 from nmt.inference.prefixes import Prefix, encode_prefixes, refusals
@@ -31,6 +33,7 @@ _log = logging.getLogger("nmt")
 CHUNK = 4000
 """Sentences searched together, so that like lengths share a batch."""
 _LEAST_BATCH = 16
+_MOST_ROWS = 8192  # sentences × hypotheses of each, which bounds memory
 _USUAL_LENGTH = 50  # tokens; a batch of longer sentences holds fewer of them
 
 
@@ -100,7 +103,7 @@ class Translator:
         Raises:
             UsageError: an option that is out of range, or that this model cannot search with.
         """
-        check_settings(settings)
+        refuse_unknown(settings, field_types(SearchOptions))
         options = replace(self.defaults, **settings)
         if options.shortlist is not None:
             self._shortlist(options.shortlist)
@@ -155,7 +158,8 @@ class Translator:
         work = [row for row, one in enumerate(translations) if lengths[row] and not one.failed]
         # Of few sentences every worker gets a share.
         fair = max(_LEAST_BATCH, -(-len(work) // num_workers(self.device)))
-        size = min(options.batch_size, fair)
+        width = max(options.beam_size, options.n_best)
+        size = min(options.batch_size, fair, max(1, _MOST_ROWS // width))
         batches = [
             rows
             for some in (False, True)
@@ -172,7 +176,7 @@ class Translator:
         for rows, results in zip(batches, side_by_side(search, batches, self.device), strict=True):
             for row, result in zip(rows, results, strict=True):
                 if len(encoded[row]) > limit and result.problem is None:
-                    problem = f"source of {len(encoded[row])} tokens was cut to {limit}"
+                    problem = f"source of {counted(len(encoded[row]), 'token')} was cut to {limit}"
                     result = replace(result, problem=problem)
                 if self.tokenizer.source.is_unknown(encoded[row]) and not result.failed:
                     told = "every token of the source is unknown, and its translation invented"
@@ -188,7 +192,7 @@ class Translator:
         if prefixes is None:
             return {}
         if len(prefixes) != len(sentences):
-            raise UsageError(f"{len(prefixes)} prefixes do not match {len(sentences)} sentences")
+            raise UsageError(f"prefixes: {len(prefixes)} for {counted(len(sentences), 'sentence')}")
         every = enumerate(encode_prefixes(self.tokenizer.target, prefixes))
         return {row: prefix for row, prefix in every if prefix.tokens}
 
@@ -259,10 +263,9 @@ class Translator:
             UsageError: unequal numbers, or a row that is no text.
         """
         sources, targets = read_texts("sources", sources), read_texts("targets", targets)
-        if batch_size < 1:
-            raise UsageError(f"batch_size: {batch_size} is out of range; give at least 1")
+        batch_size = read_value(BatchSize, batch_size, "batch_size")
         if len(sources) != len(targets):
-            raise UsageError(f"{len(sources)} sources do not match {len(targets)} targets")
+            raise UsageError(f"targets: {len(targets)} for {counted(len(sources), 'source')}")
         source, target = self.tokenizer.source, self.tokenizer.target
         limit = self.config.decoding.max_source_length  # as in `translate`
         pairs = [

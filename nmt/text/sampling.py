@@ -40,7 +40,7 @@ class SubwordSampler:
         strength: see `training.subword_sampling`.
 
     Raises:
-        ConfigError: the strength makes no sense with this vocabulary.
+        ConfigError: this vocabulary cannot be sampled from with the strength.
 
     Source: Kudo 2018, section 3 (unigram); Provilkov et al. 2020, section 3 (bpe).
     """
@@ -48,7 +48,7 @@ class SubwordSampler:
     def __init__(self, vocabulary: Vocabulary, strength: float):
         fault = subword_sampling_fault(vocabulary.kind, strength)
         if fault is not None:
-            raise ConfigError(f"training.subword_sampling: {strength!r} makes no sense: {fault}")
+            raise ConfigError(f"training.subword_sampling: {strength!r} is refused: {fault}")
         self._made_with = vocabulary, strength
         pieces = vocabulary.learned_pieces()
         self._starts = {id_ for id_, (piece, _) in pieces.items() if piece.startswith("▁")}

@@ -34,8 +34,7 @@ def average_checkpoints(run: Path, number: int) -> Bundle:
     """
     if number < 2:
         raise UsageError(
-            f"--average: {number} makes no sense: give at least 2, or leave it out for the best "
-            "model"
+            f"--average: {number} is too few; give at least 2, or leave it out for the best model"
         )
     checkpoints = _newest(run, number)
     states = [_weights(checkpoint) for checkpoint in checkpoints]

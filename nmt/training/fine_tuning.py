@@ -2,62 +2,114 @@
 
 import dataclasses
 import logging
-from typing import TypeVar
+from collections.abc import Sequence
+from pathlib import Path
 
-from nmt.bundle import find_bundle
-from nmt.config import Config, ModelConfig, TokenizerConfig, load_stored_config
-from nmt.config.checks import check_config
-from nmt.errors import ConfigError
+from nmt.config import (
+    Config,
+    ModelConfig,
+    TokenizerConfig,
+    changed_keys,
+    check_config,
+    flat_config,
+    load_config,
+    load_stored_config,
+)
+from nmt.errors import ConfigError, shown
 
 _log = logging.getLogger("nmt")
-SectionT = TypeVar("SectionT", ModelConfig, TokenizerConfig)
 _NOISE = (
-    *("dropout", "locked_dropout", "bridge_dropout", "embedding_dropout", "weight_drop"),
-    *("source_word_dropout", "target_word_dropout"),
+    *("model.dropout", "model.locked_dropout", "model.bridge_dropout", "model.embedding_dropout"),
+    *("model.weight_drop", "model.source_word_dropout", "model.target_word_dropout"),
 )
-"""Keys of the model that only training knows."""
+"""Keys of the model that only training reads."""
+
+
+def load_training_config(
+    path: str | Path, overrides: Sequence[str] = (), run: Path | None = None
+) -> Config:
+    """Read a config whose network and tokenizer follow `training.init_from` where it has no keys.
+
+    Args:
+        path: see `load_config`.
+        overrides: see `load_config`.
+        run: a run folder to resume, which has taken over the model before.
+
+    Raises:
+        BundleError: there is no such model.
+        ConfigError: see `load_config`, or a key that the file has does not fit the model.
+    """
+
+    def base(config: Config) -> Config:
+        found = _base(config, run)
+        return Config() if found is None else adopt_network(Config(), found)
+
+    config = load_config(path, overrides, base=base)
+    found = _base(config, run)
+    if found is not None:
+        _refuse_other_network(config, found)
+    return config
 
 
 def follow_base(config: Config) -> Config:
-    """Take over the network and the tokenizer of the model to start from.
+    """Return the config with the network and the tokenizer of the model to start from.
 
-    Keys left at their defaults follow that model; others must agree with it, dropout aside.
+    A section that is wholly at its defaults, as in a config made in Python, follows that model;
+    others must agree with it, dropout aside.
 
     Raises:
         BundleError: there is no such model.
         ConfigError: a key does not fit it.
     """
-    if config.training.init_from is None:
+    base = _base(config)
+    if base is None:
         return config
-    base = load_stored_config(find_bundle(config.training.init_from) / "config.yaml")
-    model = _follow(config.model, base.model, "model", free=_NOISE)
-    tokenizer = _follow(config.tokenizer, base.tokenizer, "tokenizer")
-    adopted = dataclasses.replace(config, model=model, tokenizer=tokenizer)
-    if adopted == config:  # it was called before
-        return config
-    shown = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(model).items())
-    _log.info("weights, tokenizer and network from %s: %s", config.training.init_from, shown)
+    followed = adopt_network(config, base, only_defaults=True)
+    _refuse_other_network(followed, base)
+    shown_keys = {key: value for key, value in flat_config(followed).items() if "model." in key}
+    _log.info("weights, tokenizer and network from %s: %s", config.training.init_from, shown_keys)
     ours, theirs = (
         (section.source_language, section.target_language) for section in (config.data, base.data)
     )
     if ours != theirs:
         _log.warning("it was trained for %s → %s, not %s → %s", *theirs, *ours)
-    alone = dataclasses.replace(config.training, init_from=None)
-    check_config(dataclasses.replace(adopted, training=alone), "training.init_from")
-    return adopted
+    alone = dataclasses.replace(followed.training, init_from=None)
+    check_config(dataclasses.replace(followed, training=alone), "training.init_from")
+    return followed
 
 
-def _follow(section: SectionT, base: SectionT, name: str, free: tuple[str, ...] = ()) -> SectionT:
-    """Return the base's section with the free keys that differ from their defaults."""
-    kept = {}
-    for field in dataclasses.fields(section):
-        value, theirs = getattr(section, field.name), getattr(base, field.name)
-        if value == field.default or value == theirs:
-            continue
-        if field.name not in free:
+def _base(config: Config, run: Path | None = None) -> Config | None:
+    """Return the config of the model to start from, or of a run that has; None without one."""
+    if config.training.init_from is None:
+        return None
+    if run is not None and (run / "config.yaml").is_file():
+        return load_stored_config(run / "config.yaml")
+    from nmt.bundle import find_bundle  # imports torch
+
+    return load_stored_config(find_bundle(config.training.init_from) / "config.yaml")
+
+
+def adopt_network(config: Config, base: Config, *, only_defaults: bool = False) -> Config:
+    """Return the config with the base's sections `model` and `tokenizer`.
+
+    Args:
+        config: the run's.
+        base: of the model to start from.
+        only_defaults: take over sections that are wholly at their defaults, and no others.
+    """
+    model, tokenizer = config.model, config.tokenizer
+    if not only_defaults or model == ModelConfig():
+        model = base.model
+    if not only_defaults or tokenizer == TokenizerConfig():
+        tokenizer = base.tokenizer
+    return dataclasses.replace(config, model=model, tokenizer=tokenizer)
+
+
+def _refuse_other_network(config: Config, base: Config) -> None:
+    ours, theirs = flat_config(config), flat_config(base)
+    for key in changed_keys(adopt_network(config, base), config):
+        if key not in _NOISE:
             raise ConfigError(
-                f"{name}.{field.name}: {value!r} does not fit the model of training.init_from, "
-                f"which has {theirs!r}; leave the key out"
+                f"{key}: {shown(ours[key])} does not fit the model of training.init_from, which "
+                f"has {shown(theirs[key])}; leave the key out"
             )
-        kept[field.name] = value
-    return dataclasses.replace(base, **kept)

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from nmt.bundle import Bundle
 from nmt.config import Config
+from nmt.data.loader import Update
 from nmt.errors import StoppedError
 from nmt.inference.device import find_device, find_precision
 from nmt.log import quiet
@@ -111,18 +112,35 @@ def try_callbacks(callbacks: Sequence[lightning.Callback], loggers: Sequence[Log
     )
 
 
-def fit_briefly(config: Config, max_updates: int) -> Bundle:
+def fit_briefly(
+    config: Config,
+    max_updates: int,
+    *,
+    data: TranslationData | None = None,
+    after_update: Callable[[Update], bool] = lambda update: False,
+) -> Bundle:
     """Train a new model for a few updates in this process, without a trace.
+
+    Args:
+        config: the run's.
+        max_updates: where to stop, at the latest.
+        data: of the config, where it is open already.
+        after_update: called with each update that was made; True stops.
 
     Raises:
         StoppedError: a signal came.
     """
-    data, module = TranslationData(config), TranslationModule(config)
+
+    def end(trainer: lightning.Trainer, *rest: Any) -> None:
+        trainer.should_stop = after_update(rest[2])
+
+    data, module = data or TranslationData(config), TranslationModule(config)
     device = find_device(config.training.device)
     lightning.seed_everything(config.seed, verbose=False)
     trainer = lightning.Trainer(
         **_hardware(config, device, None),
         max_steps=max_updates,
+        callbacks=[LambdaCallback(on_train_batch_end=end)],
         limit_val_batches=0,
         logger=False,
         enable_checkpointing=False,

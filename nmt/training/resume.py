@@ -13,6 +13,7 @@ from nmt.config import Config, changed_keys, load_config, load_stored_config
 from nmt.errors import ConfigError, DataError
 from nmt.training.checkpoints import CheckpointFile
 from nmt.training.distributed import world_size
+from nmt.training.fine_tuning import adopt_network
 
 _log = logging.getLogger("nmt")
 
@@ -38,11 +39,9 @@ def resumed_config(run: Path, config: Config) -> Config:
     """
     stored = load_stored_config(run / "config.yaml")
     # A key that came later than the run has the run's own value, unless another is given.
+    if config.training.init_from is not None:
+        config = adopt_network(config, stored, only_defaults=True)
     changed = changed_keys(load_config(run / "config.yaml"), config)
-    if config.training.init_from is not None:  # keys left at their defaults follow the bundle
-        bundles = [key for key in changed if key.startswith(("model.", "tokenizer."))]
-        followed = [key for key in bundles if _value(config, key) == _value(Config(), key)]
-        changed = [key for key in changed if key not in followed]
     free = (*_FREE, *_SHARED, *_LIMITS)
     fixed = [key for key in changed if not _below(key, free)]
     if fixed:

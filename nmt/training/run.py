@@ -176,7 +176,7 @@ def _warn(data: TranslationData) -> None:
     target = TargetLanguage.of(data.config.data)
     references = [text for _, text in data.held_out["validation"]]
     trip = round_trip(data.tokenizer.target, references, target)
-    told = round_trip_warning(trip, target.tag, data.config.tokenizer)
+    told = round_trip_warning(trip, target.tag, data.config)
     for warning in [*scoring_warnings(references, target), *([] if told is None else [told])]:
         _log.warning(warning)
 

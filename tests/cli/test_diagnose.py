@@ -101,8 +101,11 @@ def test_a_bundle_is_looked_at_with_sentences_that_are_given(
         (["{run}", "--cells", "gru,lstn"], "--cells: 'lstn' is not one of lstm, gru, tanh, relu"),
         (["{run}", "--cells", ""], "--cells: '' is not one of"),
         (["{run}", "--updates", "5"], "--updates belongs to --cells"),
-        (["{run}", "--cells", "gru", "--updates", "0"], "--updates: 0 makes no sense"),
-        (["{run}", "--sentences", "-3"], "--sentences: -3 makes no sense"),
+        (
+            ["{run}", "--cells", "gru", "--updates", "0"],
+            "--updates: 0 must be a whole number from 1",
+        ),
+        (["{run}", "--sentences", "-3"], "--sentences: -3 must be a whole number from 1"),
         (["{run}", "--source", "{tmp}/a"], "--source and --reference belong together"),
         (["{run}", "--split", "test", "--source", "{tmp}/a"], "--split has its own source"),
         (

@@ -150,8 +150,8 @@ def place(corpus: Path, name: str, source: bytes, target: bytes) -> Path:
     ("words", "told"),
     [
         (["--model.layerss", "2"], "command line: unknown key model.layerss"),
-        (["--model.layers", "many"], "model.layers: Expected a int. Got value: many"),
-        (["--model.hidden_size", "31"], "model.hidden_size: 31 makes no sense"),
+        (["--model.layers", "many"], "model.layers: many must be a whole number from 1 to"),
+        (["--model.hidden_size", "31"], "model.hidden_size: 31 is refused: two directions"),
         (
             ["--data.splits.train", "{tmp}/uneven"],
             "uneven.de has 3 lines but {tmp}/uneven.en has 2",
@@ -168,9 +168,9 @@ def place(corpus: Path, name: str, source: bytes, target: bytes) -> Path:
         (["--tokenizer.path", "{tmp}/no.model"], "cannot read the tokenizer {tmp}/no.model"),
         (["--training.init_from", "{tmp}/no"], "there is no model at {tmp}/no"),
         (["--data.max_length", "1"], "no pair of the training split is left"),
-        (["--training.batch_tokens", "50"], "training.batch_tokens: 50 makes no sense"),
+        (["--training.batch_tokens", "50"], "training.batch_tokens: 50 is refused: one sentence"),
         (["stray"], "unrecognized arguments: stray"),
-        (["--seed", "-1"], "seed: -1 makes no sense"),
+        (["--seed", "-1"], "seed: -1 must be a whole number"),
         (["--run", "{tmp}/table.csv", "--resume"], "{tmp}/table.csv is a file"),
         (["--run", "{tmp}/table.csv/run"], "{tmp}/table.csv is a file"),
         (["--run", "{tmp}", "--resume"], "--run {tmp}: it holds something else than a run"),

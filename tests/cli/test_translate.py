@@ -97,6 +97,27 @@ def test_formats(nmt: Command, tiny_run: Path, source: Path) -> None:
         assert [text for text, _ in mine] == [text for text, _ in theirs]
 
 
+def test_the_printed_score_is_the_one_that_ranks(
+    nmt: Command, tiny_run: Path, source: Path
+) -> None:
+    words = [tiny_run, source, "--n-best", "3", "--beam-size", "4", "--length-penalty", "2"]
+    rows = [line.split("\t") for line in texts(nmt("translate", *words, "--format", "tsv").out)]
+    jsonl = texts(nmt("translate", *words, "--format", "jsonl").out)
+    settings = {"n_best": 3, "beam_size": 4, "length_penalty": 2}
+    found = package.load(str(tiny_run)).translate(LINES, **settings)
+    for number, (one, text) in enumerate(zip(found, jsonl, strict=True), start=1):
+        printed = [float(score) for line, _, score, _ in rows if int(line) == number]
+        # Wu et al. 2016 with this model's plain power of the length, the end token included.
+        expected = [best.score / (len(best.tokens) + 1) ** 2 for best in one.n_best]
+        assert printed == pytest.approx(expected, abs=1e-5)
+        assert printed == sorted(printed, reverse=True)
+        told = [candidate["rank_score"] for candidate in json.loads(text)["n_best"]]
+        assert told == pytest.approx(expected, abs=1e-5)
+    greedy = nmt("translate", tiny_run, source, "--greedy", "--format", "jsonl").out
+    for row in map(json.loads, texts(greedy)):
+        assert row["n_best"][0]["rank_score"] == row["score"]
+
+
 def test_alignments_are_a_column_and_a_field(
     nmt: Command, tiny_run: Path, source: Path, tmp_path: Path
 ) -> None:
@@ -173,9 +194,12 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
         (["{run}", "{tmp}/in.de", "-o", "{tmp}/no/out"], "there is no folder {tmp}/no"),
         (["{run}", "{tmp}/latin"], "latin: line 2, byte 1 (0xff) is not UTF-8"),
         (["{run}", "{tmp}/in.de", "--beam-size", "0"], "--beam-size: 0 "),
-        (["{run}", "{tmp}/in.de", "--beam-size", "x"], "invalid int value: 'x'"),
+        (
+            ["{run}", "{tmp}/in.de", "--beam-size", "x"],
+            "--beam-size: x must be a whole number from 1 to 1,000",
+        ),
         (["{run}", "{tmp}/in.de", "--greedy", "--sample"], "not allowed with argument"),
-        (["{run}", "{tmp}/in.de", "--threads", "0"], "--threads: 0 makes no sense"),
+        (["{run}", "{tmp}/in.de", "--threads", "0"], "--threads: 0 must be a whole number"),
         (["{run}", "{tmp}/in.de", "-o", "{tmp}/in.de"], "in.de is the input itself"),
         (["{run}", "{tmp}/in.de", "-o", "{tmp}"], "in.de is the input itself"),
         (["{run}", "{tmp}/in.de", "-o", "{tmp}/out.gz"], "leave .gz out"),
@@ -199,8 +223,11 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
             ["{run}", "{tmp}/in.de", "--coverage-penalty", "0.2"],
             "coverage_penalty: 0.2 needs attention",
         ),
-        (["{run}", "{tmp}/in.de", "--coverage-penalty", "-1"], "--coverage-penalty: -1.0 "),
-        (["{run}", "--colour"], "unrecognized arguments: --colour"),
+        (
+            ["{run}", "{tmp}/in.de", "--coverage-penalty", "-1"],
+            "--coverage-penalty: -1 must be a number from 0",
+        ),
+        (["{run}", "--colour"], "unrecognized arguments: --colour (see"),
         ([], "the following arguments are required: MODEL"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -289,7 +316,7 @@ def test_a_stopped_translation_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(package.inference.translator.Translator, "translate", dying)
         stopped = nmt(*words)
-    assert stopped.code == 130 and stopped.err.endswith("nmt: error: interrupted\n")
+    assert stopped.code == 130 and stopped.err.endswith("nmt: interrupted\n")
     assert not out.exists()
     with open(tmp_path / "out.part", "ab") as stream:
         stream.write(b"7\thalf a li")  # what a killed process may leave
@@ -428,4 +455,5 @@ def test_the_overview_and_unknown_commands(nmt: Command) -> None:
     assert nmt("--version").out == f"nmt {package.__version__}\n"
     result = nmt("trian")
     assert result.code == 2
-    assert result.err == (f"nmt: error: unknown command 'trian'; there are {', '.join(VERBS)}\n")
+    assert result.err == ("nmt: error: unknown command 'trian'; did you mean train?\n")
+    assert nmt("xyz").err.endswith(f"there are {', '.join(VERBS)}\n")

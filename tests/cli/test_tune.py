@@ -60,6 +60,8 @@ def test_the_best_setting_is_kept_in_the_bundle_and_used(
     lines = result.out.splitlines()
     assert lines[1].split() == ["beam", "0", "1", "2"] and lines[2].split()[0] == "1"
     assert f"best: beam size {best['beam_size']}, length penalty" in lines[5]
+    told = f"{run}/model is changed: its defaults are now beam size {best['beam_size']} and length"
+    assert told in result.err
     assert lines[6].startswith("BLEU ") and lines[-1] == "20 sentences"
 
     # The bundle has it, and else is the same.

@@ -74,8 +74,7 @@ def test_interrupted_training_is_saved_and_says_so_in_one_line(
     assert process.returncode == 130
     done = int(checkpoint_files(run / "checkpoints")[-1].stem.partition("-")[2])
     assert told.splitlines()[-1] == (
-        f"nmt: error: interrupted; stopped after update {done}, which is saved; continue with "
-        "--resume"
+        f"nmt: interrupted; stopped after update {done}, which is saved; continue with --resume"
     )
     assert "once more stops at once" in told and "Traceback" not in told
 
@@ -119,7 +118,7 @@ def test_an_interrupted_translation_keeps_the_old_one(tiny_run: Path, tmp_path: 
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)
-    assert process.returncode == 130 and told.endswith("nmt: error: interrupted\n")
+    assert process.returncode == 130 and told.endswith("nmt: interrupted\n")
     assert out.read_text() == "old\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "pipe"]
 

@@ -169,5 +169,5 @@ def test_what_cannot_begin_so_is_a_problem_of_its_line(translator: Translator) -
 
 
 def test_as_many_prefixes_as_sentences(translator: Translator) -> None:
-    with pytest.raises(UsageError, match="1 prefixes do not match 2 sentences"):
+    with pytest.raises(UsageError, match="prefixes: 1 for 2 sentences"):
         translator.translate(["a", "b"], prefixes=["c"])

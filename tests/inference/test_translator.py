@@ -144,7 +144,7 @@ def test_senseless_settings_are_refused(
 
 
 def test_unequal_numbers_cannot_be_scored(translator: Translator) -> None:
-    with pytest.raises(UsageError, match="2 sources do not match 1 targets"):
+    with pytest.raises(UsageError, match="targets: 1 for 2 sources"):
         translator.score(["a", "b"], ["c"])
 
 

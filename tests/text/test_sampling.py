@@ -251,13 +251,13 @@ def test_sides_that_share_a_vocabulary_share_the_sampler() -> None:
 @pytest.mark.parametrize(
     ("model", "strength", "told"),
     [
-        ("char", 0.1, "a char tokenizer knows one segmentation of a word"),
-        ("word", 0.1, "a word tokenizer knows one segmentation of a word"),
+        ("char", 0.1, "a char tokenizer has one segmentation of a word"),
+        ("word", 0.1, "a word tokenizer has one segmentation of a word"),
         ("bpe", 1.5, "with a bpe tokenizer it is a probability"),
     ],
 )
 def test_a_ready_made_vocabulary_is_judged_by_what_it_is(
     model: str, strength: float, told: str
 ) -> None:
-    with pytest.raises(ConfigError, match=rf"subword_sampling: {strength} makes no sense: {told}"):
+    with pytest.raises(ConfigError, match=rf"subword_sampling: {strength} is refused: {told}"):
         make_samplers(learned(model), strength)

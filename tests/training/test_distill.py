@@ -27,8 +27,8 @@ from nmt.data.survey import survey
 from nmt.errors import NmtError, UsageError
 from nmt.inference.search import Translation
 from nmt.inference.translator import Translator
+from nmt.preflight.check import check
 from nmt.storage import locked, sha256
-from nmt.training.check import check
 from nmt.training.checkpoints import checkpoint_files
 from nmt.training.data_module import TranslationData
 from nmt.training.distributed import all_threads
@@ -439,16 +439,13 @@ def test_check_translates_nothing_and_lets_references_stand_in(
 ) -> None:
     words = ["--data.distill.n_best", 2, "--data.distill.references", 0.5]
     found = check(student(tiny_config, tmp_path, *words, teacher=tiny_run))
-    who = sha256(tiny_run / "model" / "bundle.json")
-    assert found.distill is not None
-    assert (found.distill.teachers, found.distill.sentences) == ([who], 400)
-    assert found.distill.translated == 0 and not list(tmp_path.glob("translations-*"))
-    assert found.filters.pairs == found.splits["train"].pairs == 400
-    epoch = found.plan.updates * found.plan.sentences_per_update
+    assert found.translated == (0, 400) and not list(tmp_path.glob("translations-*"))
+    assert found.facts.pairs == found.splits["train"].source.sentences == 400
+    epoch = found.cost.updates_per_epoch * found.cost.sentences_per_update
     assert epoch == pytest.approx(2.5 * 400)
     found = check(student(tiny_config, taught / "cache", teacher=tiny_run))
-    assert found.distill is not None and found.distill.translated == 400
-    assert check(student(tiny_config, tmp_path)).distill is None
+    assert found.translated == (400, 400)
+    assert check(student(tiny_config, tmp_path)).translated is None
 
 
 def test_the_page_of_check_says_how_far_the_teacher_is(
@@ -458,8 +455,8 @@ def test_the_page_of_check_says_how_far_the_teacher_is(
     result = nmt("check", tiny_config, *words)
     assert result.code == 0
     page = " ".join(result.out.split())
-    assert "teacher 0 of 400 sentences are translated (train does the rest); here the" in page
-    assert "teacher" not in nmt("check", tiny_config, "--data.cache", tmp_path).out
+    assert "teacher 0 of 400 sentences translated" in page
+    assert "sentences translated" not in nmt("check", tiny_config, "--data.cache", tmp_path).out
 
 
 def test_a_student_trains_from_end_to_end(

@@ -183,7 +183,7 @@ def test_subword_sampling_that_makes_no_sense_leaves_nothing_behind(
     tokenizer, _ = train_tokenizer(TokenizerConfig(model="char"), [("ein Hund", "a dog")])
     tokenizer.save(tmp_path)
     words = ["--tokenizer.path", str(tmp_path), "--training.subword_sampling", "0.1"]
-    with pytest.raises(ConfigError, match=r"training.subword_sampling: 0.1 makes no sense: a char"):
+    with pytest.raises(ConfigError, match=r"training.subword_sampling: 0.1 is refused: a char"):
         running.train(load_config(tiny_config, words), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

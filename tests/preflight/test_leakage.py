@@ -1,6 +1,6 @@
 """What two splits have in common, counted by hand."""
 
-from nmt.data.leakage import Overlap, find_overlaps
+from nmt.preflight.leakage import Overlap, find_overlaps
 
 TEST = [("ein Hund", "a dog"), ("eine Katze", "a cat"), ("ein Hund", "a dog"), ("", "empty")]
 

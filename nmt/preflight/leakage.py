@@ -19,7 +19,7 @@ class Overlap:
         pairs: those whose source and target stand beside each other in `other`.
         sources: those whose source stands in `other`.
         targets: those whose target stands in `other`.
-        identical: whether the two hold the same pairs in the same order; train is not asked.
+        identical: whether the two hold the same pairs in the same order; never so for train.
     """
 
     split: str
@@ -39,50 +39,37 @@ def find_overlaps(train: Iterable[Pair], held_out: Mapping[str, Sequence[Pair]])
         held_out: raw pairs of the other splits.
     """
     texts = {name: [_fold(pair) for pair in pairs] for name, pairs in held_out.items()}
-    found = _search(train, list(itertools.chain.from_iterable(texts.values())))
-    overlaps = [_count(name, "train", pairs, found) for name, pairs in texts.items()]
+    found = _search(map(_fold, train), list(itertools.chain.from_iterable(texts.values())))
+    overlaps = [Overlap(name, "train", *_count(pairs, found)) for name, pairs in texts.items()]
     for other, split in itertools.combinations(texts, 2):
-        found = _search(texts[other], texts[split])
-        same = texts[other] == texts[split]
-        overlaps.append(_count(split, other, texts[split], found, identical=same))
+        counts = _count(texts[split], _search(texts[other], texts[split]))
+        overlaps.append(Overlap(split, other, *counts, texts[other] == texts[split]))
     return overlaps
 
 
-@dataclass(frozen=True)
-class _Found:
-    sources: set[str]
-    targets: set[str]
-    pairs: set[Pair]
+_Found = tuple[set[Pair], set[str], set[str]]
+"""Pairs, sources and targets that are in both splits."""
 
 
 def _search(pairs: Iterable[Pair], wanted: Sequence[Pair]) -> _Found:
-    """Return what of the wanted texts there is; only the wanted ones are held in memory."""
-    sources = {source for source, _ in wanted if source}
-    targets = {target for _, target in wanted if target}
+    """Return what of the wanted texts is there; only the wanted ones are held in memory."""
     couples = {pair for pair in wanted if all(pair)}
-    found = _Found(set(), set(), set())
-    for source, target in map(_fold, pairs):
-        if source in sources:
-            found.sources.add(source)
-            if (source, target) in couples:
-                found.pairs.add((source, target))
-        if target in targets:
-            found.targets.add(target)
+    sources, targets = ({pair[side] for pair in wanted} - {""} for side in (0, 1))
+    found: _Found = set(), set(), set()
+    for pair in pairs:
+        if pair[0] in sources:
+            found[1].add(pair[0])
+            if pair in couples:
+                found[0].add(pair)
+        if pair[1] in targets:
+            found[2].add(pair[1])
     return found
 
 
-def _count(
-    split: str, other: str, pairs: Sequence[Pair], found: _Found, *, identical: bool = False
-) -> Overlap:
-    return Overlap(
-        split=split,
-        other=other,
-        size=len(pairs),
-        pairs=sum(pair in found.pairs for pair in pairs),
-        sources=sum(source in found.sources for source, _ in pairs),
-        targets=sum(target in found.targets for _, target in pairs),
-        identical=identical,
-    )
+def _count(pairs: Sequence[Pair], found: _Found) -> tuple[int, int, int, int]:
+    """Return the size of a split and how many of its pairs, sources and targets were found."""
+    rows = [(pair in found[0], pair[0] in found[1], pair[1] in found[2]) for pair in pairs]
+    return (len(rows), *(sum(column) for column in zip(*rows, strict=True)))
 
 
 def _fold(pair: Pair) -> Pair:

@@ -1,0 +1,215 @@
+"""One reader of values by their type and range, for config keys, flags and keyword arguments."""
+
+import contextlib
+import dataclasses
+import math
+import numbers
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Annotated, Any
+
+from nmt.errors import ConfigError, shown, suggestion
+
+_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text of 1 to 4,096 characters",
+    types.NoneType: "null",
+    list: "a list",
+    dict: "a mapping",
+}
+_LONGEST_TEXT = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Legal numbers: from `low` to `high`; `above` leaves out `low`, `below` leaves out `high`."""
+
+    low: float
+    high: float
+    above: bool = False
+    below: bool = False
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(self.low <= value <= self.high) and not (
+            (self.above and value == self.low) or (self.below and value == self.high)
+        )
+
+    def __str__(self) -> str:
+        if not self.above and not self.below:
+            return f"from {self.low:,} to {self.high:,}"
+        low, high = "above" if self.above else "at least", "below" if self.below else "at most"
+        return f"{low} {self.low:,} and {high} {self.high:,}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Matches:
+    """Legal text: what a regular expression matches as a whole."""
+
+    pattern: str
+    what: str
+
+    def __contains__(self, value: str) -> bool:
+        return re.fullmatch(self.pattern, value) is not None
+
+    def __str__(self) -> str:
+        return self.what
+
+
+class Word(str):
+    """A word of the command line: a number or a switch where the type of its key says so."""
+
+    def __repr__(self) -> str:
+        return str(self) or "''"
+
+
+class _MisfitError(Exception):
+    """A value is not of the type at hand."""
+
+
+def read_value(kind: Any, value: object, key: str) -> Any:
+    """Return a value as its type has it: a number for a word, a dataclass for a mapping.
+
+    Args:
+        kind: a type hint, with its `Range` or `Matches` as `Annotated` has it.
+        value: what the user gave.
+        key: its name in errors.
+
+    Raises:
+        ConfigError: the value, or one in it, has another type or is out of range.
+    """
+    try:
+        return _convert(kind, value, key)
+    except _MisfitError:
+        hint = suggestion(value, _choices(kind)) if isinstance(value, str) else ""
+        told = "null" if value is None else shown(value)
+        raise ConfigError(f"{key}: {told} must be {describe(kind)}{hint}") from None
+
+
+def word_reader(kind: Any, key: str) -> Callable[[str], Any]:
+    """Return what reads a word of the command line, for argparse."""
+    return lambda word: read_value(kind, Word(word), key)
+
+
+def field_types(kind: type) -> dict[str, Any]:
+    """Return the type hints of a dataclass's fields by name, with their ranges."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def read_section(kind: Any, values: object, key: str, defaults: object = None) -> Any:
+    """Make a dataclass of a mapping, whose values are checked.
+
+    Args:
+        kind: the dataclass.
+        values: a mapping; None stands for an empty one.
+        key: path of the section; empty for the whole config.
+        defaults: a `kind` whose values stand where the mapping has none.
+
+    Raises:
+        ConfigError: an unknown or missing key, or a wrong value.
+    """
+    if not isinstance(values, Mapping | None):
+        raise ConfigError(f"{key}: {shown(values)} must be a mapping of keys")
+    given, hints, prefix = values or {}, field_types(kind), f"{key}." if key else ""
+    refuse_unknown(given, hints, prefix)
+    read = {}
+    for name, hint in hints.items():
+        path = f"{prefix}{name}"
+        if dataclasses.is_dataclass(hint):
+            read[name] = read_section(hint, given.get(name), path, getattr(defaults, name))
+        elif name in given:
+            read[name] = read_value(hint, given[name], path)
+        elif defaults is not None:
+            read[name] = getattr(defaults, name)
+        else:
+            raise ConfigError(f"{path} is missing; give {describe(hint)}")
+    return kind(**read)
+
+
+def refuse_unknown(given: Iterable[object], known: Iterable[str], prefix: str = "") -> None:
+    """Refuse names that are not known, and suggest one that is.
+
+    Raises:
+        ConfigError: the first of them.
+    """
+    known = list(known)
+    every = f"; known: {', '.join(known)}"
+    for name in given:
+        if name not in known:
+            told = f"{prefix}{name if isinstance(name, str) and len(name) < 100 else shown(name)}"
+            near = suggestion(told, [f"{prefix}{one}" for one in known])
+            raise ConfigError(f"unknown key {told}{near or every}")
+
+
+def describe(kind: Any) -> str:
+    """Return a type in a user's words, such as `a whole number from 1 to 64 or null`."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return str(parts[1]) if parts[0] is str else f"{describe(parts[0])} {parts[1]}"
+    if origin is typing.Literal:
+        return " or ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(describe, parts))
+    if origin is list:
+        return f"a list of {describe(parts[0])}"
+    return _NAMES.get(origin or kind, "a mapping of keys")
+
+
+def _choices(kind: Any) -> Iterator[str]:
+    """Yield the words that a type names."""
+    for part in typing.get_args(kind):
+        if isinstance(part, str):
+            yield part
+        else:
+            yield from _choices(part)
+
+
+def _convert(kind: Any, value: Any, key: str) -> Any:
+    """Return the value in a type, or raise `_MisfitError`; what lies in it is read with its key."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        value = _convert(parts[0], value, key)
+        if value not in parts[1]:
+            raise _MisfitError
+        return value
+    if origin in (typing.Union, types.UnionType):
+        for part in parts:
+            with contextlib.suppress(_MisfitError):
+                return _convert(part, value, key)
+        raise _MisfitError
+    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
+        return read_section(kind, value, key)
+    if origin is typing.Literal and isinstance(value, str) and value in parts:
+        return str(value)
+    if origin is list and isinstance(value, list):
+        return [read_value(parts[0], item, f"{key}[{row}]") for row, item in enumerate(value)]
+    if origin is dict and isinstance(value, Mapping):
+        names = [read_value(parts[0], name, key) for name in value]
+        return {name: read_value(parts[1], value[name], f"{key}.{name}") for name in names}
+    return _plain(kind, value)
+
+
+def _plain(kind: Any, value: Any) -> Any:
+    """Return a number, a switch, text or None."""
+    if kind is types.NoneType and value is None:
+        return None
+    if kind is str and isinstance(value, str):
+        if 0 < len(value) <= _LONGEST_TEXT and not re.search("[\0\ud800-\udfff]", value):
+            return str(value)
+    elif kind is bool:
+        if isinstance(value, Word):
+            value = {"true": True, "false": False}.get(value.lower())
+        if isinstance(value, bool):
+            return value
+    elif kind in (int, float) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError):
+            number = numbers.Integral if kind is int else numbers.Real
+            if isinstance(value, (Word, number)):
+                value = kind(value)
+                if not math.isnan(value):
+                    return value
+    raise _MisfitError

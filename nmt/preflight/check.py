@@ -1,0 +1,132 @@
+"""`nmt check`: what training would learn from, what it would cost, what to change before."""
+
+import dataclasses
+import itertools
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+
+from nmt.config import Config, DataConfig
+from nmt.data.cache import find_translations
+from nmt.data.chunks import chunked, show_progress
+from nmt.data.columns import Pair
+from nmt.data.corpus import open_corpus
+from nmt.data.distilled import references_alone
+from nmt.data.filters import Rules
+from nmt.data.round_trip import RoundTrip, round_trip
+from nmt.data.survey import survey
+from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.references import scoring_warnings
+from nmt.inference.device import find_device, find_precision
+from nmt.preflight.advice import advice
+from nmt.preflight.cost import measure
+from nmt.preflight.leakage import Overlap, find_overlaps
+from nmt.preflight.records import Check, SplitFacts
+from nmt.preflight.statistics import Lengths, side_facts
+from nmt.preflight.suspicions import suspicions
+from nmt.training.data_module import TranslationData
+from nmt.training.launch import num_processes
+from nmt.training.teacher import teachers_of
+
+_log = logging.getLogger("nmt")
+_SAMPLE = 100_000
+_EXAMPLES = 3
+
+
+def check(config: Config) -> Check:
+    """Look at everything a run would do, without doing it. Only the data cache is written.
+
+    Args:
+        config: the run's.
+
+    Raises:
+        ConfigError, DataError, BundleError: what `train` would raise.
+        NmtError: an update does not fit into the GPU's memory.
+    """
+    device = find_device(config.training.device, "training.device")
+    precision = find_precision(config.training.precision, device, "training.precision")
+    translated = None
+    if config.data.distill.teachers:
+        translated = _translated(config.data)
+        config = dataclasses.replace(config, data=references_alone(config.data))
+    data = TranslationData(config)
+    data.setup()
+    config, pairs, tokenizer = data.config, data.pairs, data.tokenizer
+    processes = num_processes(config.training, device)
+    target = TargetLanguage.of(config.data)
+    held_out = dict(sorted(data.held_out.items(), key=lambda split: split[0] != "validation"))
+    sample, overlaps, doubts = _read_train(data, held_out)
+    for name, split in held_out.items():
+        doubts += suspicions(name, split, config.data)
+    lengths = pairs.source_lengths - 1, pairs.target_lengths - 1
+    found = Check(
+        languages=(config.data.source_language, config.data.target_language),
+        splits={
+            "train": _split_facts(data, sample, lengths),
+            **{name: _split_facts(data, split) for name, split in held_out.items()},
+        },
+        facts=pairs.facts,
+        filters=Rules.of(config).settings,
+        overlaps=overlaps,
+        round_trip=_round_trips(data, target),
+        vocabularies=sorted({len(tokenizer.source), len(tokenizer.target)}),
+        cost=measure(data, processes, device, precision),
+        translated=translated,
+        warnings=doubts,
+    )
+    references = [text for _, text in data.held_out["validation"]]
+    warnings = [*doubts, *scoring_warnings(references, target), *advice(found, config)]
+    return dataclasses.replace(found, warnings=warnings)
+
+
+def _translated(config: DataConfig) -> tuple[int, int]:
+    """Look whether the teacher can translate, and count what it has; nothing is written."""
+    scan = survey(open_corpus(config))
+    translations = find_translations(config, scan, teachers_of(config))
+    return scan.pairs - translations.sentences(translations.missing()), scan.pairs
+
+
+def _read_train(
+    data: TranslationData, held_out: Mapping[str, Sequence[Pair]]
+) -> tuple[list[Pair], list[Overlap], list[str]]:
+    """Read train once: a sample of it, what it shares with other splits, and what looks wrong."""
+    _log.info("comparing train with the other splits")
+    size = data.pairs.facts.pairs
+    every = -(-size // _SAMPLE)
+    sample: list[Pair] = []
+    doubts: list[str] = []
+
+    def pairs() -> Iterator[Pair]:
+        seen = 0
+        rows = open_corpus(data.config.data, only="train").pairs("train")
+        for chunk in show_progress(chunked(rows), "comparing", size):
+            if not doubts:
+                doubts.extend(suspicions("train", chunk, data.config.data, first=seen + 1))
+            sample.extend(chunk[-seen % every :: every])
+            seen += len(chunk)
+            yield from chunk
+
+    overlaps = find_overlaps(pairs(), held_out)
+    return sample, overlaps, doubts
+
+
+def _split_facts(
+    data: TranslationData, pairs: Sequence[Pair], lengths: tuple[Lengths, Lengths] | None = None
+) -> SplitFacts:
+    """Measure a split, or of train a sample and the lengths of all pairs to train on."""
+    sources, targets = zip(*pairs, strict=True)
+    whole = lengths or (None, None)
+    return SplitFacts(
+        side_facts(data.tokenizer.source, sources, whole[0]),
+        side_facts(data.tokenizer.target, targets, whole[1]),
+        examples=list(pairs[:: -(-len(pairs) // _EXAMPLES)]),
+        sampled=len(pairs),
+    )
+
+
+def _round_trips(data: TranslationData, target: TargetLanguage) -> tuple[RoundTrip, RoundTrip]:
+    sources, targets = zip(*itertools.chain(*data.held_out.values()), strict=True)
+    source = TargetLanguage(data.config.data.source_language)
+    return (
+        round_trip(data.tokenizer.source, sources, source),
+        round_trip(data.tokenizer.target, targets, target),
+    )

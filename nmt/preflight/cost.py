@@ -1,0 +1,132 @@
+"""Memory and time of an update, measured on a few real ones."""
+
+import logging
+import os
+import resource
+import time
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from nmt.data.loader import Update
+from nmt.errors import NmtError
+from nmt.inference.device import describe_device
+from nmt.training.data_module import TranslationData
+from nmt.training.fit import fit_briefly
+
+_log = logging.getLogger("nmt")
+_MOST_UPDATES, _LEAST_UPDATES, _ENOUGH_SECONDS = 20, 3, 3.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of a training.
+
+    Attributes:
+        device: where it would compute.
+        precision: fp32 or bf16.
+        parameters: of the network.
+        peak_gib: most memory that reading the data and a few updates took, on the GPU or of the
+            whole process.
+        device_gib: the GPU's memory, or the machine's.
+        updates_per_epoch: of the first epoch, as the next two.
+        sentences_per_update: mean.
+        target_tokens_per_update: mean, end tokens included.
+        seconds_per_update: mean.
+        target_tokens_per_second: end tokens included, all processes together.
+        cores_of_others: CPU cores that other processes used meanwhile, mean.
+        total_updates: where training ends by itself, at the latest.
+        validations: until then.
+        estimated_minutes: until then, without the validations.
+    """
+
+    device: str
+    precision: str
+    parameters: int
+    peak_gib: float
+    device_gib: float
+    updates_per_epoch: int
+    sentences_per_update: float
+    target_tokens_per_update: float
+    seconds_per_update: float
+    target_tokens_per_second: float
+    cores_of_others: float
+    total_updates: int
+    validations: int
+    estimated_minutes: float
+
+
+def measure(data: TranslationData, processes: int, device: torch.device, precision: str) -> Cost:
+    """Train for a few updates on the device, without a trace.
+
+    Args:
+        data: opened.
+        processes: that would train together; this one takes one's share of the CPU and batches.
+        device: where to train.
+        precision: fp32 or bf16.
+
+    Raises:
+        NmtError: an update does not fit into the GPU's memory.
+    """
+    config, described = data.config, describe_device(device)
+    threads, process = torch.get_num_threads(), psutil.Process()
+    ends: list[float] = []
+    tokens: list[int] = []
+
+    def after_update(update: Update) -> bool:
+        """Stop after enough; the first update warms up."""
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        ends.append(time.perf_counter())
+        tokens.append(update.target_tokens)
+        if len(ends) == 1:  # the first call starts to count
+            psutil.cpu_percent()
+            process.cpu_percent()
+        return len(ends) > _LEAST_UPDATES and ends[-1] - ends[0] >= _ENOUGH_SECONDS
+
+    _log.info("timing a few updates on %s", described)
+    try:
+        if device.type == "cpu":
+            torch.set_num_threads(config.training.threads or max(1, threads // processes))
+        tried = fit_briefly(config, _MOST_UPDATES + 1, data=data, after_update=after_update)
+    except torch.cuda.OutOfMemoryError:
+        raise NmtError(
+            f"an update does not fit into the memory of {described}: lower training.batch_tokens "
+            "(and raise training.accumulate), or take a smaller model"
+        ) from None
+    finally:
+        torch.set_num_threads(threads)
+    busy = psutil.cpu_percent() * (os.cpu_count() or 1) - process.cpu_percent()
+    speed = processes * sum(tokens[1:]) / (ends[-1] - ends[0])
+    plan = data.updates(world_size=processes).plan(0)
+    # Updates differ in size: time goes by tokens, and the plan knows how many an update has.
+    tokens_per_update = int(plan.target_lengths[plan.order].sum()) / len(plan)
+    total = data.total_updates(processes)
+    peak, whole = _memory(device)
+    seconds = tokens_per_update / speed
+    return Cost(
+        device=described,
+        precision=precision,
+        parameters=sum(parameter.numel() for parameter in tried.model.parameters()),
+        peak_gib=peak / 2**30,
+        device_gib=whole / 2**30,
+        updates_per_epoch=len(plan),
+        sentences_per_update=len(plan.order) / len(plan),
+        target_tokens_per_update=tokens_per_update,
+        seconds_per_update=seconds,
+        target_tokens_per_second=speed,
+        cores_of_others=max(0.0, busy / 100),
+        total_updates=total,
+        validations=-(-total // config.training.validate_every),
+        estimated_minutes=total * seconds / 60,
+    )
+
+
+def _memory(device: torch.device) -> tuple[int, int]:
+    """Return the peak so far and what there is, in bytes."""
+    if device.type == "cuda":
+        whole = torch.cuda.get_device_properties(device).total_memory
+        return torch.cuda.max_memory_reserved(device), whole
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return peak, int(psutil.virtual_memory().total)
