@@ -15,10 +15,19 @@ def shown(value: object) -> str:
     return _short.repr(value)
 
 
+def one_line(message: str) -> str:
+    """Return a message as one line of at most 1,000 characters, without its middle if need be."""
+    line = " ".join(message.split())
+    return line if len(line) <= 1000 else f"{line[:600]} … {line[-300:]}"
+
+
 class NmtError(Exception):
     """The work failed: exit code 1."""
 
     exit_code = 1
+
+    def __init__(self, message: str):
+        super().__init__(one_line(message))
 
 
 class UsageError(NmtError):

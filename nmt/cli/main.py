@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from nmt import __version__
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError, UsageError, one_line
 from nmt.log import log_to_stderr
 from nmt.memory import tune_memory
 
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         place = f"{error.filename}: " if error.filename else ""
         code = _complain(f"{place}{error.strerror or error}", 1, debug)
     except Exception as error:
-        told = " ".join(f"{type(error).__name__}: {error}".split())
+        told = one_line(f"{type(error).__name__}: {error}")
         code = _complain(f"unexpected {told}; --debug shows where", 1, debug)
     sys.exit(code)
 
@@ -88,7 +88,7 @@ def _run(words: list[str]) -> int:
 def _complain(message: str, code: int, debug: bool) -> int:
     if debug:
         raise
-    print(f"nmt: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"nmt: error: {one_line(message)}", file=sys.stderr)
     return code
 
 

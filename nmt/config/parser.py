@@ -4,8 +4,11 @@ import codecs
 import dataclasses
 import difflib
 import functools
+import itertools
+import math
 import re
 import typing
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,10 @@ import yaml
 
 from nmt.config.checks import check_config
 from nmt.config.sections import Config
-from nmt.errors import ConfigError, shown
+from nmt.errors import ConfigError, DataError, shown
+from nmt.reading import read_bytes
+
+_MOST = 2**20  # characters of a config
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -29,11 +35,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         ConfigError: unreadable file, unknown key, wrong type, or values that make no sense
             together; the message names the key.
     """
-    return parse_config(_read(path), overrides, origin=str(path))
+    return parse_config(_read(path, regular=False), overrides, origin=str(path))
 
 
 def load_stored_config(path: Path) -> Config:
-    """Read what `dump_config` wrote. See `load_config`."""
+    """Read what `dump_config` wrote, from a regular file. See `load_config`."""
     return parse_config(_read(path), origin=str(path))
 
 
@@ -84,15 +90,17 @@ def _replace(values: object, path: Sequence[str], value: object) -> dict[str, An
     return {**old, key: _replace(old.get(key), rest, value) if rest else value}
 
 
-def _read(path: str | Path) -> str:
+def _read(path: str | Path, *, regular: bool = True) -> str:
     try:
-        data = Path(path).read_bytes()
+        data = read_bytes(path, _MOST, regular=regular)
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             told = "it is UTF-16, not UTF-8; convert it, as with iconv -f UTF-16 -t UTF-8"
             raise ConfigError(f"cannot read the config {path}: {told}")
         return data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the config {path}: {_reason(error)}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read the config {path}: {error}") from None
+    except DataError as error:
+        raise ConfigError(f"config: {error}") from None
 
 
 @functools.cache
@@ -139,9 +147,9 @@ class _YamlLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a key that stands twice, of which YAML would keep the last."""
-        names = [key.value for key, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
+        names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for name, times in names.items():
+            if times > 1:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {shown(name)} stands twice", node.start_mark
                 )
@@ -163,7 +171,28 @@ for _tag, _rule, _first in [
 
 
 def _load_yaml(text: str) -> Any:
-    return yaml.load(text, _YamlLoader)
+    """Parse YAML of bounded depth and size, aliases written out."""
+    loader = _YamlLoader(text)
+    try:
+        node = loader.get_single_node()
+        if _size(node, {}) > _MOST:
+            raise yaml.YAMLError("its aliases stand for too much; write it without them")
+        return None if node is None else loader.construct_document(node)
+    except RecursionError:
+        raise yaml.YAMLError("it is nested too deeply") from None
+    except (ValueError, LookupError, AttributeError) as error:  # such as of "!!int x"
+        raise yaml.YAMLError(str(error)) from None
+
+
+def _size(node: yaml.Node | None, sizes: dict[int, float]) -> float:
+    """Count the characters and nodes of a document whose aliases are written out."""
+    if isinstance(node, yaml.CollectionNode) and id(node) not in sizes:
+        sizes[id(node)] = math.inf  # what an alias inside of the node itself finds
+        children = itertools.chain.from_iterable(
+            child if isinstance(child, tuple) else [child] for child in node.value
+        )
+        sizes[id(node)] = 1 + sum(_size(child, sizes) for child in children)
+    return 1 + len(getattr(node, "value", "")) if id(node) not in sizes else sizes[id(node)]
 
 
 def _parse_yaml(text: str, origin: str) -> dict[str, Any]:
@@ -227,7 +256,3 @@ def _cut(message: str) -> str:
     """Put another library's message, or a key, into one line of bounded length."""
     line = " ".join(message.split())
     return line if len(line) <= 500 else f"{line[:300]} … {line[-150:]}"
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

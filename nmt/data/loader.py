@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from nmt.data.encoded import EncodedPairs, Rows
 from nmt.data.plan import UpdatePlan, plan_epoch
 from nmt.data.resampling import Resampler
+from nmt.errors import NmtError
 from nmt.models.batch import Padded, pad
 from nmt.text.tokenizer import Tokenizer
 
@@ -188,7 +189,15 @@ class UpdateLoader:
                 )
             )
         for _ in range(len(self)):
-            update = next(self._stream)
+            try:
+                update = next(self._stream)
+            except RuntimeError as error:
+                if "DataLoader worker" not in str(error):
+                    raise
+                raise NmtError(
+                    f"training.workers: {self._workers}: one was killed, perhaps since memory or "
+                    "/dev/shm ran out; give 0, or free memory"
+                ) from None
             # Lightning asks for the state while the update is out, and never exhausts an iterator.
             self._position = update.epoch, update.number + 1
             yield update

@@ -16,9 +16,10 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from nmt.bundle import Bundle
 from nmt.config import Config
-from nmt.errors import StoppedError
+from nmt.errors import NmtError, StoppedError
 from nmt.inference.device import find_device, find_precision
 from nmt.log import quiet
+from nmt.memory import is_out_of_memory
 from nmt.training.best_model import BestModel
 from nmt.training.checkpoints import Checkpoints
 from nmt.training.data_module import TranslationData
@@ -83,7 +84,7 @@ def fit(
     if checkpoint is not None:
         _log.info("resuming from %s", checkpoint)
     try:
-        with _interrupts():
+        with _interrupts(data.config):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             if best.validated != trainer.global_step:  # the end fell between two validations
                 trainer.validate(module, datamodule=data, verbose=False)
@@ -108,7 +109,7 @@ def fit_briefly(config: Config, max_updates: int) -> Bundle:
         logger=False,
         enable_checkpointing=False,
     )
-    with quiet(), _interrupts():
+    with quiet(), _interrupts(config):
         trainer.fit(module, datamodule=data)
     return Bundle(module.network.eval(), data.tokenizer, data.config, {}, "fp32")
 
@@ -147,12 +148,20 @@ def _ddp() -> DDPStrategy:
 
 
 @contextlib.contextmanager
-def _interrupts() -> Iterator[None]:
-    """Turn Lightning's way of ending on Ctrl-C into ours."""
+def _interrupts(config: Config) -> Iterator[None]:
+    """Turn Lightning's way of ending on Ctrl-C, and torch's without memory, into ours."""
     try:
         yield
     except (SystemExit, KeyboardInterrupt):
         raise StoppedError("interrupted; continue with --resume") from None
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        batch, accumulate = config.training.batch_tokens, config.training.accumulate
+        raise NmtError(
+            f"training ran out of memory; halve training.batch_tokens ({batch}) and double "
+            f"training.accumulate ({accumulate}) for updates of the same size"
+        ) from None
 
 
 def _silence_lightning() -> None:
