@@ -11,7 +11,6 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from nmt.data.encoded import EncodedPairs, Rows
 from nmt.data.plan import UpdatePlan, plan_epoch
 from nmt.data.resampling import Resampler
-from nmt.errors import NmtError
 from nmt.models.batch import Padded, pad
 from nmt.text.tokenizer import Tokenizer
 
@@ -189,15 +188,7 @@ class UpdateLoader:
                 )
             )
         for _ in range(len(self)):
-            try:
-                update = next(self._stream)
-            except RuntimeError as error:
-                if "DataLoader worker" not in str(error):
-                    raise
-                raise NmtError(
-                    f"training.workers: {self._workers}: one was killed, perhaps since memory or "
-                    "/dev/shm ran out; give 0, or free memory"
-                ) from None
+            update = next(self._stream)
             # Lightning asks for the state while the update is out, and never exhausts an iterator.
             self._position = update.epoch, update.number + 1
             yield update

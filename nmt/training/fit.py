@@ -149,19 +149,25 @@ def _ddp() -> DDPStrategy:
 
 @contextlib.contextmanager
 def _interrupts(config: Config) -> Iterator[None]:
-    """Turn Lightning's way of ending on Ctrl-C, and torch's without memory, into ours."""
+    """Turn Lightning's ending on Ctrl-C, and torch's where memory runs out, into ours."""
     try:
         yield
     except (SystemExit, KeyboardInterrupt):
         raise StoppedError("interrupted; continue with --resume") from None
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        batch, accumulate = config.training.batch_tokens, config.training.accumulate
-        raise NmtError(
-            f"training ran out of memory; halve training.batch_tokens ({batch}) and double "
-            f"training.accumulate ({accumulate}) for updates of the same size"
-        ) from None
+    except (RuntimeError, MemoryError, EOFError, ConnectionError) as error:
+        training = config.training
+        if is_out_of_memory(error):
+            raise NmtError(
+                f"training ran out of memory; halve training.batch_tokens ({training.batch_tokens})"
+                f" and double training.accumulate ({training.accumulate})"
+            ) from None
+        cut_off = isinstance(error, EOFError | ConnectionError) and training.workers
+        if cut_off or "DataLoader worker" in str(error):
+            raise NmtError(
+                f"training.workers: {training.workers}: a worker was killed, perhaps because "
+                "memory or /dev/shm ran out; give 0, or free memory, and continue with --resume"
+            ) from None
+        raise
 
 
 def _silence_lightning() -> None:

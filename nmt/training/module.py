@@ -6,6 +6,7 @@ import functools
 import logging
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,9 @@ class TranslationModule(lightning.LightningModule):
             NmtError: scores at the end would fail.
         """
         data = self._require_network()
-        self.translator().translate([source for source, _ in data.held_out["validation"][:1]])
+        network = copy.deepcopy(self.network).eval()
+        translator = self._translator(network, [network])
+        translator.translate([source for source, _ in data.held_out["validation"][:1]])
         if self.trainer.world_size > 1:
             torch.manual_seed(torch.initial_seed() + self.global_rank)
         self._since = time.perf_counter()
@@ -363,13 +366,14 @@ class TranslationModule(lightning.LightningModule):
         self._require_network()
         return self._translator(copy.deepcopy(self.network).eval())
 
-    def _translator(self, model: Seq2Seq) -> Translator:
+    def _translator(self, model: Seq2Seq, models: Sequence[Seq2Seq] = ()) -> Translator:
         return Translator(
             model,
             self._require_network().tokenizer,
             self.config,
             device=self.device,
             precision=self._precision,
+            models=models,  # for a shortlist, without which validation searches
         )
 
     def save_bundle(self, folder: str | Path, metrics: dict[str, Any] | None = None) -> None:
