@@ -6,6 +6,7 @@ pickle and no path, and loading it runs no code from it.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,9 +16,10 @@ from typing import Any
 import safetensors
 
 from nmt import __version__
-from nmt.card import model_card
+from nmt.card import Metrics, model_card
 from nmt.config import Config, dump_config, load_stored_config
-from nmt.errors import BundleError, ConfigError
+from nmt.errors import BundleError, DataError, NmtError, shown
+from nmt.models.quantization import tensors_of
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import (
     STORED_PRECISIONS,
@@ -26,7 +28,8 @@ from nmt.models.weights import (
     save_weights,
     shapes_only,
 )
-from nmt.storage import atomic_folder, sha256
+from nmt.reading import MOST_BYTES, read_json, read_record, sha256
+from nmt.storage import atomic_folder
 from nmt.text.tokenizer import MODEL_FILES, Tokenizer, load_tokenizer
 
 FORMAT = 3
@@ -38,8 +41,30 @@ _MANIFEST, _CONFIG, _WEIGHTS, _METRICS, _CARD = (
     "metrics.json",
     "README.md",
 )
+_HEADER = 2**24  # bytes of names and shapes in a file of weights
 _DESCRIPTIONS = {_CONFIG, _METRICS, _CARD}
 _PARTS = (_CONFIG, _WEIGHTS, _METRICS, _CARD, *MODEL_FILES)
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """What `bundle.json` says."""
+
+    format: int
+    precision: StoredPrecision
+    files: dict[str, str]
+    """SHA-256 by name."""
+
+    def fault(self) -> str | None:
+        """Say what is wrong with it."""
+        if self.precision not in STORED_PRECISIONS:
+            known = ", ".join(STORED_PRECISIONS)
+            return f"precision {shown(self.precision)} is not one of {known}"
+        missing = [name for name in (_CONFIG, _WEIGHTS, _METRICS) if name not in self.files]
+        others = [name for name in self.files if name not in _PARTS]
+        if missing:
+            return f"it does not list {missing[0]}"
+        return f"{shown(others[0])} is no part of a bundle" if others else None
 
 
 @dataclass(frozen=True)
@@ -93,7 +118,7 @@ def save_bundle(
         precision: fp32, or int8 for weights rounded to 8 bits, a quarter of the size.
 
     Raises:
-        NmtError: int8, and a weight is not finite.
+        NmtError: a weight is not finite.
         OSError: the system refused; the path then holds what it held before.
     """
     with atomic_folder(folder) as temporary:
@@ -122,12 +147,12 @@ def save_tuned(folder: Path, tuned: dict[str, Any]) -> None:
     config = load_stored_config(folder / _CONFIG)
     chosen = {name: tuned[name] for name in ("beam_size", "length_penalty")}
     config = replace(config, decoding=replace(config.decoding, **chosen))
-    metrics = json.loads((folder / _METRICS).read_bytes()) | {"tuned": tuned}
-    kept = {name: manifest["files"][name] for name in manifest["files"].keys() - _DESCRIPTIONS}
+    metrics = read_json(folder / _METRICS) | {"tuned": tuned}
+    kept = {name: manifest.files[name] for name in manifest.files.keys() - _DESCRIPTIONS}
     with atomic_folder(folder) as temporary:
         for name in kept:
             shutil.copyfile(folder / name, temporary / name)
-        _describe(temporary, config, metrics, manifest["precision"], kept)
+        _describe(temporary, config, metrics, manifest.precision, kept)
 
 
 def _describe(
@@ -202,60 +227,53 @@ def find_bundle(path: str | Path) -> Path:
     raise BundleError(f"{folder} is neither a run nor a model: it holds no {_MANIFEST}")
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: Path) -> _Manifest:
     path = folder / _MANIFEST
     try:
-        manifest = json.loads(path.read_bytes())
-        version, files = manifest["format"], manifest["files"]
-        if not isinstance(version, int) or not isinstance(files, dict):
-            raise TypeError
-    except OSError as error:
-        raise BundleError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
-        raise BundleError(f"{path} is damaged; copy the model again") from None
-    if version > FORMAT:
-        raise BundleError(
-            f"{folder} has bundle format {version}, and nmt {__version__} reads up to {FORMAT}; "
-            "install a newer nmt"
-        )
-    if manifest.get("precision") not in STORED_PRECISIONS:
-        raise BundleError(
-            f"{path} is damaged: precision {manifest.get('precision')!r} is not one of "
-            f"{', '.join(STORED_PRECISIONS)}; copy the model again"
-        )
-    return dict(manifest)
-
-
-def _load(folder: Path, manifest: dict[str, Any]) -> Bundle:
-    hashes = manifest["files"]
-    for name in (_CONFIG, _WEIGHTS, _METRICS):
-        if name not in hashes:
-            raise BundleError(f"{folder / _MANIFEST} is damaged: it does not list {name}")
-    for name, expected in hashes.items():
-        if name not in _PARTS:
-            raise BundleError(f"{folder / _MANIFEST} is damaged: {name!r} is no part of a bundle")
-        try:
-            actual = sha256(folder / name)
-        except OSError as error:
+        version = read_json(path).get("format")
+        if isinstance(version, int) and version > FORMAT:
             raise BundleError(
-                f"cannot read {folder / name}: {error.strerror}; copy the model again"
-            ) from None
-        if actual != expected:
-            raise BundleError(
-                f"{folder / name} is damaged: its SHA-256 is not the one in {_MANIFEST}; "
-                "copy the model again"
+                f"{folder} has bundle format {version}, and nmt {__version__} reads up to {FORMAT};"
+                " install a newer nmt"
             )
+        manifest = read_record(path, _Manifest)
+    except DataError as error:
+        raise BundleError(f"{error}; copy the model again") from None
+    if wrong := manifest.fault():
+        raise BundleError(f"{path} is damaged: {wrong}; copy the model again")
+    return manifest
+
+
+def _load(folder: Path, manifest: _Manifest) -> Bundle:
     try:
+        for name in sorted(manifest.files.keys() - {_WEIGHTS}):
+            _check(folder, manifest, name)
         config = load_stored_config(folder / _CONFIG)
-        metrics = json.loads((folder / _METRICS).read_bytes())
+        metrics = dict(read_record(folder / _METRICS, Metrics))
         tokenizer = load_tokenizer(folder)
         with shapes_only():
             model = build_model(config, tokenizer).eval()
-        load_weights(folder / _WEIGHTS, model, manifest["precision"])
-    except (ConfigError, OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
-        told = " ".join(str(error).split())[:300]
-        raise BundleError(f"{folder} does not fit nmt {__version__}: {told}") from None
-    return Bundle(model, tokenizer, config, metrics, manifest["precision"])
+        most = sum(tensor.nbytes for tensor in tensors_of(model).values()) + _HEADER
+        _check(folder, manifest, _WEIGHTS, most)
+        load_weights(folder / _WEIGHTS, model, manifest.precision)
+    except (BundleError, DataError) as error:
+        raise BundleError(f"{error}; copy the model again") from None
+    except (NmtError, OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise BundleError(f"{folder} does not fit nmt {__version__}: {error}") from None
+    return Bundle(model, tokenizer, config, metrics, manifest.precision)
+
+
+def _check(folder: Path, manifest: _Manifest, name: str, most: int = MOST_BYTES) -> None:
+    """Refuse a file that is not the one in the manifest, or does not lie in the bundle.
+
+    The hub's cache links to files of its own.
+    """
+    path, blobs = folder / name, folder.parent.parent / "blobs"
+    behind = Path(os.path.realpath(path)).parent
+    if behind not in (folder.resolve(), blobs.resolve()):
+        raise BundleError(f"{path} is a link out of the bundle")
+    if sha256(path, most) != manifest.files[name]:
+        raise BundleError(f"{path} is damaged: its SHA-256 is not the one in {_MANIFEST}")
 
 
 def _download(repository: str) -> Path:

@@ -1,9 +1,54 @@
-"""The model card: what a bundle's README.md tells people."""
+"""What is known of how a model was made, and its model card: a bundle's README.md."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from nmt import __version__
 from nmt.config import Config, ModelConfig
+
+
+class DataFacts(TypedDict, total=False):
+    """What `environment.json` says of the data; see `nmt.data.encoded.Facts`."""
+
+    fingerprint: str
+    pairs: int
+    kept: int
+    source_tokens: int
+    target_tokens: int
+    found: dict[str, int]
+    left_out: dict[str, int]
+    train: str
+    validation: str
+    tokenizer: str
+    weights: list[float]
+    distill: dict[str, Any] | None
+
+
+class Environment(TypedDict, total=False):
+    """What `environment.json` holds."""
+
+    seed: int
+    data: DataFacts
+    versions: dict[str, str]
+    machine: dict[str, Any]
+
+
+class Tuned(TypedDict):
+    """How a bundle's search was chosen."""
+
+    split: str | None
+    beam_size: int
+    length_penalty: float
+    bleu: float
+    signature: str
+
+
+class Metrics(Environment, total=False):
+    """What `metrics.json` holds."""
+
+    update: int
+    validation: dict[str, float]
+    averaged_updates: list[int]
+    tuned: Tuned
 
 
 def model_card(config: Config, metrics: dict[str, Any], precision: str) -> str:

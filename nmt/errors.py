@@ -17,10 +17,10 @@ def shown(value: object) -> str:
     return _short.repr(value)
 
 
-def shorten(text: str) -> str:
-    """Return text in one line of bounded length, such as another library's message."""
+def shorten(text: str, most: int = 500) -> str:
+    """Return text in one line of at most `most` characters, without its middle if need be."""
     line = " ".join(text.split())
-    return line if len(line) <= 500 else f"{line[:300]} … {line[-150:]}"
+    return line if len(line) <= most else f"{line[: most * 3 // 5]} … {line[-most * 3 // 10 :]}"
 
 
 def counted(number: int, noun: str) -> str:
@@ -40,6 +40,9 @@ class NmtError(Exception):
     """The work failed: exit code 1."""
 
     exit_code = 1
+
+    def __init__(self, message: str):
+        super().__init__(shorten(message, 1000))
 
 
 class UsageError(NmtError):

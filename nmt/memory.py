@@ -10,6 +10,14 @@ _LARGEST = 32 * 2**20
 _KERNELS = "32"
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error, of torch in one of several ways, means that memory ran out."""
+    told = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        words in told for words in ("out of memory", "not enough memory", "can't allocate memory")
+    )
+
+
 def tune_memory() -> None:
     """Keep large blocks that are freed, and few kernels; to be called before the first product."""
     _keep_freed_memory()

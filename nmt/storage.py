@@ -4,21 +4,21 @@ import contextlib
 import ctypes
 import errno
 import fcntl
-import hashlib
 import logging
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from nmt.errors import UsageError
 
 _log = logging.getLogger("nmt")
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_SUFFIX = ".nmt.tmp"
 
 
 @contextlib.contextmanager
@@ -37,17 +37,13 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         with open(path, "wb") as stream:
             yield stream
         return
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as stream:
+    with _temporary(path) as temporary:
+        with open(temporary, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(name, _mode_of(path))
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        os.chmod(temporary, _mode_of(path))
+        os.replace(temporary, path)
     sync_folder(path.parent)
 
 
@@ -59,8 +55,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     moment. Where the file system cannot do that, two renames follow each other.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
-    try:
+    with _temporary(path, is_folder=True) as temporary:
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
@@ -73,8 +68,46 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 raise
             _exchange(temporary, path)
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _temporary(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
+    """Make an empty file or folder beside `path`, which is gone at the end of the block.
+
+    It is locked, so that the next command can clear away what a killed one has left.
+    """
+    make: Callable[..., Any] = tempfile.mkdtemp if is_folder else tempfile.mkstemp
+    _clear(path.parent)
+    while True:
+        made = make(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=_SUFFIX)
+        handle, name = (os.open(made, os.O_RDONLY), made) if is_folder else made
+        with contextlib.suppress(OSError):  # a file system without locks: nothing is cleared there
+            _lock(handle)
+        if os.path.exists(name):  # else another process has cleared it away before it was locked
+            break
+        os.close(handle)
+    try:
+        yield Path(name)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove(Path(name))
+        os.close(handle)
+
+
+def _clear(folder: Path) -> None:
+    """Remove temporary files and folders whose process was killed."""
+    for left in folder.glob(f".*{_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            handle = os.open(left, os.O_RDONLY | os.O_NONBLOCK)
+            if _lock(handle):
+                _remove(left)
+            os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -102,12 +135,6 @@ def locked(folder: Path, patience: float | None = 10.0) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ from nmt.errors import BundleError, NmtError
 from nmt.models.batch import pad
 from nmt.models.quantization import dequantize, quantize
 from nmt.models.weights import StoredPrecision
-from nmt.storage import sha256
+from nmt.reading import sha256
 from tests.conftest import MEMBER, ROOT, save_member
 
 
@@ -140,7 +140,7 @@ def test_a_bundle_without_a_precision_is_damaged(folder: Path) -> None:
     manifest = json.loads((folder / "bundle.json").read_text())
     del manifest["precision"]
     (folder / "bundle.json").write_text(json.dumps(manifest))
-    with pytest.raises(BundleError, match=r"bundle\.json .* None"):
+    with pytest.raises(BundleError, match=r"bundle\.json .*precision"):
         load_bundle(folder)
 
 
@@ -258,7 +258,7 @@ def cut(name: str) -> Callable[[Path], None]:
         (cut("config.yaml"), r"config.yaml is damaged"),
         (cut("target.model"), r"target.model is damaged"),
         (cut("metrics.json"), r"metrics.json is damaged"),
-        (cut("bundle.json"), r"bundle.json is damaged; copy the model again"),
+        (cut("bundle.json"), r"bundle.json is damaged, .*; copy the model again"),
         (lambda f: (f / "weights.safetensors").unlink(), r"weights.safetensors: No such file"),
         (lambda f: (f / "bundle.json").write_text("[]"), r"bundle.json is damaged"),
         (change_manifest(format=4), r"has bundle format 4, and nmt .* reads up to 3; install"),

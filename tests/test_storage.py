@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.storage import atomic_folder, atomic_write, sha256
+from nmt.reading import sha256
+from nmt.storage import atomic_folder, atomic_write
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:

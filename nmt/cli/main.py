@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         wrong = error.errno == errno.ENAMETOOLONG
         code = _complain(f"{place}{error.strerror or error}", 2 if wrong else 1, debug)
     except Exception as error:
-        told = " ".join(f"{type(error).__name__}: {error}".split())
+        told = shorten(f"{type(error).__name__}: {error}")
         code = _complain(f"unexpected {told}; --debug shows where", 1, debug)
     sys.exit(code)
 
@@ -96,7 +96,7 @@ def _run(words: list[str]) -> int:
 def _complain(message: str, code: int, debug: bool, kind: str = "error: ") -> int:
     if debug:
         raise
-    print(f"nmt: {kind}{' '.join(message.split())}", file=sys.stderr)
+    print(f"nmt: {kind}{shorten(message, 1000)}", file=sys.stderr)
     return code
 
 

@@ -206,7 +206,7 @@ def _translate(
 def _key(source: Path, arguments: argparse.Namespace, options: SearchOptions) -> str:
     """Stand for all that the translation of a file depends on."""
     from nmt.bundle import find_bundle
-    from nmt.storage import sha256
+    from nmt.reading import sha256
 
     paths = [arguments.model, *arguments.ensemble]
     models = [sha256(find_bundle(path) / "bundle.json") for path in paths]

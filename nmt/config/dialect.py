@@ -7,7 +7,7 @@ import yaml
 
 from nmt.errors import ConfigError, shorten, shown
 
-_LARGEST = 2**20
+LARGEST = 2**20
 _TYPES = {
     "null": r"~|null|Null|NULL|",
     "bool": r"true|True|TRUE|false|False|FALSE",
@@ -46,7 +46,7 @@ def load_yaml(text: str, origin: str) -> Any:
     Raises:
         ConfigError: the text is no YAML, or larger or deeper nested than a config is.
     """
-    if len(text) > _LARGEST:
+    if len(text) > LARGEST:
         raise ConfigError(f"{origin}: it is larger than 1 MiB, and so no config")
     try:
         return yaml.load(text, _Loader)

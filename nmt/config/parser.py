@@ -9,10 +9,11 @@ from typing import Any
 import yaml
 
 from nmt.config.checks import check_combinations
-from nmt.config.dialect import load_yaml
+from nmt.config.dialect import LARGEST, load_yaml
 from nmt.config.sections import Config
 from nmt.config.values import Word, read_section
-from nmt.errors import ConfigError, shorten, shown
+from nmt.errors import ConfigError, DataError, shorten, shown
+from nmt.reading import read_bytes
 
 _MACHINE = ("data.splits", "data.cache", "tokenizer.path", "training.init_from")
 """Keys that a bundle does not keep, beside `data.distill`."""
@@ -36,12 +37,12 @@ def load_config(
         ConfigError: unreadable file, unknown key, wrong type or range, or values that contradict
             each other; the message names the key.
     """
-    return parse_config(_read(path), overrides, str(path), base=base)
+    return parse_config(_read(path, regular=False), overrides, str(path), base=base)
 
 
 def load_stored_config(path: Path) -> Config:
-    """Read what `dump_config` wrote. See `load_config`."""
-    return load_config(path)
+    """Read what `dump_config` wrote, from a regular file. See `load_config`."""
+    return parse_config(_read(path), origin=str(path))
 
 
 def parse_config(
@@ -106,16 +107,17 @@ def _replace(values: object, path: Sequence[str], value: object) -> dict[str, An
     return {**old, key: _replace(old.get(key), rest, value) if rest else value}
 
 
-def _read(path: str | Path) -> str:
+def _read(path: str | Path, *, regular: bool = True) -> str:
     try:
-        data = Path(path).read_bytes()
+        data = read_bytes(path, LARGEST, regular=regular)
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             told = "it is UTF-16, not UTF-8; convert it, as with iconv -f UTF-16 -t UTF-8"
             raise ConfigError(f"cannot read the config {path}: {told}")
         return data.decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise ConfigError(f"cannot read the config {shorten(str(path))}: {reason}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read the config {path}: {error}") from None
+    except DataError as error:
+        raise ConfigError(f"config: {shorten(str(error))}") from None
 
 
 def dump_config(config: Config, *, portable: bool = False) -> str:

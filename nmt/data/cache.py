@@ -22,7 +22,8 @@ from nmt.data.encoded import EncodedPairs
 from nmt.data.encoding import ChunkEncoder, write_encoded
 from nmt.data.filters import Rules
 from nmt.data.survey import Survey, text_fingerprint
-from nmt.errors import BundleError, DataError
+from nmt.errors import DataError
+from nmt.reading import is_sealed, seal
 from nmt.storage import atomic_folder
 from nmt.text.lines import reason
 from nmt.text.tokenizer import Tokenizer, load_tokenizer, size_notes, train_tokenizer
@@ -57,7 +58,7 @@ def learn_tokenizer(config: Config, corpus: Corpus, survey: Survey) -> tuple[Tok
     if config.tokenizer.path is not None:
         return train_tokenizer(config.tokenizer, ())
     folder = cache_folder(config.data.cache) / _tokenizer_key(config.tokenizer, survey)
-    with contextlib.suppress(BundleError):  # not there, or damaged
+    if is_sealed(folder):
         tokenizer = load_tokenizer(folder)
         return tokenizer, size_notes(config.tokenizer, tokenizer)
     sample = _Sample(corpus, survey.pairs, config.tokenizer.max_pairs)
@@ -94,7 +95,7 @@ def encode_pairs(
     if set(corpus.weights) != {1.0}:
         weights = tuple(zip(survey.sizes, corpus.weights, strict=True))
     rules = Rules.of(config)
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # not there, or damaged
+    if is_sealed(folder):
         return EncodedPairs(folder, rules, weights)
     _log.info("encoding %s pairs", f"{survey.pairs:,}")
     pairs = itertools.chain.from_iterable(corpus.parts("train"))
@@ -141,13 +142,12 @@ def _tokenizer_key(config: TokenizerConfig, survey: Survey) -> str:
 
 def _pairs_key(survey: Survey, tokenizer: Tokenizer) -> str:
     """Return a name for all that the encoded pairs depend on; filters choose among them later."""
-    models = [hashlib.sha256(v.model).hexdigest() for v in (tokenizer.source, tokenizer.target)]
     held_out = [
         part
         for name, pairs in sorted(survey.held_out.items())
         for part in (name, text_fingerprint(pairs))
     ]
-    return f"pairs-{_digest(_PAIRS_FORMAT, survey.fingerprint, *models, *held_out)}"
+    return f"pairs-{_digest(_PAIRS_FORMAT, survey.fingerprint, tokenizer.fingerprint, *held_out)}"
 
 
 def _digest(*parts: object) -> str:
@@ -164,6 +164,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     try:
         with atomic_folder(folder) as temporary:
             yield temporary
+            seal(temporary)
     except OSError as error:
         raise DataError(
             f"cannot write the encoded corpus to {folder}: {reason(error)}; "

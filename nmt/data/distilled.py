@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gzip
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,12 +15,15 @@ from nmt.config import DataConfig, DistillConfig
 from nmt.data.chunks import CHUNK
 from nmt.data.columns import Pair
 from nmt.data.corpus import MOST_OFTEN, Corpus, corpus_places, place_parts
+from nmt.errors import DataError
 from nmt.storage import atomic_write
 from nmt.text.lines import read_lines, writing_to
 
 
 class Translations:
     """Text files of `CHUNK` lines each, one line a sentence, its translations parted by tabs.
+
+    They are packed by gzip, whose sums find damage.
 
     A file is there whole or not at all: who translates goes on with the first that is missing.
 
@@ -52,8 +56,9 @@ class Translations:
             DataError, NmtError: it cannot be written.
         """
         path = self._path(number)
+        text = "".join("\t".join(texts) + "\n" for texts in translations)
         with writing_to(path), atomic_write(path) as stream:
-            stream.writelines("\t".join(texts).encode() + b"\n" for texts in translations)
+            stream.write(gzip.compress(text.encode(), mtime=0))
 
     def __iter__(self) -> Iterator[list[str]]:
         """Give the translations of each sentence, in order.
@@ -66,12 +71,12 @@ class Translations:
                 yield line.split("\t")
 
     def _has(self, number: int) -> bool:
-        with contextlib.suppress(OSError):
-            return self._path(number).read_bytes().count(b"\n") == self._sizes[number]
+        with contextlib.suppress(DataError):
+            return sum(1 for _ in read_lines(self._path(number))) == self._sizes[number]
         return False
 
     def _path(self, number: int) -> Path:
-        return self.folder / f"{number:06d}.txt"
+        return self.folder / f"{number:06d}.txt.gz"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -64,7 +64,6 @@ class EncodedPairs:
         weights: the same as given, of the pairs that are kept.
 
     Raises:
-        OSError, ValueError, KeyError: nothing there, or damaged.
         DataError: no pair is left to train on.
     """
 

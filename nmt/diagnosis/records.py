@@ -6,17 +6,13 @@ count from 1, which is next to the words. Losses are in nats.
 
 import dataclasses
 import json
-import types
-import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from nmt.errors import DataError
 from nmt.storage import atomic_write
 
 GateName = Literal["input", "forget", "output", "reset", "update"]
-_Record = typing.TypeVar("_Record")
 
 
 @dataclass(frozen=True)
@@ -207,34 +203,3 @@ def write_record(path: Path, record: Any) -> None:
     """Write a record as JSON, whole or not at all."""
     with atomic_write(path) as stream:
         stream.write(json.dumps(dataclasses.asdict(record), ensure_ascii=False).encode() + b"\n")
-
-
-def read_record(path: Path, kind: type[_Record]) -> _Record:
-    """Read a record back.
-
-    Raises:
-        DataError: the file does not hold such a record.
-    """
-    try:
-        return typing.cast(_Record, _built(kind, json.loads(path.read_bytes())))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path} is damaged, or of another version of nmt ({type(error).__name__}: {error}); "
-            "delete it, and what wrote it makes it anew"
-        ) from None
-
-
-def _built(kind: Any, plain: Any) -> Any:
-    """Make a value of a type from what JSON knows."""
-    if dataclasses.is_dataclass(kind):
-        kinds = typing.get_type_hints(kind)
-        return kind(**{field: _built(kinds[field], plain[field]) for field in kinds})  # type: ignore[operator]
-    if typing.get_origin(kind) is list:
-        (inner,) = typing.get_args(kind)
-        return [_built(inner, one) for one in plain]
-    if isinstance(kind, types.UnionType):
-        inner = next(part for part in typing.get_args(kind) if part is not type(None))
-        return None if plain is None else _built(inner, plain)
-    if kind in (int, float, str) and not isinstance(plain, (int, float) if kind is float else kind):
-        raise TypeError(f"{plain!r} is no {kind.__name__}")
-    return plain

@@ -12,7 +12,7 @@ from nmt.bundle import load_bundle
 from nmt.data.phrases import read_split
 from nmt.diagnosis.argument import argument
 from nmt.diagnosis.diagnose import flow_of
-from nmt.diagnosis.records import read_record, write_record
+from nmt.diagnosis.records import write_record
 from nmt.diagnosis.study import MODELS, UPDATES, Study, StudyRow
 from nmt.diagnosis.study_training import train_all
 from nmt.errors import UsageError
@@ -21,6 +21,7 @@ from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import Score, bleu_metric, with_interval
 from nmt.inference.translator import Translator
 from nmt.log import ProgressBar
+from nmt.reading import read_record
 from nmt.storage import atomic_write, locked
 from nmt.text.lines import writing_to
 

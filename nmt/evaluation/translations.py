@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.errors import DataError
+from nmt.reading import parse_json, read_bytes
 from nmt.storage import atomic_write
 
 
@@ -38,12 +39,12 @@ def read_translations(path: Path) -> Translations:
         DataError: the file does not hold translations, naming the line.
     """
     sides: tuple[list[str], ...] = ([], [], [])
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, line in enumerate(read_bytes(path, 2**30).splitlines(), start=1):
         try:
-            row = json.loads(line)
+            row = parse_json(line, "line")
             for side, key in zip(sides, ("source", "reference", "hypothesis"), strict=True):
                 side.append(_text(row[key]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (DataError, KeyError, TypeError) as error:
             raise DataError(f"{path}: line {number} is no translation: {error!r}") from None
     return Translations(*sides)
 

@@ -18,6 +18,7 @@ from nmt.log import PROGRESS, ProgressBar
 from nmt.text.lines import open_output
 
 _log = logging.getLogger("nmt")
+_CHARACTERS = 2**21  # in a chunk, and those of one more line
 _NAMED = 10  # problems named on standard error where there is no file for them
 
 Format = Literal["text", "tsv", "jsonl"]
@@ -111,7 +112,7 @@ def translate_lines(
     bar = ProgressBar("line", total, before)
     iterator = itertools.islice(lines, before, None)
     try:
-        while chunk := list(itertools.islice(iterator, CHUNK)):
+        for chunk in _chunks(iterator):
             begun = prefixes and prefixes[writer.lines : writer.lines + len(chunk)]
             for translation in translator.translate(chunk, options, prefixes=begun):
                 writer.write(translation)
@@ -125,6 +126,20 @@ def translate_lines(
     _log.info(
         "%s in %.1f s, %s lines/s", counted(count, "line"), seconds, f"{count / seconds:,.0f}"
     )
+
+
+def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Group lines, as many as are searched at once and no more characters than memory holds."""
+    chunk: list[str] = []
+    size = 0
+    for line in lines:
+        chunk.append(line)
+        size += len(line)
+        if len(chunk) == CHUNK or size >= _CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def translate_as_typed(

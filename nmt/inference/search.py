@@ -19,6 +19,7 @@ from nmt.errors import NmtError, counted
 from nmt.inference.device import arithmetic
 from nmt.inference.prefixes import Prefix, completed, completed_words, followers, prefixed
 from nmt.inference.shortlist import Shortlist
+from nmt.memory import is_out_of_memory
 from nmt.models.batch import Padded, pad
 from nmt.text.tokenizer import Tokenizer
 
@@ -112,7 +113,7 @@ class BatchSearch:
             found = self._search(sources, prefixes)
             return self._translations(found, sources, sentences, prefixes)
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if len(sources) == 1:
                 problem = "translation failed: out of memory"
@@ -247,11 +248,3 @@ class BatchSearch:
             return []
         target = self.tokenizer.target
         return completed_words(prefix, ids, target) if prefix else target.decoded_words(ids)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Tell whether the machine gave in, and not the program: torch has several ways to say it."""
-    told = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        words in told for words in ("out of memory", "not enough memory", "can't allocate memory")
-    )

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nmt.models.quantization import dequantize, quantize, tensors_of
+from nmt.models.quantization import dequantize, quantize, refuse_infinite, tensors_of
 from nmt.models.seq2seq import Seq2Seq
 
 StoredPrecision = Literal["fp32", "int8"]
@@ -29,9 +29,10 @@ def save_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None
         precision: fp32, or int8 for a file of about a quarter of the size.
 
     Raises:
-        NmtError: int8, and a weight is not finite.
+        NmtError: a weight is not finite.
         OSError: the system refused.
     """
+    refuse_infinite(model)
     try:
         # safetensors' own `save_model` keeps another of a tied tensor's names each time.
         tensors = quantize(model) if precision == "int8" else tensors_of(model)
@@ -65,6 +66,7 @@ def load_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None
     Raises:
         OSError, SafetensorError: the file cannot be read, or is damaged.
         RuntimeError, ValueError: it holds other weights than the network has.
+        NmtError: a weight is not finite.
     """
     tensors = safetensors.torch.load_file(path)
     if any(tensor.dtype == torch.int8 for tensor in tensors.values()) != (precision == "int8"):
@@ -82,6 +84,7 @@ def load_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None
             tied = nn.Parameter(_as_float(found[0], weights.pop(found[0])))
             state |= dict.fromkeys(aliases, tied)
     model.load_state_dict(state | weights, assign=True)
+    refuse_infinite(model)
 
 
 def _as_float(name: str, tensor: Tensor) -> Tensor:

@@ -1,17 +1,17 @@
 """What a run folder holds, read without torch."""
 
-import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from nmt.card import Environment, Metrics
 from nmt.config import Config, load_stored_config
-from nmt.diagnosis.records import Diagnosis, read_record
+from nmt.diagnosis.records import Diagnosis
 from nmt.errors import DataError
-from nmt.evaluation.metrics import Score, Scores
+from nmt.evaluation.metrics import Scores
 from nmt.evaluation.translations import Translations, read_translations
+from nmt.reading import read_record, read_rows
 from nmt.text.lines import reason
 
 
@@ -62,7 +62,10 @@ def _read(folder: Path, name: str) -> Run:
     if not (folder / "config.yaml").exists():
         raise DataError(f"{folder} is no run folder: there is no config.yaml")
     try:
-        scores = {split: _scores(path) for split, path in _by_split(folder, "scores.", ".json")}
+        scores = {
+            split: read_record(path, Scores)
+            for split, path in _by_split(folder, "scores.", ".json")
+        }
         translations = {
             split: read_translations(path)
             for split, path in _by_split(folder, "translations.", ".jsonl")
@@ -70,16 +73,16 @@ def _read(folder: Path, name: str) -> Run:
         diagnosis = None
         if (folder / "diagnosis.json").exists():
             diagnosis = read_record(folder / "diagnosis.json", Diagnosis)
-        files = _json(folder / "model" / "bundle.json").get("files", {})
+        files = _record(folder / "model" / "bundle.json", _Files).get("files", {})
         weights = files.get("weights.safetensors")
         return Run(
             name=name,
             config=load_stored_config(folder / "config.yaml"),
-            environment=_json(folder / "environment.json"),
+            environment=_record(folder / "environment.json", Environment),
             history=_history(folder / "metrics.csv"),
             scores=scores,
             translations=translations,
-            best=_json(folder / "model" / "metrics.json"),
+            best=_record(folder / "model" / "metrics.json", Metrics),
             diagnosis=diagnosis,
             stale=diagnosis is not None and diagnosis.weights not in ("", weights),
         )
@@ -93,38 +96,16 @@ def _by_split(folder: Path, start: str, end: str) -> list[tuple[str, Path]]:
     return [(path.name.removeprefix(start).removesuffix(end), path) for path in paths]
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; an empty one where there is no file."""
-    if not path.exists():
-        return {}
-    try:
-        values = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise DataError(f"{path} does not hold an object, but {type(values).__name__}")
-    return values
+class _Files(TypedDict, total=False):
+    files: dict[str, str]
 
 
-def _scores(path: Path) -> Scores:
-    values = _json(path)
-    try:
-        bleu = None if values["bleu"] is None else Score(**values["bleu"])
-        chrf, ter = (Score(**values[name]) for name in ("chrf", "ter"))
-        return Scores(bleu, chrf, ter, values["sentences"])
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{path} does not hold scores: {error!r}") from None
+def _record(path: Path, kind: type[Any]) -> dict[str, Any]:
+    """Read a typed dict; an empty one where there is no file."""
+    return read_record(path, kind) if path.exists() else {}
 
 
 def _history(path: Path) -> list[dict[str, float]]:
     """Read the numbers; a row that was broken off, as by a kill, is left out."""
-    if not path.exists():
-        return []
-    rows = []
-    with open(path, newline="", encoding="utf-8", errors="replace") as stream:
-        for row in csv.DictReader(stream):
-            try:
-                rows.append({key: float(value) for key, value in row.items() if value})
-            except (TypeError, ValueError):
-                continue
-    return [row for row in rows if "update" in row]
+    rows = read_rows(path)[0] if path.exists() else []
+    return [{name: float(value) for name, value in row.items()} for row in rows]

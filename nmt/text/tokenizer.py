@@ -1,6 +1,7 @@
 """Raw text to token ids and back, around SentencePiece."""
 
 import functools
+import hashlib
 import io
 import itertools
 import re
@@ -13,6 +14,7 @@ import sentencepiece
 
 from nmt.config import TokenizerConfig
 from nmt.errors import BundleError, ConfigError, DataError
+from nmt.reading import read_bytes
 from nmt.text.lines import is_blank, one_line
 
 _SHARED, _SOURCE, _TARGET = "shared.model", "source.model", "target.model"
@@ -163,6 +165,12 @@ class Tokenizer:
         first, second = (side.pieces(range(len(side))) for side in sides)
         return first == second
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the SentencePiece models, in hexadecimal."""
+        models = [hashlib.sha256(side.model).digest() for side in (self.source, self.target)]
+        return hashlib.sha256(b"".join(models)).hexdigest()
+
     def save(self, folder: Path) -> None:
         """Write the SentencePiece models into an existing folder, one where both are equal."""
         models = {_SOURCE: self.source, _TARGET: self.target}
@@ -185,9 +193,9 @@ def load_tokenizer(path: Path) -> Tokenizer:
     vocabularies = {}
     for file in {source, target}:
         try:
-            vocabularies[file] = Vocabulary(file.read_bytes(), str(file))
-        except OSError as error:
-            raise BundleError(f"cannot read the tokenizer {file}: {error.strerror}") from None
+            vocabularies[file] = Vocabulary(read_bytes(file), str(file))
+        except DataError as error:
+            raise BundleError(f"tokenizer: {error}") from None
     return Tokenizer(vocabularies[source], vocabularies[target])
 
 

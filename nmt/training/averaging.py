@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,10 @@ import torch
 from torch import Tensor
 
 from nmt.bundle import Bundle, build_model, load_bundle
+from nmt.card import Environment
 from nmt.config import load_stored_config
 from nmt.errors import BundleError, DataError, UsageError
+from nmt.reading import read_record
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.checkpoints import checkpoint_files, read_checkpoint
 
@@ -41,13 +42,16 @@ def average_checkpoints(run: Path, number: int) -> Bundle:
     config, tokenizer = load_stored_config(run / "config.yaml"), load_tokenizer(run / "tokenizer")
     model = build_model(config, tokenizer).eval()
     counts = model.decoder.token_counts
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():  # a tied one under its first name
-            parameter.copy_(torch.stack([state[name] for state in states]).double().mean(dim=0))
-        counts.copy_(states[-1]["decoder.token_counts"])
+    try:
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():  # a tied one under its first name
+                parameter.copy_(torch.stack([state[name] for state in states]).double().mean(dim=0))
+            counts.copy_(states[-1]["decoder.token_counts"])
+    except (KeyError, RuntimeError) as error:
+        raise DataError(f"--average: {run}: checkpoints and config.yaml differ: {error}") from None
     with contextlib.suppress(BundleError):  # the search may have been tuned meanwhile
         config = dataclasses.replace(config, decoding=load_bundle(run).config.decoding)
-    environment = json.loads((run / "environment.json").read_bytes())
+    environment = dict(read_record(run / "environment.json", Environment))
     updates = [checkpoint["global_step"] for checkpoint in checkpoints]
     return Bundle(model, tokenizer, config, environment | {"averaged_updates": updates}, "fp32")
 

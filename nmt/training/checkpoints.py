@@ -12,6 +12,7 @@ import os
 import pickle
 import re
 import signal
+import struct
 import threading
 import zipfile
 import zlib
@@ -26,6 +27,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from nmt.config import TrainingConfig
 from nmt.errors import DataError, StoppedError, UsageError
+from nmt.reading import MOST_BYTES, regular_file, sha256
 from nmt.storage import atomic_write
 from nmt.text.lines import writing_to
 from nmt.training.distributed import gather, rank, world_size
@@ -33,8 +35,8 @@ from nmt.training.distributed import gather, rank, world_size
 _log = logging.getLogger("nmt")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # terminals, clusters, SLURM's warning
 _DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError),
-    *(EOFError, OSError, RuntimeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, struct.error, EOFError, OSError),
+    *(RuntimeError, ValueError, LookupError, TypeError, AttributeError),
 )
 
 
@@ -143,6 +145,8 @@ class Checkpoints(CheckpointCallback):
         self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
         """Add what is read of a checkpoint before training resumes."""
+        if rank() == 0:  # which run it belongs to
+            checkpoint["environment"] = sha256(self.folder.parent / "environment.json")
         checkpoint["run"] = {
             "finished": self._finished,
             "epochs": self._epochs,
@@ -224,7 +228,8 @@ def newest_checkpoint(folder: Path) -> CheckpointFile | None:
     else:
         if damaged:
             raise DataError(
-                f"every checkpoint in {folder} is damaged; start again in another folder with --run"
+                f"every checkpoint in {folder} is damaged; start again in another folder with "
+                f"--run ({next(iter(damaged.values()))})"
             )
         return None
     for other, told in damaged.items():
@@ -238,10 +243,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint, once its sums are known to be right; its tensors stay in the file.
 
     Raises:
-        DataError: it is damaged.
+        DataError: it is damaged, or another run's.
     """
     try:
-        with zipfile.ZipFile(path) as file:
+        with open(path, "rb", opener=regular_file) as stream, zipfile.ZipFile(stream) as file:
+            if sum(entry.file_size for entry in file.infolist()) > path.stat().st_size:
+                raise zipfile.BadZipFile("it unpacks to more than it holds")
             if wrong := file.testzip():  # torch does not look at them
                 raise zipfile.BadZipFile(f"its {wrong} is not what was written")
         values: dict[str, Any] = torch.load(path, "cpu", weights_only=True, mmap=True)
@@ -250,4 +257,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except _DAMAGE as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise DataError(f"the checkpoint {path} is damaged ({reason})") from None
+    environment = path.parent.parent / "environment.json"
+    if not isinstance(values, dict) or values.get("environment") != sha256(environment, MOST_BYTES):
+        raise DataError(f"the checkpoint {path} is another run's, or {environment.name} is damaged")
     return values

@@ -24,6 +24,7 @@ def environment(data: TranslationData) -> dict[str, Any]:
         | {
             "train": data.fingerprint,
             "validation": text_fingerprint(data.held_out["validation"]),
+            "tokenizer": data.tokenizer.fingerprint,
             "weights": [weight for _, weight in data.pairs.weights or ()],
             "distill": taught,
         },

@@ -18,9 +18,10 @@ from lightning.pytorch.strategies import DDPStrategy
 from nmt.bundle import Bundle
 from nmt.config import Config
 from nmt.data.loader import Update
-from nmt.errors import StoppedError
+from nmt.errors import NmtError, StoppedError
 from nmt.inference.device import find_device, find_precision
 from nmt.log import quiet
+from nmt.memory import is_out_of_memory
 from nmt.training.checkpoints import Checkpoints, CheckpointWriter
 from nmt.training.data_module import TranslationData
 from nmt.training.distributed import local_world_size, rank, world_size
@@ -93,11 +94,9 @@ def fit(
     if checkpoint is not None:
         _log.info("resuming from %s", checkpoint)
     try:
-        with _interrupts():
+        with _interrupts(data.config):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-            if (
-                module.validated_update != trainer.global_step
-            ):  # the end fell between two validations
+            if module.validated_update != trainer.global_step:  # it ended between two validations
                 trainer.validate(module, datamodule=data, verbose=False)
             checkpoints.finish(trainer)
     finally:
@@ -145,7 +144,7 @@ def fit_briefly(
         logger=False,
         enable_checkpointing=False,
     )
-    with quiet(), _interrupts():
+    with quiet(), _interrupts(config):
         trainer.fit(module, datamodule=data)
     return Bundle(module.network.eval(), data.tokenizer, data.config, {}, "fp32")
 
@@ -184,12 +183,26 @@ def _ddp() -> DDPStrategy:
 
 
 @contextlib.contextmanager
-def _interrupts() -> Iterator[None]:
-    """Turn Lightning's way of ending on Ctrl-C into ours."""
+def _interrupts(config: Config) -> Iterator[None]:
+    """Turn Lightning's ending on Ctrl-C, and torch's where memory runs out, into ours."""
     try:
         yield
     except (SystemExit, KeyboardInterrupt):
         raise StoppedError("interrupted; continue with --resume") from None
+    except (RuntimeError, MemoryError, EOFError, ConnectionError) as error:
+        training = config.training
+        if is_out_of_memory(error):
+            raise NmtError(
+                f"training ran out of memory; halve training.batch_tokens ({training.batch_tokens})"
+                f" and double training.accumulate ({training.accumulate})"
+            ) from None
+        cut_off = isinstance(error, EOFError | ConnectionError) and training.workers
+        if cut_off or "DataLoader worker" in str(error):
+            raise NmtError(
+                f"training.workers: {training.workers}: a worker was killed, perhaps because "
+                "memory or /dev/shm ran out; give 0, or free memory, and continue with --resume"
+            ) from None
+        raise
 
 
 def _silence_lightning() -> None:

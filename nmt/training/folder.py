@@ -1,5 +1,6 @@
 """The run folder: what is in it, and who may write there."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -44,16 +45,15 @@ def make_folder(run: Path, config: Config, data: TranslationData) -> None:
         path, text = run / "config.yaml", dump_config(config)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)  # first: now it is a run
-        for left in (
-            *run.glob(".*.tmp"),
-            *run.glob("checkpoints/.*.tmp"),
-        ):  # by a run that was killed while it wrote
+        # By a run that was killed while it wrote.
+        for left in (*run.glob(".*.tmp"), *run.glob("checkpoints/.*.tmp")):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         if not (run / "tokenizer").exists():
             with atomic_folder(run / "tokenizer") as folder:
                 data.tokenizer.save(folder)
         if not (run / "environment.json").exists():
-            write_text(run / "environment.json", json.dumps(environment(data), indent=2))
+            begun = environment(data) | {"config": hashlib.sha256(text.encode()).hexdigest()}
+            write_text(run / "environment.json", json.dumps(begun, indent=2))
 
 
 def write_text(path: Path, text: str) -> None:

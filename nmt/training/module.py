@@ -6,6 +6,7 @@ import functools
 import logging
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from nmt.training.schedule import learning_rate_factor
 
 _log = logging.getLogger("nmt")
 _SAMPLES = 3
+_DIVERGED = 100.0  # a guess among 10**43 tokens
 
 
 class TranslationModule(lightning.LightningModule):
@@ -160,7 +162,15 @@ class TranslationModule(lightning.LightningModule):
         return min(ends) if ends else data.total_updates(trainer.world_size)
 
     def on_train_start(self) -> None:
-        """Let every rank draw its own dropout."""
+        """Try the search of `decoding`, and let every rank draw its own dropout.
+
+        Raises:
+            NmtError: scores at the end would fail.
+        """
+        data = self._require_network()
+        network = copy.deepcopy(self.network).eval()
+        translator = self._translator(network, [network])
+        translator.translate([source for source, _ in data.held_out["validation"][:1]])
         if self.trainer.world_size > 1:
             torch.manual_seed(torch.initial_seed() + self.global_rank)
         self._since = time.perf_counter()
@@ -169,7 +179,7 @@ class TranslationModule(lightning.LightningModule):
         """Make one update; see the class.
 
         Raises:
-            NmtError: the loss is no longer finite.
+            NmtError: training diverged.
         """
         optimizer: Any = self.optimizers()
         scheduler: Any = self.lr_schedulers()
@@ -243,8 +253,7 @@ class TranslationModule(lightning.LightningModule):
     def _log_training(self, learning_rate: float, gradient_norm: Tensor) -> None:
         """Log the updates since the last time."""
         loss = self._mean_loss()
-        if not math.isfinite(loss):
-            raise NmtError(diverged(loss))
+        refuse_diverged(loss)
         now = time.perf_counter()
         self.log("train/loss", loss, prog_bar=True)
         self.log("train/learning_rate", learning_rate)
@@ -279,7 +288,7 @@ class TranslationModule(lightning.LightningModule):
         """Log the scores over all ranks, and let the plateau schedule act on them.
 
         Raises:
-            NmtError: the loss is not finite.
+            NmtError: training diverged.
         """
         if self.trainer.sanity_checking:
             return
@@ -302,8 +311,14 @@ class TranslationModule(lightning.LightningModule):
         references = [target for _, target in pairs]
         encoded = self.data.tokenizer.target.encode(references)
         loss = -sum(score for _, score, _ in rows) / sum(len(ids) + 1 for ids in encoded)
-        if not math.isfinite(loss):
-            raise NmtError(diverged(loss))
+        refuse_diverged(loss)
+        guessing = math.log(len(self.data.tokenizer.target))
+        if loss > guessing:
+            _log.warning(
+                "the validation loss %.3g is above %.3g nats, that of guessing any token: lower "
+                "training.learning_rate, now %g",
+                *(loss, guessing, self.config.training.learning_rate),
+            )
         hypotheses = [hypothesis for _, _, hypothesis in rows]
         for (source, reference), hypothesis in list(zip(pairs, hypotheses, strict=True))[:_SAMPLES]:
             _log.info("  source     %s", source)
@@ -356,13 +371,14 @@ class TranslationModule(lightning.LightningModule):
         self._require_network()
         return self._translator(copy.deepcopy(self.network).eval())
 
-    def _translator(self, model: Seq2Seq) -> Translator:
+    def _translator(self, model: Seq2Seq, models: Sequence[Seq2Seq] = ()) -> Translator:
         return Translator(
             model,
             self._require_network().tokenizer,
             self.config,
             device=self.device,
             precision=self._precision,
+            models=models,  # for a shortlist, without which validation searches
         )
 
     def save_bundle(self, folder: str | Path, metrics: dict[str, Any] | None = None) -> None:
@@ -427,8 +443,10 @@ def _refuse_settings(trainer: Any) -> None:
             raise UsageError(f"Trainer({name}={value}) is not supported; leave it out")
 
 
-def diverged(loss: float) -> str:
-    """Return the message of a training whose loss is not finite."""
-    return (
-        f"training diverged: the loss is {loss}; lower training.learning_rate or training.clip_norm"
-    )
+def refuse_diverged(loss: float) -> None:
+    """Raise NmtError if a loss, in nats per token, is not finite or far above any that falls."""
+    if not loss < _DIVERGED:
+        raise NmtError(
+            f"training diverged: the loss is {loss:g}; lower training.learning_rate or "
+            "training.clip_norm"
+        )

@@ -1,7 +1,6 @@
 """What may change when a run is gone on with, and what may not."""
 
 import dataclasses
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +8,14 @@ from typing import Any
 
 import torch
 
+from nmt.card import Environment
 from nmt.config import Config, changed_keys, load_config, load_stored_config
-from nmt.errors import ConfigError, DataError
-from nmt.training.checkpoints import CheckpointFile
+from nmt.errors import BundleError, ConfigError, DataError
+from nmt.reading import read_record
+from nmt.storage import atomic_folder
+from nmt.text.lines import writing_to
+from nmt.text.tokenizer import Tokenizer, load_tokenizer
+from nmt.training.checkpoints import CheckpointFile, checkpoint_files
 from nmt.training.distributed import world_size
 from nmt.training.fine_tuning import adopt_network
 
@@ -89,26 +93,71 @@ def refuse_other_updates(config: Config, checkpoint: CheckpointFile) -> None:
 
 def recorded_teachers(run: Path) -> list[str]:
     """Return the hashes of a run's teachers, which it no longer needs once they have translated."""
-    return list((first_data(run).get("distill") or {}).get("teacher", ()))
+    return list((first_environment(run)["data"].get("distill") or {}).get("teacher", ()))
 
 
 def warn_of_other_threads(run: Path) -> None:
     """Warn that sums, and so the last bits of the weights, depend on the number of threads."""
-    path, now = run / "environment.json", torch.get_num_threads()
-    before = json.loads(path.read_bytes())["machine"]["threads"] if path.exists() else now
+    now = torch.get_num_threads()
+    before = first_environment(run).get("machine", {}).get("threads", now)
     if now != before:
         _log.warning(
-            "the run began with %d threads, now there are %d: its weights may differ in the last "
-            "bits; training.threads: %d keeps them",
+            "the run began with %s threads, now there are %d: its weights may differ in the last "
+            "bits; training.threads: %s keeps them",
             *(before, now, before),
         )
 
 
-def first_data(run: Path) -> dict[str, Any]:
-    """Return `data` of the environment that a run began with; nothing where it had just begun."""
+def first_environment(run: Path) -> Environment:
+    """Return the environment that a run began with; nothing where it had just begun.
+
+    Raises:
+        DataError: it is damaged, or lost.
+    """
     path = run / "environment.json"
-    data: dict[str, Any] = json.loads(path.read_bytes())["data"] if path.exists() else {}
-    return data
+    if not path.exists() and not checkpoint_files(run / "checkpoints"):
+        return {"data": {}}
+    try:
+        found = read_record(path, Environment)
+        if "data" not in found:
+            raise DataError(f"{path} is damaged: it says nothing of the data")
+    except DataError as error:
+        raise DataError(
+            f"--resume: {error}; put it back, or choose another folder with --run"
+        ) from None
+    return found
+
+
+def stored_tokenizer(run: Path) -> Tokenizer | None:
+    """Return the tokenizer that a run began with, restored from its best model if need be.
+
+    Returns:
+        None where the run had just begun.
+
+    Raises:
+        DataError: it is another, or lost.
+    """
+    expected = first_environment(run)["data"].get("tokenizer")
+    told = None
+    for folder in (run / "tokenizer", run / "model"):
+        if not folder.exists():
+            continue
+        try:
+            tokenizer = load_tokenizer(folder)
+        except BundleError as error:
+            told = str(error)
+            continue
+        if expected in (None, tokenizer.fingerprint):
+            if folder.name == "model":
+                _log.warning("%s; restored from %s", told or "the tokenizer is missing", folder)
+                with writing_to(run), atomic_folder(run / "tokenizer") as new:
+                    tokenizer.save(new)
+            return tokenizer
+        told = f"{folder} is not the tokenizer that the run began with"
+    if expected is None and told is None:
+        return None
+    told = told or f"{run / 'tokenizer'} is missing"
+    raise DataError(f"--resume: {told}; put it back, or choose another folder with --run")
 
 
 def refuse_other_data(run: Path, now: Mapping[str, Any]) -> None:
@@ -121,7 +170,7 @@ def refuse_other_data(run: Path, now: Mapping[str, Any]) -> None:
     Raises:
         DataError: it is another.
     """
-    before = first_data(run)
+    before: Mapping[str, Any] = first_environment(run)["data"]
     for key, what in {
         "train": "the text of data.splits.train is",
         "weights": "the weights in data.splits.train are",

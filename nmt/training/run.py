@@ -29,7 +29,6 @@ from nmt.log import kept_log, log_to_file
 from nmt.memory import tune_memory
 from nmt.storage import locked
 from nmt.text.lines import writing_to
-from nmt.text.tokenizer import load_tokenizer
 from nmt.training.checkpoints import CheckpointFile, limits, newest_checkpoint
 from nmt.training.cluster import launcher
 from nmt.training.data_module import TranslationData
@@ -40,10 +39,12 @@ from nmt.training.folder import is_run, is_scored, make_folder, write_text
 from nmt.training.launch import num_processes, processes
 from nmt.training.loggers import refuse_missing_loggers
 from nmt.training.resume import (
+    first_environment,
     recorded_teachers,
     refuse_other_data,
     refuse_other_updates,
     resumed_config,
+    stored_tokenizer,
     warn_of_other_threads,
 )
 
@@ -141,6 +142,7 @@ def _start(
     checkpoint, trained = None, False
     if known:
         stack.enter_context(locked(run))
+        first_environment(run)  # fails now where it is damaged
         checkpoint = newest_checkpoint(run / "checkpoints")
         config = resumed_config(run, config)
         if checkpoint is not None:
@@ -190,9 +192,8 @@ def _known_data(config: Config, run: Path, checkpoint: CheckpointFile | None) ->
     if checkpoint is not None:  # the weights are there: the model to start from may be gone
         training = dataclasses.replace(config.training, init_from=None)
         config = dataclasses.replace(config, training=training)
-    stored = run / "tokenizer"
-    tokenizer = load_tokenizer(stored) if stored.exists() else None
-    data = TranslationData(config, tokenizer=tokenizer, teachers=recorded_teachers(run))
+    teachers = recorded_teachers(run)
+    data = TranslationData(config, tokenizer=stored_tokenizer(run), teachers=teachers)
     data.read()
     refuse_other_data(run, {"train": data.fingerprint})
     return data

@@ -8,7 +8,6 @@ the checkpoint of the same update, so that a kill between the two loses the row.
 import csv
 import io
 import logging
-import math
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import lightning
 
 from nmt.data.loader import Update
 from nmt.log import PROGRESS, ProgressBar
+from nmt.reading import read_rows
 from nmt.storage import atomic_write
 from nmt.training.distributed import rank
 
@@ -63,7 +63,10 @@ class RunLog(lightning.Callback):
         self._bar = ProgressBar("update", self.total_updates, trainer.global_step)
         if self.path is None:
             return
-        rows = [row for row in _read_rows(self.path) if _update_of(row) <= trainer.global_step]
+        rows, damaged = read_rows(self.path) if self.path.exists() else ([], 0)
+        if damaged:
+            _log.warning("%s: %d damaged rows are left out", self.path, damaged)
+        rows = [row for row in rows if int(row["update"]) <= trainer.global_step]
         names = ["update", "epoch", *_COLUMNS.values()]
         with atomic_write(self.path) as binary:
             text = io.TextIOWrapper(binary, encoding="utf-8", newline="", write_through=True)
@@ -139,17 +142,3 @@ def logged(trainer: lightning.Trainer, prefix: str) -> dict[str, float]:
     metrics = trainer.callback_metrics
     names = [name for name in _COLUMNS if name.startswith(prefix) and name in metrics]
     return {name: float(metrics[name]) for name in names}
-
-
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read the rows of an earlier part of the run."""
-    if not path.exists():
-        return []
-    whole = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0]
-    return list(csv.DictReader(whole.splitlines()))
-
-
-def _update_of(row: dict[str, Any]) -> float:
-    """Return a row's update; a row that was cut off counts as after all others."""
-    update = str(row["update"])
-    return int(update) if update.isdecimal() else math.inf

@@ -8,7 +8,7 @@ from nmt.config import DataConfig, DistillConfig
 from nmt.errors import BundleError, ConfigError, DataError
 from nmt.inference.loading import misfit
 from nmt.inference.translator import Translator
-from nmt.storage import sha256
+from nmt.reading import sha256
 
 
 def teachers_of(config: DataConfig) -> list[str]:

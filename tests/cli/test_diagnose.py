@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nmt.bundle import load_bundle
-from nmt.diagnosis.records import Diagnosis, read_record
-from nmt.storage import sha256
+from nmt.diagnosis.records import Diagnosis
+from nmt.reading import read_record, sha256
 from tests.conftest import Command
 
 

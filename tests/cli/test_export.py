@@ -15,7 +15,7 @@ import nmt as package
 from nmt.bundle import build_model, load_bundle, save_bundle
 from nmt.config import Config, DataConfig, ModelConfig, TokenizerConfig
 from nmt.models.quantization import dequantize, quantize
-from nmt.storage import sha256
+from nmt.reading import sha256
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
 from tests.conftest import Command
 from tests.data.hub_server import HubServer

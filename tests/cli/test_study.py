@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from nmt.data.phrases import read_split
-from nmt.diagnosis.records import read_record
 from nmt.diagnosis.study import MODELS, Study
 from nmt.diagnosis.study_run import SETTINGS, shuffled
+from nmt.reading import read_record
 from tests.conftest import Command
 
 

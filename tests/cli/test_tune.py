@@ -11,7 +11,8 @@ import pytest
 from nmt.bundle import load_bundle
 from nmt.errors import BundleError
 from nmt.inference import tuning
-from nmt.storage import locked, sha256
+from nmt.reading import sha256
+from nmt.storage import locked
 from tests.conftest import Command, save_member
 
 BEAM_SIZES, PENALTIES = (1, 3, 12), (0.0, 1.0, 2.0)

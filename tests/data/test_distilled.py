@@ -1,5 +1,6 @@
 """Where a teacher's translations are kept, and the corpus that they make, by hand."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -42,23 +43,24 @@ def distilled(kept: Translations, references: float) -> DistilledCorpus:
 def test_translations_are_plain_text_in_order(kept: Translations) -> None:
     assert list(kept) == TOLD
     names = sorted(path.name for path in kept.folder.iterdir())
-    assert names == ["000000.txt", "000001.txt", "000002.txt"]
-    assert (kept.folder / "000001.txt").read_text() == "\nt4\tu4\n"
+    assert names == ["000000.txt.gz", "000001.txt.gz", "000002.txt.gz"]
+    packed = (kept.folder / "000001.txt.gz").read_bytes()
+    assert gzip.decompress(packed) == b"\nt4\tu4\n"
 
 
 def test_chunks_that_are_missing_or_damaged_are_known(
     kept: Translations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (kept.missing(), kept.total) == (set(), 6)
-    (kept.folder / "000001.txt").unlink()
-    (kept.folder / "000002.txt").write_text("t5\n")
+    (kept.folder / "000001.txt.gz").unlink()
+    (kept.folder / "000002.txt.gz").write_bytes(gzip.compress(b"t5\n"))
     assert kept.missing() == {1, 2} and kept.sentences({1, 2}) == 4
     seven = Translations(kept.folder, 7)
     assert seven.missing() == {1, 2, 3} and seven.sentences({3}) == 1
-    with pytest.raises(DataError, match=r"cannot read .*000001.txt: No such file"):
+    with pytest.raises(DataError, match=r"cannot read .*000001.txt.gz: No such file"):
         list(kept)
     lost = Translations(kept.folder / "nowhere", 2)
-    with pytest.raises(DataError, match=r"cannot write .*nowhere/000000.txt: No such file"):
+    with pytest.raises(DataError, match=r"cannot write .*nowhere/000000.txt.gz: No such file"):
         lost.write(0, [["x"], ["y"]])
 
 

@@ -55,7 +55,8 @@ def test_any_number_of_workers_writes_the_same_bytes(tokenizer: Tokenizer, tmp_p
         for name in ("alone", "shared")
     )
     assert alone == shared
-    assert set(alone) == {"pairs.arrow", "lengths.npy", "marks.npy", "shares.npy", "facts.json"}
+    names = {"pairs.arrow", "lengths.npy", "marks.npy", "shares.npy", "facts.json", "sums.json"}
+    assert set(alone) == names
 
 
 def test_a_worker_that_dies_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> None:

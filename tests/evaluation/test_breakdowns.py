@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sacrebleu
 
-from nmt.diagnosis.records import read_record, write_record
+from nmt.diagnosis.records import write_record
 from nmt.errors import DataError
 from nmt.evaluation.breakdowns import (
     Breakdown,
@@ -18,6 +18,7 @@ from nmt.evaluation.breakdowns import (
     source_lengths,
 )
 from nmt.evaluation.languages import TargetLanguage
+from nmt.reading import read_record
 
 SOURCES = ["Ein Hund .", "Zwei Hunde rennen .", "Ein Mann liest .", "Er sah das Haus am See ."] * 5
 REFERENCES = [

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nmt.config import ModelConfig
 from nmt.errors import NmtError
-from nmt.models.quantization import dequantize, quantize
+from nmt.models.quantization import dequantize, quantize, refuse_infinite
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import load_weights, save_weights, shapes_only
 
@@ -153,7 +153,7 @@ def test_weights_that_are_not_finite_are_refused_by_name(bad: float, name: str) 
     with torch.no_grad():
         dict(model.named_parameters())[name].view(-1)[3] = bad
     with pytest.raises(NmtError, match=f"{name} holds a weight that is not finite"):
-        quantize(model)
+        refuse_infinite(model)
 
 
 def test_scales_that_do_not_fit_are_refused() -> None:

@@ -139,7 +139,7 @@ def test_a_ready_made_model_keeps_its_own_special_ids(tmp_path: Path) -> None:
 
 
 def test_what_is_no_tokenizer_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"cannot read the tokenizer .*/no: No such file"):
+    with pytest.raises(BundleError, match=r"cannot read .*/no: No such file"):
         load_tokenizer(tmp_path / "no")
     (tmp_path / "bad.model").write_bytes(b"nonsense")
     with pytest.raises(BundleError, match=r"bad.model is not a SentencePiece model"):

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import gc
+import gzip
 import json
 import os
 import shutil
@@ -28,7 +29,8 @@ from nmt.errors import NmtError, UsageError
 from nmt.inference.search import Translation
 from nmt.inference.translator import Translator
 from nmt.preflight.check import check
-from nmt.storage import locked, sha256
+from nmt.reading import sha256
+from nmt.storage import locked
 from nmt.training.checkpoints import checkpoint_files
 from nmt.training.data_module import TranslationData
 from nmt.training.distributed import all_threads
@@ -187,7 +189,7 @@ from nmt.cli.main import main
 nmt.data.chunks.CHUNK = nmt.data.distilled.CHUNK = 150
 write = nmt.data.distilled.atomic_write
 def dying(path):
-    if path.name == "000001.txt":
+    if path.name == "000001.txt.gz":
         opened = write(path)
         opened.__enter__().write(b"half")
         os.kill(os.getpid(), signal.SIGKILL)
@@ -210,7 +212,7 @@ def test_a_killed_translation_goes_on_where_it_was(
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (tmp_path / "run").exists()
-    assert list(kept(tmp_path / "cache")) == ["000000.txt"]
+    assert list(kept(tmp_path / "cache")) == ["000000.txt.gz"]
     asked: list[int] = []
     translate = Translator.translate
 
@@ -349,8 +351,8 @@ def test_other_text_is_refused_before_it_is_translated(begun: Config, tmp_path: 
 
 def test_other_translations_of_the_same_teacher_are_refused(begun: Config, tmp_path: Path) -> None:
     """Another machine's, say: the run has learned from these."""
-    (path,) = (tmp_path / "cache").glob("translations-*/*.txt")
-    path.write_bytes(b"another " + path.read_bytes())
+    (path,) = (tmp_path / "cache").glob("translations-*/*.txt.gz")
+    path.write_bytes(gzip.compress(b"another " + gzip.decompress(path.read_bytes())))
     told = r"the text of data.splits.train, or a teacher's translation of it, is not what the run"
     with pytest.raises(UsageError, match=told):
         running.train(begun, tmp_path / "run", resume=True)

@@ -1,0 +1,169 @@
+"""Reading files that may be damaged or hostile: regular files alone, of bounded size and depth."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import stat
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nmt.errors import DataError, shown
+
+MOST_BYTES = 64 * 2**20
+"""That a file may hold, weights and corpora aside."""
+_SUMS = "sums.json"
+_Record = TypeVar("_Record")
+
+
+def regular_file(path: str, flags: int) -> int:
+    """Open a regular file; the `opener` of `open`. A pipe or a device might never end.
+
+    Raises:
+        DataError: it is something else.
+    """
+    handle = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise DataError(f"cannot read {path}: it is not a regular file")
+    return handle
+
+
+def read_bytes(path: str | Path, most: int = MOST_BYTES, *, regular: bool = True) -> bytes:
+    """Read a file.
+
+    Args:
+        path: the file.
+        most: bytes that it may hold.
+        regular: refuse pipes and devices.
+
+    Raises:
+        DataError: it cannot be read, or holds more.
+    """
+    try:
+        with open(path, "rb", opener=regular_file if regular else None) as stream:
+            data = stream.read(most + 1)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from None
+    if len(data) > most:
+        raise DataError(f"{path} is damaged: it holds more than {most:,} bytes")
+    return data
+
+
+def sha256(path: Path, most: float = math.inf) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        DataError: it cannot be read, or holds more than `most` bytes.
+    """
+    try:
+        with open(path, "rb", opener=regular_file) as stream:
+            if os.fstat(stream.fileno()).st_size > most:
+                raise DataError(f"{path} is damaged: it holds more than {most:,} bytes")
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+
+
+def parse_json(data: bytes | str, name: object) -> dict[str, Any]:
+    """Parse a JSON object; `name` stands for it in errors.
+
+    Raises:
+        DataError: it is something else.
+    """
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name} is damaged, it is not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise DataError(f"{name} is damaged: it holds no JSON object")
+    return values
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file that holds a JSON object. See `parse_json`."""
+    return parse_json(read_bytes(path, MOST_BYTES // 4), path)
+
+
+def read_record(path: Path, kind: type[_Record]) -> _Record:
+    """Read a dataclass, or a typed dict, that was written as JSON.
+
+    A dataclass leaves out what it does not know, a typed dict keeps it.
+
+    Raises:
+        DataError: the file holds no such record.
+    """
+    values = read_json(path)
+    try:
+        return typing.cast(_Record, _built(kind, values))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise DataError(f"{path} is damaged, or of another version of nmt ({told})") from None
+
+
+def _built(kind: Any, plain: Any) -> Any:
+    """Make a value of a type from what JSON knows."""
+    inner = typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        kinds = typing.get_type_hints(kind)
+        return kind(**{field: _built(kinds[field], plain[field]) for field in kinds})  # type: ignore[operator]
+    container = dict if typing.is_typeddict(kind) else typing.get_origin(kind)
+    if container in (list, dict) and not isinstance(plain, container):
+        raise TypeError(f"{shown(plain)} is no {container.__name__}")
+    if typing.is_typeddict(kind):  # keys may be missing, unless it is total
+        if missing := kind.__required_keys__ - plain.keys():
+            raise KeyError(min(missing))
+        kinds = {key: one for key, one in typing.get_type_hints(kind).items() if key in plain}
+        return plain | {key: _built(one, plain[key]) for key, one in kinds.items()}
+    if container is list:
+        return [_built(inner[0], one) for one in plain]
+    if container is dict:
+        return {_built(inner[0], key): _built(inner[1], one) for key, one in plain.items()}
+    if isinstance(kind, types.UnionType):
+        part = next(part for part in inner if part is not type(None))
+        return None if plain is None else _built(part, plain)
+    if kind in (int, float, str) and not isinstance(plain, (int, float) if kind is float else kind):
+        raise TypeError(f"{shown(plain)} is no {kind.__name__}")
+    return plain
+
+
+def read_rows(path: Path) -> tuple[list[dict[str, str]], int]:
+    """Read a CSV file of numbers, each row with an `update`.
+
+    Returns:
+        The rows, and how many were damaged and are left out. A last row without a line break, as a
+        kill leaves it, is left out and not counted.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    header, *lines = read_bytes(path, 2**28).decode(errors="replace").split("\n")
+    rows = []
+    for line in lines[:-1]:
+        with contextlib.suppress(KeyError, ValueError):  # damaged
+            fields = zip(header.strip().split(","), line.strip().split(","), strict=True)
+            row = {name: value for name, value in fields if value and math.isfinite(float(value))}
+            row["update"] = str(int(row["update"]))
+            rows.append(row)
+    return rows, max(len(lines) - 1, 0) - len(rows)
+
+
+def seal(folder: Path) -> None:
+    """Write the sums of all files in a folder, for `is_sealed`."""
+    sums = {file.name: [file.stat().st_size, sha256(file)] for file in sorted(folder.iterdir())}
+    (folder / _SUMS).write_text(json.dumps(sums), encoding="utf-8")
+
+
+def is_sealed(folder: Path) -> bool:
+    """Tell whether a folder holds what it held when it was sealed, byte for byte."""
+    try:
+        sums = read_json(folder / _SUMS)
+        names = {file.name for file in folder.iterdir()} - {_SUMS}
+        files = [(folder / name, *entry) for name, entry in sums.items()]
+        return names == set(sums) and all(sha256(file, size) == sum_ for file, size, sum_ in files)
+    except (DataError, OSError, TypeError, ValueError):
+        return False
