@@ -26,29 +26,42 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` that takes its place when the block ends without error.
 
     Args:
-        path: the file to write or replace. Its folder must exist. Devices and pipes such as
-            `/dev/null` are written directly, for nothing can take their place.
+        path: the file to write or replace. Its folder must exist. Streams are written directly,
+            for nothing can take their place.
 
     Raises:
         OSError: as of `open` and `write`; `path` then holds what it held before.
     """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        with open(path, "wb") as stream:
+    if is_stream(path):
+        with open(path, "ab") as stream:
             yield stream
         return
+    path = Path(os.path.realpath(path))
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(name, _mode_of(path))
+        os.chmod(name, file_mode(path))
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def is_stream(path: Path) -> bool:
+    """Return whether a path is a device, a pipe, or an open file of a process."""
+    of_process = any(map(str(path).startswith, ("/dev/fd/", "/dev/std", "/proc/self/fd/")))
+    return path.exists() and (of_process or not (path.is_file() or path.is_dir()))
+
+
+def side_files(output: Path) -> tuple[Path, Path, Path]:
+    """Return the files beside a translation: problems, unfinished text, and its journal."""
+    real = Path(os.path.realpath(output))  # what a link leads to is replaced, not the link
+    problems = output.with_name(f"{output.name}.problems.tsv")
+    return problems, real.with_name(f"{real.name}.part"), real.with_name(f"{real.name}.part.json")
 
 
 @contextlib.contextmanager
@@ -91,14 +104,14 @@ def locked(folder: Path, patience: float | None = 10.0) -> Iterator[None]:
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        start, free = time.monotonic(), _lock(handle)
+        start, free = time.monotonic(), try_lock(handle)
         if not free and patience is None:
             _log.info("%s: another process is at work there; waiting for its end", folder)
         while not free:
             if patience is not None and time.monotonic() > start + patience:
                 raise UsageError(f"{folder}: another process is at work there; wait for its end")
             time.sleep(0.1)
-            free = _lock(handle)
+            free = try_lock(handle)
         yield
     finally:
         os.close(handle)
@@ -116,7 +129,8 @@ def sync_folder(folder: Path) -> None:
         _sync(folder)
 
 
-def _lock(handle: int) -> bool:
+def try_lock(handle: int) -> bool:
+    """Lock an open file or folder; return whether no other process has locked it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -147,8 +161,8 @@ def _exchange(new: Path, old: Path) -> None:
         os.rename(aside, new)
 
 
-def _mode_of(path: Path) -> int:
-    """The permissions that `path` has, or would get as a new file."""
+def file_mode(path: Path) -> int:
+    """Return the permissions that `path` has, or would get as a new file."""
     return path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
 
 

@@ -28,7 +28,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     )
     add_config_argument(parser, own)
     arguments = parser.parse_args(own)
-    refuse_output(arguments.json)
+    refuse_output(arguments.json, arguments.config)
     config = load_config(arguments.config, keys)
 
     from nmt.training.check import check  # imports torch and lightning

@@ -86,7 +86,7 @@ def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[Ce
         value = getattr(arguments, option)
         if value is not None and value < 1:
             raise UsageError(f"--{option}: {value} makes no sense: give at least 1")
-    refuse_output(arguments.json)
+    refuse_output(arguments.json, arguments.model, arguments.source, arguments.reference)
     if arguments.cells is None:
         for option in ("updates", "device"):
             if getattr(arguments, option) is not None:

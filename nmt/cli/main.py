@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code: 0, 1 (the work failed) or 2 (a wrong call)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
+    debug, quiet = "--debug" in words, "--quiet" in words
     if not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")  # the libraries' advice is for programmers
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
     code = 0
     try:
-        code = _run([word for word in words if word != "--debug"])
+        code = _run([word for word in words if word not in ("--debug", "--quiet")], quiet)
         sys.stdout.flush()
     except NmtError as error:
         code = _complain(str(error), error.exit_code, debug)
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], quiet: bool) -> int:
     """Run the verb that comes first."""
     if words[:1] == ["--version"]:
         print(f"nmt {__version__}")
@@ -79,7 +79,8 @@ def _run(words: list[str]) -> int:
         raise UsageError(f"unknown command {verb!r}; there are {', '.join(VERBS)}")
     parser = Parser(prog=f"nmt {verb}", description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.")
     parser.add_argument("--debug", action="store_true", help="show where an error arose")
-    log_to_stderr()
+    parser.add_argument("--quiet", action="store_true", help="show warnings and errors alone")
+    log_to_stderr(quiet=quiet)
     tune_memory()
     module = importlib.import_module(f"nmt.cli.{verb}")
     return int(module.run(parser, rest))
