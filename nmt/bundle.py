@@ -26,7 +26,7 @@ from nmt.models.weights import (
     save_weights,
     shapes_only,
 )
-from nmt.storage import atomic_folder, sha256
+from nmt.storage import atomic_folder, require_hub_cache, sha256
 from nmt.text.tokenizer import MODEL_FILES, Tokenizer, load_tokenizer
 
 FORMAT = 3
@@ -260,6 +260,7 @@ def _load(folder: Path, manifest: dict[str, Any]) -> Bundle:
 
 def _download(repository: str) -> Path:
     """Fetch a bundle from the hub, or find it in the hub's cache."""
+    require_hub_cache()
     import huggingface_hub
     from huggingface_hub import errors
 

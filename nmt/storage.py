@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from nmt.errors import UsageError
+from nmt.errors import DataError, UsageError
 
 _log = logging.getLogger("nmt")
 _AT_FDCWD = -100
@@ -55,6 +55,28 @@ def is_stream(path: Path) -> bool:
     """Return whether a path is a device, a pipe, or an open file of a process."""
     of_process = any(map(str(path).startswith, ("/dev/fd/", "/dev/std", "/proc/self/fd/")))
     return path.exists() and (of_process or not (path.is_file() or path.is_dir()))
+
+
+def user_cache() -> Path:
+    """Return the user's cache folder.
+
+    Raises:
+        DataError: the user has no home folder.
+    """
+    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if folder.startswith("~"):
+        raise DataError("this user has no home folder; set XDG_CACHE_HOME to a folder for caches")
+    return Path(folder)
+
+
+def require_hub_cache() -> None:
+    """Check that the hub's library has a folder to download to; it would make one named `~`.
+
+    Raises:
+        DataError: see `user_cache`.
+    """
+    if not os.environ.get("HF_HOME"):
+        user_cache()
 
 
 def side_files(output: Path) -> tuple[Path, Path, Path]:

@@ -1,8 +1,11 @@
 """`nmt VERB …`: finds the verb's own file and turns errors into one line and an exit code."""
 
 import argparse
+import errno
 import importlib
+import io
 import os
+import re
 import signal
 import sys
 import warnings
@@ -13,6 +16,7 @@ from nmt import __version__
 from nmt.errors import NmtError, UsageError
 from nmt.log import log_to_stderr
 from nmt.memory import tune_memory
+from nmt.text.lines import writing_to
 
 VERBS = {
     "check": "look at data, settings and cost before training",
@@ -46,28 +50,56 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # So that what is half written is cleared away.
     for ending in (signal.SIGTERM, signal.SIGUSR1):  # SLURM warns with the second
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
+    _open_streams()
     code = 0
     try:
         code = _run([word for word in words if word not in ("--debug", "--quiet")], quiet)
-        sys.stdout.flush()
+        with writing_to("standard output"):
+            sys.stdout.flush()
     except NmtError as error:
         code = _complain(str(error), error.exit_code, debug)
     except BrokenPipeError:  # the reader of our output has left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except KeyboardInterrupt:
         code = _complain("interrupted", 130, debug)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
+        printing = error.errno in (errno.EBADF, errno.ENOSPC, errno.EIO)  # files have names
+        place = f"{error.filename or (printing and 'standard output') or ''}: ".lstrip(": ")
         code = _complain(f"{place}{error.strerror or error}", 1, debug)
     except Exception as error:
         told = " ".join(f"{type(error).__name__}: {error}".split())
         code = _complain(f"unexpected {told}; --debug shows where", 1, debug)
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:  # Python tries again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Open the standard streams that the caller has closed; what can not be printed becomes `?`.
+
+    Else files that are opened take their places. Writing to a closed standard output fails.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if number == 1 else os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _run(words: list[str], quiet: bool) -> int:
     """Run the verb that comes first."""
+    for word in words:
+        if not word.isprintable() and re.search("[\udc80-\udcff]", word):
+            raise UsageError(f"{word!r} is not UTF-8; rename the file, or check the locale")
     if words[:1] == ["--version"]:
         print(f"nmt {__version__}")
         return 0
