@@ -29,7 +29,7 @@ from nmt.models.weights import (
     shapes_only,
 )
 from nmt.reading import MOST_BYTES, read_json, read_record, sha256
-from nmt.storage import atomic_folder
+from nmt.storage import atomic_folder, require_hub_cache
 from nmt.text.tokenizer import MODEL_FILES, Tokenizer, load_tokenizer
 
 FORMAT = 3
@@ -278,6 +278,7 @@ def _check(folder: Path, manifest: _Manifest, name: str, most: int = MOST_BYTES)
 
 def _download(repository: str) -> Path:
     """Fetch a bundle from the hub, or find it in the hub's cache."""
+    require_hub_cache()
     import huggingface_hub
     from huggingface_hub import errors
 

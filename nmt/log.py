@@ -17,8 +17,11 @@ PROGRESS = 15
 
 def shows_bars() -> bool:
     """Return whether progress is shown as a bar: at a terminal, and in a notebook with widgets."""
+    handlers = logging.getLogger("nmt").handlers
+    if any(isinstance(one, StderrHandler) and one.level >= logging.WARNING for one in handlers):
+        return False
     notebook = "ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None
-    return notebook or sys.stderr.isatty()
+    return notebook or (sys.stderr is not None and sys.stderr.isatty())
 
 
 class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
@@ -35,10 +38,11 @@ class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
         return mark + super().format(record)
 
 
-def log_to_stderr(*, unless_configured: bool = False) -> None:
+def log_to_stderr(*, quiet: bool = False, unless_configured: bool = False) -> None:
     """Write the log to standard error, and only there.
 
     Args:
+        quiet: warnings only, and no progress bars.
         unless_configured: leave a logger's handlers, its parents' and its level as they are. A
             level that was never set becomes that of progress, for a run's log file.
     """
@@ -48,7 +52,7 @@ def log_to_stderr(*, unless_configured: bool = False) -> None:
     if unless_configured and logger.hasHandlers():
         return
     handler = StderrHandler()
-    handler.setLevel(logging.INFO if shows_bars() else PROGRESS)
+    handler.setLevel(logging.WARNING if quiet else logging.INFO if shows_bars() else PROGRESS)
     logger.propagate = False
     logger.handlers = [handler]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from nmt.errors import UsageError
+from nmt.errors import DataError, UsageError
 
 _log = logging.getLogger("nmt")
 _AT_FDCWD = -100
@@ -26,15 +26,14 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` that takes its place when the block ends without error.
 
     Args:
-        path: the file to write or replace. Its folder must exist. Devices and pipes such as
-            `/dev/null` are written directly, for nothing can take their place.
+        path: the file to write or replace. Its folder must exist. Streams are written directly,
+            for nothing can take their place.
 
     Raises:
         OSError: as of `open` and `write`; `path` then holds what it held before.
     """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        with open(path, "wb") as stream:
+    if is_stream(path):
+        with open(path, "ab") as stream:
             yield stream
         return
     with _temporary(path) as temporary:
@@ -42,9 +41,44 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, _mode_of(path))
+        os.chmod(temporary, file_mode(path))
         os.replace(temporary, path)
     sync_folder(path.parent)
+
+
+def is_stream(path: Path) -> bool:
+    """Return whether a path is a device, a pipe, or an open file of a process."""
+    of_process = any(map(str(path).startswith, ("/dev/fd/", "/dev/std", "/proc/self/fd/")))
+    return path.exists() and (of_process or not (path.is_file() or path.is_dir()))
+
+
+def user_cache() -> Path:
+    """Return the user's cache folder.
+
+    Raises:
+        DataError: the user has no home folder.
+    """
+    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if folder.startswith("~"):
+        raise DataError("this user has no home folder; set XDG_CACHE_HOME to a folder for caches")
+    return Path(folder)
+
+
+def require_hub_cache() -> None:
+    """Check that the hub's library has a folder to download to; it would make one named `~`.
+
+    Raises:
+        DataError: see `user_cache`.
+    """
+    if not os.environ.get("HF_HOME"):
+        user_cache()
+
+
+def side_files(output: Path) -> tuple[Path, Path, Path]:
+    """Return the files beside a translation: problems, unfinished text, and its journal."""
+    real = Path(os.path.realpath(output))  # what a link leads to is replaced, not the link
+    problems = output.with_name(f"{output.name}.problems.tsv")
+    return problems, real.with_name(f"{real.name}.part"), real.with_name(f"{real.name}.part.json")
 
 
 @contextlib.contextmanager
@@ -82,7 +116,7 @@ def _temporary(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
         made = make(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=_SUFFIX)
         handle, name = (os.open(made, os.O_RDONLY), made) if is_folder else made
         with contextlib.suppress(OSError):  # a file system without locks: nothing is cleared there
-            _lock(handle)
+            try_lock(handle)
         if os.path.exists(name):  # else another process has cleared it away before it was locked
             break
         os.close(handle)
@@ -98,7 +132,7 @@ def _clear(folder: Path) -> None:
     for left in folder.glob(f".*{_SUFFIX}"):
         with contextlib.suppress(OSError):
             handle = os.open(left, os.O_RDONLY | os.O_NONBLOCK)
-            if _lock(handle):
+            if try_lock(handle):
                 _remove(left)
             os.close(handle)
 
@@ -124,14 +158,14 @@ def locked(folder: Path, patience: float | None = 10.0) -> Iterator[None]:
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        start, free = time.monotonic(), _lock(handle)
+        start, free = time.monotonic(), try_lock(handle)
         if not free and patience is None:
             _log.info("%s: another process is at work there; waiting for its end", folder)
         while not free:
             if patience is not None and time.monotonic() > start + patience:
                 raise UsageError(f"{folder}: another process is at work there; wait for its end")
             time.sleep(0.1)
-            free = _lock(handle)
+            free = try_lock(handle)
         yield
     finally:
         os.close(handle)
@@ -143,7 +177,8 @@ def sync_folder(folder: Path) -> None:
         _sync(folder)
 
 
-def _lock(handle: int) -> bool:
+def try_lock(handle: int) -> bool:
+    """Lock an open file or folder; return whether no other process has locked it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -174,8 +209,8 @@ def _exchange(new: Path, old: Path) -> None:
         os.rename(aside, new)
 
 
-def _mode_of(path: Path) -> int:
-    """The permissions that `path` has, or would get as a new file."""
+def file_mode(path: Path) -> int:
+    """Return the permissions that `path` has, or would get as a new file."""
     return path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
 
 

@@ -1,13 +1,16 @@
 """Arguments that several verbs share: which config or model, on what, how it searches, JSON."""
 
 import argparse
+import contextlib
 import dataclasses
 import gc
 import glob
 import itertools
 import json
+import os
 import re
 import typing
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +18,7 @@ from nmt.config import Config, SearchOptions, load_stored_config
 from nmt.config.sections import Threads
 from nmt.config.values import describe, field_types, word_reader
 from nmt.errors import DataError, UsageError, counted
+from nmt.storage import is_stream
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
@@ -77,10 +81,55 @@ def _field_texts(kind: type) -> dict[str, str]:
     return texts
 
 
-def refuse_output(out: str | None) -> None:
-    """Check that the folder of a `--json` file exists, before any work; `-` is standard output."""
-    if out not in (None, "-") and not Path(out).parent.is_dir():
-        raise DataError(f"cannot write {out}: there is no folder for it")
+def refuse_output(out: str | Path | None, *inputs: str | Path | None) -> None:
+    """Check, before any work, that a file can be written; `-` is standard output.
+
+    Raises:
+        DataError: there is no folder for it.
+        UsageError: it is an input of the same call.
+    """
+    if out in (None, "-"):
+        return
+    out = Path(str(out))
+    if not out.parent.is_dir():
+        raise DataError(f"cannot write {out}: there is no folder {out.parent}")
+    refuse_overwriting({out: ""}, [Path(path) for path in inputs if path is not None])
+
+
+def refuse_overwriting(outputs: Mapping[Path, str], inputs: Iterable[Path]) -> None:
+    """Refuse outputs that are inputs of the same call, or files of its models.
+
+    Args:
+        outputs: files that will be written or removed, each with a remark for the error.
+        inputs: files, runs and bundles. The standard streams are added where they are files.
+    """
+    files = [file for path in inputs for file in _own_files(path)]
+    taken = {_identity(file): file for file in files if file.exists()}
+    for number, stream in enumerate(("standard input", "standard output", "standard error")):
+        with contextlib.suppress(OSError):
+            taken.setdefault(_identity(number), Path(stream))
+    for path, remark in outputs.items():
+        if path.is_file() and not is_stream(path) and _identity(path) in taken:
+            other = taken[_identity(path)]
+            same = "the input itself" if path == other else f"{other}, an input or stream"
+            raise UsageError(f"{path}{remark} is {same}; choose another output")
+
+
+def _identity(file: Path | int) -> tuple[int, int]:
+    status = os.stat(file)
+    return status.st_dev, status.st_ino
+
+
+def _own_files(path: Path) -> Iterator[Path]:
+    """Yield an input file, or what a run or bundle consists of, but for its results."""
+    if not path.is_dir():
+        yield path
+    elif (path / "bundle.json").exists():
+        yield from path.iterdir()
+    else:
+        yield from (path / name for name in ("config.yaml", "environment.json", "metrics.csv"))
+        for name in ("model", "tokenizer", "checkpoints"):
+            yield from path.glob(f"{name}/*")
 
 
 def refuse_unequal(one: object, count: int, other: object, other_count: int) -> None:

@@ -17,7 +17,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     )
     add_config_argument(parser, own)
     arguments = parser.parse_args(own)
-    refuse_output(arguments.json)
+    refuse_output(arguments.json, arguments.config)
     config = load_training_config(arguments.config, keys)
 
     from nmt.cli.blocks import print_report

@@ -84,7 +84,7 @@ def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[Ce
         )
     if (arguments.source is None) != (arguments.reference is None):
         raise UsageError("--source and --reference belong together; give both")
-    refuse_output(arguments.json)
+    refuse_output(arguments.json, arguments.model, arguments.source, arguments.reference)
     if arguments.cells is None:
         for option in ("updates", "device"):
             if getattr(arguments, option) is not None:

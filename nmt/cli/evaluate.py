@@ -114,7 +114,8 @@ def _refuse_senseless(arguments: argparse.Namespace) -> None:
         raise UsageError("--reference needs --source to translate, or --hypotheses")
     elif arguments.hypotheses and arguments.source:
         raise UsageError("--hypotheses are scored as they are; leave --source out")
-    refuse_output(arguments.json)
+    read = (arguments.source, arguments.reference, arguments.hypotheses, arguments.baseline)
+    refuse_output(arguments.json, *read, arguments.model, *arguments.ensemble)
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import importlib
+import io
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from nmt import __version__
 from nmt.errors import NmtError, StoppedError, UsageError, shorten, shown, suggestion
 from nmt.log import log_to_stderr
 from nmt.memory import tune_memory
+from nmt.text.lines import writing_to
 
 VERBS = {
     "check": "look at data, settings and cost before training",
@@ -43,38 +45,66 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code: 0, 1 (the work failed) or 2 (a wrong call)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
+    debug, quiet = "--debug" in words, "--quiet" in words
     if not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")  # the libraries' advice is for programmers
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     # So that what is half written is cleared away.
     for ending in (signal.SIGTERM, signal.SIGUSR1):  # SLURM warns with the second
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
+    _open_streams()
     code = 0
     try:
-        code = _run([word for word in words if word != "--debug"])
-        sys.stdout.flush()
+        code = _run([word for word in words if word not in ("--debug", "--quiet")], quiet)
+        with writing_to("standard output"):
+            sys.stdout.flush()
     except StoppedError as error:
         code = _complain(str(error), error.exit_code, debug, kind="")
     except NmtError as error:
         code = _complain(str(error), error.exit_code, debug)
     except BrokenPipeError:  # the reader of our output has left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except KeyboardInterrupt:
         code = _complain("interrupted", 130, debug, kind="")
     except OSError as error:
-        place = f"{shorten(str(error.filename))}: " if error.filename else ""
+        printing = error.errno in (errno.EBADF, errno.ENOSPC, errno.EIO)  # files have names
+        place = f"{error.filename or (printing and 'standard output') or ''}: ".lstrip(": ")
         wrong = error.errno == errno.ENAMETOOLONG
-        code = _complain(f"{place}{error.strerror or error}", 2 if wrong else 1, debug)
+        code = _complain(f"{shorten(place)} {error.strerror or error}", 2 if wrong else 1, debug)
     except Exception as error:
         told = shorten(f"{type(error).__name__}: {error}")
         code = _complain(f"unexpected {told}; --debug shows where", 1, debug)
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:  # Python tries again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
 
-def _run(words: list[str]) -> int:
+def _open_streams() -> None:
+    """Open the standard streams that the caller has closed; what can not be printed becomes `?`.
+
+    Else files that are opened take their places. Writing to a closed standard output fails.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if number == 1 else os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _run(words: list[str], quiet: bool) -> int:
     """Run the verb that comes first."""
+    for word in words:
+        if not word.isprintable() and re.search("[\udc80-\udcff]", word):
+            raise UsageError(f"{word!r} is not UTF-8; rename the file, or check the locale")
     if words[:1] == ["--version"]:
         print(f"nmt {__version__}")
         return 0
@@ -87,7 +117,8 @@ def _run(words: list[str]) -> int:
         raise UsageError(f"unknown command {shown(verb)}{hint}")
     parser = Parser(prog=f"nmt {verb}", description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.")
     parser.add_argument("--debug", action="store_true", help="show where an error arose")
-    log_to_stderr()
+    parser.add_argument("--quiet", action="store_true", help="show warnings and errors alone")
+    log_to_stderr(quiet=quiet)
     tune_memory()
     module = importlib.import_module(f"nmt.cli.{verb}")
     return int(module.run(parser, rest))

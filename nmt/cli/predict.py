@@ -46,7 +46,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument("--pieces", action="store_true", help="show single pieces, ▁ for a space")
     parser.add_argument("--json", metavar="OUT", help="also write them there; - for stdout")
     arguments = parser.parse_intermixed_args(words)
-    refuse_output(arguments.json)
+    refuse_output(arguments.json, arguments.model, *arguments.ensemble)
     translator = load_translator(arguments)
 
     from nmt.inference.next_words import predict

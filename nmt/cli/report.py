@@ -4,6 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from nmt.cli.arguments import refuse_output
 from nmt.errors import DataError, UsageError
 
 _log = logging.getLogger("nmt")
@@ -28,8 +29,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     )
     arguments = parser.parse_intermixed_args(words)
     out = _place(arguments)
-    if out is not None and not out.parent.is_dir():
-        raise DataError(f"cannot write {out}: there is no folder for it")
+    refuse_output(out, *arguments.runs)
 
     from nmt.cli.blocks import print_report
     from nmt.report.report import make_report

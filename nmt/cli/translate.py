@@ -8,21 +8,24 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt import __version__
 from nmt.cli.arguments import (
     add_model_arguments,
     add_search_arguments,
     load_translator,
+    refuse_overwriting,
     refuse_unequal,
     search_settings,
 )
 from nmt.config import SearchOptions
 from nmt.errors import DataError, UsageError
+from nmt.storage import is_stream, side_files
 
 _log = logging.getLogger("nmt")
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
-    from nmt.text.lines import Replaced
+    from nmt.text.lines import InvalidUtf8, Replaced
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -56,52 +59,57 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="keep outputs that are there, and go on with one that was stopped (needs -o)",
+        help="keep outputs that are there (needs -o); a stopped one is continued in any case",
+    )
+    parser.add_argument(
+        "--line-buffered",
+        action="store_true",
+        help="answer each line before the next is read, as at a terminal: slower, for programs "
+        "that write a line and wait",
     )
     arguments = parser.parse_intermixed_args(words)
     settings = search_settings(arguments)
     jobs = _jobs(arguments)
-    for _, output in jobs:
-        if output is not None and arguments.prefix_file is not None:
-            _refuse_same(arguments.prefix_file, output)
+    _refuse_overwriting(arguments, jobs)
 
+    totals = [_count(source, arguments.invalid_utf8) for source, _ in jobs]
     translator = load_translator(arguments)
     options = translator.options(**settings)  # before anything is written
     if len(jobs) > 1:
         arguments.output.mkdir(parents=True, exist_ok=True)
     failed = 0
-    for source, output in jobs:
-        failed += _translate(translator, source, output, arguments, options)
+    for (source, output), total in zip(jobs, totals, strict=True):
+        failed += _translate(translator, source, output, arguments, options, total)
     return 1 if failed else 0
 
 
 def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]]:
     """Pair inputs with outputs, and refuse what cannot work before any work is done."""
     files, output = arguments.files, arguments.output
+    if str(output) in ("-", "/dev/stdout"):
+        output = None
     if files == [Path("-")]:
         files = []
     if not files and sys.stdin is None:
         raise UsageError("there is no standard input; name a FILE")
-    if arguments.prefix_file is not None:
-        _refuse_prefixes(arguments)
     if output is not None and output.suffix == ".gz":
         raise UsageError(f"-o {output}: the output is plain text; leave .gz out")
-    if arguments.resume and output is None:
-        raise UsageError("--resume: there is nothing to go on with on standard output; give -o")
-    if arguments.resume and not files:
-        raise UsageError("--resume: standard input cannot be read again; name a FILE")
-    for file in files:
+    if arguments.resume and (output is None or is_stream(output)):
+        raise UsageError("--resume: a stream cannot be continued; give -o OUT")
+    prefixes = arguments.prefix_file
+    if prefixes is not None and len(files) > 1:
+        raise UsageError(
+            f"--prefix-file: {prefixes} cannot belong to {len(files)} files; translate them one "
+            "by one"
+        )
+    for file in files if prefixes is None else [*files, prefixes]:
         if not file.exists():
             raise DataError(f"cannot read {file}: no such file")
         if file.is_dir():
             raise DataError(f"cannot read {file}: it is a folder")
-        if arguments.resume and not file.is_file():
-            raise UsageError(f"--resume: {file} cannot be read again, as a file could")
     if len(files) < 2 and not (output is not None and output.is_dir()):
         if output is not None and not output.parent.is_dir():
             raise DataError(f"cannot write {output}: there is no folder {output.parent}")
-        if files and output is not None:
-            _refuse_same(files[0], output)
         return [(files[0] if files else None, output)]
     if not files:
         raise UsageError(f"-o {output} is a folder; name a file for what comes from standard input")
@@ -113,23 +121,38 @@ def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise UsageError(f"several files would be written to {output / min(twice)}")
-    for file, name in zip(files, names, strict=True):
-        _refuse_same(file, output / name)
     return [(file, output / name) for file, name in zip(files, names, strict=True)]
 
 
-def _refuse_prefixes(arguments: argparse.Namespace) -> None:
-    """Refuse a file of prefixes that cannot go with the rest of the call."""
-    prefixes = arguments.prefix_file
-    if not prefixes.exists():
-        raise DataError(f"cannot read {prefixes}: no such file")
-    if len(arguments.files) > 1:
-        raise UsageError(
-            f"--prefix-file: {prefixes} cannot belong to {len(arguments.files)} files; translate "
-            "them one by one"
-        )
-    if arguments.resume and not prefixes.is_file():
-        raise UsageError(f"--resume: {prefixes} cannot be read again, as a file could")
+def _refuse_overwriting(
+    arguments: argparse.Namespace, jobs: list[tuple[Path | None, Path | None]]
+) -> None:
+    """Refuse outputs, and files named after them, that are inputs or outputs of the same call."""
+    outputs: dict[Path, str] = {}
+    for _, output in jobs:
+        if output is None or is_stream(output):
+            continue
+        for path in (output, *side_files(output)):
+            if path in outputs:
+                raise UsageError(f"{path} is the name of two outputs; rename an input")
+            outputs[path] = "" if path == output else f" (beside {output})"
+    inputs = [*arguments.files, arguments.prefix_file, arguments.model, *arguments.ensemble]
+    refuse_overwriting(outputs, [Path(path) for path in inputs if path is not None])
+
+
+def _count(source: Path | None, invalid_utf8: "InvalidUtf8") -> int | None:
+    """Count the lines of an input and find invalid bytes; None for what can be read only once."""
+    from nmt.text.lines import decode_lines, read_lines
+
+    if source is not None:
+        return sum(1 for _ in read_lines(source, invalid_utf8)) if source.is_file() else None
+    stdin = sys.stdin.buffer
+    if not stdin.seekable():
+        return None
+    start = stdin.tell()
+    total = sum(1 for _ in decode_lines(stdin, "standard input", invalid_utf8))
+    stdin.seek(start)
+    return total
 
 
 def _read_prefixes(
@@ -152,21 +175,17 @@ def _read_prefixes(
     return iter(every), prefixes
 
 
-def _refuse_same(source: Path, output: Path) -> None:
-    if output.exists() and output.samefile(source):
-        raise UsageError(f"{output} is the input itself; choose another output")
-
-
 def _translate(
     translator: "Translator",
     source: Path | None,
     output: Path | None,
     arguments: argparse.Namespace,
     options: SearchOptions,
+    total: int | None,
 ) -> int:
     """Translate one input; return how many of its lines failed."""
-    from nmt.inference.files import line_writer, translate_as_typed, translate_lines
-    from nmt.inference.partial import partial_writer
+    from nmt.inference.files import line_writer, translate_lines
+    from nmt.inference.partial import is_unfinished, partial_writer
     from nmt.text.lines import decode_lines, read_lines
 
     notes: dict[int, str] = {}
@@ -174,43 +193,43 @@ def _translate(
     def replaced(line: int) -> None:
         notes[line] = "bytes that are not UTF-8 were replaced by U+FFFD"
 
+    if output is None or is_stream(output):
+        writing = line_writer(output, arguments.format)
+    else:
+        key = _key(arguments, options)
+        if arguments.resume and output.exists() and not is_unfinished(output, key):
+            _log.info("%s is there, and is kept", output)
+            return 0
+        writing = partial_writer(output, arguments.format, key)
     if source is None:
         stdin = sys.stdin.buffer
         lines = decode_lines(stdin, "standard input", arguments.invalid_utf8, replaced)
     else:
         lines = read_lines(source, arguments.invalid_utf8, replaced)
-    if arguments.resume and output is not None and output.exists():
-        _log.info("%s is there, and is kept", output)
-        return 0
     prefixes = None
     if arguments.prefix_file is not None:  # before anything is written
         lines, prefixes = _read_prefixes(lines, source, arguments, replaced)
-    if arguments.resume:
-        assert source is not None and output is not None
-        writing = partial_writer(output, arguments.format, _key(source, arguments, options))
-    else:
-        writing = line_writer(output, arguments.format)
+    typed = source is None and sys.stdin.isatty() and prefixes is None
     with writing as writer:
         writer.notes = notes
-        if source is None and sys.stdin.isatty() and prefixes is None:
-            translate_as_typed(translator, lines, writer, options)
-        else:
-            # A pipe can be read only once, and so not be counted first.
-            total = None
-            if source is not None and source.is_file():
-                total = sum(1 for _ in read_lines(source, "replace"))
-            translate_lines(translator, lines, writer, options, prefixes=prefixes, total=total)
+        translate_lines(
+            translator,
+            lines,
+            writer,
+            options,
+            prefixes=prefixes,
+            total=total,
+            line_buffered=typed or arguments.line_buffered,
+        )
     return writer.failed
 
 
-def _key(source: Path, arguments: argparse.Namespace, options: SearchOptions) -> str:
-    """Stand for all that the translation of a file depends on."""
+def _key(arguments: argparse.Namespace, options: SearchOptions) -> str:
+    """Return a hash of all but the lines that a translation depends on."""
     from nmt.bundle import find_bundle
     from nmt.reading import sha256
 
     paths = [arguments.model, *arguments.ensemble]
     models = [sha256(find_bundle(path) / "bundle.json") for path in paths]
-    files = [source] if arguments.prefix_file is None else [source, arguments.prefix_file]
-    what: list[object] = [*map(sha256, files), models, options]
-    what += [arguments.precision, arguments.format]
+    what = [__version__, models, options, arguments.precision, arguments.format]
     return hashlib.sha256(repr(what).encode()).hexdigest()

@@ -24,7 +24,7 @@ from nmt.data.filters import Rules
 from nmt.data.survey import Survey, text_fingerprint
 from nmt.errors import DataError
 from nmt.reading import is_sealed, seal
-from nmt.storage import atomic_folder
+from nmt.storage import atomic_folder, user_cache
 from nmt.text.lines import reason
 from nmt.text.tokenizer import Tokenizer, load_tokenizer, size_notes, train_tokenizer
 
@@ -36,7 +36,7 @@ def cache_folder(configured: str | None) -> Path:
     """Return where they are kept: `data.cache`, or the user's cache folder."""
     if configured is not None:
         return Path(configured)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nmt"
+    return user_cache() / "nmt"
 
 
 def learn_tokenizer(config: Config, corpus: Corpus, survey: Survey) -> tuple[Tokenizer, list[str]]:

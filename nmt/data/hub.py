@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from nmt.config import DataConfig
 from nmt.data.columns import Pair, arrow_rows, fold, read_pairs, top_columns
 from nmt.errors import ConfigError, DataError
+from nmt.storage import require_hub_cache
 
 _PROBE_SECONDS = 4
 # Cells are text: `NA` is a word, and in a TSV so is a quote.
@@ -83,6 +84,7 @@ def _parse(text: str) -> _Address:
 
 def _load(address: _Address) -> Any:
     """Download what is not yet here, and return a mapping of split names to Arrow tables."""
+    require_hub_cache()
     import datasets
     import huggingface_hub
     from huggingface_hub.utils.tqdm import disable_progress_bars

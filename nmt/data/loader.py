@@ -1,6 +1,9 @@
 """Updates as tensors, in the order of the plan."""
 
 import functools
+import io
+import pickle
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +14,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from nmt.data.encoded import EncodedPairs, Rows
 from nmt.data.plan import UpdatePlan, plan_epoch
 from nmt.data.resampling import Resampler
+from nmt.errors import NmtError
 from nmt.models.batch import Padded, pad
+from nmt.text.lines import reason
 from nmt.text.tokenizer import Tokenizer
 
 Position = tuple[int, int]
@@ -137,6 +142,24 @@ class Updates(Dataset[Update]):
         )
 
 
+class _Pickled(Dataset[bytes]):
+    """Updates as bytes, which workers send through pipes.
+
+    Tensors would go through shared memory and take an open file each: where either runs out, the
+    worker fails in a thread and this process waits for ever.
+    """
+
+    def __init__(self, updates: Updates):
+        self._updates = updates
+
+    def __getitem__(self, position: Position) -> bytes:
+        buffer = io.BytesIO()
+        pickler = pickle.Pickler(buffer)
+        pickler.dispatch_table = {torch.Tensor: lambda one: (torch.from_numpy, (one.numpy(),))}
+        pickler.dump(self._updates[position])
+        return buffer.getvalue()
+
+
 class _Positions(Sampler[Position]):
     """The positions of all updates from a given one, epoch after epoch, without end."""
 
@@ -178,20 +201,45 @@ class UpdateLoader:
 
     def __iter__(self) -> Iterator[Update]:
         if self._stream is None:
-            self._stream = iter(
-                DataLoader(
-                    self.updates,
-                    sampler=_Positions(self.updates, self._position),
-                    batch_size=None,
-                    num_workers=self._workers,
-                    generator=torch.Generator(),  # the loader's draws must not move the global one
-                )
-            )
+            self._stream = self._start()
         for _ in range(len(self)):
             update = next(self._stream)
             # Lightning asks for the state while the update is out, and never exhausts an iterator.
             self._position = update.epoch, update.number + 1
             yield update
+
+    def _start(self) -> Iterator[Update]:
+        """Start the workers, and yield what they prepare.
+
+        Raises:
+            NmtError: one cannot start, or died.
+        """
+        loader: DataLoader[Any] = DataLoader(
+            _Pickled(self.updates) if self._workers else self.updates,
+            sampler=_Positions(self.updates, self._position),
+            batch_size=None,
+            num_workers=self._workers,
+            generator=torch.Generator(),  # the loader's draws must not move the global one
+        )
+        if not self._workers:
+            yield from loader
+        failure = ""
+        hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+        try:
+            stream = iter(loader)
+        except OSError as error:  # torch's unfinished iterator complains when it is deleted
+            failure = reason(error)
+        sys.unraisablehook = hook
+        try:
+            yield from map(pickle.loads, () if failure else stream)
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader worker"):
+                raise
+            failure = str(error)
+        raise NmtError(
+            f"training.workers: {self._workers} processes cannot prepare batches: {failure}; set "
+            "training.workers: 0"
+        )
 
     def close(self) -> None:
         """End the processes that prepare updates; another iteration starts them again."""

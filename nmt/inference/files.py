@@ -6,12 +6,12 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from nmt.config import SearchOptions
-from nmt.errors import counted
+from nmt.errors import DataError, counted
 from nmt.inference.search import Candidate, Translation
 from nmt.inference.translator import CHUNK, Translator
 from nmt.log import PROGRESS, ProgressBar
@@ -21,7 +21,12 @@ _log = logging.getLogger("nmt")
 _CHARACTERS = 2**21  # in a chunk, and those of one more line
 _NAMED = 10  # problems named on standard error where there is no file for them
 
+_FIRST_CHUNK = 1000
+_SECONDS = 10
+
 Format = Literal["text", "tsv", "jsonl"]
+Item = tuple[str, str]
+"""A line, and how its translation begins."""
 
 
 class LineWriter:
@@ -41,11 +46,22 @@ class LineWriter:
         self.failed = 0
         self.notes: dict[int, str] = {}
         """What is wrong with input lines by themselves, by their numbers from 1 on."""
-        self.keep: Callable[[], None] = lambda: None
-        """Called after every chunk: makes what was written so far last, where that is wanted."""
 
-    def write(self, translation: Translation) -> None:
-        """Write what became of the next input line."""
+    def resume(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Skip the items whose translations are there, before the first write."""
+        return items
+
+    def write(self, chunk: Sequence[Item], translations: Sequence[Translation]) -> None:
+        """Write what became of the next input lines."""
+        written = b"".join(self._row(translation).encode("utf-8") for translation in translations)
+        self.stream.write(written)
+        self.keep(chunk, written)
+
+    def keep(self, chunk: Sequence[Item], written: bytes) -> None:
+        """Hand on what was written, before the next lines are read."""
+        self.stream.flush()
+
+    def _row(self, translation: Translation) -> str:
         self.lines += 1
         if (note := self.notes.get(self.lines)) is not None:
             problem = "; ".join(filter(None, (note, translation.problem)))
@@ -53,7 +69,7 @@ class LineWriter:
         if translation.problem is not None:
             self.problems.append((self.lines, translation.problem))
             self.failed += translation.failed
-        self.stream.write(self._format(translation).encode("utf-8"))
+        return self._format(translation)
 
     def _format(self, translation: Translation) -> str:
         if self.layout == "text":
@@ -96,6 +112,7 @@ def translate_lines(
     *,
     prefixes: Sequence[str] | None = None,
     total: int | None = None,
+    line_buffered: bool = False,
 ) -> None:
     """Translate a stream of lines in bounded memory, from where the writer stands.
 
@@ -106,83 +123,88 @@ def translate_lines(
         options: from `Translator.options`.
         prefixes: how each line's translation begins; see `Translator.translate`.
         total: how many lines there are, for the progress bar.
+        line_buffered: answer each line before the next is read.
     """
-    started = time.perf_counter()
-    before = writer.lines
-    bar = ProgressBar("line", total, before)
-    iterator = itertools.islice(lines, before, None)
+    begins = itertools.repeat("") if prefixes is None else prefixes
+    items = writer.resume(zip(lines, begins, strict=False))
+    before, started = writer.lines, time.perf_counter()
+    bar = None if line_buffered else ProgressBar("line", total, before)
     try:
-        for chunk in _chunks(iterator):
-            begun = prefixes and prefixes[writer.lines : writer.lines + len(chunk)]
-            for translation in translator.translate(chunk, options, prefixes=begun):
-                writer.write(translation)
-            writer.keep()
-            bar.advance(len(chunk))
-            _log.log(PROGRESS, "%s, %s", counted(writer.lines, "line"), bar.pace())
+        for chunk in _chunks(items, line_buffered):
+            texts = [text for text, _ in chunk]
+            begun = None if prefixes is None else [prefix for _, prefix in chunk]
+            writer.write(chunk, translator.translate(texts, options, prefixes=begun))
+            if bar is not None:
+                bar.advance(len(chunk))
+                _log.log(PROGRESS, "%s, %s", counted(writer.lines, "line"), bar.pace())
     finally:
-        bar.stop()
-    seconds = time.perf_counter() - started
-    count = writer.lines - before
-    _log.info(
-        "%s in %.1f s, %s lines/s", counted(count, "line"), seconds, f"{count / seconds:,.0f}"
-    )
+        if bar is not None:
+            bar.stop()
+    if bar is not None:
+        seconds, done = time.perf_counter() - started, writer.lines - before
+        rate = f"{done / seconds:,.0f}"
+        _log.info("%s in %.1f s, %s lines/s", counted(done, "line"), seconds, rate)
 
 
-def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Group lines, as many as are searched at once and no more characters than memory holds."""
-    chunk: list[str] = []
-    size = 0
-    for line in lines:
-        chunk.append(line)
-        size += len(line)
-        if len(chunk) == CHUNK or size >= _CHARACTERS:
+def _chunks(items: Iterator[Item], line_buffered: bool) -> Iterator[list[Item]]:
+    """Group items; a chunk takes about `_SECONDS` to translate, so that a stop loses no more.
+
+    It holds no more characters than memory does. What could be read is translated before an error
+    of reading is raised.
+    """
+    size = 1 if line_buffered else min(CHUNK, _FIRST_CHUNK)
+    while True:
+        chunk: list[Item] = []
+        characters, error = 0, None
+        try:
+            while len(chunk) < size and characters < _CHARACTERS:
+                if (item := next(items, None)) is None:
+                    break
+                chunk.append(item)
+                characters += len(item[0])
+        except DataError as caught:
+            error = caught
+        started = time.perf_counter()
+        if chunk:
             yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
-
-
-def translate_as_typed(
-    translator: Translator, lines: Iterable[str], writer: LineWriter, options: SearchOptions
-) -> None:
-    """Answer each line before the next is read."""
-    for line in lines:
-        writer.write(translator.translate([line], options)[0])
-        writer.stream.flush()
+        if error is not None:
+            raise error
+        if not chunk:
+            return
+        pace = len(chunk) / (time.perf_counter() - started)
+        size = 1 if line_buffered else max(1, min(CHUNK, round(pace * _SECONDS)))
 
 
 @contextlib.contextmanager
 def line_writer(output: Path | None, layout: Format) -> Iterator[LineWriter]:
-    """Open an output that appears whole, and name its problems beside it.
+    """Open a stream, and name its problems on standard error: it has no place beside it.
 
     Args:
-        output: the file; standard output where it is None.
+        output: a pipe or device; standard output where it is None.
         layout: see `LineWriter`.
 
     Raises:
-        DataError: it cannot be written; it then holds what it held before.
+        DataError: it cannot be written.
     """
     with open_output(output) as stream:
         writer = LineWriter(stream, layout)
         yield writer
-    # A device has no place beside it.
-    name_problems(writer, output if output is not None and output.is_file() else None)
-
-
-def name_problems(writer: LineWriter, output: Path | None) -> None:
-    """Write each line's problem beside the output, and their number to standard error."""
-    if output is not None:
-        path = output.with_name(f"{output.name}.problems.tsv")
-        path.unlink(missing_ok=True)  # those of an older translation
-        where = f"see {path}"
-        if writer.problems:
-            with open_output(path) as stream:
-                rows = (f"{line}\t{reason}\n" for line, reason in writer.problems)
-                stream.writelines(row.encode() for row in rows)
-    else:
-        named = [f"line {line}: {reason}" for line, reason in writer.problems[:_NAMED]]
-        where = "; ".join(named) + ("; …" if len(writer.problems) > _NAMED else "")
     if writer.problems:
-        _log.warning(
-            "%d of %s had problems: %s", len(writer.problems), counted(writer.lines, "line"), where
-        )
+        named = [f"line {line}: {reason}" for line, reason in writer.problems[:_NAMED]]
+        name_problems(writer, "; ".join(named) + ("; …" if len(writer.problems) > _NAMED else ""))
+
+
+def write_problems(writer: LineWriter, path: Path) -> None:
+    """Write each line's problem to a file, in place of those of an older translation."""
+    path.unlink(missing_ok=True)
+    if writer.problems:
+        with open_output(path) as stream:
+            rows = (f"{line}\t{reason}\n" for line, reason in writer.problems)
+            stream.writelines(row.encode() for row in rows)
+        name_problems(writer, f"see {path}")
+
+
+def name_problems(writer: LineWriter, where: str) -> None:
+    """Warn of lines with problems."""
+    lines = counted(writer.lines, "line")
+    _log.warning("%d of %s had problems: %s", len(writer.problems), lines, where)
