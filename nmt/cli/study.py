@@ -17,7 +17,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.description = (
         "Trains a small decoder behind seven encoders (a bag of words, windows of 2 and 7 tokens, "
         "four recurrent cells) on builtin:phrases, and measures by BLEU what order, memory and "
-        "gates are worth. The same call continues a stopped study."
+        "gates are worth. Takes 16 minutes of CPU time (AMD EPYC, 2026-11-27), one training a "
+        "core. The same call continues a stopped study."
     )
     add, out = parser.add_argument, "one run folder a model, study.json and study.html"
     add("--out", metavar="DIR", type=Path, default=Path("runs/study"), help=out)
