@@ -17,12 +17,13 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.description = (
         "Trains a small decoder behind seven encoders (a bag of words, windows of 2 and 7 tokens, "
         "four recurrent cells) on builtin:phrases, and measures by BLEU what order, memory and "
-        "gates are worth. The same call continues a stopped study."
+        "gates are worth. Takes 16 minutes of CPU time (AMD EPYC, 2026-11-27), one training a "
+        "core. The same call continues a stopped study."
     )
-    add, out = parser.add_argument, "one run folder a model, study.json and study.html"
-    add("--out", metavar="DIR", type=Path, default=Path("runs/study"), help=out)
-    add("--updates", metavar="N", type=int, default=UPDATES, help="a model (default: %(default)s)")
-    add("--models", nargs="+", choices=MODELS, default=[*MODELS], help="default: all of these")
+    add, names = parser.add_argument, ", ".join(MODELS)
+    add("--out", metavar="DIR", type=Path, default=Path("runs/study"), help="default: %(default)s")
+    add("--updates", metavar="N", type=int, default=UPDATES, help="a run (default: %(default)s)")
+    add("--models", metavar="M", nargs="+", choices=MODELS, default=[*MODELS], help=names)
     add("--json", metavar="OUT", nargs="?", const="-", help="print JSON, or write it to OUT")
     arguments = parser.parse_args(words)
     refuse_output(arguments.json)
