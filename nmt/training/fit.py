@@ -11,6 +11,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -76,7 +77,10 @@ def fit(
         val_check_interval=training.validate_every,
         check_val_every_n_epoch=None,
         log_every_n_steps=training.log_every,
-        callbacks=[best, log, *patience, *callbacks, checkpoints],
+        callbacks=[
+            LambdaCallback(on_train_start=lambda trainer, module: module.try_search()),
+            *(best, log, *patience, *callbacks, checkpoints),
+        ],
         logger=[*make_loggers(training, run), *loggers],
         num_sanity_val_steps=0,
         default_root_dir=run,
