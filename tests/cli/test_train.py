@@ -165,7 +165,7 @@ def place(corpus: Path, name: str, source: bytes, target: bytes) -> Path:
         (["--data.corpus", "builtin:novels"], "there is no builtin corpus 'novels'"),
         (["--data.splits", "{{train: '{tmp}/train'}}"], "there is no validation split"),
         (["--tokenizer.vocabulary_size", "10"], "tokenizer.vocabulary_size: 10 is too small"),
-        (["--tokenizer.path", "{tmp}/no.model"], "cannot read the tokenizer {tmp}/no.model"),
+        (["--tokenizer.path", "{tmp}/no.model"], "cannot read {tmp}/no.model"),
         (["--training.init_from", "{tmp}/no"], "there is no model at {tmp}/no"),
         (["--data.max_length", "1"], "no pair of the training split is left"),
         (["--training.batch_tokens", "50"], "training.batch_tokens: 50 makes no sense"),
