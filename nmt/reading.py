@@ -16,6 +16,7 @@ from nmt.errors import DataError, shown
 
 MOST_BYTES = 64 * 2**20
 """That a file may hold, weights and corpora aside."""
+_MOST_JSON = 16 * 2**20
 _SUMS = "sums.json"
 _Record = TypeVar("_Record")
 
@@ -78,31 +79,41 @@ def parse_json(data: bytes | str, name: object) -> dict[str, Any]:
     try:
         values = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{name} is damaged, it is not JSON: {error}") from None
+        raise DataError(f"{name} is not valid JSON: {error}") from None
     if not isinstance(values, dict):
-        raise DataError(f"{name} is damaged: it holds no JSON object")
+        raise DataError(f"{name} is not a JSON object: {shown(values)}")
     return values
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a file that holds a JSON object. See `parse_json`."""
-    return parse_json(read_bytes(path, MOST_BYTES // 4), path)
+    return parse_json(read_bytes(path, _MOST_JSON), path)
 
 
 def read_record(path: Path, kind: type[_Record]) -> _Record:
-    """Read a dataclass, or a typed dict, that was written as JSON.
+    """Read a file that holds one. See `parse_record`."""
+    return parse_record(read_bytes(path, _MOST_JSON), path, kind)
+
+
+def parse_record(data: bytes, name: object, kind: type[_Record]) -> _Record:
+    """Parse a dataclass, or a typed dict, that was written as JSON.
 
     A dataclass leaves out what it does not know, a typed dict keeps it.
 
+    Args:
+        data: the JSON.
+        name: stands for it in errors.
+        kind: the class.
+
     Raises:
-        DataError: the file holds no such record.
+        DataError: it is no such record.
     """
-    values = read_json(path)
+    values = parse_json(data, name)
     try:
         return typing.cast(_Record, _built(kind, values))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError) as error:
         told = f"{type(error).__name__}: {error}"
-        raise DataError(f"{path} is damaged, or of another version of nmt ({told})") from None
+        raise DataError(f"{name} is damaged, or of another version of nmt ({told})") from None
 
 
 def _built(kind: Any, plain: Any) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import itertools
-import json
 import reprlib
 import zlib
 from collections.abc import Iterable, Iterator
@@ -27,6 +26,7 @@ from nmt.data.columns import (
     top_columns,
 )
 from nmt.errors import DataError, counted
+from nmt.reading import parse_json
 from nmt.text.lines import one_line, open_bytes, read_lines, reason
 
 _PARQUET_ROWS = 4096  # unpacked at a time
@@ -150,13 +150,7 @@ def _jsonl_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
         if not line.strip():
             continue
         where = f"{path}: line {number}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{where} is not valid JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{where} is not a JSON object: {reprlib.repr(row)}")
-        yield where, row
+        yield where, parse_json(line, where)
 
 
 def _parquet_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:

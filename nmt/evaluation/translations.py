@@ -1,12 +1,12 @@
 """The translations behind a score, kept beside it: one JSON object a line."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmt.errors import DataError
-from nmt.reading import parse_json, read_bytes
+from nmt.reading import parse_record, read_bytes
 from nmt.storage import atomic_write
 
 
@@ -19,6 +19,13 @@ class Translations:
     hypotheses: Sequence[str]
 
 
+@dataclass(frozen=True)
+class _Row:
+    source: str
+    reference: str
+    hypothesis: str
+
+
 def write_translations(path: Path, translations: Translations) -> None:
     """Write them, whole or not at all.
 
@@ -27,9 +34,8 @@ def write_translations(path: Path, translations: Translations) -> None:
     """
     rows = zip(translations.sources, translations.references, translations.hypotheses, strict=True)
     with atomic_write(path) as stream:
-        for source, reference, hypothesis in rows:
-            row = {"source": source, "reference": reference, "hypothesis": hypothesis}
-            stream.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        for row in rows:
+            stream.write(json.dumps(vars(_Row(*row)), ensure_ascii=False).encode() + b"\n")
 
 
 def read_translations(path: Path) -> Translations:
@@ -38,18 +44,9 @@ def read_translations(path: Path) -> Translations:
     Raises:
         DataError: the file does not hold translations, naming the line.
     """
-    sides: tuple[list[str], ...] = ([], [], [])
-    for number, line in enumerate(read_bytes(path, 2**30).splitlines(), start=1):
-        try:
-            row = parse_json(line, "line")
-            for side, key in zip(sides, ("source", "reference", "hypothesis"), strict=True):
-                side.append(_text(row[key]))
-        except (DataError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: line {number} is no translation: {error!r}") from None
+    rows = [
+        parse_record(line, f"{path}: line {number}", _Row)
+        for number, line in enumerate(read_bytes(path, 2**30).splitlines(), start=1)
+    ]
+    sides = ([getattr(row, field.name) for row in rows] for field in dataclasses.fields(_Row))
     return Translations(*sides)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value

@@ -12,7 +12,6 @@ from nmt.errors import DataError
 from nmt.evaluation.metrics import Scores
 from nmt.evaluation.translations import Translations, read_translations
 from nmt.reading import read_record, read_rows
-from nmt.text.lines import reason
 
 
 @dataclass(frozen=True)
@@ -61,33 +60,29 @@ def _read(folder: Path, name: str) -> Run:
         raise DataError(f"{folder} is a bundle, a model alone; give the folder of its run")
     if not (folder / "config.yaml").exists():
         raise DataError(f"{folder} is no run folder: there is no config.yaml")
-    try:
-        scores = {
-            split: read_record(path, Scores)
-            for split, path in _by_split(folder, "scores.", ".json")
-        }
-        translations = {
-            split: read_translations(path)
-            for split, path in _by_split(folder, "translations.", ".jsonl")
-        }
-        diagnosis = None
-        if (folder / "diagnosis.json").exists():
-            diagnosis = read_record(folder / "diagnosis.json", Diagnosis)
-        files = _record(folder / "model" / "bundle.json", _Files).get("files", {})
-        weights = files.get("weights.safetensors")
-        return Run(
-            name=name,
-            config=load_stored_config(folder / "config.yaml"),
-            environment=_record(folder / "environment.json", Environment),
-            history=_history(folder / "metrics.csv"),
-            scores=scores,
-            translations=translations,
-            best=_record(folder / "model" / "metrics.json", Metrics),
-            diagnosis=diagnosis,
-            stale=diagnosis is not None and diagnosis.weights not in ("", weights),
-        )
-    except OSError as error:
-        raise DataError(f"cannot read {error.filename or folder}: {reason(error)}") from None
+    scores = {
+        split: read_record(path, Scores) for split, path in _by_split(folder, "scores.", ".json")
+    }
+    translations = {
+        split: read_translations(path)
+        for split, path in _by_split(folder, "translations.", ".jsonl")
+    }
+    diagnosis = None
+    if (folder / "diagnosis.json").exists():
+        diagnosis = read_record(folder / "diagnosis.json", Diagnosis)
+    files = _record(folder / "model" / "bundle.json", _Files).get("files", {})
+    weights = files.get("weights.safetensors")
+    return Run(
+        name=name,
+        config=load_stored_config(folder / "config.yaml"),
+        environment=_record(folder / "environment.json", Environment),
+        history=_history(folder / "metrics.csv"),
+        scores=scores,
+        translations=translations,
+        best=_record(folder / "model" / "metrics.json", Metrics),
+        diagnosis=diagnosis,
+        stale=diagnosis is not None and diagnosis.weights not in ("", weights),
+    )
 
 
 def _by_split(folder: Path, start: str, end: str) -> list[tuple[str, Path]]:

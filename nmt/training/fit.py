@@ -73,6 +73,8 @@ def fit(
     history = run / "metrics.csv" if "csv" in training.loggers else None
     log = RunLog(history, training.log_every, total_updates)
     checkpoints = Checkpoints(run / "checkpoints", training)
+    search = LambdaCallback(on_train_start=lambda trainer, module: module.try_search())
+    ours = [search, LambdaCallback(on_validation_end=save_best), log]
     patience = [] if training.patience is None else [Patience(training.monitor, training.patience)]
     trainer = lightning.Trainer(
         **_hardware(data.config, device, environment),
@@ -80,13 +82,7 @@ def fit(
         val_check_interval=training.validate_every,
         check_val_every_n_epoch=None,
         log_every_n_steps=training.log_every,
-        callbacks=[
-            LambdaCallback(on_validation_end=save_best),
-            log,
-            *patience,
-            *callbacks,
-            checkpoints,
-        ],
+        callbacks=[*ours, *patience, *callbacks, checkpoints],
         logger=[*make_loggers(training, run), *loggers],
         num_sanity_val_steps=0,
         default_root_dir=run,

@@ -162,15 +162,7 @@ class TranslationModule(lightning.LightningModule):
         return min(ends) if ends else data.total_updates(trainer.world_size)
 
     def on_train_start(self) -> None:
-        """Try the search of `decoding`, and let every rank draw its own dropout.
-
-        Raises:
-            NmtError: scores at the end would fail.
-        """
-        data = self._require_network()
-        network = copy.deepcopy(self.network).eval()
-        translator = self._translator(network, [network])
-        translator.translate([source for source, _ in data.held_out["validation"][:1]])
+        """Let every rank draw its own dropout."""
         if self.trainer.world_size > 1:
             torch.manual_seed(torch.initial_seed() + self.global_rank)
         self._since = time.perf_counter()
@@ -380,6 +372,16 @@ class TranslationModule(lightning.LightningModule):
             precision=self._precision,
             models=models,  # for a shortlist, without which validation searches
         )
+
+    def try_search(self) -> None:
+        """Translate a sentence as `decoding` says, which else only scores at the end would do.
+
+        Raises:
+            NmtError: it cannot be searched so.
+        """
+        network = copy.deepcopy(self.network).eval()
+        pairs = self._require_network().held_out["validation"]
+        self._translator(network, [network]).translate([source for source, _ in pairs[:1]])
 
     def save_bundle(self, folder: str | Path, metrics: dict[str, Any] | None = None) -> None:
         """Write the model as a bundle, which `nmt.load` and every command read.

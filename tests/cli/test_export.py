@@ -9,16 +9,21 @@ import sys
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 import nmt as package
 from nmt.bundle import build_model, load_bundle, save_bundle
 from nmt.config import Config, DataConfig, ModelConfig, TokenizerConfig
+from nmt.errors import NmtError
 from nmt.models.quantization import dequantize, quantize
+from nmt.models.weights import StoredPrecision
 from nmt.reading import sha256
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
 from tests.conftest import Command
 from tests.data.hub_server import HubServer
+from tests.soak.damage import reseal
+from tests.soak.files import fresh
 
 SENTENCES = ["Der Hund schläft.", "Maria möchte schwimmen.", "", "Heute liest der Mann ein Buch."]
 
@@ -253,21 +258,30 @@ def test_refusals_are_one_line_and_leave_nothing(
     assert result.code == 2 and "'int4'" in result.err
 
 
-def test_weights_that_are_not_finite_are_not_rounded(
-    tiny_run: Path, tmp_path: Path, nmt: Command
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_weights_that_are_not_finite_are_neither_written_nor_exported(
+    precision: StoredPrecision, tiny_run: Path, tmp_path: Path, nmt: Command
 ) -> None:
     bundle = load_bundle(tiny_run)
     with torch.no_grad():
         bundle.model.decoder.projection.bias[0] = float("inf")
-    save_bundle(
-        tmp_path / "model",
-        model=bundle.model,
-        tokenizer=bundle.tokenizer,
-        config=bundle.config,
-        metrics={},
-    )
-    result = nmt("export", tmp_path / "model", tmp_path / "out", "--precision", "int8")
-    assert result.code == 1 and "decoder.projection.bias holds a weight that" in result.err
+    with pytest.raises(NmtError, match=r"decoder\.projection\.bias holds a weight"):
+        save_bundle(
+            tmp_path / "new",
+            model=bundle.model,
+            tokenizer=bundle.tokenizer,
+            config=bundle.config,
+            metrics={},
+            precision=precision,
+        )
+    assert not list(tmp_path.iterdir())
+    model = fresh(tiny_run / "model", tmp_path / "model")
+    tensors = safetensors.torch.load_file(model / "weights.safetensors")
+    tensors["decoder.projection.bias"][0] = float("inf")
+    safetensors.torch.save_file(tensors, model / "weights.safetensors")
+    reseal(model)
+    result = nmt("export", model, tmp_path / "out", "--precision", precision)
+    assert result.code == 2 and "decoder.projection.bias holds a weight that" in result.err
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 

@@ -25,5 +25,5 @@ def test_sides_of_unequal_length_leave_no_file(tmp_path: Path) -> None:
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text('{"source": "a", "reference": "b", "hypothesis": "c"}\n[]\n')
-    with pytest.raises(DataError, match=r"t\.jsonl: line 2 is no translation"):
+    with pytest.raises(DataError, match=r"t\.jsonl: line 2 is not"):
         read_translations(path)

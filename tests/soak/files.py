@@ -41,7 +41,7 @@ def other_run(world: World) -> Path:
     return run
 
 
-@kind("damaged bundles", goal=600, share=0.12)
+@kind("damaged bundles", goal=600, share=0.1)
 def bundles(world: World) -> Iterator[Outcome]:
     """Translate with a bundle of which one file is not what it was; half with sums that fit."""
     draw = random.Random(world.seed)
@@ -74,7 +74,7 @@ def bundles(world: World) -> Iterator[Outcome]:
         yield fault and f"{path.name} {what}{' and sealed' if sealed else ''}: {fault}"
 
 
-@kind("weights that are no numbers", goal=40, share=0.02)
+@kind("weights that are no numbers", goal=40, share=0.01)
 def infinite_weights(world: World) -> Iterator[Outcome]:
     """Put NaN or infinity into one weight of a bundle whose sums fit."""
     draw = random.Random(world.seed)
@@ -104,7 +104,7 @@ def learned(config: Config) -> tuple[bytes, bytes, list[list[int]], list[int]]:
     return tokenizer.source.model, tokenizer.target.model, sources + targets, lengths
 
 
-@kind("damaged caches", goal=250, share=0.12)
+@kind("damaged caches", goal=250, share=0.05)
 def caches(world: World) -> Iterator[Outcome]:
     """Open a cache of which one file is not what it was: it must be found, and made anew."""
     draw = random.Random(world.seed)
@@ -145,7 +145,7 @@ def unfinished(world: World) -> Path:
 _MATTER = ("config.yaml", "environment.json", "metrics.csv", "source.model", "target.model")
 
 
-@kind("damaged runs", goal=160, share=0.25)
+@kind("damaged runs", goal=160, share=0.09)
 def runs(world: World) -> Iterator[Outcome]:
     """Resume a run of which one file is not what it was: the same weights, or a refusal."""
     draw = random.Random(world.seed)
@@ -175,7 +175,7 @@ def runs(world: World) -> Iterator[Outcome]:
         yield fault and f"{path.relative_to(run)} {what}: {fault}"
 
 
-@kind("damaged checkpoints, averaged", goal=100, share=0.03)
+@kind("damaged checkpoints, averaged", goal=100, share=0.06)
 def averages(world: World) -> Iterator[Outcome]:
     """Average checkpoints of which one is not what it was."""
     draw = random.Random(world.seed)
@@ -198,7 +198,7 @@ def averages(world: World) -> Iterator[Outcome]:
         yield fault and f"{path.name} {what}: {fault}"
 
 
-@kind("damaged results, reported", goal=100, share=0.08)
+@kind("damaged results, reported", goal=100, share=0.02)
 def reports(world: World) -> Iterator[Outcome]:
     """Report on a run of which one file of results is not what it was."""
     draw = random.Random(world.seed)

@@ -129,7 +129,7 @@ def again(*words: object) -> Outcome:
     return None if code == 0 else f"again: exit {code}: {err[-200:]}"
 
 
-@kind("kills of train", goal=70, share=0.1)
+@kind("kills of train", goal=70, share=0.26)
 def train(world: World) -> Iterator[Outcome]:
     """Training goes on to the same weights."""
     run, expected = world.folder / "run", last_weights(world.run)
@@ -154,7 +154,7 @@ def _translation(world: World) -> tuple[Path, Path, bytes]:
     return source, out, out.read_bytes()
 
 
-@kind("kills of translate", goal=60, share=0.05)
+@kind("kills of translate", goal=60, share=0.08)
 def translate(world: World) -> Iterator[Outcome]:
     """The output is the old or the new one, and the next call clears up."""
     source, out, expected = _translation(world)
@@ -170,7 +170,7 @@ def translate(world: World) -> Iterator[Outcome]:
     yield from kills(world, words, lambda: out.write_bytes(b"old\n"), fault)
 
 
-@kind("readers that leave translate", goal=20, share=0.02)
+@kind("readers that leave translate", goal=20, share=0.03)
 def pipes(world: World) -> Iterator[Outcome]:
     """Whoever reads standard output leaves."""
     source, _, _ = _translation(world)
@@ -206,7 +206,7 @@ def report(world: World) -> Iterator[Outcome]:
     yield from kills(world, ["report", run], lambda: page.write_text("old"), fault)
 
 
-@kind("kills of evaluate --tune", goal=20, share=0.04)
+@kind("kills of evaluate --tune", goal=20, share=0.1)
 def tune(world: World) -> Iterator[Outcome]:
     """The bundle loads, with the same weights."""
     model = fresh(world.run / "model", world.folder / "models" / "model")

@@ -15,7 +15,7 @@ from nmt.cli.main import main
 Outcome = str | None
 """What was wrong in a case; None where nothing was."""
 Attack = Callable[["World"], Iterator[Outcome]]
-PATIENCE = 60
+PATIENCE = 120
 """Seconds that one command may take."""
 
 

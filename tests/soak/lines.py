@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,13 @@ def translators(run: Path, folder: Path) -> dict[str, Translator]:
     return found | {"plain network": plain}
 
 
+def ways(engines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Give engines with searches, again and again; untrained ones have counted no tokens."""
+    for engine, search in itertools.cycle(itertools.product(engines, _SEARCHES)):
+        if search != "shortlist" or engine in ("fp32", "int8", "bf16", "plain network"):
+            yield engine, search
+
+
 def line_fault(line: str, found: Translation) -> Outcome:
     """Say what is wrong with the translation of a line."""
     for text in (found.text, *(one.text for one in found.n_best)):
@@ -103,12 +110,12 @@ def line_fault(line: str, found: Translation) -> Outcome:
     return "failed" if found.failed else None
 
 
-@kind("generated lines, every engine and search", goal=100_000, share=0.2)
+@kind("generated lines, every engine and search", goal=100_000, share=0.16)
 def lines(world: World) -> Iterator[Outcome]:
     """Translate what nobody would write: one line out for each, never a failure."""
     draw = random.Random(world.seed)
     engines = translators(world.run, world.folder)
-    for engine, search in itertools.cycle(itertools.product(engines, _SEARCHES)):
+    for engine, search in ways(engines):
         given = [generated(draw) for _ in range(200)]
         try:
             found = engines[engine].translate(given, **_SEARCHES[search])
@@ -128,7 +135,7 @@ def company(world: World) -> Iterator[Outcome]:
     draw = random.Random(world.seed)
     engines = translators(world.run, world.folder)
     engines = {name: engines[name] for name in engines if name != "bf16"}  # exempt
-    for engine, search in itertools.cycle(itertools.product(engines, _SEARCHES)):
+    for engine, search in ways(engines):
         given = [generated(draw) for _ in range(24)]
         together = engines[engine].translate(given, **_SEARCHES[search])
         for line, one in zip(given, together, strict=True):
@@ -140,7 +147,7 @@ def company(world: World) -> Iterator[Outcome]:
             yield f"{engine}, {search}, {line!r}: {told}" if fault else None
 
 
-@kind("generated files, nmt translate", goal=20_000, share=0.05)
+@kind("generated files, nmt translate", goal=20_000, share=0.02)
 def files(world: World) -> Iterator[Outcome]:
     """Translate files by the command: as many lines out, in order, in every format."""
     draw = random.Random(world.seed)

@@ -16,5 +16,5 @@ def test_an_attack_does_no_harm(
 ) -> None:
     few = next(few for module, few in FEW.items() if module.__name__ == kind.attack.__module__)
     attack = Kind(kind.name, kind.goal, kind.share, kind.attack)
-    attack.run(World(tmp_path, tiny_config, tiny_run, seed=3), few, 60)
+    attack.run(World(tmp_path, tiny_config, tiny_run, seed=3), few, 600)
     assert attack.faults == [] and attack.cases == few
