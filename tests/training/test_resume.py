@@ -327,7 +327,7 @@ def test_a_kill_around_checkpoint_and_validation_changes_nothing(
 @pytest.fixture(scope="module")
 def uneven(tiny_config: Path) -> Config:
     """Epochs of unequal length: fractional weights draw another number of pairs for each."""
-    config = changed(tiny_config, validate_every=5, log_every=3, patience=50, batch_tokens=400)
+    config = changed(tiny_config, validate_every=5, log_every=3, patience=50, batch_tokens=240)
     train = (config.data.splits or {})["train"]
     splits = {**(config.data.splits or {}), "train": [{"place": str(train), "weight": 0.6}]}
     config = with_data(config, splits=splits)
