@@ -1,5 +1,6 @@
 """The blocks of a report in the terminal; of figures, only their tables."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -41,11 +42,11 @@ def print_report(report: Report) -> None:
 
 def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
     """Print blocks with a blank line after each; all text as it is, whatever it holds."""
+    from rich.console import Group
     from rich.text import Text
 
     for block in blocks:
         shown: RenderableType
-        width = None
         match block:
             case Figure() | Code():
                 continue
@@ -60,12 +61,12 @@ def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
                 shown = Text.assemble((f"{level}: ", _COLOURS[level]), printable(text))
             case Numbers(items):
                 shown = _word_table((name, f"{value}  {note}") for name, value, note in items)
-            case Sentences(lines):
+            case Sentences(lines, _):
                 shown = _word_table((label, _marked(spans)) for label, spans in lines)
-            case Table():
-                shown = _table(block)
-                width = max(console.width, _least_width(block))  # nothing is cut off
-        console.print(shown, width=width, crop=False)
+            case Table(title=title):
+                parts = [_grid(block, columns) for columns in _parts(block, console.width)]
+                shown = Group(*([Text(title, style="dim")] if title else []), *parts)
+        console.print(shown, crop=False)
         console.print()
 
 
@@ -82,33 +83,48 @@ def _word_table(rows: Iterable[tuple[str, str]]) -> "Grid":
     return table
 
 
-def _table(table: Table) -> "RenderableType":
-    from rich.console import Group
+def _grid(table: Table, columns: Sequence[int]) -> "RenderableType":
+    """Lay out some of a table's columns."""
     from rich.table import Table as Grid
     from rich.text import Text
 
     grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for number, (column, least) in enumerate(zip(table.columns, _widths(table), strict=True)):
-        justify: JustifyMethod = "left" if number in table.words else "right"
-        grid.add_column(Text(column), justify=justify, min_width=least, overflow="fold")
+    widths = _widths(table)
+    for column in columns:
+        justify: JustifyMethod = "left" if column in table.words else "right"
+        least = widths[column]
+        grid.add_column(Text(table.columns[column]), justify=justify, min_width=least)
     for row in table.rows:
-        grid.add_row(*(Text(printable(cell)) for cell in row))
-    return Group(Text(table.title, style="dim"), grid) if table.title else grid
+        grid.add_row(*(Text(_broken(row[column]), overflow="fold") for column in columns))
+    return grid
+
+
+def _broken(cell: str) -> str:
+    """Break a signature of sacreBLEU between its fields."""
+    if "|" not in cell or " " in cell:
+        return printable(cell)
+    return "\n".join(textwrap.wrap(printable(cell).replace("|", "| "), 56)).replace("| ", "|")
+
+
+def _parts(table: Table, width: int) -> list[list[int]]:
+    """Divide the columns of numbers over tables that fit into a width, each with the words."""
+    widths = [least + 2 for least in _widths(table)]
+    words = [column for column in range(len(widths)) if column in table.words]
+    parts = [words]
+    for column in range(len(widths)):
+        if column in table.words:
+            continue
+        if parts[-1] != words and sum(widths[one] for one in parts[-1]) + widths[column] > width:
+            parts.append(words)
+        parts[-1] = sorted([*parts[-1], column])
+    return parts
 
 
 def _widths(table: Table) -> list[int]:
-    """Return how narrow each column may be: numbers stay on one line, text breaks at spaces."""
-    widths = []
-    for number, column in enumerate(zip(table.columns, *table.rows, strict=True)):
-        widest = max(map(len, column))
-        longest_word = max(len(word) for text in column for word in (text or " ").split(" "))
-        folded = max(_FOLDED, longest_word)
-        widths.append(min(widest, folded) if number in table.words else widest)
-    return widths
-
-
-def _least_width(table: Table) -> int:
-    return sum(width + 2 for width in _widths(table))
+    """Return how narrow each column may be: numbers stay on one line, text is folded."""
+    columns = enumerate(zip(table.columns, *table.rows, strict=True))
+    widest = {number: max(map(len, column)) for number, column in columns}
+    return [min(w, _FOLDED) if number in table.words else w for number, w in widest.items()]
 
 
 def _marked(spans: Sequence[Span]) -> str:

@@ -16,6 +16,7 @@ from nmt.cli.arguments import (
     write_json,
 )
 from nmt.cli.blocks import print_report
+from nmt.cli.report import report_training
 from nmt.config import CellName, Config
 from nmt.config.sections import Count
 from nmt.config.values import word_reader
@@ -175,4 +176,6 @@ def _diagnose(
     if run_folder is not None:
         with writing_to(run_folder / "diagnosis.json"):
             write_record(run_folder / "diagnosis.json", found)
+        if (run_folder / "report.html").exists():
+            report_training(run_folder)
     return found

@@ -1,8 +1,8 @@
 """What a report is made of, before it is a page or lines in a terminal."""
 
 import unicodedata
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # matplotlib takes a while to import
@@ -43,6 +43,8 @@ class Table:
     rows: Sequence[Sequence[str]]
     words: Collection[int] = (0,)
     title: str = ""
+    languages: Mapping[int, str] = field(default_factory=dict)
+    """Tags of those columns that hold sentences."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Sentences:
-    """Versions of one sentence below each other, each with a label."""
+    """Versions of one sentence below each other, each with a label; a source comes first."""
 
     lines: Sequence[tuple[str, Sequence[Span]]]
+    languages: tuple[str, str] | None = None
+    """Tags of the source and of the others."""
 
 
 @dataclass(frozen=True)

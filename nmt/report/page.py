@@ -2,6 +2,7 @@
 
 import html
 import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,10 +83,10 @@ def _blocks(blocks: Sequence[Block]) -> str:
 def _block(block: Block) -> str:
     match block:
         case Paragraph(text):
-            return f"<p>{escape(text)}</p>\n"
+            return f"<p>{_prose(text)}</p>\n"
         case Finding(level, text):
             sign = f'<span class="sign" aria-hidden="true">{_SIGNS[level]}</span>'
-            return f'<p class="finding {level}">{sign} {escape(text)}</p>\n'
+            return f'<p class="finding {level}">{sign} {_prose(text)}</p>\n'
         case Numbers(items):
             return f'<div class="numbers">{"".join(itertools.starmap(_number, items))}</div>\n'
         case Table():
@@ -96,10 +97,11 @@ def _block(block: Block) -> str:
                 f'<figure><div class="scroll">{inline_svg(block)}</div>'
                 f"<figcaption>{title}</figcaption></figure>\n"
             )
-        case Sentences(lines):
+        case Sentences(lines, languages):
             told = "".join(
-                f'<dt>{escape(label)}</dt><dd dir="auto">{_spans(spans)}</dd>'
-                for label, spans in lines
+                f"<dt>{escape(label)}</dt><dd{_lang(languages and languages[number > 0])} "
+                f'dir="auto">{_spans(spans)}</dd>'
+                for number, (label, spans) in enumerate(lines)
             )
             return f'<dl class="sentences">{told}</dl>\n'
         case Code(text):
@@ -107,6 +109,15 @@ def _block(block: Block) -> str:
         case Fold(title, blocks):
             inner = _blocks(blocks)
             return f"<details><summary>{escape(title)}</summary>\n{inner}</details>\n"
+
+
+def _prose(text: str) -> str:
+    """Write commands, which stand in backticks, in their own type."""
+    return re.sub("`([^`]*)`", r"<code>\1</code>", escape(text))
+
+
+def _lang(tag: str | None) -> str:
+    return f' lang="{escape(tag)}"' if tag else ""
 
 
 def _number(name: str, value: str, note: str) -> str:
@@ -118,13 +129,14 @@ def _number(name: str, value: str, note: str) -> str:
 
 def _table(table: Table) -> str:
     kinds = [' class="word"' if i in table.words else "" for i in range(len(table.columns))]
+    cells = [kind + _lang(table.languages.get(i)) for i, kind in enumerate(kinds)]
     head = "".join(
         f'<th scope="col"{kind}>{escape(column)}</th>'
         for column, kind in zip(table.columns, kinds, strict=True)
     )
     rows = "".join(
         "<tr>"
-        + "".join(f"<td{kind}>{escape(cell)}</td>" for cell, kind in zip(row, kinds, strict=True))
+        + "".join(f"<td{kind}>{escape(cell)}</td>" for cell, kind in zip(row, cells, strict=True))
         + "</tr>\n"
         for row in table.rows
     )

@@ -169,13 +169,28 @@ def bars(names: Sequence[str], series: Mapping[str, Mapping[str, float]], x: str
     return draw
 
 
-def numbered_points(xs: Sequence[float], ys: Sequence[float], x: str, y: str) -> Draw:
-    """Draw points with their numbers, from 1."""
+def named_points(
+    names: Sequence[str], xs: Sequence[float], ys: Sequence[float], x: str, y: str
+) -> Draw:
+    """Draw points, with their names in a column beside them in the order of their heights."""
 
     def draw(axes: "Axes") -> None:
         axes.scatter(xs, ys, s=18, color=COLOURS[0])
-        for number, place in enumerate(zip(xs, ys, strict=True), start=1):
-            axes.annotate(str(number), place, (4, 3), textcoords="offset points")
+        for rank, row in enumerate(sorted(range(len(ys)), key=lambda row: ys[row])):
+            axes.annotate(
+                _legend(printable(names[row])),
+                (xs[row], ys[row]),
+                (1.03, (rank + 0.5) / len(ys)),
+                textcoords="axes fraction",
+                verticalalignment="center",
+                annotation_clip=False,
+                arrowprops={
+                    "arrowstyle": "-",
+                    "relpos": (0, 0.5),
+                    "color": COLOURS[5],
+                    "linewidth": 0.4,
+                },
+            )
         axes.set(xlabel=x, ylabel=y)
         axes.grid(True)
 

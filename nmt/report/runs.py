@@ -1,5 +1,9 @@
 """What a run folder holds, read without torch."""
 
+import contextlib
+import datetime
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +37,12 @@ class Run:
     diagnosis: Diagnosis | None
     stale: bool
     """The diagnosis is of other weights than the best model has now."""
+    parameters: int = 0
+    """Of the best model; 0 where they are not known."""
+    minutes: float = 0.0
+    """That training and scoring took, without what lay between a stop and the next start."""
+    ended: str = ""
+    """The day of the last line in `train.log`, as YYYY-MM-DD."""
 
     def column(self, name: str) -> tuple[list[float], list[float]]:
         """Return the updates at which a number was recorded, and the numbers."""
@@ -60,35 +70,61 @@ def _read(folder: Path, name: str) -> Run:
         raise DataError(f"{folder} is a bundle, a model alone; give the folder of its run")
     if not (folder / "config.yaml").exists():
         raise DataError(f"{folder} is no run folder: there is no config.yaml")
-    scores = {
-        split: read_record(path, Scores) for split, path in _by_split(folder, "scores.", ".json")
-    }
-    translations = {
-        split: read_translations(path)
-        for split, path in _by_split(folder, "translations.", ".jsonl")
-    }
+    config = load_stored_config(folder / "config.yaml")
+    splits = ["test", *(config.data.splits or ())]  # the main test set first
+    scores = _by_split(folder, "scores.", ".json", splits)
+    translations = _by_split(folder, "translations.", ".jsonl", splits)
     diagnosis = None
     if (folder / "diagnosis.json").exists():
         diagnosis = read_record(folder / "diagnosis.json", Diagnosis)
     files = _record(folder / "model" / "bundle.json", _Files).get("files", {})
     weights = files.get("weights.safetensors")
+    minutes, ended = _times(folder / "train.log")
     return Run(
         name=name,
-        config=load_stored_config(folder / "config.yaml"),
+        config=config,
         environment=_record(folder / "environment.json", Environment),
         history=_history(folder / "metrics.csv"),
-        scores=scores,
-        translations=translations,
+        scores={split: read_record(path, Scores) for split, path in scores},
+        translations={split: read_translations(path) for split, path in translations},
         best=_record(folder / "model" / "metrics.json", Metrics),
         diagnosis=diagnosis,
         stale=diagnosis is not None and diagnosis.weights not in ("", weights),
+        parameters=_parameters(folder / "model" / "weights.safetensors"),
+        minutes=minutes,
+        ended=ended,
     )
 
 
-def _by_split(folder: Path, start: str, end: str) -> list[tuple[str, Path]]:
-    """Return the split and the path of every such file."""
+def _by_split(folder: Path, start: str, end: str, order: Sequence[str]) -> list[tuple[str, Path]]:
+    """Return the split and the path of every such file; splits that are in no order come last."""
     paths = sorted(folder.glob(f"{start}*{end}"))
-    return [(path.name.removeprefix(start).removesuffix(end), path) for path in paths]
+    found = [(path.name.removeprefix(start).removesuffix(end), path) for path in paths]
+    return sorted(found, key=lambda one: order.index(one[0]) if one[0] in order else len(order))
+
+
+def _parameters(path: Path) -> int:
+    """Count the weights in a file of safetensors by its header; 0 where there is none."""
+    try:
+        with open(path, "rb") as stream:
+            header = json.loads(stream.read(min(int.from_bytes(stream.read(8), "little"), 2**24)))
+        return sum(math.prod(one["shape"]) for name, one in header.items() if name[0] != "_")
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _times(path: Path) -> tuple[float, str]:
+    """Return the minutes of all sessions in a log, and the day of its last line."""
+    if not path.exists():
+        return 0.0, ""
+    seconds, last = 0.0, None
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError):  # the rest of an entry with several lines
+            time = datetime.datetime.strptime(line[:19], "%Y-%m-%d %H:%M:%S")
+            if last is not None and not line[24:].startswith("device: "):
+                seconds += (time - last).total_seconds()
+            last = time
+    return seconds / 60, "" if last is None else f"{last:%Y-%m-%d}"
 
 
 class _Files(TypedDict, total=False):

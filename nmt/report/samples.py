@@ -14,9 +14,11 @@ from nmt.report.tables import of_run, run_file_name
 
 _SHOWN = 5
 _EMPTY: Span = ("", "(empty)")
-_LEGEND = (
-    "Underlined, or {+so+}: words of the reference that the translation lacks. Struck out, or "
-    "[-so-]: words of the translation that the reference does not have."
+_LEGEND = Sentences(
+    [
+        ("reference", [("insert", "words that the translation lacks")]),
+        ("translation", [("delete", "words that the reference does not have")]),
+    ]
 )
 
 
@@ -33,7 +35,9 @@ def samples(runs: Sequence[Run]) -> Section:
         for run in runs:
             if split in run.translations:
                 blocks += _extremes(runs, run, split)
-    return Section("Translations", [Paragraph(_LEGEND), *blocks] if blocks else [])
+        for run in alike[1:]:
+            blocks += _differences(runs, alike[0], run, split)
+    return Section("Translations", [_LEGEND, *blocks] if blocks else [])
 
 
 def candidates(runs: Sequence[Run]) -> Section:
@@ -57,9 +61,17 @@ def candidates(runs: Sequence[Run]) -> Section:
                 for rank, candidate in enumerate(sample.candidates, start=1)
             ]
             columns = ["rank", "translation", "log-probability"]
-            blocks += [Sentences(lines), Table(columns, ranked, (0, 1), title)]
+            blocks += [
+                Sentences(lines, languages(run)),
+                Table(columns, ranked, (0, 1), title, {1: run.config.data.target_language}),
+            ]
             blocks += _alignment(runs, run, number, sample)
     return Section("Candidates and alignments", blocks)
+
+
+def languages(run: Run) -> tuple[str, str]:
+    """Return the tags of a run's source and target."""
+    return run.config.data.source_language, run.config.data.target_language
 
 
 def marked(reference: str, hypothesis: str, language: str) -> tuple[list[Span], list[Span]]:
@@ -107,7 +119,7 @@ def _sentences(
             lines.append(("reference", left if len(shown) == 1 else [("", reference)]))
         label = "translation" if len(runs) == 1 else run.name
         lines.append((f"{label}{score}", right))
-    return Sentences(lines)
+    return Sentences(lines, languages(shown[0]))
 
 
 def _extremes(runs: Sequence[Run], run: Run, split: str) -> list[Block]:
@@ -124,6 +136,22 @@ def _extremes(runs: Sequence[Run], run: Run, split: str) -> list[Block]:
         if shown:
             folds.append(Fold(of_run(runs, run, f"{split}: the {few} {name} by chrF"), shown))
     return folds
+
+
+def _differences(runs: Sequence[Run], first: Run, run: Run, split: str) -> list[Block]:
+    """The sentences whose chrF differs most between two runs, for either of them."""
+    kept = [one.translations[split] for one in (first, run)]
+    before, after = (sentence_scores(one.hypotheses, one.references) for one in kept)
+    gains = [new - old for old, new in zip(before, after, strict=True)]
+    order = sorted(range(len(gains)), key=lambda row: -abs(gains[row]))
+    shown: list[Block] = []
+    for row in [row for row in order[:_SHOWN] if gains[row]]:
+        shown += [
+            Paragraph(f"chrF {before[row]:.1f} of {first.name}, {after[row]:.1f} of {run.name}"),
+            _sentences(runs, [first, run], split, row),
+        ]
+    title = f"{split}: where {first.name} and {run.name} differ most, by chrF"
+    return [Fold(title, shown)] if shown else []
 
 
 def _alignment(runs: Sequence[Run], run: Run, number: int, sample: Sample) -> list[Block]:

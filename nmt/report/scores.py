@@ -7,12 +7,15 @@ from nmt.evaluation.metrics import find_bleu_metric
 from nmt.evaluation.significance import paired_bootstrap
 from nmt.report.blocks import Block, Numbers, Paragraph, Section, Table
 from nmt.report.runs import Run
-from nmt.report.tables import interval, run_table, with_interval
+from nmt.report.tables import interval, of_run, run_table, with_interval
+
+_BUILTIN = "builtin:phrases"
+_LONG = "long: sentences that are longer than any in training."
 
 
 def scores(runs: Sequence[Run]) -> Section:
     """Scores with intervals and signatures; of the validation split where there is no other."""
-    blocks: list[Block] = []
+    blocks: list[Block] = [Paragraph(text) for run in runs if (text := _summary(runs, run))]
     if len(runs) == 1 and (items := _headline(runs[0])):
         blocks.append(Numbers(items))
     rows = [
@@ -24,6 +27,8 @@ def scores(runs: Sequence[Run]) -> Section:
     if rows:
         columns = ["split", "BLEU", "chrF", "TER (lower is better)", "sentences"]
         blocks.append(run_table(runs, columns, rows, title="With 95 % bootstrap intervals"))
+        if any(run.config.data.corpus == _BUILTIN and "long" in run.scores for run in runs):
+            blocks.append(Paragraph(_LONG))
         compared, paired = _significance(runs)
         blocks += [*compared, _signatures(runs, paired)]
     best = [
@@ -36,6 +41,19 @@ def scores(runs: Sequence[Run]) -> Section:
         title = "The best model on the validation split (greedy search during training)"
         blocks.append(run_table(runs, columns, best, words=0, title=title))
     return Section("Scores", blocks)
+
+
+def _summary(runs: Sequence[Run], run: Run) -> str:
+    """Say in a sentence what a run is: size, time, machine, day, and BLEU of the main test set."""
+    machine = run.environment.get("machine", {})
+    parts = [f"{run.parameters:,} parameters"] if run.parameters else []
+    if run.ended:
+        where = machine.get("gpu") or f"{machine.get('threads', '?')} processor threads"
+        parts.append(f"trained and scored in {run.minutes:,.0f} min on {where}, {run.ended}")
+    for split, found in list(run.scores.items())[:1]:
+        if found.bleu is not None:
+            parts.append(f"BLEU {found.bleu.score:.2f} {interval(found.bleu)} on {split}")
+    return of_run(runs, run, f"{'; '.join(parts)}.") if parts else ""
 
 
 def _numbers(found: Mapping[str, float]) -> list[str]:

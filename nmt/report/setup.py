@@ -44,7 +44,7 @@ def data(runs: Sequence[Run]) -> Section:
         (run, [what, found[key]])
         for run, found in facts
         for key, what in _FINGERPRINTS
-        if found.get(key)
+        if found.get(key) and (key != "fingerprint" or found.get("distill"))
     ]
     blocks.append(run_table(runs, ["text", "SHA-256"], prints, words=2, title="Fingerprints"))
     filtered = [

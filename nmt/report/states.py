@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nmt.report.blocks import Block, Figure, Finding, Paragraph, Section, Table
-from nmt.report.plots import bars, numbered_points
+from nmt.report.plots import bars, named_points
 from nmt.report.runs import Run
 from nmt.report.tables import of_run, run_file_name, run_table
 
@@ -57,14 +57,14 @@ def state_map(runs: Sequence[Run]) -> Section:
             f"component {number} ({100 * share:.0f} % of the variance)"
             for number, share in enumerate(states.explained[:2], start=1)
         ]
-        draw = numbered_points([p.x for p in points], [p.y for p in points], *axes)
+        names = [point.text for point in points]
+        draw = named_points(names, [p.x for p in points], [p.y for p in points], *axes)
         title = "Final states of sentences on their first two principal components"
         figure = run_file_name(runs, run, "states")
-        blocks.append(Figure(figure, of_run(runs, run, title), draw, (5.5, 4)))
-        rows = [
-            [str(number), point.text, f"{point.x:.2f}", f"{point.y:.2f}"]
-            for number, point in enumerate(points, start=1)
-        ]
+        size = (7.5, max(3.0, 0.6 + 0.2 * len(points)))
+        blocks.append(Figure(figure, of_run(runs, run, title), draw, size))
+        rows = [[point.text, f"{point.x:.2f}", f"{point.y:.2f}"] for point in points]
         name = of_run(runs, run, "The sentences of the map")
-        blocks.append(Table(["number", "sentence", "x", "y"], rows, (0, 1), name))
+        language = {0: run.config.data.source_language}
+        blocks.append(Table(["sentence", "x", "y"], rows, (0,), name, language))
     return Section("Map of final states", blocks)

@@ -1,6 +1,7 @@
 import errno
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,10 @@ def test_several_runs_images_and_text_at_once(nmt: Command, tmp_path: Path) -> N
     assert not (runs[0] / "report.html").exists()
 
 
-def test_text_has_the_same_numbers_and_all_of_them(nmt: Command, tmp_path: Path) -> None:
+def test_text_has_the_same_numbers_and_all_of_them(
+    nmt: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     run = make_diagnosed_run(tmp_path / "run")
     result = nmt("report", run, "--text")
     assert result.code == 0, result.err
@@ -46,6 +50,22 @@ def test_text_has_the_same_numbers_and_all_of_them(nmt: Command, tmp_path: Path)
     assert f"bad: gradient halves every 1.0 steps {HTML}" in " ".join(lines)
     assert "translation a [-<b>-]" in lines
     assert "…" not in result.out.replace("every … steps", "")
+
+
+def test_no_number_is_broken_in_80_columns(
+    nmt: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [make_diagnosed_run(tmp_path / "alpha"), make_run(tmp_path / "beta", poor_hypotheses())]
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = nmt("report", *runs, "--text").out
+    monkeypatch.setenv("COLUMNS", "300")
+    wide = nmt("report", *runs, "--text").out
+    assert max(map(len, narrow.splitlines())) <= 80 < max(map(len, wide.splitlines()))
+
+    def numbers(text: str) -> set[str]:
+        return set(re.findall(r"[-+]?\d[\d.,]*\d", re.sub("[ab]{20,}", "", text)))
+
+    assert numbers(narrow) == numbers(wide)
 
 
 @pytest.mark.parametrize(

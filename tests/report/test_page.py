@@ -1,3 +1,4 @@
+import itertools
 import re
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import pytest
 
 from nmt.report.blocks import Fold, Paragraph, Report, Section, Sentences, Table
 from nmt.report.page import page
+from nmt.report.plots import named_points
 from nmt.report.report import make_report, write_page
 from tests.report.made import HTML, make_diagnosed_run, make_run, poor_hypotheses
 
@@ -133,7 +135,7 @@ def test_what_is_missing_is_left_out_and_its_command_named(tmp_path: Path) -> No
     content = page(make_report([run])).decode()
     titles = re.findall(r"<h2>(.*?)</h2>", content)
     assert titles == ["Training", "Settings", "Not computed"]
-    assert "`nmt diagnose RUN`" in content and "`nmt train CONFIG --resume`" in content
+    assert "<code>nmt diagnose RUN</code>" in content and "`" not in content
     assert "<svg" not in content
 
 
@@ -160,3 +162,27 @@ def test_a_browser_opens_the_page_without_complaint(tmp_path: Path) -> None:
     assert "CONSOLE" not in done.stderr
     assert done.stdout.count("<svg") == 21
     assert "<script" not in done.stdout
+
+
+def test_sentences_have_their_language_and_no_terminal_s_marks(whole: bytes) -> None:
+    content = whole.decode()
+    assert '<dt>source</dt><dd lang="de" dir="auto">' in content
+    assert '<dt>reference</dt><dd lang="en" dir="auto">' in content
+    assert 'lang="en">a &lt;b&gt;</td>' in content  # a candidate
+    assert "{+" not in content and "[-" not in content and "`" not in content
+    assert "teacher" not in content.partition("all settings")[0]
+
+
+def test_the_points_of_the_map_have_the_sentences_beside_them() -> None:
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.text import Text
+
+    names = [f"Satz {number}" for number in range(30)]
+    canvas = Canvas(figsize=(7.5, 6.6), layout="constrained")
+    axes = canvas.add_subplot()
+    named_points(names, [0.0] * 30, [0.001 * number for number in range(30)], "x", "y")(axes)
+    canvas.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in axes.texts]  # without their lines
+    assert sorted(text.get_text().strip() for text in axes.texts) == sorted(names)
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    assert max(box.x1 for box in boxes) <= canvas.bbox.x1

@@ -1,19 +1,32 @@
 import dataclasses
 import json
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sacrebleu.metrics import CHRF
+from safetensors.numpy import save_file
 
 from nmt.diagnosis.records import write_record
 from nmt.errors import DataError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.significance import paired_bootstrap
 from nmt.evaluation.translations import Translations, write_translations
-from nmt.report.blocks import Block, Figure, Finding, Fold, Numbers, Paragraph, Report, Table
+from nmt.report.blocks import (
+    Block,
+    Figure,
+    Finding,
+    Fold,
+    Numbers,
+    Paragraph,
+    Report,
+    Sentences,
+    Table,
+)
 from nmt.report.curves import curves
 from nmt.report.drawing import inline_svg
 from nmt.report.gradients import compared, gradients
@@ -60,7 +73,8 @@ def test_scores_come_with_intervals_and_signatures(folder: Path) -> None:
     stored = json.loads((folder / "scores.test.json").read_text())
     bleu = stored["bleu"]
     section = scores(read_runs([folder]))
-    numbers = section.blocks[0]
+    told, numbers = section.blocks[:2]
+    assert isinstance(told, Paragraph)
     assert isinstance(numbers, Numbers)
     interval = f"[{bleu['low']:.2f}, {bleu['high']:.2f}]"
     assert numbers.items[0] == ("BLEU, test", f"{bleu['score']:.2f}", interval)
@@ -68,6 +82,49 @@ def test_scores_come_with_intervals_and_signatures(folder: Path) -> None:
     assert list(table.rows[0][:2]) == ["test", f"{bleu['score']:.2f} {interval}"]
     assert ("BLEU", bleu["signature"]) in list(signatures.rows)
     assert list(best.rows[0]) == ["20", "4.25", "70.10", "12.50", "30.25"]
+
+
+def test_a_sentence_says_what_a_run_is(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", good_hypotheses())
+    weights = {"a": np.zeros((3, 4), np.float32), "b": np.zeros(5, np.float32)}
+    save_file(weights, run / "model" / "weights.safetensors", {"format": "pt"})
+    log = [
+        "10:00:00,111 device: cpu",
+        "10:20:30,999 saved",
+        "11:59:00,000 device: cpu",
+        "12:01:30,000 end",
+    ]
+    (run / "train.log").write_text("".join(f"2026-01-02 {line}\n" for line in log) + "a table\n")
+    for name in ("scores.{}.json", "translations.{}.jsonl"):
+        shutil.copy(run / name.format("test"), run / name.format("long"))
+    (read,) = read_runs([run])
+    assert (read.parameters, read.minutes, read.ended) == (3 * 4 + 5, 23.0, "2026-01-02")
+    assert list(read.scores) == ["test", "long"]
+    bleu = json.loads((run / "scores.test.json").read_text())["bleu"]
+    told = scores([read]).blocks[0]
+    assert isinstance(told, Paragraph)
+    for part in ("17 parameters", "23 min", "1 processor", "2026-01-02", f"{bleu['score']:.2f}"):
+        assert part in told.text
+
+
+def test_sentences_where_two_runs_differ_most_are_shown(folder: Path, tmp_path: Path) -> None:
+    other = make_run(tmp_path / "other", poor_hypotheses())
+    report = make_report([folder, other])
+    blocks = next(s for s in report.sections if s.title == "Translations").blocks
+    (fold,) = [b for b in blocks if isinstance(b, Fold) and "differ most" in b.title]
+    before, after = (
+        [
+            CHRF().sentence_score(text, [ref]).score
+            for text, ref in zip(side, REFERENCES, strict=True)
+        ]
+        for side in (good_hypotheses(), poor_hypotheses())
+    )
+    row = max(range(24), key=lambda row: abs(after[row] - before[row]))
+    told, shown = fold.blocks[:2]
+    assert isinstance(told, Paragraph) and isinstance(shown, Sentences)
+    assert f"{before[row]:.1f} of run, {after[row]:.1f} of other" in told.text
+    assert shown.lines[0][1] == [("", SOURCES[row])]
+    assert [label for label, _ in shown.lines] == ["source", "reference", "run", "other"]
 
 
 def test_the_ends_of_training_are_read_off_the_curves(folder: Path) -> None:
@@ -218,7 +275,7 @@ def test_settings_show_what_differs_from_the_defaults(folder: Path, tmp_path: Pa
 def test_data_has_fingerprints_and_filters(folder: Path) -> None:
     sizes, prints, filters = tables(data(read_runs([folder])).blocks)
     assert list(sizes.rows[0]) == ["4,321", "4,300", "56,789", "54,321"]
-    assert [row[1] for row in prints.rows] == ["a" * 64, "f" * 64, "b" * 64]
+    assert [row[1] for row in prints.rows] == ["a" * 64, "b" * 64]  # f is of a teacher's
     assert list(filters.rows[1]) == ["duplicates", "off", "7", "-"]
     assert list(filters.rows[2]) == ["too_long", "100", "0", "0"]
 
