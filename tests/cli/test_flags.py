@@ -27,7 +27,6 @@ WORDS = [
     "[1]",
     "null",
     "1,5",
-    "\udcff",
 ]
 
 
@@ -50,7 +49,7 @@ def test_each_flag_refuses_what_is_wrong_before_any_work(
         result = nmt(verb, "no/model", f"{flag}={word}")
         last = result.err.splitlines()[-1]
         assert result.code == 2 and last.startswith(f"nmt: error: {flag}: "), word
-        assert word[:20].encode("utf-8", "replace").decode() in last or word == "\udcff"
+        assert word[:20].encode("utf-8", "replace").decode() in last
         assert "must be a" in last and len(last) < 600
 
 
