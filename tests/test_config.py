@@ -338,33 +338,6 @@ def test_changed_keys_are_named_by_path() -> None:
             ["--tokenizer.model", "word", "--tokenizer.byte_fallback", "true"],
             "tokenizer.byte_fallback: True is refused",
         ),
-        *(
-            (
-                MINIMAL,
-                ["--training.subword_sampling", value, "--tokenizer.model", kind],
-                f"training.subword_sampling: {value} {why}",
-            )
-            for kind, value, why in [
-                ("unigram", "0.0", "must be a number above 0"),
-                ("unigram", "-0.1", "must be a number above 0"),
-                ("bpe", "0.0", "must be a number above 0"),
-                (
-                    "bpe",
-                    "1.0",
-                    "is refused: with a bpe tokenizer it is a probability, above 0 and below 1",
-                ),
-                (
-                    "char",
-                    "0.1",
-                    "is refused: a char tokenizer has one segmentation of a word; use unigram",
-                ),
-                (
-                    "word",
-                    "0.1",
-                    "is refused: a word tokenizer has one segmentation of a word; use unigram",
-                ),
-            ]
-        ),
         (
             MINIMAL,
             ["--tokenizer.character_coverage", "0.5"],

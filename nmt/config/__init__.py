@@ -1,6 +1,5 @@
 """The settings of a run: `sections` lists them with their ranges, `parser` reads them."""
 
-from nmt.config.checks import subword_sampling_fault
 from nmt.config.options import DecodingConfig, SearchOptions
 from nmt.config.parser import (
     changed_keys,
@@ -46,5 +45,4 @@ __all__ = [
     "load_config",
     "load_stored_config",
     "parse_config",
-    "subword_sampling_fault",
 ]

@@ -21,15 +21,6 @@ def check_combinations(config: Config, origin: str) -> None:
         raise ConfigError(f"{origin}: {key}: {shown(value)} is refused: {rule}")
 
 
-def subword_sampling_fault(kind: str, strength: float) -> str | None:
-    """Return why a kind of tokenizer cannot be sampled from with a strength; None if it can."""
-    if kind not in ("unigram", "bpe"):
-        return f"a {kind} tokenizer has one segmentation of a word; use unigram or bpe"
-    if kind == "bpe" and not strength < 1:
-        return "with a bpe tokenizer it is a probability, above 0 and below 1"
-    return None
-
-
 def _faults(config: Config) -> _Faults:
     """Yield the key and the rule of each fault."""
     data, tokenizer, model, training = config.data, config.tokenizer, config.model, config.training
@@ -58,11 +49,6 @@ def _faults(config: Config) -> _Faults:
     yield from _distill_faults(data.distill)
     if training.init_from is not None:  # the network and the tokenizer are another model's
         return
-    sampling = training.subword_sampling
-    if sampling is not None and tokenizer.path is None:
-        fault = subword_sampling_fault(tokenizer.model, sampling)
-        if fault is not None:
-            yield "training.subword_sampling", fault
     yield from _model_faults(model)
     if config.decoding.coverage_penalty > 0 and model.attention == "none":
         yield "decoding.coverage_penalty", "it needs attention; see model.attention"

@@ -172,8 +172,6 @@ class ModelConfig:
     """Layers of the encoder and of the decoder."""
     embedding_size: Annotated[int, Range(1, 16_384)] = 256
     """Width of the token embeddings."""
-    scale_embeddings: bool = True
-    """Read embeddings √embedding_size times as large as they are stored for a tied output."""
     hidden_size: Annotated[int, Range(1, 16_384)] = 512
     """Width of the decoder; a bidirectional encoder has half of it in each direction."""
     bidirectional: bool = True
@@ -238,12 +236,6 @@ class TrainingConfig:
     r_drop: Annotated[float, Range(0, 100, above=True)] | None = None
     """Weight (α) of R-Drop: every sentence is read twice under other noise, and the predictions are
     drawn together. It takes twice the time and memory."""
-    subword_sampling: Annotated[float, Range(0, 100, above=True)] | None = None
-    """Segment the training pairs anew, at random, in each epoch; null keeps the best segmentation.
-    unigram: the exponent (α) of the probabilities of a word's 64 best segmentations, 0.1 to 0.5 as
-    a rule; smaller is more varied. bpe: the probability that a merge is left out, 0.1 as a rule.
-    data.max_length still counts the tokens of the best one. A micro-batch that outgrows
-    batch_tokens is split in its update; a pair that would do so alone stays as it is."""
     clip_norm: Annotated[float, Range(0, 1_000_000)] = 1.0
     """Largest norm of the gradient; 0 turns clipping off."""
     ema: Annotated[float, Range(0, 1, above=True, below=True)] | None = None

@@ -4,7 +4,7 @@ import functools
 import io
 import pickle
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from nmt.data.encoded import EncodedPairs, Rows
 from nmt.data.plan import UpdatePlan, plan_epoch
-from nmt.data.resampling import Resampler
 from nmt.errors import NmtError
 from nmt.models.batch import Padded, pad
 from nmt.text.lines import reason
@@ -48,8 +47,7 @@ class Update:
         epoch: counted from 0.
         number: the update's number in its epoch, counted from 0.
         batches: micro-batches.
-        target_tokens: target tokens of the whole update, over all ranks, end tokens included, as
-            planned: those of the best segmentations.
+        target_tokens: target tokens of the whole update, over all ranks, end tokens included.
     """
 
     epoch: int
@@ -74,7 +72,6 @@ class Updates(Dataset[Update]):
         seed: see `plan_epoch`.
         rank: see `plan_epoch`.
         world_size: see `plan_epoch`.
-        subword_sampling: see `training.subword_sampling`.
     """
 
     def __init__(
@@ -87,14 +84,8 @@ class Updates(Dataset[Update]):
         seed: int,
         rank: int = 0,
         world_size: int = 1,
-        subword_sampling: float | None = None,
     ):
         self._pairs = pairs
-        self._resample = (
-            None
-            if subword_sampling is None
-            else Resampler(tokenizer, subword_sampling, batch_tokens=batch_tokens, seed=seed)
-        )
         self._source_eos = tokenizer.source.eos_id
         self._target_bos = tokenizer.target.bos_id
         self._target_eos = tokenizer.target.eos_id
@@ -120,20 +111,8 @@ class Updates(Dataset[Update]):
     def __getitem__(self, position: Position) -> Update:
         epoch, number = position
         plan = self.plan(epoch)
-        batches = [
-            self._batch(*rows)
-            for places in plan.places(number)
-            for rows in self._micro_batches(self._pairs[plan.order[places]], epoch, places.start)
-        ]
+        batches = [self._batch(*self._pairs[indices]) for indices in plan[number]]
         return Update(epoch, number, batches, plan.target_tokens(number))
-
-    def _micro_batches(
-        self, planned: tuple[Rows, Rows], epoch: int, start: int
-    ) -> Iterable[tuple[Rows, Rows]]:
-        """Return what a planned micro-batch is made of; see `Resampler` for the arguments."""
-        if self._resample is None:
-            return [planned]
-        return self._resample(*planned, epoch=epoch, start=start)
 
     def _batch(self, sources: Rows, targets: Rows) -> Batch:
         return Batch(

@@ -40,12 +40,8 @@ class UpdatePlan:
 
     def __getitem__(self, update: int) -> list[Indices]:
         """Return this rank's micro-batches of an update, each the indices of its examples."""
-        return [self.order[places] for places in self.places(update)]
-
-    def places(self, update: int) -> list[slice]:
-        """Return where in `order` this rank's micro-batches of an update stand."""
-        mine = self._slices(update)[self.rank :: self.world_size].tolist()
-        return [slice(start, end) for start, end in mine]
+        mine = self._slices(update)[self.rank :: self.world_size]
+        return [self.order[start:end] for start, end in mine]
 
     def target_tokens(self, update: int) -> int:
         """Return the target tokens of an update over all its micro-batches and ranks."""

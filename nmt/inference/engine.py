@@ -106,7 +106,7 @@ def _stack(
 ) -> LayerStack:
     """Return a network's stack with fast layers."""
     (embedding,) = arithmetic.matrices(network.embedding.weight)
-    embedding = embedding.times(embedding_scale(model.config))
+    embedding = embedding.times(embedding_scale(model.config.embedding_size))
     widths = {}
     if isinstance(network, Decoder):
         feed = network.width if network.input_feeding else 0

@@ -7,7 +7,7 @@ from nmt.models.batch import Padded, last_positions
 from nmt.models.bridge import pooled
 from nmt.models.cells import CELLS
 from nmt.models.dropout import InputDropout
-from nmt.models.encoder import Encoded, Encoder
+from nmt.models.encoder import Encoded
 from nmt.models.stacks import RecurrentState
 
 
@@ -59,9 +59,3 @@ class FeedforwardEncoder(nn.Module):
         positions, there = last_positions(source, self.window)
         places = positions[:, :, None].expand(-1, -1, inputs.shape[2])
         return inputs.gather(1, places) * there[:, :, None]
-
-
-def make_encoder(config: ModelConfig, embedding: nn.Embedding) -> Encoder | FeedforwardEncoder:
-    """Make the encoder that a config asks for."""
-    kind = Encoder if config.encoder == "rnn" else FeedforwardEncoder
-    return kind(config, embedding)

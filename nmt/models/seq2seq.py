@@ -22,13 +22,9 @@ class ScaledEmbedding(nn.Embedding):
     Source: Vaswani et al. 2017, section 3.4.
     """
 
-    def __init__(self, size: int, width: int, scale: float):
-        super().__init__(size, width)
-        self.scale = scale
-
     def forward(self, tokens: Tensor) -> Tensor:
         """Return `(…, width)` for tokens, `(…)`."""
-        return super().forward(tokens) * self.scale
+        return super().forward(tokens) * embedding_scale(self.embedding_dim)
 
 
 class Seq2Seq(nn.Module):
@@ -167,9 +163,9 @@ class Seq2Seq(nn.Module):
         return logits.log_softmax(dim=-1), state
 
 
-def embedding_scale(config: ModelConfig) -> float:
-    """Return the factor between stored and read embeddings."""
-    return math.sqrt(config.embedding_size) if config.scale_embeddings else 1.0
+def embedding_scale(width: int) -> float:
+    """Return the factor between stored and read embeddings, which a tied output has unscaled."""
+    return math.sqrt(width)
 
 
 def _predicted(target: Padded) -> Tensor:
@@ -180,6 +176,6 @@ def _predicted(target: Padded) -> Tensor:
 def _embedding(size: int, config: ModelConfig) -> nn.Embedding:
     """Make an embedding whose rows have norm about 1, so that a tied output starts sane."""
     width = config.embedding_size
-    embedding = ScaledEmbedding(size, width, embedding_scale(config))
+    embedding = ScaledEmbedding(size, width)
     nn.init.normal_(embedding.weight, std=width**-0.5)
     return embedding

@@ -113,19 +113,6 @@ class Vocabulary:
         """Return each text as it is decoded from its own tokens."""
         return self.decode(self.encode(texts))
 
-    def learned_pieces(self) -> dict[int, tuple[str, float]]:
-        """Return surface form and score of the pieces that were learned from text, by id."""
-        return {
-            id_: (piece.piece, piece.score)
-            for id_, piece in enumerate(self._proto().pieces)
-            if piece.type == piece.NORMAL
-        }
-
-    def segmentations(self, text: str, count: int) -> list[list[int]]:
-        """Return the best segmentations of a text under a unigram model, the best first."""
-        found: list[list[int]] = self._processor.nbest_encode(text, nbest_size=count)
-        return found
-
     def unknown_parts(self, text: str) -> list[str]:
         """Return the parts of a normalised text that the unknown token stands for."""
         parts = zip(

@@ -20,7 +20,6 @@ from nmt.data.survey import survey
 from nmt.errors import ConfigError, UsageError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
-from nmt.text.sampling import make_samplers
 from nmt.text.tokenizer import Tokenizer
 from nmt.training.distill import distilled
 from nmt.training.fine_tuning import follow_base
@@ -164,8 +163,6 @@ class TranslationData(lightning.LightningDataModule):
             self.tokenizer, notes = learn_tokenizer(self.config, self._corpus, self._scan)
             for note in notes:
                 _log.warning(note)
-        if self.config.training.subword_sampling is not None:
-            make_samplers(self.tokenizer, self.config.training.subword_sampling)  # fails now
 
     def _encode(self) -> None:
         """Encode the training split, with a teacher's translations if there is one."""
@@ -196,7 +193,6 @@ class TranslationData(lightning.LightningDataModule):
             seed=self.config.seed,
             rank=rank,
             world_size=world_size,
-            subword_sampling=training.subword_sampling,
         )
 
     def total_updates(self, world_size: int = 1) -> int:

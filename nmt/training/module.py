@@ -175,11 +175,10 @@ class TranslationModule(lightning.LightningModule):
         """
         optimizer: Any = self.optimizers()
         scheduler: Any = self.lr_schedulers()
-        target_tokens = self._target_tokens(batch)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         for number, micro in enumerate(batch.batches, start=1):
             with self._unsynced() if number < len(batch.batches) else contextlib.nullcontext():
-                loss = self.loss(micro) / target_tokens
+                loss = self.loss(micro) / batch.target_tokens
                 self.manual_backward(loss * self.trainer.world_size)  # DDP averages over ranks
             loss_sum += loss.detach()
         clip_norm = self.config.training.clip_norm or math.inf
@@ -190,7 +189,7 @@ class TranslationModule(lightning.LightningModule):
         self._update_average()
         self._loss_sum = self._loss_sum + loss_sum
         self._updates_summed += 1
-        self._tokens += target_tokens
+        self._tokens += batch.target_tokens
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every and self.trainer.global_step % every == 0:
             self._log_training(optimizer.param_groups[0]["lr"], norm)
@@ -215,13 +214,6 @@ class TranslationModule(lightning.LightningModule):
     def network(self) -> Seq2Seq:
         """The network that is validated and saved: the moving average where there is one."""
         return self.average or self.model
-
-    def _target_tokens(self, update: Update) -> int:
-        """Count the target tokens of an update; sampled subwords differ from those planned."""
-        if self.config.training.subword_sampling is None:
-            return update.target_tokens
-        mine = sum(int((micro.target.lengths - 1).sum()) for micro in update.batches)
-        return sum(gather(mine))
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the sum of the token losses in nats.

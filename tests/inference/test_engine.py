@@ -45,7 +45,6 @@ OPTIONS: list[dict[str, Any]] = [
     {"bridge": "wide", "pool": "mean", "reverse_source": True},
     {"bridge": "wide", "pool": "max", "cell": "gru", "attention": "general"},
     {"bridge": "wide", "pool": "max", "cell": "relu"},
-    {"scale_embeddings": False},
     {"pool": "mean"},
     {"pool": "max", "bridge": "copy", "cell": "gru"},
     {"pool": "mean", "attention": "general", "input_feeding": True},
@@ -63,7 +62,7 @@ OPTIONS += [
     {"encoder": "bag", "pool": "mean", "bridge": "wide", "layers": 1},
     {"encoder": "bag", "pool": "max", "cell": "gru", "bridge": "copy"},
     {"encoder": "bag", "attention": "general"},
-    {"encoder": "bag", "scale_embeddings": False, "tie_embeddings": False},
+    {"encoder": "bag", "tie_embeddings": False},
     {"encoder": "window", "window": 2, "bridge": "wide"},
     {"encoder": "window", "window": 3, "bridge": "copy", "feed_context": False},
 ]

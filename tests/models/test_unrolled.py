@@ -24,7 +24,7 @@ OPTIONS: list[dict[str, object]] = [
     {"attention": "additive", "tie_embeddings": False},
     {"input_feeding": True},
     {"input_feeding": True, "attention": "dot", "feed_context": False},
-    {"tie_embeddings": "target", "scale_embeddings": False},
+    {"tie_embeddings": "target"},
     {"encoder": "bag", "attention": "dot"},
     {"encoder": "window", "window": 2, "bridge": "copy"},
 ]

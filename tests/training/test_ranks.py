@@ -53,17 +53,11 @@ def on_two(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.mark.parametrize("sampling", [None, 0.1])
 def test_two_ranks_reach_the_weights_of_one_with_the_same_updates(
-    tiny_config: Path, tmp_path: Path, sampling: float | None
+    tiny_config: Path, tmp_path: Path
 ) -> None:
-    """Over several epochs of an odd number of micro-batches, with and without accumulation.
-
-    With sampled subwords the ranks learn from each other how many tokens an update has, and one
-    may have more micro-batches than the other.
-    """
+    """Over several epochs of an odd number of micro-batches, with and without accumulation."""
     config = without_dropout(changed(tiny_config, batch_tokens=512, max_updates=None, max_epochs=2))
-    config = changed(config, subword_sampling=sampling)
     one, two = tmp_path / "one", tmp_path / "two"
     config = changed(config, checkpoint_every=2)  # which sums the losses so far over the ranks
     running.train(changed(config, accumulate=4), one)

@@ -11,10 +11,9 @@ import pytest
 import torch
 
 import nmt.training.run as running
-from nmt.config import Config, TokenizerConfig, load_config
-from nmt.errors import ConfigError, NmtError, UsageError
+from nmt.config import Config, load_config
+from nmt.errors import NmtError, UsageError
 from nmt.storage import locked
-from nmt.text.tokenizer import train_tokenizer
 from nmt.training.checkpoints import checkpoint_files, newest_checkpoint
 from nmt.training.module import TranslationModule
 from nmt.training.resume import resumed_config
@@ -147,7 +146,6 @@ def test_the_cosine_schedule_cannot_be_extended(tiny_config: Path, tiny_run: Pat
     [
         ({"max_updates": 10}, "training.max_updates: 10 is fewer than the 20 updates that the run"),
         ({"learning_rate": 0.5}, "was made with another training.learning_rate; give the same"),
-        ({"subword_sampling": 0.1}, "was made with another training.subword_sampling; give the sa"),
         ({"validate_every": 9}, "was made with another training.validate_every; give the same"),
         (
             {"accumulate": 2},
@@ -161,31 +159,6 @@ def test_what_would_have_changed_past_updates_is_refused_by_its_key(
 ) -> None:
     with pytest.raises(UsageError, match=told):
         running.train(changed(constant, **settings), short_run, resume=True)
-
-
-def test_sampled_subwords_are_the_same_after_a_kill_and_with_any_workers(
-    constant: Config, short_run: Path, tmp_path: Path
-) -> None:
-    config = changed(constant, subword_sampling=0.1)
-    whole, run = tmp_path / "whole", tmp_path / "run"
-    running.train(changed(config, workers=2), whole)
-    train_until_killed(config, run, after=13)
-    running.train(config, run, resume=True)
-    assert_equal_weights(run, whole)
-    sampled, best = last_weights(run), last_weights(short_run)
-    assert any(not torch.equal(value, best[name]) for name, value in sampled.items())
-
-
-def test_subword_sampling_that_makes_no_sense_leaves_nothing_behind(
-    tiny_config: Path, tmp_path: Path
-) -> None:
-    """Only the ready-made model itself tells that it is one of characters."""
-    tokenizer, _ = train_tokenizer(TokenizerConfig(model="char"), [("ein Hund", "a dog")])
-    tokenizer.save(tmp_path)
-    words = ["--tokenizer.path", str(tmp_path), "--training.subword_sampling", "0.1"]
-    with pytest.raises(ConfigError, match=r"training.subword_sampling: 0.1 is refused: a char"):
-        running.train(load_config(tiny_config, words), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
 
 
 def test_what_changes_nothing_may_change(constant: Config, short_run: Path) -> None:
