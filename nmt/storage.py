@@ -36,6 +36,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         with open(path, "ab") as stream:
             yield stream
         return
+    path = Path(os.path.realpath(path))
     with _temporary(path) as temporary:
         with open(temporary, "wb") as stream:
             yield stream

@@ -38,6 +38,7 @@ def growth(how: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_new_shapes_do_not_pile_up_in_memory() -> None:
     plain, tuned = growth("plain"), growth("tuned")
     assert tuned < plain / 2, (tuned, plain)

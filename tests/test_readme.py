@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,20 @@ def test_the_readme_has_the_commands_it_should() -> None:
     assert {verb for name, verb, *_ in words if name == "nmt"} == set(VERBS)
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if not line.startswith("scripts/")])
+SLOW = ("--verify-resume", "torchrun", "--training.devices", "nmt study", "--sentences 8")
+
+
+def cases() -> list[Any]:
+    """The commands of nmt; what starts processes or trains several models is slow."""
+    lines = [line for line in commands() if not line.startswith("scripts/")]
+    slow = pytest.mark.slow
+    return [
+        pytest.param(line, marks=slow) if any(word in line for word in SLOW) else line
+        for line in lines
+    ]
+
+
+@pytest.mark.parametrize("line", cases())
 def test_a_command_of_the_readme_runs(line: str, readers_folder: Path, nmt: Command) -> None:
     if line.startswith("echo "):
         line = line.replace("nmt ", f"{sys.executable} -m nmt ")

@@ -50,7 +50,7 @@ def load_yaml(text: str, origin: str) -> Any:
         raise ConfigError(f"{origin}: it is larger than 1 MiB, and so no config")
     try:
         return yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ConfigError(f"{origin}: not valid YAML: {shorten(str(error))}") from None
     except RecursionError:
         raise ConfigError(f"{origin}: not valid YAML: it is nested too deeply") from None

@@ -191,7 +191,7 @@ class UpdateLoader:
         """Start the workers, and yield what they prepare.
 
         Raises:
-            NmtError: one cannot start, or died.
+            NmtError: one cannot start.
         """
         loader: DataLoader[Any] = DataLoader(
             _Pickled(self.updates) if self._workers else self.updates,
@@ -209,16 +209,11 @@ class UpdateLoader:
         except OSError as error:  # torch's unfinished iterator complains when it is deleted
             failure = reason(error)
         sys.unraisablehook = hook
-        try:
-            yield from map(pickle.loads, () if failure else stream)
-        except RuntimeError as error:
-            if not str(error).startswith("DataLoader worker"):
-                raise
-            failure = str(error)
-        raise NmtError(
-            f"training.workers: {self._workers} processes cannot prepare batches: {failure}; set "
-            "training.workers: 0"
-        )
+        if failure:
+            raise NmtError(
+                f"training.workers: {self._workers}: cannot start: {failure}; set it to 0"
+            )
+        yield from map(pickle.loads, stream)
 
     def close(self) -> None:
         """End the processes that prepare updates; another iteration starts them again."""

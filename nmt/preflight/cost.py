@@ -2,9 +2,11 @@
 
 import logging
 import os
+import re
 import resource
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -128,5 +130,10 @@ def _memory(device: torch.device) -> tuple[int, int]:
     if device.type == "cuda":
         whole = torch.cuda.get_device_properties(device).total_memory
         return torch.cuda.max_memory_reserved(device), whole
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    status = Path("/proc/self/status")
+    if status.exists():  # where ru_maxrss is at least that of the process that started this one
+        kibibytes = re.search(r"VmHWM:\s+(\d+)", status.read_text())
+        peak = int(kibibytes[1]) * 1024 if kibibytes else 0
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak, int(psutil.virtual_memory().total)

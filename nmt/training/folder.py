@@ -5,7 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
-from nmt.config import Config, dump_config
+from nmt.config import Config, dump_config, load_stored_config
 from nmt.data.corpus import corpus_places
 from nmt.errors import UsageError
 from nmt.storage import atomic_folder, atomic_write
@@ -33,10 +33,15 @@ def is_run(run: Path, resume: bool) -> bool:
     return True
 
 
-def is_scored(run: Path, config: Config) -> bool:
-    """Tell whether every test split has its scores."""
-    tests = [name for name in corpus_places(config.data) if name not in ("train", "validation")]
-    return all((run / f"scores.{name}.json").exists() for name in tests)
+def unscored_tests(run: Path, config: Config) -> list[str]:
+    """Return the test splits without scores, or with scores of another place than the config's."""
+    before = corpus_places(load_stored_config(run / "config.yaml").data)
+    return [
+        name
+        for name, place in corpus_places(config.data).items()
+        if name not in ("train", "validation")
+        and not ((run / f"scores.{name}.json").exists() and before.get(name) == place)
+    ]
 
 
 def make_folder(run: Path, config: Config, data: TranslationData) -> None:

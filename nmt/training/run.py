@@ -35,7 +35,7 @@ from nmt.training.data_module import TranslationData
 from nmt.training.distributed import first_makes, rank, world_size
 from nmt.training.environment import environment
 from nmt.training.fit import fit, try_callbacks
-from nmt.training.folder import is_run, is_scored, make_folder, write_text
+from nmt.training.folder import is_run, make_folder, unscored_tests, write_text
 from nmt.training.launch import num_processes, processes
 from nmt.training.loggers import refuse_missing_loggers
 from nmt.training.resume import (
@@ -139,7 +139,7 @@ def _start(
 ) -> _Start | None:
     """Read and check everything, and make the run folder; None if all is done already."""
     known = is_run(run, resume)
-    checkpoint, trained = None, False
+    checkpoint, trained, unscored = None, False, ["*"]
     if known:
         stack.enter_context(locked(run))
         first_environment(run)  # fails now where it is damaged
@@ -148,7 +148,9 @@ def _start(
         if checkpoint is not None:
             refuse_other_updates(config, checkpoint)
             trained = checkpoint.finished and checkpoint.limits == limits(config.training)
-        if trained and is_scored(run, config):
+        if trained:
+            unscored = unscored_tests(run, config)
+        if not unscored:
             return None
     several = f"{world_size()} × " if world_size() > 1 else ""
     precision = find_precision(config.training.precision, device, "training.precision")
@@ -166,10 +168,10 @@ def _start(
         if is_run(run, resume):
             raise UsageError(f"{run}: another process has begun a run there; wait for its end")
         config = data.config
-    make_folder(run, config, data)
-    if not trained:
-        for stale in (*run.glob("scores.*.json"), *run.glob("translations.*.jsonl")):
+    for name in unscored:
+        for stale in (*run.glob(f"scores.{name}.json"), *run.glob(f"translations.{name}.jsonl")):
             stale.unlink()
+    make_folder(run, config, data)
     return _Start(data, checkpoint, trained)
 
 

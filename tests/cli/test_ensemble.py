@@ -8,7 +8,7 @@ import pytest
 
 import nmt as package
 from nmt.cli.translate import _key
-from nmt.config import TokenizerConfig
+from nmt.config import SearchOptions, TokenizerConfig
 from nmt.text.tokenizer import train_tokenizer
 from tests.conftest import Command, save_member
 
@@ -93,7 +93,7 @@ def test_refusals_are_one_line_and_leave_nothing(
 
 
 def test_a_stopped_translation_goes_on_only_with_the_same_members(
-    tiny_run: Path, members: list[Path], source: Path
+    tiny_run: Path, members: list[Path]
 ) -> None:
     def key(*ensemble: Path) -> str:
         arguments = argparse.Namespace(
@@ -101,9 +101,8 @@ def test_a_stopped_translation_goes_on_only_with_the_same_members(
             ensemble=list(ensemble),
             precision="auto",
             format="text",
-            prefix_file=None,
         )
-        return _key(source, arguments, {})
+        return _key(arguments, SearchOptions())
 
     one, two = members
     keys = [key(), key(one), key(two), key(one, two), key(one, one)]

@@ -11,6 +11,7 @@ from nmt.reading import read_record
 from tests.conftest import Command
 
 
+@pytest.mark.slow
 def test_a_small_study_trains_measures_argues_and_goes_on(nmt: Command, tmp_path: Path) -> None:
     words = ["study", "--out", tmp_path / "out", "--updates", "4", "--models", "tanh", "bag"]
     first = nmt(*words, "--json", tmp_path / "study.json")

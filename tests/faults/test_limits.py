@@ -131,7 +131,15 @@ def test_a_loss_that_explodes_is_no_success(
     tiny_config: Path, tmp_path: Path, nmt: Command
 ) -> None:
     words = ["train", tiny_config, "--run", tmp_path / "run", "--training.warmup_updates", "0"]
-    done = nmt(*words, "--training.learning_rate", "1e6", "--training.max_updates", "20")
+    done = nmt(
+        *words,
+        "--training.learning_rate",
+        "10",
+        "--training.clip_norm",
+        "0",
+        "--training.max_updates",
+        "25",
+    )
     assert done.code == 1 and "training.learning_rate" in done.err.splitlines()[-1]
 
 

@@ -48,6 +48,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return state
 
 
+@pytest.mark.slow
 def test_killed_training_goes_on_to_the_same_weights() -> None:
     """Two kills at random moments; the script takes 20 where it is not told otherwise."""
     words = ["--kills", "2", "--training.max_updates", "60", "--training.validate_every", "20"]
@@ -157,6 +158,7 @@ def test_scores_of_a_run_are_whole_json(tiny_run: Path) -> None:
         assert json.loads(path.read_text())["bleu"]["signature"]
 
 
+@pytest.mark.slow
 def test_training_on_data_that_changed_is_another_run(tiny_config: Path, tmp_path: Path) -> None:
     """Another corpus under the same path gives another fingerprint, so nothing stale is read."""
     write_pairs(tmp_path / "train", [("eins zwei drei vier", "one two three four")] * 50)

@@ -9,6 +9,8 @@ import pytest
 
 NMT = f"{sys.executable} -m nmt"
 
+pytestmark = pytest.mark.slow
+
 
 def shell(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
     words = ["bash", "-o", "pipefail", "-c", command]

@@ -80,6 +80,7 @@ def test_a_busy_process_elsewhere_is_noticed(
     assert cost.cores_of_others > 0.5 * share
 
 
+@pytest.mark.slow
 def test_a_larger_model_needs_its_weights_gradients_and_moments(tiny_config: Path) -> None:
     """In processes of their own, since a process remembers its peak."""
     costs = []

@@ -50,6 +50,7 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
 
 
+@pytest.mark.slow
 def test_the_machine_and_the_corpus_are_named(measured: tuple[dict[str, Any], str]) -> None:
     report, printed = measured
     machine = report["machine"]

@@ -43,6 +43,7 @@ def recipes(tiny_config: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_figure_is_met_by_a_better_run(recipes: Path) -> None:
     done = run("reproduce.py", recipes, "configs/recipe.yaml", "--training.max_updates", 20)
     assert done.returncode == 0, done.stderr
@@ -53,6 +54,7 @@ def test_a_figure_is_met_by_a_better_run(recipes: Path) -> None:
     assert tuned["split"] == "validation"
 
 
+@pytest.mark.slow
 def test_a_teacher_is_trained_first_and_a_missed_figure_is_said(recipes: Path) -> None:
     stopped = recipes / "runs/teacher-de-en"  # a teacher whose training was stopped is gone on with
     stopped.mkdir(parents=True)
@@ -116,6 +118,7 @@ def test_a_recipe_without_a_figure_is_refused(recipes: Path, tiny_config: Path) 
     assert not (recipes / "runs").exists()
 
 
+@pytest.mark.slow
 def test_an_ablation_tabulates_rows_over_seeds_and_keeps_what_is_done(recipes: Path) -> None:
     (recipes / "rows.yaml").write_text(
         "the recipe: {}\nwide: {model.hidden_size: 64, model.dropout: 0}\n"

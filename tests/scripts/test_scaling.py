@@ -36,6 +36,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[st
     return folder, json.loads((folder / "out.json").read_text()), done.stdout
 
 
+@pytest.mark.slow
 def test_each_axis_is_walked_with_all_else_at_its_base(
     walked: tuple[Path, list[dict[str, Any]], str],
 ) -> None:

@@ -37,6 +37,7 @@ _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 def _command(words: list[str], out: Connection | None, log: Path) -> None:
     """Be `nmt WORDS…`, in a process group of its own."""
     os.setsid()
+    torch.set_num_threads(1)  # as in the process that compares the weights
     stderr = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(stderr if out is None else out.fileno(), 1)
     os.dup2(stderr, 2)

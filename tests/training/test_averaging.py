@@ -137,6 +137,7 @@ def test_the_average_has_tied_weights_once(averaged_run: Path) -> None:
     assert not any(weight.requires_grad for weight in module.average.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_killed_run_goes_on_with_its_average(
     tiny_config: Path, tmp_path: Path, devices: int
@@ -151,6 +152,7 @@ def test_a_killed_run_goes_on_with_its_average(
     assert metrics[0]["validation"] == metrics[1]["validation"]
 
 
+@pytest.mark.slow
 def test_a_real_kill_changes_nothing(nmt: Command, tiny_config: Path) -> None:
     """All of a checkpoint is compared, and a callback's state is a part of it."""
     result = nmt("train", tiny_config, "--verify-resume", "--training.ema", "0.9")
@@ -158,6 +160,7 @@ def test_a_real_kill_changes_nothing(nmt: Command, tiny_config: Path) -> None:
     assert "resume verified: after 30 updates" in result.err
 
 
+@pytest.mark.slow
 def test_every_rank_has_the_same_average(tiny_config: Path, tmp_path: Path) -> None:
     """Each scores its share of validation with its own; together that is the one exported."""
     config = changed(tiny_config, ema=0.9, devices=2, max_updates=12, validate_every=12)

@@ -51,7 +51,7 @@ def student(tiny_config: Path, cache: Path, *words: object, teacher: object = No
 def kept(cache: Path) -> dict[str, bytes]:
     """The translations in a cache."""
     (folder,) = cache.glob("translations-*")
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("[!.]*"))}
+    return {path.name: gzip.decompress(path.read_bytes()) for path in sorted(folder.glob("[!.]*"))}
 
 
 def references(config: Config) -> Pairs:
@@ -424,7 +424,7 @@ def test_who_comes_second_waits_for_the_translations_of_the_first(
         """Do what the other process does, once this one waits."""
         if message % values == waiting:
             for name, content in kept(taught / "cache").items():
-                (folder / name).write_bytes(content)
+                (folder / name).write_bytes(gzip.compress(content))
             other.close()
 
     monkeypatch.setattr("nmt.storage._log.info", finish)

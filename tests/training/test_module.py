@@ -189,6 +189,7 @@ def test_what_would_train_otherwise_than_it_says_is_refused(
         fitted(load_config(tiny_config), tmp_path, max_steps=1, **option)
 
 
+@pytest.mark.slow
 def test_processes_that_keep_their_weights_are_refused(tiny_config: Path, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"UsageError: Trainer.strategy=….*ddp_spawn"):
         fitted(load_config(tiny_config), tmp_path, max_steps=1, strategy="ddp_spawn", devices=2)

@@ -75,6 +75,7 @@ def test_every_rank_draws_its_own_dropout(on_two: Path) -> None:
     assert len(states) == 2 and not torch.equal(states[0]["torch"], states[1]["torch"])
 
 
+@pytest.mark.slow
 def test_a_corpus_smaller_than_the_ranks_is_learned_from_all_the_same(
     tiny_config: Path, tiny_run: Path, tmp_path: Path
 ) -> None:
@@ -104,6 +105,7 @@ def test_ranks_killed_and_resumed_reach_the_same_weights_bit_for_bit(
     assert scores[0] == scores[1]
 
 
+@pytest.mark.slow
 def test_another_number_of_ranks_goes_on_with_the_same_updates(
     tiny_config: Path, tmp_path: Path
 ) -> None:
@@ -117,6 +119,7 @@ def test_another_number_of_ranks_goes_on_with_the_same_updates(
     assert_close_weights(tmp_path / "two", tmp_path / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["torchrun", "srun"])
 def test_a_launchers_processes_are_joined(
     tiny_config: Path, on_two: Path, tmp_path: Path, launcher: str
@@ -150,6 +153,7 @@ def test_a_launchers_processes_are_joined(
     assert_equal_weights(tmp_path / "run", on_two)
 
 
+@pytest.mark.slow
 def test_three_ranks_too_resume_bit_for_bit(nmt: Command, tiny_config: Path) -> None:
     """The sum of two gradients is the same in any order, that of three is not."""
     result = nmt("train", tiny_config, "--verify-resume", "--training.devices", "3")

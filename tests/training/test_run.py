@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,21 @@ def test_a_finished_run_resumes_to_nothing_and_scores_what_is_missing(
     running.train(config, run, resume=True)
     assert (run / "scores.test.json").exists()
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")} == before
+
+
+def test_a_test_split_that_lies_elsewhere_is_scored_anew(
+    tiny_run: Path, tiny_config: Path, corpus_folder: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    before = (run / "scores.test.json").read_bytes()
+    words = ["--data.splits.test", str(corpus_folder / "val")]
+    running.train(load_config(tiny_config, words), run, resume=True)
+    scores = json.loads((run / "scores.test.json").read_bytes())
+    assert scores != json.loads(before)
+    references = [
+        row["reference"] for row in map(json.loads, (run / "translations.test.jsonl").open())
+    ]
+    assert references == (corpus_folder / "val.en").read_text().splitlines()
 
 
 def test_training_twice_gives_the_same_model(
