@@ -10,6 +10,8 @@ if sys.argv[1] == "tuned":
     from nmt.memory import tune_memory
     tune_memory()
 import torch
+
+import pytest
 torch.set_num_threads(1)
 
 def resident():

@@ -8,6 +8,7 @@ import torch
 
 import nmt
 from nmt.config import Config, ModelConfig, TokenizerConfig
+from nmt.data.phrases import read_split
 from nmt.errors import UsageError
 from nmt.inference.translator import Translator
 from nmt.models.seq2seq import Seq2Seq
