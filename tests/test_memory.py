@@ -4,14 +4,14 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 GROWTH = """
 import ctypes, sys
 if sys.argv[1] == "tuned":
     from nmt.memory import tune_memory
     tune_memory()
 import torch
-
-import pytest
 torch.set_num_threads(1)
 
 def resident():
