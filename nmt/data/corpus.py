@@ -118,7 +118,7 @@ def corpus_places(config: DataConfig) -> dict[str, Place]:
     """Return every split's place, those of builtin and hub corpora that go without saying too.
 
     Raises:
-        ConfigError: a place makes no sense.
+        ConfigError: a place is malformed.
     """
     for split, place in (config.splits or {}).items():
         if place is not None:
@@ -186,13 +186,13 @@ def _open_builtin(name: str, config: DataConfig) -> tuple[tuple[str, ...], Read]
 
 
 def _check_place(split: str, place: Place) -> None:
-    """Refuse a place of any corpus that makes no sense."""
+    """Refuse a place of any corpus that is malformed."""
     key = f"data.splits.{split}"
     if isinstance(place, dict):
         if set(place) != {"cut"} or place["cut"] < 1:
-            raise ConfigError(f"{key}: {place!r} makes no sense: give a place, or {{cut: 2000}}")
+            raise ConfigError(f"{key}: {place!r}: give a place, or {{cut: 2000}}")
         if split == "train":
-            raise ConfigError(f"{key}: {place!r} makes no sense: others are cut out of train")
+            raise ConfigError(f"{key}: {place!r}: only other splits are cut out of train")
         return
     for item in [place] if isinstance(place, str) else place:
         if isinstance(item, dict):
@@ -205,10 +205,10 @@ def _check_weighted(key: str, item: dict[str, str | float]) -> None:
     """Refuse an item of a list of places that is not a place with a weight."""
     place, weight = item.get("place"), item.get("weight")
     if set(item) != {"place", "weight"} or not isinstance(place, str):
-        raise ConfigError(f"{key}: {item!r} makes no sense: give {{place: NAME, weight: 2}}")
+        raise ConfigError(f"{key}: {item!r}: give {{place: NAME, weight: 2}}")
     if not isinstance(weight, int | float) or not 0 < weight <= MOST_OFTEN:
         remedy = f"it must be above 0 and at most {MOST_OFTEN}"
-        raise ConfigError(f"{key}: {place}: weight {weight!r} makes no sense: {remedy}")
+        raise ConfigError(f"{key}: {place}: weight {weight!r}: {remedy}")
     if key != "data.splits.train":
         raise ConfigError(f"{key}: {place}: only the places of train have a weight")
 

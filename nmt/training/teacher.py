@@ -42,7 +42,7 @@ def teachers_of(config: DataConfig) -> list[str]:
     beam_size = bundles[first].config.decoding.beam_size
     if distill.beam_size is None and distill.n_best > beam_size:
         raise ConfigError(
-            f"data.distill.n_best: {distill.n_best} makes no sense: the beam of {first} holds "
+            f"data.distill.n_best: {distill.n_best} exceeds the beam: that of {first} holds "
             f"{beam_size}; give data.distill.beam_size of at least {distill.n_best}"
         )
     return _hashes(distill)

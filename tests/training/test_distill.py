@@ -371,7 +371,7 @@ def test_other_translations_of_the_same_teacher_are_refused(begun: Config, tmp_p
         ),
         (
             ["--data.distill.n_best", "4"],
-            "data.distill.n_best: 4 makes no sense: the beam of {teacher} holds 3; "
+            "data.distill.n_best: 4 exceeds the beam: that of {teacher} holds 3; "
             "give data.distill.beam_size of at least 4",
         ),
     ],
