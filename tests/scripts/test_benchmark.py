@@ -61,6 +61,7 @@ def test_the_machine_and_the_corpus_are_named(measured: tuple[dict[str, Any], st
     assert f"{settings['source_tokens']:,} + {settings['target_tokens']:,} tokens" in printed
 
 
+@pytest.mark.slow
 def test_a_trainings_share_of_the_limit_follows(
     measured: tuple[dict[str, Any], str], data: Path
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_trainings_share_of_the_limit_follows(
     assert ours["peak_mib"] > 0
 
 
+@pytest.mark.slow
 def test_both_searches_and_precisions_are_measured(measured: tuple[dict[str, Any], str]) -> None:
     report, printed = measured
     assert [row["search"] for row in report["translation"]] == ["greedy", "beam 5"]
@@ -100,6 +102,7 @@ def test_both_searches_and_precisions_are_measured(measured: tuple[dict[str, Any
             assert row["int8_gain"] == pytest.approx(gain)
 
 
+@pytest.mark.slow
 def test_the_first_line_is_compared_with_importing_torch(
     measured: tuple[dict[str, Any], str],
 ) -> None:
@@ -108,6 +111,7 @@ def test_the_first_line_is_compared_with_importing_torch(
         assert one["times_import"] == pytest.approx(one["seconds"] / one["import_seconds"])
 
 
+@pytest.mark.slow
 def test_without_a_peer_its_columns_are_left_out(measured: tuple[dict[str, Any], str]) -> None:
     report, printed = measured
     assert "peer" not in report["machine"]

@@ -55,6 +55,7 @@ def test_each_axis_is_walked_with_all_else_at_its_base(
     assert length["seconds"][0] == beam["seconds"][0]  # the base is measured once
 
 
+@pytest.mark.slow
 def test_the_exponents_follow(walked: tuple[Path, list[dict[str, Any]], str]) -> None:
     _, rows, printed = walked
     for row in rows:
@@ -72,6 +73,7 @@ def test_a_power_law_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert math.isnan(slope([4], [2.0]))
 
 
+@pytest.mark.slow
 def test_it_is_drawn(walked: tuple[Path, list[dict[str, Any]], str]) -> None:
     assert (walked[0] / "out.png").read_bytes().startswith(b"\x89PNG")
 
