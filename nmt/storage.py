@@ -40,8 +40,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     with _temporary(path) as temporary:
         with open(temporary, "wb") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+            sync_stream(stream)
         os.chmod(temporary, file_mode(path))
         os.replace(temporary, path)
     sync_folder(path.parent)
@@ -176,6 +175,12 @@ def sync_folder(folder: Path) -> None:
     """Make renames inside `folder` survive a loss of power, where the system can."""
     with contextlib.suppress(OSError):
         _sync(folder)
+
+
+def sync_stream(stream: IO[bytes]) -> None:
+    """Write what is buffered to the disk."""
+    stream.flush()
+    os.fsync(stream.fileno())
 
 
 def try_lock(handle: int) -> bool:

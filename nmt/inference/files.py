@@ -20,9 +20,8 @@ from nmt.text.lines import open_output
 _log = logging.getLogger("nmt")
 _CHARACTERS = 2**21  # in a chunk, and those of one more line
 _NAMED = 10  # problems named on standard error where there is no file for them
-
-_FIRST_CHUNK = 1000
-_SECONDS = 10
+_FIRST_CHUNK = 1000  # lines, before the pace is known
+_SECONDS = 10  # that a chunk takes
 
 Format = Literal["text", "tsv", "jsonl"]
 Item = tuple[str, str]

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from nmt.errors import UsageError
 from nmt.inference.files import Format, Item, LineWriter, write_problems
-from nmt.storage import file_mode, side_files, sync_folder, try_lock
+from nmt.storage import file_mode, side_files, sync_folder, sync_stream, try_lock
 from nmt.text.lines import writing_to
 
 _log = logging.getLogger("nmt")
@@ -59,7 +59,7 @@ class PartialWriter(LineWriter):
     def keep(self, chunk: Sequence[Item], written: bytes) -> None:
         """Write the last chunk to the disk, then its line of the journal."""
         _, failed, problems = self._kept
-        _sync(self.stream)
+        sync_stream(self.stream)
         row = {
             "lines": len(chunk),
             "size": len(written),
@@ -68,7 +68,7 @@ class PartialWriter(LineWriter):
             "digest": _digest(chunk, written),
         }
         self._journal.write(json.dumps(row).encode() + b"\n")
-        _sync(self._journal)
+        sync_stream(self._journal)
         self._kept = self.lines, self.failed, len(self.problems)
 
 
@@ -99,12 +99,12 @@ def partial_writer(output: Path, layout: Format, key: str) -> Iterator[PartialWr
                 _log.warning("%s is of another model or other settings; starting anew", part)
             with open(journal, "wb") as new:
                 new.write(json.dumps({"key": key}).encode() + b"\n")
-                _sync(new)
+                sync_stream(new)
         with open(journal, "r+b") as rows:
             writer = PartialWriter(stream, layout, rows)
             try:
                 yield writer
-                _sync(stream)
+                sync_stream(stream)
             except BaseException:
                 _leave(part, journal)
                 raise
@@ -164,8 +164,3 @@ def _parsed(line: bytes) -> dict[str, Any]:
 
 def _digest(chunk: Sequence[Item], written: bytes) -> str:
     return hashlib.sha256(json.dumps(chunk).encode() + written).hexdigest()
-
-
-def _sync(stream: IO[bytes]) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())

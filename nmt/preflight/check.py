@@ -40,7 +40,7 @@ def check(config: Config) -> Check:
 
     Raises:
         ConfigError, DataError, BundleError: what `train` would raise.
-        NmtError: an update does not fit into the GPU's memory.
+        NmtError: training does not fit into memory.
     """
     device = find_device(config.training.device, "training.device")
     precision = find_precision(config.training.precision, device, "training.precision")

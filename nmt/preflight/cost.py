@@ -12,7 +12,6 @@ import psutil
 import torch
 
 from nmt.data.loader import Update
-from nmt.errors import NmtError
 from nmt.inference.device import describe_device
 from nmt.training.data_module import TranslationData
 from nmt.training.fit import fit_briefly
@@ -69,7 +68,7 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
         precision: fp32 or bf16.
 
     Raises:
-        NmtError: an update does not fit into the GPU's memory.
+        NmtError: training does not fit into memory.
     """
     config, described = data.config, describe_device(device)
     threads, process = torch.get_num_threads(), psutil.Process()
@@ -92,11 +91,6 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
         if device.type == "cpu":
             torch.set_num_threads(config.training.threads or max(1, threads // processes))
         tried = fit_briefly(config, _MOST_UPDATES + 1, data=data, after_update=after_update)
-    except torch.cuda.OutOfMemoryError:
-        raise NmtError(
-            f"an update does not fit into the memory of {described}: lower training.batch_tokens "
-            "(and raise training.accumulate), or take a smaller model"
-        ) from None
     finally:
         torch.set_num_threads(threads)
     busy = psutil.cpu_percent() * (os.cpu_count() or 1) - process.cpu_percent()
@@ -126,7 +120,7 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
 
 
 def _memory(device: torch.device) -> tuple[int, int]:
-    """Return the peak so far and what there is, in bytes."""
+    """Return peak and total memory in bytes."""
     if device.type == "cuda":
         whole = torch.cuda.get_device_properties(device).total_memory
         return torch.cuda.max_memory_reserved(device), whole

@@ -124,6 +124,7 @@ def fit_briefly(
 
     Raises:
         StoppedError: a signal came.
+        NmtError: training does not fit into memory.
     """
 
     def end(trainer: lightning.Trainer, *rest: Any) -> None:
@@ -189,8 +190,9 @@ def _interrupts(config: Config) -> Iterator[None]:
         training = config.training
         if is_out_of_memory(error):
             raise NmtError(
-                f"training ran out of memory; halve training.batch_tokens ({training.batch_tokens})"
-                f" and double training.accumulate ({training.accumulate})"
+                "training does not fit into memory: lower training.batch_tokens "
+                f"({training.batch_tokens}) and raise training.accumulate ({training.accumulate}), "
+                "or take a smaller model"
             ) from None
         cut_off = isinstance(error, EOFError | ConnectionError) and training.workers
         if cut_off or "DataLoader worker" in str(error):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 from nmt.config import Config, dump_config, load_stored_config
@@ -50,9 +49,6 @@ def make_folder(run: Path, config: Config, data: TranslationData) -> None:
         path, text = run / "config.yaml", dump_config(config)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)  # first: now it is a run
-        # By a run that was killed while it wrote.
-        for left in (*run.glob(".*.tmp"), *run.glob("checkpoints/.*.tmp")):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
         if not (run / "tokenizer").exists():
             with atomic_folder(run / "tokenizer") as folder:
                 data.tokenizer.save(folder)

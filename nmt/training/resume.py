@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from nmt.card import Environment
-from nmt.config import Config, changed_keys, load_config, load_stored_config
+from nmt.config import Config, changed_keys, load_stored_config
 from nmt.errors import BundleError, ConfigError, DataError
 from nmt.reading import read_record
 from nmt.storage import atomic_folder
@@ -42,10 +42,9 @@ def resumed_config(run: Path, config: Config) -> Config:
         ConfigError: another key has changed.
     """
     stored = load_stored_config(run / "config.yaml")
-    # A key that came later than the run has the run's own value, unless another is given.
     if config.training.init_from is not None:
         config = adopt_network(config, stored, only_defaults=True)
-    changed = changed_keys(load_config(run / "config.yaml"), config)
+    changed = changed_keys(stored, config)
     free = (*_FREE, *_SHARED, *_LIMITS)
     fixed = [key for key in changed if not _below(key, free)]
     if fixed:

@@ -98,7 +98,8 @@ def train(
             f"training.devices: {config.training.devices} with callbacks or loggers: start the "
             "script with torchrun, which runs it in every process"
         )
-    try_callbacks(callbacks, loggers)
+    if callbacks or loggers:
+        try_callbacks(callbacks, loggers)
     with (
         processes(config.training, device, config, run, resume) as cluster,
         contextlib.ExitStack() as stack,

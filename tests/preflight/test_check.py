@@ -10,6 +10,7 @@ import torch
 from nmt.config import Config, load_config
 from nmt.data.phrases import read_split
 from nmt.errors import NmtError
+from nmt.models.seq2seq import Seq2Seq
 from nmt.preflight.check import check
 from nmt.preflight.records import Check
 from nmt.training import run as running
@@ -125,6 +126,6 @@ def test_an_update_that_does_not_fit_is_one_line(
     def full(*_: object, **settings: object) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("nmt.preflight.cost.fit_briefly", full)
+    monkeypatch.setattr(Seq2Seq, "loss", full)
     with pytest.raises(NmtError, match=r"does not fit into .* lower training\.batch_tokens"):
         check(load_config(tiny_config))

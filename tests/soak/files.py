@@ -145,6 +145,16 @@ def unfinished(world: World) -> Path:
 _MATTER = ("config.yaml", "environment.json", "metrics.csv", "source.model", "target.model")
 
 
+def _swap_or_damage(path: Path, other: Path, draw: random.Random, swaps: float) -> str:
+    """Replace a file by another run's, in a share of the cases, or damage it; return which."""
+    if draw.random() < swaps:
+        shutil.copy(other, path)
+        return "swapped"
+    damage = draw.choice(damages(path))
+    damage(path, draw)
+    return damage.__name__
+
+
 @kind("damaged runs", goal=160, share=0.09)
 def runs(world: World) -> Iterator[Outcome]:
     """Resume a run of which one file is not what it was: the same weights, or a refusal."""
@@ -155,13 +165,7 @@ def runs(world: World) -> Iterator[Outcome]:
         run = fresh(begun, world.folder / "run")
         paths = [path for path in files_of(run) if path.name in _MATTER or path.suffix == ".ckpt"]
         path = draw.choice(paths)
-        if draw.random() < 0.15:
-            what = "swapped"
-            shutil.copy(other / path.relative_to(run), path)
-        else:
-            damage = draw.choice(damages(path))
-            what = damage.__name__
-            damage(path, draw)
+        what = _swap_or_damage(path, other / path.relative_to(run), draw, 0.15)
         code, _, err = nmt("train", world.config, "--run", run, "--resume")
         fault = refusal_fault(code, err, str(run))
         if code == 0:
@@ -183,13 +187,7 @@ def averages(world: World) -> Iterator[Outcome]:
     while True:
         run = fresh(world.run, world.folder / "run")
         path = draw.choice(checkpoint_files(run / "checkpoints"))
-        if draw.random() < 0.3:
-            what = "swapped"
-            shutil.copy(other / path.relative_to(run), path)
-        else:
-            damage = draw.choice(damages(path))
-            what = damage.__name__
-            damage(path, draw)
+        what = _swap_or_damage(path, other / path.relative_to(run), draw, 0.3)
         code, _, err = nmt("export", run, out, "--average", 2)
         gone = what in ("delete", "make_folder")
         fault = refusal_fault(code, err, *([] if gone else [path.name]))

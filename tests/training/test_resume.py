@@ -105,7 +105,7 @@ def test_a_folder_of_a_start_that_was_killed_at_once_is_taken(
 ) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    (run / ".config.yaml.x.tmp").write_text("half")
+    (run / ".config.yaml.x.nmt.tmp").write_text("half")
     running.train(changed(constant, max_updates=2, warmup_updates=0), run)
     assert sorted(path.name for path in run.glob(".*")) == []
 
