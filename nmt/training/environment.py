@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+import nmt
 from nmt.data.survey import text_fingerprint
 from nmt.training.data_module import TranslationData
 
@@ -28,7 +29,7 @@ def environment(data: TranslationData) -> dict[str, Any]:
             "weights": [weight for _, weight in data.pairs.weights or ()],
             "distill": taught,
         },
-        "versions": {"python": platform.python_version(), "nmt": version("nmt")}
+        "versions": {"python": platform.python_version(), "nmt": nmt.__version__}
         | {name: version(name) for name in _PACKAGES},
         "machine": {
             "system": platform.platform(),
