@@ -102,8 +102,6 @@ def _search(metrics: dict[str, Any]) -> str:
 def _origin(config: Config, metrics: dict[str, Any], precision: str) -> str:
     """Say how the weights are stored and what they are made of."""
     told = [precision]
-    if config.training.ema is not None:
-        told.append(f"moving averages of decay {config.training.ema}")
     if "averaged_updates" in metrics:
         updates = ", ".join(f"{update:,}" for update in metrics["averaged_updates"])
         told.append(f"the mean of those after the updates {updates}")

@@ -257,12 +257,6 @@ def test_changed_keys_are_named_by_path() -> None:
             ["--model.dropout", "1"],
             "model.dropout: 1 must be a number at least 0 and below 1",
         ),
-        (
-            MINIMAL,
-            ["--model.cell", "gru", "--model.forget_bias", "0"],
-            "model.forget_bias: 0.0 is refused: a gru cell has no forget gate",
-        ),
-        (MINIMAL, ["--model.forget_bias", ".inf"], "model.forget_bias: .inf must be"),
         (MINIMAL, ["--model.hidden_size", "7"], "two directions need an even number"),
         (MINIMAL, ["--training.batch_tokens", "100"], "training.batch_tokens: 100"),
         (MINIMAL, ["--training.max_updates", "50"], "training.warmup_updates: 200"),
@@ -321,12 +315,6 @@ def test_changed_keys_are_named_by_path() -> None:
         ),
         (MINIMAL, [*TAUGHT, "--data.distill.techer", "b"], "unknown key data.distill.techer"),
         (MINIMAL, ["--training.clip_norm", "-1"], "training.clip_norm: -1 must"),
-        (
-            MINIMAL,
-            ["--training.ema", "0"],
-            "training.ema: 0 must be a number above 0 and below 1 or null",
-        ),
-        (MINIMAL, ["--training.ema", "1"], "training.ema: 1 must"),
         (MINIMAL, ["--training.keep_checkpoints", "0"], "training.keep_checkpoints: 0 must"),
         (
             MINIMAL,

@@ -58,11 +58,6 @@ def _model_faults(model: ModelConfig) -> _Faults:
     recurrent, window = model.encoder == "rnn", model.encoder == "window"
     if recurrent and model.bidirectional and model.hidden_size % 2 == 1:
         yield "model.hidden_size", "two directions need an even number"
-    if model.cell != "lstm" and model.forget_bias != ModelConfig.forget_bias:
-        yield "model.forget_bias", f"a {model.cell} cell has no forget gate"
-    if model.cell == "relu" and model.weight_drop > 0:
-        rule = "the remaining weights are scaled up, and relu cells then grow without bound"
-        yield "model.weight_drop", rule
     if not recurrent and model.reverse_source:
         yield "model.reverse_source", "only model.encoder rnn reads in an order"
     if window and model.attention != "none":

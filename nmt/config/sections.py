@@ -158,9 +158,6 @@ class ModelConfig:
     recurrent_init: Literal["auto", "orthogonal", "identity", "uniform"] = "auto"
     """What recurrent matrices start as. auto: the identity for relu, orthogonal for other cells;
     uniform: torch's own start, between ±1 / √(the layer's width)."""
-    forget_bias: Annotated[float, Range(-100, 100)] = 1.0
-    """Bias that the LSTM's forget gates start with: 1 keeps 73 % of a cell's value at a step, 0
-    keeps half."""
     encoder: Literal["rnn", "bag", "window"] = "rnn"
     """What reads the source: a recurrent network or, for comparison, one learned map of the mean of
     all embeddings (bag: it knows no order) or of the last few (window: it knows no others). Only an
@@ -195,16 +192,10 @@ class ModelConfig:
     """Share of units dropped on embeddings, between layers and before the output."""
     locked_dropout: bool = False
     """Drop the same units at all steps of a sentence (variational dropout)."""
-    bridge_dropout: Share = 0.0
-    """Share of units dropped of what is handed over, context included."""
     source_word_dropout: Share = 0.0
     """Share of source tokens whose embedding is dropped as a whole."""
     target_word_dropout: Share = 0.0
     """The same of the target tokens that the decoder reads."""
-    embedding_dropout: Share = 0.0
-    """Share of the vocabulary whose embeddings a whole batch does without."""
-    weight_drop: Share = 0.0
-    """Share of the recurrent weights that a whole batch does without."""
     tie_embeddings: bool | Literal["target"] = True
     """One matrix for target embedding and output, and, unless it says target, for the source where
     the vocabulary is shared; a bottleneck of embedding_size stands before the output."""
@@ -238,10 +229,6 @@ class TrainingConfig:
     drawn together. It takes twice the time and memory."""
     clip_norm: Annotated[float, Range(0, 1_000_000)] = 1.0
     """Largest norm of the gradient; 0 turns clipping off."""
-    ema: Annotated[float, Range(0, 1, above=True, below=True)] | None = None
-    """Validate and keep an exponential moving average of the weights. Update n, counted from 0,
-    leaves this share of it, such as 0.999, or (1 + n) / (10 + n) where that is less. null keeps the
-    weights as they are."""
     validate_every: Count = 500
     """Updates between two validations."""
     checkpoint_every: Count | None = None

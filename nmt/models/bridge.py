@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
@@ -48,8 +47,7 @@ class Bridge(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         size, layers, cell = config.hidden_size, config.layers, CELLS[config.cell]
-        self.kind, self.pool, self.dropout = config.bridge, config.pool, config.bridge_dropout
-        self.squash = cell.squash
+        self.kind, self.pool, self.squash = config.bridge, config.pool, cell.squash
         if self.kind == "linear":
             for name in ("hidden", "cell")[: cell.states]:
                 setattr(self, name, nn.ModuleList(nn.Linear(size, size) for _ in range(layers)))
@@ -65,11 +63,10 @@ class Bridge(nn.Module):
 
     def forward(self, encoded: Encoded) -> DecoderInit:
         """Map what the encoder returned."""
-        hidden, *cell = map(self._drop, encoded.state.tensors)
+        hidden, *cell = encoded.state.tensors
         context = [encoded.state.hidden[-1]]
         if self.pool != "none":
             context.append(pooled(encoded.memory, encoded.mask, self.pool))
-        context = [self._drop(part) for part in context]
         if self.kind == "linear":
             maps = zip(self.hidden, hidden, strict=True)
             hidden = torch.stack([self.squash(map_(part)) for map_, part in maps])
@@ -84,9 +81,6 @@ class Bridge(nn.Module):
             hidden = self.squash(states[:layers])
             cell = [states[layers:]] if cell else []
         return DecoderInit(RecurrentState(hidden, *cell), torch.cat(context, dim=1))
-
-    def _drop(self, values: Tensor) -> Tensor:
-        return F.dropout(values, self.dropout, self.training)
 
 
 def pooled(memory: Tensor, mask: Tensor, kind: str) -> Tensor:

@@ -29,7 +29,7 @@ class Cell:
         states: tensors a layer carries: 1 (the hidden state), or 2 (a cell state beside it).
         squash: the function that bounds the hidden state.
         sums: the two products enter the equations only as a sum.
-        forget_gate: the block whose bias starts at `model.forget_bias`.
+        forget_gate: the block whose bias starts at 1.
         identity: U starts as the identity.
         module: torch's fused layers; None: training runs the equations step by step.
         kernel: torch's fused step; None: a step runs the equations.

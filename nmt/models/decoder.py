@@ -13,9 +13,8 @@ from nmt.models.bridge import DecoderInit, context_size
 from nmt.models.cells import LayerState
 from nmt.models.dropout import InputDropout, UnitDropout
 from nmt.models.encoder import Encoded
-from nmt.models.sequences import RecurrentDropout, run_stack
+from nmt.models.sequences import run_stack
 from nmt.models.stacks import (
-    Layer,
     Stack,
     concat,
     recurrent_stack,
@@ -113,12 +112,10 @@ class StepDropout:
     """Dropout of one step in training.
 
     Attributes:
-        layers: the stack's layers with the weights of this batch.
         between: factors of the inputs of each layer above the first, `(rows, hidden_size)`.
         features: factors of the readout's inputs, `(rows, features)`.
     """
 
-    layers: Sequence[Layer]
     between: Sequence[Tensor]
     features: Tensor
 
@@ -140,11 +137,9 @@ class Decoder(nn.Module):
         super().__init__()
         hidden = config.hidden_size
         self.embedding = embedding
-        self.dropout = InputDropout(
-            config, words=config.target_word_dropout, vocabulary=embedding.num_embeddings
-        )
+        self.dropout = InputDropout(config, words=config.target_word_dropout)
         self.readout_dropout = UnitDropout(config.dropout, locked=config.locked_dropout)
-        self.recurrent_dropout = RecurrentDropout.of(config)
+        self.locked_dropout = config.locked_dropout
         self.feed_context, self.input_feeding = config.feed_context, config.input_feeding
         self.attention = None if config.attention == "none" else Attention(config.attention, hidden)
         self.context = context_size(config) if config.feed_context else 0
@@ -160,7 +155,6 @@ class Decoder(nn.Module):
             layers=config.layers,
             dropout=config.dropout,
             recurrent_init=config.recurrent_init,
-            forget_bias=config.forget_bias,
         )
         bottleneck = self.features > hidden or tied
         self.readout = Readout(self.features, self.width) if bottleneck else None
@@ -211,10 +205,7 @@ class Decoder(nn.Module):
         Returns:
             Readouts, `(rows, width)`, and the new state.
         """
-        if dropout is None:
-            layers: Sequence[Layer] = [directions[0] for directions in stack_layers(self.stack)]
-        else:
-            layers = dropout.layers
+        layers = [directions[0] for directions in stack_layers(self.stack)]
         memory, sentences, coverage = state.memory, state.sentences, state.coverage
         context_inputs = _rows(memory.context_inputs, sentences)
         inputs = layers[0].read(embedded, context_inputs, state.input_feed)
@@ -254,7 +245,7 @@ class Decoder(nn.Module):
             Readouts, `(batch, time, width)`, which `projection` turns into logits, and the weights
             of attention, `(batch, time, source)`, None without attention.
         """
-        embedded = self.dropout(self.embedding(tokens), tokens)
+        embedded = self.dropout(self.embedding(tokens))
         state = self.start(init, encoded)
         if self.input_feeding:
             return self._step_by_step(embedded, state)
@@ -262,7 +253,7 @@ class Decoder(nn.Module):
         if context is not None:
             context = context[:, None].expand(-1, tokens.shape[1], -1)
         outputs, _ = run_stack(
-            self.stack, concat(embedded, context), init.state, dropout=self.recurrent_dropout
+            self.stack, concat(embedded, context), init.state, locked_dropout=self.locked_dropout
         )
         attended = weights = None
         if self.attention is not None:
@@ -274,19 +265,15 @@ class Decoder(nn.Module):
     def _step_by_step(self, embedded: Tensor, state: Seq2SeqState) -> tuple[Tensor, Tensor | None]:
         """Read whole sentences with input feeding; see `forward`."""
         batch, time = embedded.shape[:2]
-        layers = [
-            self.recurrent_dropout.layer(self.stack, directions[0])
-            for directions in stack_layers(self.stack)
-        ]
-        ones = embedded.new_ones(batch, time, 1)
-        between = UnitDropout(self.stack.dropout, locked=self.recurrent_dropout.locked)
+        ones, size = embedded.new_ones(batch, time, 1), stack_layers(self.stack)[0][0].size
+        between = UnitDropout(self.stack.dropout, locked=self.locked_dropout)
         between.train(self.training)
-        masks = [between(ones.expand(-1, -1, layers[0].size)) for _ in layers[1:]]
+        masks = [between(ones.expand(-1, -1, size)) for _ in state.layers[1:]]
         features = self.readout_dropout(ones.expand(-1, -1, self.features))
         readouts: list[Tensor] = []
         coverages: list[Any] = [state.coverage]
         for step in range(time):
-            dropout = StepDropout(layers, [mask[:, step] for mask in masks], features[:, step])
+            dropout = StepDropout([mask[:, step] for mask in masks], features[:, step])
             readout, state = self.step(embedded[:, step], state, dropout if self.training else None)
             readouts.append(readout)
             coverages.append(state.coverage)

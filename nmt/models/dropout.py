@@ -36,29 +36,23 @@ def drop_units(values: Tensor, share: float, *, locked: bool) -> Tensor:
 
 
 class InputDropout(nn.Module):
-    """Drops what a network reads: whole tokens here and there, whole types, and units.
+    """Drops what a network reads: whole tokens here and there, and units.
 
     Args:
         config: the `model` section.
-        words: share of the sentences' tokens.
-        vocabulary: tokens that there are.
+        words: share of the tokens.
 
-    Source: Iyyer et al. 2015 (words); Gal and Ghahramani 2016 (types: embedding dropout).
+    Source: Iyyer et al. 2015.
     """
 
-    def __init__(self, config: ModelConfig, *, words: float, vocabulary: int):
+    def __init__(self, config: ModelConfig, *, words: float):
         super().__init__()
         self.units = UnitDropout(config.dropout, locked=config.locked_dropout)
-        self.words, self.types, self.vocabulary = words, config.embedding_dropout, vocabulary
+        self.words = words
 
-    def forward(self, embedded: Tensor, tokens: Tensor) -> Tensor:
-        """Drop embeddings, `(batch, time, width)`, of tokens, `(batch, time)`."""
-        if not self.training:
-            return embedded
-        if self.words > 0:
-            embedded = embedded * F.dropout(embedded.new_ones(tokens.shape), self.words)[..., None]
-        if self.types > 0:
-            kept = F.dropout(embedded.new_ones(self.vocabulary), self.types)
-            embedded = embedded * kept[tokens][..., None]
+    def forward(self, embedded: Tensor) -> Tensor:
+        """Drop embeddings, `(batch, time, width)`."""
+        if self.training and self.words > 0:
+            embedded = embedded * F.dropout(torch.ones_like(embedded[..., :1]), self.words)
         dropped: Tensor = self.units(embedded)
         return dropped

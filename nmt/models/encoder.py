@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from nmt.config import ModelConfig
 from nmt.models.batch import Padded, reverse, reversed_positions
 from nmt.models.dropout import InputDropout
-from nmt.models.sequences import RecurrentDropout, run_stack
+from nmt.models.sequences import run_stack
 from nmt.models.stacks import RecurrentState, Stack, recurrent_stack
 
 
@@ -40,10 +40,8 @@ class Encoder(nn.Module):
     def __init__(self, config: ModelConfig, embedding: nn.Embedding):
         super().__init__()
         self.embedding = embedding
-        self.dropout = InputDropout(
-            config, words=config.source_word_dropout, vocabulary=embedding.num_embeddings
-        )
-        self.recurrent_dropout = RecurrentDropout.of(config)
+        self.dropout = InputDropout(config, words=config.source_word_dropout)
+        self.locked_dropout = config.locked_dropout
         self.reverse_source = config.reverse_source
         self.stack = recurrent_stack(
             config.cell,
@@ -53,15 +51,14 @@ class Encoder(nn.Module):
             bidirectional=config.bidirectional,
             dropout=config.dropout,
             recurrent_init=config.recurrent_init,
-            forget_bias=config.forget_bias,
         )
 
     def forward(self, source: Padded) -> Encoded:
         """Read whole sentences, each of at least one token."""
         tokens = reverse(source) if self.reverse_source else source.tokens
-        inputs = self.dropout(self.embedding(tokens), tokens)  # (batch, time, embedding)
+        inputs = self.dropout(self.embedding(tokens))  # (batch, time, embedding)
         memory, state = run_stack(
-            self.stack, inputs, lengths=source.lengths, dropout=self.recurrent_dropout
+            self.stack, inputs, lengths=source.lengths, locked_dropout=self.locked_dropout
         )
         if self.reverse_source:  # back to the order of the tokens
             order = reversed_positions(source)[:, :, None].expand_as(memory)

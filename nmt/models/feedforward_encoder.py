@@ -25,9 +25,7 @@ class FeedforwardEncoder(nn.Module):
     def __init__(self, config: ModelConfig, embedding: nn.Embedding):
         super().__init__()
         self.embedding = embedding
-        self.dropout = InputDropout(
-            config, words=config.source_word_dropout, vocabulary=embedding.num_embeddings
-        )
+        self.dropout = InputDropout(config, words=config.source_word_dropout)
         self.window = config.window if config.encoder == "window" else None
         self.layers, self.size = config.layers, config.hidden_size
         self.squash = CELLS[config.cell].squash
@@ -40,7 +38,7 @@ class FeedforwardEncoder(nn.Module):
 
     def forward(self, source: Padded) -> Encoded:
         """Read whole sentences, each of at least one token."""
-        inputs = self.dropout(self.embedding(source.tokens), source.tokens)
+        inputs = self.dropout(self.embedding(source.tokens))
         memory = inputs.new_zeros(*inputs.shape[:2], 0)
         if self.window is not None:
             read = self._last(inputs, source).flatten(1)

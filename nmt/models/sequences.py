@@ -1,15 +1,12 @@
 """Recurrent stacks over whole sentences: torch's fused kernels, or step by step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-from nmt.config import ModelConfig
 from nmt.models.cells import LayerState
 from nmt.models.dropout import drop_units
 from nmt.models.stacks import Layer, RecurrentState, Stack, cell_of, stack_layers
@@ -18,45 +15,13 @@ _SATURATED = 1e4
 """Added to a gate, it opens or closes the gate fully, whatever else is added."""
 
 
-@dataclass(frozen=True)
-class RecurrentDropout:
-    """Dropout of a stack in training, beside plain dropout between its layers.
-
-    Attributes:
-        locked: drop the same units at all steps of a sentence.
-        weight_drop: share of the recurrent weights dropped for a whole batch.
-
-    Source: Gal and Ghahramani 2016 (locked); Merity et al. 2018 (weight drop).
-    """
-
-    locked: bool = False
-    weight_drop: float = 0.0
-
-    @classmethod
-    def of(cls, config: ModelConfig) -> "RecurrentDropout":
-        """Take the settings of a config."""
-        return cls(config.locked_dropout, config.weight_drop)
-
-    def changes(self, stack: Stack) -> bool:
-        """Return whether it drops anything now that torch's own stack does not."""
-        return stack.training and (self.weight_drop > 0 or (self.locked and stack.dropout > 0))
-
-    def layer(self, stack: Stack, layer: Layer) -> Layer:
-        """Return a layer with the weights of this batch."""
-        if not (stack.training and self.weight_drop > 0):
-            return layer
-        of_inputs, of_hidden, *biases = layer.weights
-        dropped = F.dropout(of_hidden, self.weight_drop)
-        return Layer(layer.cell, [of_inputs, dropped, *biases])
-
-
 def run_stack(
     stack: Stack,
     inputs: Tensor,
     state: RecurrentState | None = None,
     *,
     lengths: Tensor | None = None,
-    dropout: RecurrentDropout = RecurrentDropout(),
+    locked_dropout: bool = False,
 ) -> tuple[Tensor, RecurrentState]:
     """Run a stack over sentences.
 
@@ -69,7 +34,7 @@ def run_stack(
         state: initial state; zeros where it is None.
         lengths: real tokens of each sentence, at least 1, `(batch,)`, for a stack that starts at
             zero; None where all are real.
-        dropout: applied in training.
+        locked_dropout: in training, drop the same units at all steps of a sentence.
 
     Returns:
         The top layer's outputs, `(batch, time, directions × hidden_size)`, undefined at padding,
@@ -77,9 +42,10 @@ def run_stack(
     """
     if lengths is not None and bool((lengths == inputs.shape[1]).all()):
         lengths = None  # nothing is padded: the dense kernels are faster
+    locks = locked_dropout and stack.training and stack.dropout > 0
     fused = isinstance(stack, nn.RNNBase) and cell_of(stack).module is not None
     padded_lstm = lengths is not None and isinstance(stack, nn.LSTM) and inputs.device.type == "cpu"
-    if fused and not padded_lstm and not dropout.changes(stack):
+    if fused and not padded_lstm and not locks:
         first = None if state is None else state.tensors
         flat: Any = stack._flat_weights
         outputs, states = _run_fused(stack, flat, stack.num_layers, inputs, first, lengths)
@@ -89,8 +55,7 @@ def run_stack(
     starts = None if state is None else state.layers()
     for number, directions in enumerate(layers):
         if number > 0 and stack.training:
-            outputs = drop_units(outputs, stack.dropout, locked=dropout.locked)
-        directions = [dropout.layer(stack, layer) for layer in directions]
+            outputs = drop_units(outputs, stack.dropout, locked=locked_dropout)
         start = None if starts is None else starts[number]
         if not fused:
             keep = number + 1 < len(layers) or getattr(stack, "keep_outputs", True)

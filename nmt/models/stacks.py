@@ -134,12 +134,11 @@ def recurrent_stack(
     bidirectional: bool = False,
     dropout: float = 0.0,
     recurrent_init: Start = "auto",
-    forget_bias: float = 1.0,
 ) -> nn.RNNBase:
     """Make a batch-first recurrent stack whose initial weights preserve gradients.
 
     Recurrent matrices start orthogonal, those of `relu` as the identity; input matrices start
-    gate by gate with Xavier's variance; biases are zero, except the LSTM's forget gate.
+    gate by gate with Xavier's variance; biases are zero, but 1 at the LSTM's forget gate.
 
     Args:
         cell: a name in `CELLS`.
@@ -149,7 +148,6 @@ def recurrent_stack(
         bidirectional: read in both directions.
         dropout: share of units dropped between layers.
         recurrent_init: start of the recurrent matrices, gate by gate; uniform is torch's.
-        forget_bias: start of the LSTM's forget gates.
 
     Source: Saxe et al. 2014 (orthogonal), Le et al. 2015 (identity), Glorot and Bengio 2010 (input
     matrices), Jozefowicz et al. 2015 (forget bias).
@@ -178,7 +176,7 @@ def recurrent_stack(
         else:
             nn.init.zeros_(parameter)
             if kind.forget_gate is not None and name.startswith("bias_ih"):
-                nn.init.constant_(parameter.data.split(hidden_size)[kind.forget_gate], forget_bias)
+                nn.init.constant_(parameter.data.split(hidden_size)[kind.forget_gate], 1.0)
     return stack
 
 

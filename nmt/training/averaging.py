@@ -20,8 +20,7 @@ from nmt.training.checkpoints import checkpoint_files, read_checkpoint
 def average_checkpoints(run: Path, number: int) -> Bundle:
     """Return a model whose weights are the mean of those in a run's newest checkpoints.
 
-    Of a run with `training.ema` it is the mean of the moving averages. The run may go on
-    meanwhile, and nothing in it is touched. The model has no scores.
+    The run may go on meanwhile, and nothing in it is touched. The model has no scores.
 
     Args:
         run: the run folder.
@@ -81,11 +80,6 @@ def _newest(run: Path, number: int) -> list[dict[str, Any]]:
 
 
 def _weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the weights that validation scores: the moving average where there is one."""
+    """Return the network's weights."""
     state: dict[str, Tensor] = checkpoint["state_dict"]
-    prefix = "average." if any(name.startswith("average.") for name in state) else "model."
-    return {
-        name.removeprefix(prefix): weight
-        for name, weight in state.items()
-        if name.startswith(prefix)
-    }
+    return {name.removeprefix("model."): weight for name, weight in state.items()}

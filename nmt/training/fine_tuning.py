@@ -19,8 +19,8 @@ from nmt.errors import ConfigError, shown
 
 _log = logging.getLogger("nmt")
 _NOISE = (
-    *("model.dropout", "model.locked_dropout", "model.bridge_dropout", "model.embedding_dropout"),
-    *("model.weight_drop", "model.source_word_dropout", "model.target_word_dropout"),
+    *("model.dropout", "model.locked_dropout", "model.source_word_dropout"),
+    "model.target_word_dropout",
 )
 """Keys of the model that only training reads."""
 

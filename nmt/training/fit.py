@@ -143,7 +143,7 @@ def fit_briefly(
     )
     with quiet(), _interrupts(config):
         trainer.fit(module, datamodule=data)
-    return Bundle(module.network.eval(), data.tokenizer, data.config, {}, "fp32")
+    return Bundle(module.model.eval(), data.tokenizer, data.config, {}, "fp32")
 
 
 def _hardware(

@@ -78,7 +78,6 @@ class TranslationModule(lightning.LightningModule):
         self.automatic_optimization = False
         self.config = config
         self.save_hyperparameters(flat_config(config))
-        self.average: Seq2Seq | None = None
         self.data: TranslationData | None = None
         self.is_best = False
         self.validated_update = 0
@@ -119,8 +118,6 @@ class TranslationModule(lightning.LightningModule):
         counts = torch.from_numpy(data.pairs.target_counts(len(data.tokenizer.target)))
         counts[data.tokenizer.target.eos_id] = len(data.pairs)
         self.model.decoder.token_counts.copy_(counts)
-        if self.config.training.ema is not None:
-            self.average = copy.deepcopy(self.model).requires_grad_(False)
         size = sum(weight.numel() for weight in self.model.parameters())
         _log.info("model: %s parameters", f"{size:,}")
 
@@ -186,34 +183,12 @@ class TranslationModule(lightning.LightningModule):
         optimizer.step()
         optimizer.zero_grad()
         scheduler.step()
-        self._update_average()
         self._loss_sum = self._loss_sum + loss_sum
         self._updates_summed += 1
         self._tokens += batch.target_tokens
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every and self.trainer.global_step % every == 0:
             self._log_training(optimizer.param_groups[0]["lr"], norm)
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        """Move the average a little towards the weights.
-
-        Update n, counted from 0, keeps min(ema, (1 + n) / (10 + n)) of the average, so that a short
-        training soon forgets its random start.
-
-        Source: TensorFlow's `tf.train.ExponentialMovingAverage` with `num_updates`.
-        """
-        if self.average is not None and self.config.training.ema is not None:
-            number = self.trainer.global_step - 1
-            share = min(self.config.training.ema, (1 + number) / (10 + number))
-            averages: list[Tensor] = list(self.average.parameters())
-            weights: list[Tensor] = list(self.model.parameters())
-            torch._foreach_lerp_(averages, weights, 1 - share)
-
-    @property
-    def network(self) -> Seq2Seq:
-        """The network that is validated and saved: the moving average where there is one."""
-        return self.average or self.model
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the sum of the token losses in nats.
@@ -262,7 +237,7 @@ class TranslationModule(lightning.LightningModule):
         if self.trainer.sanity_checking:
             return
         sources, references = ([pair[side] for pair in batch.pairs] for side in (0, 1))
-        translator = self._translator(self.network)
+        translator = self._translator(self.model)
         with torch.autocast(self.device.type, enabled=False):  # the translator has its own
             scores = translator.score(sources, references)
             hypotheses = translator.translate_all(sources, greedy=True)
@@ -353,7 +328,7 @@ class TranslationModule(lightning.LightningModule):
             UsageError: the network is not built yet.
         """
         self._require_network()
-        return self._translator(copy.deepcopy(self.network).eval())
+        return self._translator(copy.deepcopy(self.model).eval())
 
     def _translator(self, model: Seq2Seq, models: Sequence[Seq2Seq] = ()) -> Translator:
         return Translator(
@@ -371,7 +346,7 @@ class TranslationModule(lightning.LightningModule):
         Raises:
             NmtError: it cannot be searched so.
         """
-        network = copy.deepcopy(self.network).eval()
+        network = copy.deepcopy(self.model).eval()
         pairs = self._require_network().held_out["validation"]
         self._translator(network, [network]).translate([source for source, _ in pairs[:1]])
 
@@ -392,7 +367,7 @@ class TranslationModule(lightning.LightningModule):
             raise UsageError(f"{folder} exists and is not just a bundle; choose another folder")
         save_bundle(
             path,
-            model=self.network,
+            model=self.model,
             tokenizer=data.tokenizer,
             config=self.config,
             metrics=metrics or {},

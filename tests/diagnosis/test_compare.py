@@ -1,6 +1,5 @@
 """Other cells in a network's place, and a run's start made again."""
 
-import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from nmt.config import load_config
 from nmt.data.corpus import open_corpus
 from nmt.diagnosis.compare import compare_cells
 from nmt.diagnosis.diagnose import MOST_TOKENS, about_to_train, at_start, encoded, flow_of
-from nmt.errors import ConfigError
 from nmt.training.run import train
 
 STILL = [
@@ -67,14 +65,6 @@ def test_cells_are_trained_with_all_else_as_it_is(
     assert found[0].maps != found[1].maps and found[2].maps != found[3].maps
     assert not found[3].gates and {gate.gate for gate in found[1].gates} > {"forget"}
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_config_that_a_cell_cannot_have_is_refused(tiny_config: Path, tiny_run: Path) -> None:
-    config = load_config(tiny_config)
-    config = dataclasses.replace(config, model=dataclasses.replace(config.model, weight_drop=0.1))
-    tokenizer = load_bundle(tiny_run).tokenizer
-    with pytest.raises(ConfigError, match=r"--cells relu --updates 3: model\.weight_drop: 0\.1"):
-        compare_cells(config, tokenizer, ["relu"], [("Hund", "dog")], updates=3)
 
 
 def test_sentences_come_from_all_over_the_split_and_have_their_end(tiny_run: Path) -> None:

@@ -61,22 +61,3 @@ def test_padding_is_not_pooled() -> None:
     mask = torch.tensor([[True, True, False]])
     assert pooled(memory, mask, "mean").tolist() == [[2.0, -3.0]]
     assert pooled(memory, mask, "max").tolist() == [[3.0, -2.0]]
-
-
-def test_bridge_dropout_takes_from_the_pooled_states_that_a_wide_bridge_reads() -> None:
-    given, module = encoded("gru"), bridge(bridge="wide", pool="mean", cell="gru")
-    with torch.no_grad():
-        module.states.weight[:, :8] = 0  # only the pooled states are left
-    module.dropout = 0.5
-    assert (module(given).state.hidden != module(given).state.hidden).any()
-
-
-@pytest.mark.parametrize("kind", ["copy", "linear", "wide"])
-def test_bridge_dropout_takes_from_what_is_init_over(kind: str) -> None:
-    given, module = encoded(), bridge(bridge=kind, bridge_dropout=0.5)
-    first, second = module(given), module(given)
-    assert (first.state.hidden != second.state.hidden).any()
-    assert (first.context != second.context).any()
-    module.eval()
-    first, second = module(given), module(given)
-    assert torch.equal(first.state.hidden, second.state.hidden)

@@ -97,11 +97,11 @@ def test_another_start_of_the_recurrent_matrices_is_what_it_says() -> None:
     assert torch.equal(ours, nn.GRU(3, 5).weight_hh_l0)
 
 
-def test_forget_gates_start_with_the_bias_that_is_asked_for() -> None:
-    stack = recurrent_stack("lstm", input_size=3, hidden_size=2, layers=2, forget_bias=-0.5)
+def test_forget_gates_start_open() -> None:
+    stack = recurrent_stack("lstm", input_size=3, hidden_size=2, layers=2)
     for layer in range(2):
         bias = getattr(stack, f"bias_ih_l{layer}") + getattr(stack, f"bias_hh_l{layer}")
-        assert bias.tolist() == [0, 0, -0.5, -0.5, 0, 0, 0, 0]
+        assert bias.tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
 
 
 def test_the_kinds_are_torchs_own() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nmt.models.sequences import RecurrentDropout, run_stack
+from nmt.models.sequences import run_stack
 from nmt.models.stacks import RecurrentState, recurrent_stack, stack_layers
 
 CELLS = ["lstm", "gru", "tanh", "relu"]
@@ -42,15 +42,13 @@ def gradients(stack: nn.RNNBase, inputs: Tensor, *outputs: Tensor | None) -> lis
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize(
-    "dropout", [RecurrentDropout(), RecurrentDropout(locked=True, weight_drop=1e-9)], ids=str
-)
+@pytest.mark.parametrize("locked", [False, True])
 def test_unequal_sentences_run_as_torchs_packed_ones(
-    cell: str, bidirectional: bool, layers: int, dropout: RecurrentDropout
+    cell: str, bidirectional: bool, layers: int, locked: bool
 ) -> None:
     """Outputs, last states, every gradient; what stands at padding changes nothing.
 
-    A weight drop too small to strike takes the way layer by layer.
+    Locked dropout, here too small to strike, takes the way layer by layer.
     """
     stack = made(cell, layers, bidirectional=bidirectional, dropout=1e-9)
     real = (torch.arange(9) < LENGTHS[:, None])[:, :, None]
@@ -60,7 +58,7 @@ def test_unequal_sentences_run_as_torchs_packed_ones(
     expected, _ = pad_packed_sequence(outputs, batch_first=True)
     hidden, cells = last if cell == "lstm" else (last, None)
 
-    found, state = run_stack(stack, inputs, lengths=LENGTHS, dropout=dropout)
+    found, state = run_stack(stack, inputs, lengths=LENGTHS, locked_dropout=locked)
     found = torch.where(real, found, 0.0)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(state.hidden, hidden)
@@ -75,40 +73,14 @@ def test_unequal_sentences_run_as_torchs_packed_ones(
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_layer_by_layer_starts_where_it_is_told(cell: str) -> None:
-    stack = made(cell, 2)
+    stack = made(cell, 2, dropout=1e-9)
     hidden = torch.randn(2, 4, 7)
     start = RecurrentState(hidden, hidden * 0.5 if cell == "lstm" else None)
     inputs = torch.randn(4, 6, 5)
     expected, ends = run_stack(stack, inputs, start)
-    found, state = run_stack(stack, inputs, start, dropout=RecurrentDropout(weight_drop=1e-9))
+    found, state = run_stack(stack, inputs, start, locked_dropout=True)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(state.hidden, ends.hidden)
-
-
-@pytest.mark.parametrize("lengths", [None, LENGTHS])
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_weight_drop_zeroes_recurrent_weights_for_the_whole_batch(
-    cell: str, lengths: Tensor | None
-) -> None:
-    """Equal to torch's module with the same weights zeroed and scaled by hand."""
-    stack = made(cell, 1)
-    inputs = torch.randn(4, 9, 5)
-    dropout = RecurrentDropout(weight_drop=0.5)
-    torch.manual_seed(7)
-    found, state = run_stack(stack, inputs, lengths=lengths, dropout=dropout)
-    torch.manual_seed(7)
-    dropped = nn.functional.dropout(stack.weight_hh_l0, 0.5)
-    share = (dropped == 0).float().mean().item()
-    assert 0.3 < share < 0.7
-    with torch.no_grad():
-        stack.weight_hh_l0.copy_(dropped)
-    expected, ends = run_stack(stack, inputs, lengths=lengths)
-    torch.testing.assert_close(state.hidden, ends.hidden)
-    if lengths is None:
-        torch.testing.assert_close(found, expected)
-    stack.eval()
-    _, without = run_stack(stack, inputs, lengths=lengths, dropout=dropout)
-    torch.testing.assert_close(without.hidden, ends.hidden)
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS])
@@ -117,7 +89,7 @@ def test_locked_dropout_drops_the_same_units_at_every_step(lengths: Tensor | Non
     stack = made("gru", 2, dropout=0.5)
     inputs = torch.randn(4, 9, 5)
     torch.manual_seed(7)
-    _, state = run_stack(stack, inputs, lengths=lengths, dropout=RecurrentDropout(locked=True))
+    _, state = run_stack(stack, inputs, lengths=lengths, locked_dropout=True)
     torch.manual_seed(7)
     mask = nn.functional.dropout(torch.ones(4, 1, 7), 0.5)
     assert set(mask.unique().tolist()) == {0.0, 2.0}

@@ -45,7 +45,7 @@ def test_a_key_with_its_default_value_counts_as_written(
 def test_written_noise_wins_and_all_else_comes_from_the_base(
     nmt: Command, tiny_config: Path, tiny_run: Path, tmp_path: Path
 ) -> None:
-    words = ["--training.init_from", str(tiny_run), "--model.weight_drop", "0.1"]
+    words = ["--training.init_from", str(tiny_run), "--model.target_word_dropout", "0.1"]
     trained = nmt(
         "train",
         tiny_config,
@@ -63,7 +63,7 @@ def test_written_noise_wins_and_all_else_comes_from_the_base(
     path = written(tiny_config, tmp_path, "{dropout: 0.2}")
     config = load_training_config(path, words)
     assert Config().model.dropout == config.model.dropout == 0.2
-    assert (config.model.hidden_size, config.model.weight_drop) == (32, 0.1)
+    assert (config.model.hidden_size, config.model.target_word_dropout) == (32, 0.1)
     assert config.tokenizer.vocabulary_size == 300
     assert TranslationData(config).config == config
     assert package.load_config(path, {"training.init_from": words[1]}).model.hidden_size == 32
