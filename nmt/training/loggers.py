@@ -2,37 +2,68 @@
 
 import importlib.util
 import os
-from collections.abc import Callable
+import uuid
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from nmt.config import TrainingConfig
 from nmt.errors import ConfigError
+from nmt.training.distributed import rank
+from nmt.training.folder import write_text
 
-_MAKE: dict[str, Callable[[Path], Logger]] = {
-    "tensorboard": lambda run: TensorBoardLogger(run, name="tensorboard", version=""),
-    "wandb": lambda run: WandbLogger(name=run.name, save_dir=run, id=run.name, resume="allow"),
-    "mlflow": lambda run: MLFlowLogger(
-        run_name=run.name,
-        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI")
-        or f"sqlite:///{(run / 'mlflow.db').absolute()}",
-    ),
-}
+
+class _ResumedMLFlowLogger(MLFlowLogger):
+    """Keeps the parameters of the start: MLflow refuses other values, such as more updates."""
+
+    def log_hyperparams(self, params: Any) -> None:
+        """Log nothing."""
 
 
 def make_loggers(config: TrainingConfig, run: Path) -> list[Logger]:
     """Make the loggers of a run, all but `metrics.csv`, which `RunLog` writes.
 
+    What a service calls the run stands in its folder: a resumed run goes on under the same id, and
+    another run in a folder of the same name is another one there.
+
     Args:
         config: the `training` section.
         run: the run folder.
     """
-    loggers = []
-    for name in config.loggers:
-        if name in _MAKE:
-            loggers.append(_MAKE[name](run))
-    return loggers
+    make = {"tensorboard": _tensorboard, "wandb": _wandb, "mlflow": _mlflow}
+    return [make[name](run) for name in config.loggers if name in make]
+
+
+def _tensorboard(run: Path) -> Logger:
+    return TensorBoardLogger(run, name="tensorboard", version="")
+
+
+def _wandb(run: Path) -> Logger:
+    number = _known_id(run, "wandb") or uuid.uuid4().hex
+    _keep_id(run, "wandb", number)
+    return WandbLogger(name=run.name, save_dir=run, id=number, resume="allow")
+
+
+def _mlflow(run: Path) -> Logger:
+    place = f"sqlite:///{(run / 'mlflow.db').absolute()}"
+    place = os.environ.get("MLFLOW_TRACKING_URI") or place
+    known = _known_id(run, "mlflow")
+    if known is not None:
+        return _ResumedMLFlowLogger(run_name=run.name, tracking_uri=place, run_id=known)
+    logger = MLFlowLogger(run_name=run.name, tracking_uri=place)
+    _keep_id(run, "mlflow", logger.run_id)
+    return logger
+
+
+def _known_id(run: Path, service: str) -> str | None:
+    path = run / f"{service}.id"
+    return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+
+def _keep_id(run: Path, service: str, number: str | None) -> None:
+    if rank() == 0 and number is not None:
+        write_text(run / f"{service}.id", f"{number}\n")
 
 
 def refuse_missing_loggers(config: TrainingConfig) -> None:

@@ -354,3 +354,25 @@ def test_a_run_has_the_loggers_that_are_named(tiny_config: Path, tmp_path: Path)
     running.train(changed(tiny_config, loggers=[], **settings), tmp_path / "run")
     assert {"metrics.csv", "tensorboard"}.isdisjoint(one.name for one in tmp_path.glob("run/*"))
     assert load_bundle(tmp_path / "run").metrics["update"] == 4
+
+
+def test_a_resumed_run_is_one_run_of_mlflow(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run, in a folder of the same name, is another one there."""
+    tracking = pytest.importorskip("mlflow.tracking")
+    store = f"sqlite:///{tmp_path}/store.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    settings: dict[str, Any] = {"schedule": "constant", "loggers": ["mlflow"]}
+    for place in ("a", "b"):
+        for updates in (2, 4):
+            config = changed(
+                tiny_config, max_updates=updates, validate_every=4, warmup_updates=0, **settings
+            )
+            running.train(config, tmp_path / place / "run", resume=True)
+    client = tracking.MlflowClient(store)
+    (experiment,) = client.search_experiments(filter_string="name != 'Default'")
+    found = client.search_runs([experiment.experiment_id])
+    assert [one.info.run_name for one in found] == ["run", "run"]
+    for one in found:
+        assert len(client.get_metric_history(one.info.run_id, "validation/bleu")) == 2
