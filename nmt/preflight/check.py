@@ -11,9 +11,9 @@ from nmt.data.chunks import chunked, show_progress
 from nmt.data.columns import Pair
 from nmt.data.corpus import open_corpus
 from nmt.data.distilled import references_alone
-from nmt.data.filters import Rules
+from nmt.data.filters import FilterSettings
 from nmt.data.round_trip import RoundTrip, round_trip
-from nmt.data.survey import survey
+from nmt.data.scan import scan_corpus
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.references import scoring_warnings
 from nmt.inference.device import find_device, find_precision
@@ -65,7 +65,7 @@ def check(config: Config) -> Check:
             **{name: _split_facts(data, split) for name, split in held_out.items()},
         },
         facts=pairs.facts,
-        filters=Rules.of(config).settings,
+        filters=FilterSettings.of(config).by_name,
         overlaps=overlaps,
         round_trip=_round_trips(data, target),
         vocabularies=sorted({len(tokenizer.source), len(tokenizer.target)}),
@@ -80,7 +80,7 @@ def check(config: Config) -> Check:
 
 def _translated(config: DataConfig) -> tuple[int, int]:
     """Look whether the teacher can translate, and count what it has; nothing is written."""
-    scan = survey(open_corpus(config))
+    scan = scan_corpus(open_corpus(config))
     translations = find_translations(config, scan, teachers_of(config))
     return scan.pairs - translations.sentences(translations.missing()), scan.pairs
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nmt.data.columns import Pair
-from nmt.data.marks import folded
+from nmt.data.pair_features import normalize_whitespace
 
 
 @dataclass(frozen=True)
@@ -73,4 +73,4 @@ def _count(pairs: Sequence[Pair], found: _Found) -> tuple[int, int, int, int]:
 
 
 def _fold(pair: Pair) -> Pair:
-    return folded(pair[0]), folded(pair[1])
+    return normalize_whitespace(pair[0]), normalize_whitespace(pair[1])

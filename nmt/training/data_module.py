@@ -16,7 +16,7 @@ from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus, open_corpus
 from nmt.data.encoded import EncodedPairs
 from nmt.data.loader import UpdateLoader, Updates
-from nmt.data.survey import survey
+from nmt.data.scan import scan_corpus
 from nmt.errors import ConfigError, UsageError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
@@ -148,7 +148,7 @@ class TranslationData(lightning.LightningDataModule):
         if self.config.training.monitor == "bleu":  # fails now, not after the first validation
             bleu_metric(TargetLanguage.of(self.config.data))
         self.teachers = self.teachers or teachers_of(self.config.data)
-        self._scan = survey(corpus)
+        self._scan = scan_corpus(corpus)
         self.fingerprint, self.held_out = self._scan.fingerprint, self._scan.held_out
         self._corpus = corpus
 
@@ -170,7 +170,7 @@ class TranslationData(lightning.LightningDataModule):
         corpus, scan = self._corpus, self._scan
         if self.teachers:
             corpus = distilled(self.config, corpus, scan, self.teachers)
-            scan = survey(corpus)
+            scan = scan_corpus(corpus)
         self.pairs = encode_pairs(self.config, corpus, scan, self.tokenizer)
         _log.info("%s", self.pairs.table())
         for name, pairs in self.held_out.items():

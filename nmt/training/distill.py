@@ -14,8 +14,8 @@ from nmt.data.cache import find_translations
 from nmt.data.chunks import chunked
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus
-from nmt.data.distilled import DistilledCorpus, Translations
-from nmt.data.survey import Survey
+from nmt.data.distilled import DistilledCorpus, TeacherTranslations
+from nmt.data.scan import CorpusScan
 from nmt.errors import NmtError
 from nmt.inference.search import Translation
 from nmt.log import PROGRESS, ProgressBar
@@ -28,7 +28,7 @@ _log = logging.getLogger("nmt")
 
 
 def distilled(
-    config: Config, corpus: Corpus, surveyed: Survey, teachers: list[str]
+    config: Config, corpus: Corpus, scan: CorpusScan, teachers: list[str]
 ) -> DistilledCorpus:
     """Return a corpus with a teacher's translations of its training split, made where they miss.
 
@@ -37,7 +37,7 @@ def distilled(
     Args:
         config: the run's.
         corpus: the references.
-        surveyed: of this corpus.
+        scan: of this corpus.
         teachers: as of `teachers_of`.
 
     Raises:
@@ -45,7 +45,7 @@ def distilled(
         DataError: it is another than it was, or the cache cannot be written.
         NmtError: a sentence could not be translated.
     """
-    translations = find_translations(config.data, surveyed, teachers)
+    translations = find_translations(config.data, scan, teachers)
     if translations.missing():
         with writing_to(translations.folder):
             translations.folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def distilled(
 
 
 def _translate(
-    config: Config, pairs: Iterable[Pair], translations: Translations, teachers: list[str]
+    config: Config, pairs: Iterable[Pair], translations: TeacherTranslations, teachers: list[str]
 ) -> None:
     """Translate the chunks that are not there yet."""
     distill = config.data.distill

@@ -56,4 +56,4 @@ def test_nothing_comes_next_to_a_blank_sentence(translator: Translator) -> None:
 
 def test_blank_sides_are_encoded_as_empty(translator: Translator) -> None:
     chunk = ChunkEncoder(translator.tokenizer, {})([(line, "x") for line in LINES])
-    assert set(chunk.notes.lengths[0]) == {1}
+    assert set(chunk.features.lengths[0]) == {1}

@@ -24,7 +24,7 @@ from nmt.bundle import load_bundle
 from nmt.config import Config, load_config
 from nmt.data.cache import find_translations
 from nmt.data.corpus import open_corpus
-from nmt.data.survey import survey
+from nmt.data.scan import scan_corpus
 from nmt.errors import NmtError, UsageError
 from nmt.inference.search import Translation
 from nmt.inference.translator import Translator
@@ -399,7 +399,7 @@ def test_what_a_user_gets_wrong_is_one_line_and_leaves_nothing(
 def place_of(config: Config, teacher: Path) -> Path:
     """Where a student's translations would be."""
     who = sha256(teacher / "model" / "bundle.json")
-    return find_translations(config.data, survey(open_corpus(config.data)), [who]).folder
+    return find_translations(config.data, scan_corpus(open_corpus(config.data)), [who]).folder
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(

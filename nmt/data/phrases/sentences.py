@@ -156,12 +156,12 @@ def _with_place(chance: Chance, c: Clause, plain: bool) -> Clause:
 
 def quality(chance: Chance, subject: Nominal, word: str = "") -> Clause:
     """Return how a subject is: as the word says, or somehow."""
-    found = ADJECTIVES[word] if word else chance.pick(_adjectives(subject.kinds))
-    both = {found, subject.adjective}
-    require(len(both) == 2 and _fit(subject.kinds, found.kinds))
+    adjective = ADJECTIVES[word] if word else chance.pick(_adjectives(subject.kinds))
+    both = {adjective, subject.adjective}
+    require(len(both) == 2 and _fit(subject.kinds, adjective.kinds))
     rows = lexicon.OPPOSITES.split(",")
     require(not any(both <= {ADJECTIVES[one] for one in row.split()} for row in rows))
-    return Clause(subject, VERBS["sein"], None, chance.random() < 0.35, predicate=found)
+    return Clause(subject, VERBS["sein"], None, chance.random() < 0.35, predicate=adjective)
 
 
 def statement(chance: Chance, pronouns: Sequence[Nominal] = TELLERS) -> Clause:
@@ -259,8 +259,8 @@ def reason(chance: Chance) -> Clause:
     if word in ADJECTIVES:
         about = about if _fit(about.kinds, ADJECTIVES[word].kinds) else c.subject
         require(about is c.object or word in "müde krank faul hungrig durstig glücklich traurig")
-        found = quality(chance, about, word)
-        why = found._replace(subject=it if about is c.object else he, past=c.past)
+        described = quality(chance, about, word)
+        why = described._replace(subject=it if about is c.object else he, past=c.past)
     else:
         require(_fit(about.kinds, VERBS[word.strip("!")].object))
         why = Clause(he, VERBS[word.strip("!")], it, c.past, negated=word[0] == "!")
