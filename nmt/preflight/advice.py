@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from nmt.config import Config
 from nmt.data.round_trip import other_tokenizer, round_trip_warning
 from nmt.log import percent
-from nmt.preflight.records import Check
+from nmt.preflight.check_records import Check
 
 SOURCES_SEEN = 0.01  # a common pair is always reported
 UNKNOWN = 0.001

@@ -1,4 +1,4 @@
-"""The corpus of a run as a LightningDataModule: read, tokenized, encoded, and given in batches."""
+"""The corpus of a run as a LightningDataModule: read, tokenized, encoded and batched."""
 
 import dataclasses
 import functools
@@ -32,7 +32,7 @@ _VALIDATED_TOGETHER = 4000
 
 @dataclasses.dataclass(frozen=True)
 class ValidationBatch:
-    """Raw sentence pairs, and where they stand in the validation split.
+    """Raw sentence pairs and their positions in the validation split.
 
     Attributes:
         rows: positions in the split.
@@ -48,17 +48,17 @@ class ValidationBatch:
 
 
 class ValidationLoader:
-    """Gives one rank's share of the validation split, in as many batches as every rank has.
+    """Yields one rank's share of the validation split, in equally many batches on every rank.
 
-    It is no `DataLoader`, so Lightning does not put a sampler of its own into it, which would
-    repeat sentences to fill up ranks.
+    It is not a `DataLoader`: Lightning would replace its sampler by one that repeats sentences to
+    fill up ranks.
     """
 
     def __init__(self, pairs: Sequence[Pair], rank: int, world_size: int):
         size = _VALIDATED_TOGETHER * world_size
         starts = range(0, len(pairs), size)
         rows = [list(range(len(pairs))[start : start + size][rank::world_size]) for start in starts]
-        self._batches = [ValidationBatch(some, [pairs[row] for row in some]) for some in rows]
+        self._batches = [ValidationBatch(mine, [pairs[row] for row in mine]) for mine in rows]
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -70,16 +70,16 @@ class ValidationLoader:
 class TranslationData(lightning.LightningDataModule):
     """The training updates and the validation split of a config's corpus.
 
-    `prepare_data` fills the cache in one process, `setup` opens it in each. Each can be called
-    again, and outside of a Trainer.
+    `prepare_data` fills the cache in one process, `setup` opens it in each. Both may be called
+    repeatedly, and outside a Trainer.
 
     Args:
-        config: the run's; what `training.init_from` fixes is filled in.
-        tokenizer: one to use instead of the config's, such as that of a run that is resumed.
-        teachers: hashes of the teacher's models, if they are known; see `teachers_of`.
+        config: of the run; keys fixed by `training.init_from` are filled in.
+        tokenizer: replaces the config's, such as the tokenizer of a resumed run.
+        teachers: hashes of the teacher's models, if known; see `teachers_of`.
 
     Attributes:
-        config: complete.
+        config: the completed config.
         tokenizer: of both languages.
         pairs: the encoded training split, filtered.
         held_out: the raw pairs of every other split.
@@ -115,15 +115,15 @@ class TranslationData(lightning.LightningDataModule):
         self._is_open = False
 
     def prepare_data(self) -> None:
-        """Learn the tokenizer, let a teacher translate, and encode the training split.
+        """Learn the tokenizer, translate with a teacher if there is one, and encode the pairs.
 
         Raises:
-            ConfigError, DataError, BundleError: something is not what the config says.
+            ConfigError, DataError, BundleError: corpus, tokenizer or model do not fit the config.
         """
         self.setup()
 
     def setup(self, stage: str | None = None) -> None:
-        """Open what `prepare_data` has made, or make it. See `prepare_data`."""
+        """Open the tokenizer and the encoded pairs; make missing ones. See `prepare_data`."""
         if self._is_open:
             return
         self.read()
@@ -135,7 +135,7 @@ class TranslationData(lightning.LightningDataModule):
         """Open the corpus and read it once: held-out splits, size and fingerprint of train.
 
         Raises:
-            ConfigError, DataError, BundleError: something is not what the config says.
+            ConfigError, DataError, BundleError: corpus or teacher do not fit the config.
         """
         if self._corpus is not None:
             return
@@ -145,7 +145,7 @@ class TranslationData(lightning.LightningDataModule):
                 "data.splits: there is no validation split to choose the best model on; "
                 "name one, or cut one out of train with data.splits.validation: {cut: 2000}"
             )
-        if self.config.training.monitor == "bleu":  # fails now, not after the first validation
+        if self.config.training.monitor == "bleu":  # raises now, not after the first validation
             bleu_metric(TargetLanguage.of(self.config.data))
         self.teachers = self.teachers or teachers_of(self.config.data)
         self._scan = scan_corpus(corpus)
@@ -160,9 +160,9 @@ class TranslationData(lightning.LightningDataModule):
         elif self.base is not None:
             self.tokenizer = self.base.tokenizer
         else:
-            self.tokenizer, notes = learn_tokenizer(self.config, self._corpus, self._scan)
-            for note in notes:
-                _log.warning(note)
+            self.tokenizer, warnings = learn_tokenizer(self.config, self._corpus, self._scan)
+            for warning in warnings:
+                _log.warning(warning)
 
     def _encode(self) -> None:
         """Encode the training split, with a teacher's translations if there is one."""
@@ -260,6 +260,6 @@ class TranslationData(lightning.LightningDataModule):
         return self.trainer.global_rank, self.trainer.world_size
 
     def __getstate__(self) -> dict[str, Any]:
-        # Both are read again where they are needed.
+        # The copy reads both again when it needs them.
         state = {name: value for name, value in self.__dict__.items() if name != "base"}
         return state | {"_corpus": None}

@@ -1,4 +1,4 @@
-"""What would have to be the same to get the same model again."""
+"""The conditions of a run: seed, data, versions and machine, needed to reproduce its model."""
 
 import dataclasses
 import os

@@ -11,9 +11,9 @@ from nmt.config import Config, load_config
 from nmt.data.encoded import Facts
 from nmt.data.round_trip import RoundTrip
 from nmt.preflight.advice import advice, usual_sizes
+from nmt.preflight.check_records import Check, SplitFacts
 from nmt.preflight.cost import Cost
 from nmt.preflight.leakage import Overlap
-from nmt.preflight.records import Check, SplitFacts
 from nmt.preflight.statistics import SideFacts
 from tests.conftest import ROOT
 

@@ -10,7 +10,7 @@ import pytest
 from nmt.report.blocks import Fold, Paragraph, Report, Section, Sentences, Table
 from nmt.report.page import page
 from nmt.report.plots import named_points
-from nmt.report.report import make_report, write_page
+from nmt.report.run_report import make_report, write_page
 from tests.report.made import HTML, make_diagnosed_run, make_run, poor_hypotheses
 
 VOID = {"meta", "link", "br"}

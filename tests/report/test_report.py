@@ -32,7 +32,7 @@ from nmt.report.drawing import inline_svg
 from nmt.report.gradients import compared, gradients
 from nmt.report.lengths import lengths
 from nmt.report.losses import losses
-from nmt.report.report import make_report
+from nmt.report.run_report import make_report
 from nmt.report.runs import read_runs
 from nmt.report.samples import marked
 from nmt.report.scores import scores

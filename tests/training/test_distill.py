@@ -28,7 +28,7 @@ from nmt.data.scan import scan_corpus
 from nmt.errors import NmtError, UsageError
 from nmt.inference.search import Translation
 from nmt.inference.translator import Translator
-from nmt.preflight.check import check
+from nmt.preflight.run_check import check
 from nmt.reading import sha256
 from nmt.storage import locked
 from nmt.training.checkpoints import checkpoint_files
@@ -313,7 +313,7 @@ def test_a_run_that_lost_its_translations_needs_the_teacher_that_it_had(
     manifest = tmp_path / "teacher" / "bundle.json"
     content = manifest.read_text()
     manifest.write_text(json.dumps(json.loads(content), indent=1))
-    told = rf"data.distill.teacher: {tmp_path}/teacher is not the model that it was when the run"
+    told = rf"data.distill.teacher: {tmp_path}/teacher has changed since the run began"
     with pytest.raises(UsageError, match=told):
         running.train(begun, tmp_path / "run", resume=True)
     (tmp_path / "teacher").rename(tmp_path / "away")

@@ -6,7 +6,7 @@ from typing import Any
 from nmt.data.round_trip import shown
 from nmt.log import percent
 from nmt.preflight.advice import usual_sizes
-from nmt.preflight.records import Check
+from nmt.preflight.check_records import Check
 from nmt.report.blocks import Block, Finding, Numbers, Paragraph, Report, Section, Sentences, Table
 
 _SHARES = ("unknown", "used")

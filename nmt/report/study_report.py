@@ -1,6 +1,6 @@
 """The page of a study: the argument, one table with a column a model, and their gradients."""
 
-from nmt.diagnosis.study import Study
+from nmt.diagnosis.study_records import Study
 from nmt.report.blocks import Block, Figure, Finding, Paragraph, Report, Section, Table
 from nmt.report.gradients import compared, reach
 from nmt.report.plots import Line, lines

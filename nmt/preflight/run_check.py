@@ -18,9 +18,9 @@ from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.references import scoring_warnings
 from nmt.inference.device import find_device, find_precision
 from nmt.preflight.advice import advice
+from nmt.preflight.check_records import Check, SplitFacts
 from nmt.preflight.cost import measure
 from nmt.preflight.leakage import Overlap, find_overlaps
-from nmt.preflight.records import Check, SplitFacts
 from nmt.preflight.statistics import Lengths, side_facts
 from nmt.preflight.suspicions import suspicions
 from nmt.training.data_module import TranslationData
