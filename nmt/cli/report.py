@@ -72,5 +72,5 @@ def _place(arguments: argparse.Namespace) -> Path | None:
         raise UsageError("the page of several runs has no place of its own; give -o OUT.html")
     folder: Path = arguments.runs[0]
     if not folder.is_dir():
-        raise DataError(f"{folder} is no run folder: it is not there")
+        raise DataError(f"{folder} is not a run folder: it does not exist")
     return folder / "report.html"

@@ -1,4 +1,4 @@
-"""`nmt check`: what training would learn from, what it would cost, what to change before."""
+"""`nmt check`: measures the data and the cost of a training, and advises changes before it."""
 
 import dataclasses
 import itertools
@@ -33,13 +33,13 @@ _EXAMPLES = 3
 
 
 def check(config: Config) -> Check:
-    """Look at everything a run would do, without doing it. Only the data cache is written.
+    """Check the data and the cost of a run without training it; only the data cache is written.
 
     Args:
-        config: the run's.
+        config: of the run.
 
     Raises:
-        ConfigError, DataError, BundleError: what `train` would raise.
+        ConfigError, DataError, BundleError: as `train` would.
         NmtError: training does not fit into memory.
     """
     device = find_device(config.training.device, "training.device")
@@ -58,7 +58,7 @@ def check(config: Config) -> Check:
     for name, split in held_out.items():
         doubts += suspicions(name, split, config.data)
     lengths = pairs.source_lengths - 1, pairs.target_lengths - 1
-    found = Check(
+    measured = Check(
         languages=(config.data.source_language, config.data.target_language),
         splits={
             "train": _split_facts(data, sample, lengths),
@@ -74,12 +74,12 @@ def check(config: Config) -> Check:
         warnings=doubts,
     )
     references = [text for _, text in data.held_out["validation"]]
-    warnings = [*doubts, *scoring_warnings(references, target), *advice(found, config)]
-    return dataclasses.replace(found, warnings=warnings)
+    warnings = [*doubts, *scoring_warnings(references, target), *advice(measured, config)]
+    return dataclasses.replace(measured, warnings=warnings)
 
 
 def _translated(config: DataConfig) -> tuple[int, int]:
-    """Look whether the teacher can translate, and count what it has; nothing is written."""
+    """Check the teacher, and count its translations and all sentences; nothing is written."""
     scan = scan_corpus(open_corpus(config))
     translations = find_translations(config, scan, teachers_of(config))
     return scan.pairs - translations.sentences(translations.missing()), scan.pairs
@@ -88,7 +88,7 @@ def _translated(config: DataConfig) -> tuple[int, int]:
 def _read_train(
     data: TranslationData, held_out: Mapping[str, Sequence[Pair]]
 ) -> tuple[list[Pair], list[Overlap], list[str]]:
-    """Read train once: a sample of it, what it shares with other splits, and what looks wrong."""
+    """Read train once, and return a sample of it, its overlaps with other splits, and doubts."""
     _log.info("comparing train with the other splits")
     size = data.pairs.facts.pairs
     every = -(-size // _SAMPLE)
@@ -112,7 +112,7 @@ def _read_train(
 def _split_facts(
     data: TranslationData, pairs: Sequence[Pair], lengths: tuple[Lengths, Lengths] | None = None
 ) -> SplitFacts:
-    """Measure a split, or of train a sample and the lengths of all pairs to train on."""
+    """Measure a split; of train, `pairs` is a sample and `lengths` are of all kept pairs."""
     sources, targets = zip(*pairs, strict=True)
     whole = lengths or (None, None)
     return SplitFacts(
