@@ -50,7 +50,7 @@ def test_a_blank_prefix_leaves_a_translation_free(translator: Translator) -> Non
 
 
 def test_nothing_comes_next_to_a_blank_sentence(translator: Translator) -> None:
-    with pytest.raises(UsageError, match="nothing to translate"):
+    with pytest.raises(UsageError, match="has no words"):
         predict(translator, "\u2003\x85")
 
 
