@@ -136,7 +136,7 @@ def test_a_vocabulary_that_was_lowered_is_said(
     words = ["--tokenizer.vocabulary_size", "50000"]
     result = nmt("train", tiny_config, "--run", tmp_path / "run", *FAST, *words)
     assert result.code == 0
-    assert "nmt: warning: tokenizer.vocabulary_size 50000 is more than the corpus" in result.err
+    assert "nmt: warning: tokenizer.vocabulary_size 50000 exceeds the pieces" in result.err
 
 
 def place(corpus: Path, name: str, source: bytes, target: bytes) -> Path:
