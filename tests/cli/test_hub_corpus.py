@@ -43,7 +43,7 @@ def data_set(layout: str) -> Files:
     return files
 
 
-@pytest.mark.parametrize("layout", ["jsonl", "parquet"])
+@pytest.mark.parametrize("layout", [pytest.param("jsonl", marks=pytest.mark.slow), "parquet"])
 def test_multi30k_trains_from_the_hub(tmp_path: Path, layout: str) -> None:
     server = HubServer({"bentrevett/multi30k": data_set(layout)})
     run = tmp_path / "run"

@@ -112,6 +112,7 @@ def test_options_train_from_end_to_end(
     assert scores["sentences"] == 20
 
 
+@pytest.mark.slow
 def test_the_built_in_corpus_trains_without_any_file(
     nmt: Command, tiny_config: Path, tmp_path: Path
 ) -> None:
