@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from nmt.evaluation.languages import TargetLanguage
 
 if TYPE_CHECKING:  # sacrebleu takes a while to import
     from sacrebleu.metrics import BLEU
-    from sacrebleu.metrics.base import Metric
+    from sacrebleu.metrics.base import Metric, Signature
 
 RESAMPLES = 1000
 """Bootstrap samples behind every interval."""
@@ -68,7 +68,12 @@ class Scores:
 
 
 def corpus_scores(
-    hypotheses: Sequence[str], references: Sequence[str], target: TargetLanguage
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    target: TargetLanguage,
+    *,
+    more_references: Sequence[Sequence[str]] = (),
+    labels: Mapping[str, str] | None = None,
 ) -> Scores:
     """Score raw translations against untouched references.
 
@@ -78,20 +83,24 @@ def corpus_scores(
         hypotheses: one translation for each reference.
         references: the human translations.
         target: their language.
+        more_references: those of further translators, each as long as the first.
+        labels: further fields of the signatures: `test` and `lang`.
 
     Raises:
         DataError: unequal numbers, or nothing to score.
     """
     from sacrebleu.metrics import CHRF, TER
 
-    check_lengths(hypotheses, references)
+    every = [references, *more_references]
+    for one in every:
+        check_lengths(hypotheses, one)
     bleu = find_bleu_metric(target)
     # TER's support for Asian scripts is a part of its normalisation.
     ter = TER(normalized=target.asian, asian_support=target.asian)
     return Scores(
-        bleu=None if bleu is None else with_interval(bleu, hypotheses, references),
-        chrf=with_interval(CHRF(), hypotheses, references),
-        ter=with_interval(ter, hypotheses, references),
+        bleu=None if bleu is None else with_interval(bleu, hypotheses, *every, labels=labels),
+        chrf=with_interval(CHRF(), hypotheses, *every, labels=labels),
+        ter=with_interval(ter, hypotheses, *every, labels=labels),
         sentences=len(references),
     )
 
@@ -114,8 +123,12 @@ def quick_scores(
     }
 
 
-def bleu_metric(target: TargetLanguage, references: Sequence[str] | None = None) -> BLEU:
+def bleu_metric(target: TargetLanguage, *references: Sequence[str]) -> BLEU:
     """Return BLEU with the tokenizer of a target language, bound to references if given.
+
+    Args:
+        target: the language.
+        references: for each translator, the translations of all sentences.
 
     Raises:
         DataError: the tokenizer needs a package that is not installed.
@@ -128,7 +141,7 @@ def bleu_metric(target: TargetLanguage, references: Sequence[str] | None = None)
         return BLEU(
             tokenize=tokenizer,
             force=True,
-            references=[list(references)] if references else None,
+            references=[list(one) for one in references] or None,
         )
     except (ImportError, RuntimeError):
         raise DataError(
@@ -159,8 +172,20 @@ def check_lengths(hypotheses: Sequence[str], references: Sequence[str]) -> None:
         raise DataError("there is nothing to score: the references are empty")
 
 
-def with_interval(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
-    """Score translations by one of sacreBLEU's metrics, with a bootstrap interval."""
+def with_interval(
+    metric: Metric,
+    hypotheses: Sequence[str],
+    *references: Sequence[str],
+    labels: Mapping[str, str] | None = None,
+) -> Score:
+    """Score translations by one of sacreBLEU's metrics, with a bootstrap interval.
+
+    Args:
+        metric: the metric.
+        hypotheses: the translations.
+        references: for each translator, the translations of all sentences.
+        labels: see `corpus_scores`.
+    """
     # sacreBLEU 2.6 gives samples that score nothing another type of number than the others, and
     # then cannot average them: make all of them plain floats.
     compute = metric._compute_score_from_stats
@@ -172,9 +197,16 @@ def with_interval(metric: Metric, hypotheses: Sequence[str], references: Sequenc
 
     metric._compute_score_from_stats = compute_plainly  # type: ignore[method-assign]
     # One sentence has no spread to sample.
-    resamples = RESAMPLES if len(references) > 1 else 1
-    result = metric.corpus_score(list(hypotheses), [list(references)], n_bootstrap=resamples)
+    resamples = RESAMPLES if len(hypotheses) > 1 else 1
+    every = [list(one) for one in references]
+    result = metric.corpus_score(list(hypotheses), every, n_bootstrap=resamples)
     mean, half = (result._mean, result._ci) if resamples > 1 else (result.score, 0.0)
-    signature = str(metric.get_signature())
     low, high = max(0.0, float(mean - half)), float(mean + half)
-    return Score(float(result.score), low, high, signature)
+    return Score(float(result.score), low, high, signed(metric.get_signature(), labels))
+
+
+def signed(signature: Signature, labels: Mapping[str, str] | None) -> str:
+    """Return a signature as text, with further fields, which sacreBLEU names and leaves empty."""
+    for name, value in (labels or {}).items():
+        signature.update(name, value)
+    return str(signature)
