@@ -19,6 +19,7 @@ from nmt import __version__
 from nmt.card import Metrics, model_card
 from nmt.config import Config, dump_config, load_stored_config
 from nmt.errors import BundleError, DataError, NmtError, shown
+from nmt.model_hub import PREFIX, download
 from nmt.models.quantization import tensors_of
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import (
@@ -29,7 +30,7 @@ from nmt.models.weights import (
     shapes_only,
 )
 from nmt.reading import MOST_BYTES, read_json, read_record, sha256
-from nmt.storage import atomic_folder, require_hub_cache
+from nmt.storage import atomic_folder
 from nmt.text.tokenizer import MODEL_FILES, Tokenizer, load_tokenizer
 
 FORMAT = 3
@@ -44,6 +45,8 @@ _MANIFEST, _CONFIG, _WEIGHTS, _METRICS, _CARD = (
 _HEADER = 2**24  # bytes of names and shapes in a file of weights
 _DESCRIPTIONS = {_CONFIG, _METRICS, _CARD}
 _PARTS = (_CONFIG, _WEIGHTS, _METRICS, _CARD, *MODEL_FILES)
+FILES = (_MANIFEST, *_PARTS)
+"""Every file that a bundle may hold."""
 
 
 @dataclass(frozen=True)
@@ -143,16 +146,33 @@ def save_tuned(folder: Path, tuned: dict[str, Any]) -> None:
         BundleError: it is damaged.
         OSError: the system refused; the path then holds what it held before.
     """
+    chosen = {name: tuned[name] for name in ("beam_size", "length_penalty")}
+    with atomic_folder(folder) as temporary:
+        copy_bundle(folder, temporary, {"tuned": tuned}, chosen)
+
+
+def copy_bundle(
+    folder: Path, out: Path, facts: dict[str, Any], search: Mapping[str, Any] | None = None
+) -> None:
+    """Copy a bundle, and tell more of it in its metrics and its model card.
+
+    Args:
+        folder: the bundle.
+        out: an empty folder.
+        facts: what is told: entries of `Metrics`.
+        search: other values of its config's `decoding`.
+
+    Raises:
+        BundleError: it is damaged.
+    """
     manifest = _read_manifest(folder)
     config = load_stored_config(folder / _CONFIG)
-    chosen = {name: tuned[name] for name in ("beam_size", "length_penalty")}
-    config = replace(config, decoding=replace(config.decoding, **chosen))
-    metrics = read_json(folder / _METRICS) | {"tuned": tuned}
+    config = replace(config, decoding=replace(config.decoding, **(search or {})))
+    metrics = read_json(folder / _METRICS) | facts
     kept = {name: manifest.files[name] for name in manifest.files.keys() - _DESCRIPTIONS}
-    with atomic_folder(folder) as temporary:
-        for name in kept:
-            shutil.copyfile(folder / name, temporary / name)
-        _describe(temporary, config, metrics, manifest.precision, kept)
+    for name in kept:
+        shutil.copyfile(folder / name, out / name)
+    _describe(out, config, metrics, manifest.precision, kept)
 
 
 def _describe(
@@ -199,7 +219,7 @@ def is_bundle(folder: Path) -> bool:
     """Tell whether a folder is a bundle and holds nothing beside it."""
     if not (folder / _MANIFEST).is_file():
         return False
-    return {path.name for path in folder.iterdir()} <= {_MANIFEST, *_PARTS}
+    return {path.name for path in folder.iterdir()} <= {*FILES}
 
 
 def weights_size(folder: Path) -> int:
@@ -214,8 +234,8 @@ def weights_hash(folder: Path) -> str:
 
 def find_bundle(path: str | Path) -> Path:
     """Return the folder that holds the bundle which `path` names. See `load_bundle`."""
-    if str(path).startswith("hf://"):
-        return _download(str(path).removeprefix("hf://"))
+    if str(path).startswith(PREFIX):
+        return download(str(path), FILES)
     folder = Path(path)
     for candidate in (folder, folder / "model"):
         if (candidate / _MANIFEST).exists():
@@ -274,28 +294,3 @@ def _check(folder: Path, manifest: _Manifest, name: str, most: int = MOST_BYTES)
         raise BundleError(f"{path} is a link out of the bundle")
     if sha256(path, most) != manifest.files[name]:
         raise BundleError(f"{path} is damaged: its SHA-256 is not the one in {_MANIFEST}")
-
-
-def _download(repository: str) -> Path:
-    """Fetch a bundle from the hub, or find it in the hub's cache."""
-    require_hub_cache()
-    import huggingface_hub
-    from huggingface_hub import errors
-
-    names = [_MANIFEST, *_PARTS]
-    try:
-        folder = Path(
-            huggingface_hub.snapshot_download(repository, etag_timeout=5, allow_patterns=names)
-        )
-        if (folder / _MANIFEST).exists():
-            return folder
-        problem = f"is no model of nmt: it holds no {_MANIFEST}"
-    except errors.HFValidationError:
-        problem = "is no name of the form owner/name"
-    except errors.RepositoryNotFoundError:
-        problem = "is not on the hub, or is private: check the name, or log in"
-    except errors.LocalEntryNotFoundError:
-        problem = "cannot be fetched: the hub is out of reach, and there is no cached copy"
-    except (errors.HfHubHTTPError, OSError) as error:
-        problem = f"cannot be fetched: {' '.join(str(error).split())}"
-    raise BundleError(f"hf://{repository} {problem}")

@@ -27,6 +27,7 @@ FLOORS = {
     "nmt.data": 2,
     "nmt.decoding": 2,
     "nmt.card": 2,  # the text of a bundle's README
+    "nmt.model_hub": 2,
     "nmt.bundle": 3,
     "nmt.inference": 4,
     "nmt.training": 5,
