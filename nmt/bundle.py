@@ -11,13 +11,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, get_args
 
 import safetensors
 
 from nmt import __version__
 from nmt.card import Metrics, model_card
-from nmt.config import Config, dump_config, load_stored_config
+from nmt.config import CellName, Config, dump_config, load_stored_config
 from nmt.errors import BundleError, DataError, NmtError, shown
 from nmt.model_hub import PREFIX, download
 from nmt.models.quantization import tensors_of
@@ -29,6 +29,7 @@ from nmt.models.weights import (
     save_weights,
     shapes_only,
 )
+from nmt.plugins import CELLS, find_plugin, package_of
 from nmt.reading import MOST_BYTES, read_json, read_record, sha256
 from nmt.storage import atomic_folder
 from nmt.text.tokenizer import MODEL_FILES, Tokenizer, load_tokenizer
@@ -68,6 +69,19 @@ class _Manifest:
         if missing:
             return f"it does not list {missing[0]}"
         return f"{shown(others[0])} is no part of a bundle" if others else None
+
+
+class _Cell(TypedDict):
+    """A cell that is not ours."""
+
+    name: str
+    package: str
+
+
+class _Cells(TypedDict, total=False):
+    """What `bundle.json` says of it."""
+
+    cell: _Cell
 
 
 @dataclass(frozen=True)
@@ -189,6 +203,9 @@ def _describe(
     # Hashes that are known stay: those of files that were damaged meanwhile must not fit.
     hashes = {file.name: sha256(file) for file in sorted(folder.iterdir())} | dict(kept or {})
     manifest = {"format": FORMAT, "nmt": __version__, "precision": precision, "files": hashes}
+    if config.model.cell not in get_args(CellName):
+        point = find_plugin(CELLS, config.model.cell)
+        manifest["cell"] = {"name": config.model.cell, "package": package_of(point)}
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
 
 
@@ -234,17 +251,39 @@ def weights_hash(folder: Path) -> str:
 
 def find_bundle(path: str | Path) -> Path:
     """Return the folder that holds the bundle which `path` names. See `load_bundle`."""
-    if str(path).startswith(PREFIX):
-        return download(str(path), FILES)
-    folder = Path(path)
+    folder = download(str(path), FILES) if str(path).startswith(PREFIX) else Path(path)
     for candidate in (folder, folder / "model"):
         if (candidate / _MANIFEST).exists():
+            _require_cell(candidate)
             return candidate
     if not folder.exists():
         raise BundleError(f"there is no model at {folder}: no such folder")
     if (folder / "checkpoints").exists():
         raise BundleError(f"the run {folder} has no model yet: none was validated so far")
     raise BundleError(f"{folder} is neither a run nor a model: it holds no {_MANIFEST}")
+
+
+def _require_cell(folder: Path) -> None:
+    """Check that the package is installed that has the cell of a bundle.
+
+    Raises:
+        BundleError: it is not, or another package has a cell of this name.
+    """
+    try:
+        cell = read_record(folder / _MANIFEST, _Cells).get("cell")
+    except DataError as error:
+        raise BundleError(f"{error}; copy the model again") from None
+    if cell is None:
+        return
+    name, package = shown(cell["name"]), shown(cell["package"])
+    point = find_plugin(CELLS, cell["name"])
+    if point is None:
+        raise BundleError(f"{folder} needs the cell {name} of the package {package}; install it")
+    if (other := package_of(point)) != cell["package"]:
+        raise BundleError(
+            f"{folder} needs the cell {name} of the package {package}, and {other} has one of this "
+            "name, too; uninstall that"
+        )
 
 
 def _read_manifest(folder: Path) -> _Manifest:

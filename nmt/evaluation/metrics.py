@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nmt.errors import DataError
@@ -43,21 +43,24 @@ class Scores:
         chrf: corpus chrF2.
         ter: translation edit rate.
         sentences: how many sentences were compared.
+        others: scores by metrics of other packages.
     """
 
     bleu: Score | None
     chrf: Score
     ter: Score
     sentences: int
+    others: dict[str, Score] = field(default_factory=dict)
 
     def by_metric(self) -> dict[str, Score]:
         """Return the scores that were taken, by the names of their metrics."""
-        scores = {"BLEU": self.bleu, "chrF": self.chrf, "TER": self.ter}
+        scores = {"BLEU": self.bleu, "chrF": self.chrf, "TER": self.ter, **self.others}
         return {name: score for name, score in scores.items() if score is not None}
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts, strings and numbers."""
-        return asdict(self)
+        values = asdict(self)
+        return {name: value for name, value in values.items() if name != "others" or value}
 
     def __str__(self) -> str:
         lines = [
@@ -91,6 +94,8 @@ def corpus_scores(
     """
     from sacrebleu.metrics import CHRF, TER
 
+    from nmt.evaluation.other_metrics import other_scores  # it needs our records
+
     every = [references, *more_references]
     for one in every:
         check_lengths(hypotheses, one)
@@ -102,6 +107,7 @@ def corpus_scores(
         chrf=with_interval(CHRF(), hypotheses, *every, labels=labels),
         ter=with_interval(ter, hypotheses, *every, labels=labels),
         sentences=len(references),
+        others=other_scores(hypotheses, every),
     )
 
 

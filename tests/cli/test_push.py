@@ -9,30 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from huggingface_hub import ModelCard, constants
+from huggingface_hub import ModelCard
 
 from tests.conftest import Command, save_member
-from tests.data.hub_server import HubServer
+from tests.data.hub_server import HubServer, reach_hub
 
 NAME = "someone/model"
 ADDRESS = f"hf://{NAME}"
 
 
-def reach(monkeypatch: pytest.MonkeyPatch, url: str, home: Path) -> None:
-    """Point the hub's library at a server; it has read its variables already."""
-    files = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setenv("HF_TOKEN", "writer")
-
-
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
     with HubServer({}).running() as server:
-        reach(monkeypatch, server.url, tmp_path / "home")
+        reach_hub(monkeypatch, server.url, tmp_path / "home")
         yield server
 
 
@@ -156,7 +145,7 @@ def test_what_is_refused_is_one_line_and_makes_nothing(
 def test_a_hub_out_of_reach_is_one_line(
     nmt: Command, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reach(monkeypatch, "http://127.0.0.1:9", tmp_path / "home")
+    reach_hub(monkeypatch, "http://127.0.0.1:9", tmp_path / "home")
     result = nmt("push", tiny_run, ADDRESS, "--yes")
     assert result.code == 1 and result.err.count("\n") == 1 and "reached" in result.err
 

@@ -7,8 +7,12 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from huggingface_hub import constants
 
 Files = dict[str, bytes]
 
@@ -16,6 +20,17 @@ Files = dict[str, bytes]
 def commit_of(files: Files) -> str:
     """Name a state of a repository, as git would: 40 hexadecimal digits."""
     return hashlib.sha1(repr(sorted(files.items())).encode()).hexdigest()
+
+
+def reach_hub(monkeypatch: pytest.MonkeyPatch, url: str, home: Path) -> None:
+    """Point the hub's library at a server; it has read its variables when it was imported."""
+    files = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", "writer")
 
 
 class HubServer(ThreadingHTTPServer):
