@@ -109,13 +109,13 @@ def test_a_model_of_a_cell_that_is_missing_names_its_package(
         result = nmt(*words)
         assert result.code == 2 and result.out == "" and result.err.count("\n") == 1
         assert "'light'" in result.err and "'my-cells'" in result.err
+    result = nmt("report", light_run, "--text")
+    assert result.code == 2 and "model.cell" in result.err and "'light'" in result.err
     # Another package has a cell of this name: its equations are others, and its code is not run.
     register(tmp_path, "others", "nmt.cells", "light = others:LIGHT", "raise SystemExit(9)")
     monkeypatch.syspath_prepend(str(tmp_path))
     result = nmt("translate", light_run, tmp_path / "in")
     assert result.code == 2 and "'my-cells'" in result.err and "others" in result.err
-    result = nmt("report", light_run, "--text")
-    assert result.code == 2 and "model.cell" in result.err and "'light'" in result.err
 
 
 def test_a_cell_that_no_package_has_is_refused_with_the_key(
