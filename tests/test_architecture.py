@@ -15,6 +15,7 @@ FLOORS = {
     # floor 0 raises our errors, so these lie in the cellar.
     "nmt.errors": -2,
     "nmt.reading": -1,  # every room reads files that may be damaged
+    "nmt.plugins": -1,
     "nmt.config": 0,
     "nmt.storage": 0,
     "nmt.log": 0,
@@ -27,6 +28,7 @@ FLOORS = {
     "nmt.data": 2,
     "nmt.decoding": 2,
     "nmt.card": 2,  # the text of a bundle's README
+    "nmt.model_hub": 2,
     "nmt.bundle": 3,
     "nmt.inference": 4,
     "nmt.training": 5,

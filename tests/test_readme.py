@@ -14,6 +14,7 @@ import pytest
 from nmt.cli.main import VERBS
 from nmt.config import parse_config
 from tests.conftest import ROOT, Command, save_member, write_pairs
+from tests.data.hub_server import HubServer, reach_hub
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ALL = README + "".join(
@@ -74,7 +75,9 @@ def cases() -> list[Any]:
 
 
 @pytest.mark.parametrize("line", cases())
-def test_a_command_of_the_readme_runs(line: str, readers_folder: Path, nmt: Command) -> None:
+def test_a_command_of_the_readme_runs(
+    line: str, readers_folder: Path, nmt: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if line.startswith("echo "):
         line = line.replace("nmt ", f"{sys.executable} -m nmt ")
         done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
@@ -93,7 +96,12 @@ def test_a_command_of_the_readme_runs(line: str, readers_folder: Path, nmt: Comm
         words += SMALL
     if words[0] == "study":
         words += ["--updates", "4", "--models", "bag"]
-    result = nmt(*words)
+    if words[0] == "push":
+        with HubServer({}).running() as hub:
+            reach_hub(monkeypatch, hub.url, readers_folder / "home")
+            result = nmt(*words, "--yes")
+    else:
+        result = nmt(*words)
     assert result.code == 0, result.err
 
 

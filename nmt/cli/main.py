@@ -29,6 +29,7 @@ VERBS = {
     "study": "train one decoder behind several encoders: what order, memory and gates are worth",
     "report": "show what is known of runs on one HTML page, or in the terminal",
     "export": "write a model as a folder of its own, also averaged, or with weights of 8 bits",
+    "push": "upload a model to the Hugging Face hub, private unless told otherwise",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from nmt.config.options import BeamSize, DecodingConfig, Seed
 from nmt.config.values import Matches, Range
+from nmt.plugins import CELLS, Plugged
 
 Column = Annotated[int, Range(1, 10_000)] | str
 Count = Annotated[int, Range(1, 10**9)]
@@ -25,7 +26,7 @@ BleuTokenizer = Literal["13a", "intl", "zh", "ja-mecab", "ko-mecab", "char"]
 Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"]
 
 CellName = Literal["lstm", "gru", "tanh", "relu"]
-"""Names in `nmt.models.cells.CELLS`."""
+"""Names in `nmt.models.cells.CELLS`; other packages register more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +154,7 @@ class TokenizerConfig:
 class ModelConfig:
     """The two recurrent networks."""
 
-    cell: CellName = "lstm"
+    cell: CellName | Annotated[str, Plugged(CELLS)] = "lstm"
     """Recurrent cell of encoder and decoder."""
     recurrent_init: Literal["auto", "orthogonal", "identity", "uniform"] = "auto"
     """What recurrent matrices start as. auto: the identity for relu, orthogonal for other cells;
