@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nmt.data.phrases import read_split
 from tests.conftest import write_pairs
-from tests.soak import files, kills, lines
+from tests.soak import configs, disks, files, kills, lines, together
 from tests.soak.kinds import KINDS, World, nmt
 
 CONFIG = """
@@ -21,7 +21,7 @@ training: {{max_updates: 30, warmup_updates: 5, batch_tokens: 256, learning_rate
            validate_every: 10, log_every: 5}}
 decoding: {{beam_size: 3}}
 """
-_ATTACKS = (files, kills, lines)  # imported for the kinds that they register
+_ATTACKS = (configs, disks, files, kills, lines, together)  # imported for the kinds that they register
 
 
 def make_world(folder: Path, seed: int) -> World:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import torch
@@ -47,6 +48,14 @@ def _command(words: list[str], out: Connection | None, log: Path) -> None:
     main(words)
 
 
+def begin(words: list[object], log: Path, out: Connection | None = None) -> ForkServerProcess:
+    """Start `nmt WORDS…`; both streams go to a file, or standard output to a pipe."""
+    with _empty_main():
+        process = _PROCESSES.Process(target=_command, args=([*map(str, words)], out, log))
+        process.start()
+    return process
+
+
 def kill(words: list[object], wait: float, how: signal.Signals | None, log: Path) -> Outcome | bool:
     """Run a command and kill it, or close its standard output where `how` is None.
 
@@ -54,10 +63,7 @@ def kill(words: list[object], wait: float, how: signal.Signals | None, log: Path
         False where it had ended by then; else what was wrong with its end.
     """
     reader, writer = _PROCESSES.Pipe(duplex=False)
-    out = writer if how is None else None
-    with _empty_main():
-        process = _PROCESSES.Process(target=_command, args=([*map(str, words)], out, log))
-        process.start()
+    process = begin(words, log, writer if how is None else None)
     writer.close()
     process.join(wait)
     if process.exitcode is not None:
