@@ -61,7 +61,7 @@ def legal_values(hint: Any) -> Iterator[Any]:
         yield from [True, False] if hint is bool else [None]
 
 
-@kind("configs with a wrong value", goal=3_000, share=0.03)
+@kind("configs with a wrong value", goal=3_000, share=0.02)
 def wrong(world: World) -> Iterator[Outcome]:
     """Give a key what it must refuse, in a file or on the command line: one line names it."""
     draw = random.Random(world.seed)
@@ -77,7 +77,7 @@ def wrong(world: World) -> Iterator[Outcome]:
             yield fault and f"{key}: {value!r:.60}, {words and 'a word'}: {fault}"
 
 
-@kind("configs of any values", goal=2_000, share=0.03)
+@kind("configs of any values", goal=2_000, share=0.02)
 def mixed(world: World) -> Iterator[Outcome]:
     """Give keys their own and other keys' values: one line names a key, or all are read."""
     draw = random.Random(world.seed)
@@ -102,7 +102,7 @@ def mixed(world: World) -> Iterator[Outcome]:
         yield fault and f"{values}: {fault}"
 
 
-@kind("configs that are accepted, trained", goal=100, share=0.07)
+@kind("configs that are accepted, trained", goal=60, share=0.05)
 def accepted(world: World) -> Iterator[Outcome]:
     """Train an update with values from the ends of ranges: a model, or one line that names a key."""
     draw = random.Random(world.seed)

@@ -116,7 +116,7 @@ def _model(world: World, place: Path, words: list[object], *, same: bool) -> Wor
     return Work(words, lambda: fresh(whole, model), fault)
 
 
-@kind("full and read-only disks", goal=150, share=0.08)
+@kind("full and read-only disks", goal=60, share=0.12)
 def full(world: World) -> Iterator[Outcome]:
     """Write to a disk that has too little room: one line, and what was there still stands."""
     draw = random.Random(world.seed)
@@ -124,15 +124,16 @@ def full(world: World) -> Iterator[Outcome]:
     source.write_text(LINE * 3_000)
     pair = ["--source", data / "val.de", "--reference", data / "val.en"]
     place.mkdir()
-    works = [
-        _training(world, place),
-        _file(place, ["translate", world.run, source, "--greedy", "-o", "OUT"]),
-        _model(world, place, ["export", world.run, "OUT", "--precision", "int8"], same=False),
-        _file(place, ["evaluate", world.run, *pair, "--json", "OUT"]),
-        _file(place, ["report", world.run, "-o", "OUT"]),
-        _model(world, place, ["evaluate", "OUT", "--tune", *pair], same=True),
+    export: list[object] = ["export", world.run, "OUT", "--precision", "int8"]
+    works: list[Callable[[], Work]] = [
+        lambda: _training(world, place),
+        lambda: _file(place, ["translate", world.run, source, "--greedy", "-o", "OUT"]),
+        lambda: _model(world, place, export, same=False),
+        lambda: _file(place, ["evaluate", world.run, *pair, "--json", "OUT"]),
+        lambda: _file(place, ["report", world.run, "-o", "OUT"]),
+        lambda: _model(world, place, ["evaluate", "OUT", "--tune", *pair], same=True),
     ]
-    for work in itertools.cycle(works):
+    for work in itertools.cycle(make() for make in works):
         with disk(place) as leave:
             work.prepare()
             free = draw.choice([None, 4096, round(2 ** draw.uniform(12, 20))])

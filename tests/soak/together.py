@@ -34,9 +34,7 @@ def together(calls: Sequence[Sequence[object]], pause: float, folder: Path) -> O
             return "hangs"
     codes = [process.exitcode or 0 for process in processes]
     told = [log.read_text(encoding="utf-8") for log in logs]
-    faults = [
-        refusal_fault(code, err) for code, err in zip(codes, told, strict=True) if code != 0
-    ]
+    faults = [refusal_fault(code, err) for code, err in zip(codes, told, strict=True) if code != 0]
     nobody = [f"nobody is done: {told}"] if 0 not in codes else []
     return next(filter(None, [*faults, *nobody]), None)
 
@@ -48,7 +46,7 @@ def weights_fault(world: World, run: Path) -> Outcome:
     return None if same else "other weights"
 
 
-@kind("two trainings in one run", goal=40, share=0.08)
+@kind("two trainings in one run", goal=20, share=0.06)
 def trainings(world: World) -> Iterator[Outcome]:
     """One trains, the other waits for it or is refused; the run is what one alone makes."""
     draw = random.Random(world.seed)
@@ -62,7 +60,7 @@ def trainings(world: World) -> Iterator[Outcome]:
         yield fault and f"{calls[0][4:]} and {calls[1][4:]}: {fault}"
 
 
-@kind("two translations into one file", goal=60, share=0.06)
+@kind("two translations into one file", goal=30, share=0.03)
 def translations(world: World) -> Iterator[Outcome]:
     """The output is that of one of them, whole."""
     draw = random.Random(world.seed)
@@ -85,7 +83,7 @@ def translations(world: World) -> Iterator[Outcome]:
         yield (told := fault or left_behind(out.parent)) and f"{chosen}: {told}"
 
 
-@kind("a cache built twice, or deleted", goal=40, share=0.08)
+@kind("a cache built twice, or deleted", goal=20, share=0.06)
 def caches(world: World) -> Iterator[Outcome]:
     """Two runs encode one corpus at once, or its cache goes away: the same weights."""
     draw = random.Random(world.seed)
