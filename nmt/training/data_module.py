@@ -10,7 +10,7 @@ import lightning
 import torch
 
 from nmt.bundle import Bundle, load_bundle
-from nmt.config import Config
+from nmt.config import Config, check_config
 from nmt.data.cache import encode_pairs, learn_tokenizer
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus, open_corpus
@@ -106,6 +106,7 @@ class TranslationData(lightning.LightningDataModule):
         teachers: list[str] | None = None,
     ):
         super().__init__()
+        check_config(config, "config")
         self.config = follow_base(config)
         self.teachers = teachers or []
         self._known_tokenizer = tokenizer

@@ -41,7 +41,7 @@ def in_words(key: str, value: object) -> list[str] | None:
 
 
 def legal_values(hint: Any) -> Iterator[Any]:
-    """Yield the choices of a type, and numbers at the low end of its range, or at both of a rate."""
+    """Yield the choices of a type, the low end of a range, and the high end of one of rates."""
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated and isinstance(parts[1], Range):
         kind, limits = parts
@@ -61,7 +61,7 @@ def legal_values(hint: Any) -> Iterator[Any]:
         yield from [True, False] if hint is bool else [None]
 
 
-@kind("configs with a wrong value", goal=3_000, share=0.02)
+@kind("configs with a wrong value", goal=2_000, share=0.06)
 def wrong(world: World) -> Iterator[Outcome]:
     """Give a key what it must refuse, in a file or on the command line: one line names it."""
     draw = random.Random(world.seed)
@@ -77,7 +77,7 @@ def wrong(world: World) -> Iterator[Outcome]:
             yield fault and f"{key}: {value!r:.60}, {words and 'a word'}: {fault}"
 
 
-@kind("configs of any values", goal=2_000, share=0.02)
+@kind("configs of any values", goal=1_000, share=0.04)
 def mixed(world: World) -> Iterator[Outcome]:
     """Give keys their own and other keys' values: one line names a key, or all are read."""
     draw = random.Random(world.seed)
@@ -104,7 +104,7 @@ def mixed(world: World) -> Iterator[Outcome]:
 
 @kind("configs that are accepted, trained", goal=60, share=0.05)
 def accepted(world: World) -> Iterator[Outcome]:
-    """Train an update with values from the ends of ranges: a model, or one line that names a key."""
+    """Train an update with values from the ends of ranges: a model, or a line that names a key."""
     draw = random.Random(world.seed)
     path, run = world.folder / "accepted.yaml", world.folder / "run"
     base = {"training.max_updates": 1, "training.warmup_updates": 0}

@@ -56,6 +56,14 @@ def begin(words: list[object], log: Path, out: Connection | None = None) -> Fork
     return process
 
 
+def _send(process: ForkServerProcess, how: signal.Signals) -> None:
+    """Signal a command and its children."""
+    try:
+        os.killpg(process.pid or 0, how)
+    except ProcessLookupError:  # it is too young to have a group of its own
+        os.kill(process.pid or 0, how)
+
+
 def kill(words: list[object], wait: float, how: signal.Signals | None, log: Path) -> Outcome | bool:
     """Run a command and kill it, or close its standard output where `how` is None.
 
@@ -72,7 +80,7 @@ def kill(words: list[object], wait: float, how: signal.Signals | None, log: Path
     try:
         reader.close()
         if how is not None:
-            os.killpg(process.pid or 0, how)
+            _send(process, how)
         process.join(PATIENCE)
         if process.exitcode is None:
             return f"goes on after {how}"
@@ -87,7 +95,7 @@ def kill(words: list[object], wait: float, how: signal.Signals | None, log: Path
         return told[-300:] if bad else None
     finally:
         if process.exitcode is None:
-            os.killpg(process.pid or 0, signal.SIGKILL)
+            _send(process, signal.SIGKILL)
 
 
 def kills(
