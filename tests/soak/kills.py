@@ -56,12 +56,12 @@ def begin(words: list[object], log: Path, out: Connection | None = None) -> Fork
     return process
 
 
-def _send(process: ForkServerProcess, how: signal.Signals) -> None:
+def send(how: signal.Signals, process: int) -> None:
     """Signal a command and its children."""
     try:
-        os.killpg(process.pid or 0, how)
+        os.killpg(process, how)
     except ProcessLookupError:  # it is too young to have a group of its own
-        os.kill(process.pid or 0, how)
+        os.kill(process, how)
 
 
 def kill(words: list[object], wait: float, how: signal.Signals | None, log: Path) -> Outcome | bool:
@@ -80,7 +80,7 @@ def kill(words: list[object], wait: float, how: signal.Signals | None, log: Path
     try:
         reader.close()
         if how is not None:
-            _send(process, how)
+            send(how, process.pid or 0)
         process.join(PATIENCE)
         if process.exitcode is None:
             return f"goes on after {how}"
@@ -95,7 +95,7 @@ def kill(words: list[object], wait: float, how: signal.Signals | None, log: Path
         return told[-300:] if bad else None
     finally:
         if process.exitcode is None:
-            _send(process, signal.SIGKILL)
+            send(signal.SIGKILL, process.pid or 0)
 
 
 def kills(

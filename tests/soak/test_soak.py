@@ -1,5 +1,7 @@
 """Every attack of the soak, with few cases."""
 
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,3 +22,9 @@ def test_an_attack_does_no_harm(
     attack = Kind(kind.name, kind.goal, kind.share, kind.attack)
     attack.run(World(tmp_path, tiny_config, tiny_run, seed=3), few, 600)
     assert attack.faults == [] and attack.cases == few
+
+
+def test_a_command_without_a_group_of_its_own_is_killed() -> None:
+    process = subprocess.Popen(["sleep", "100"])
+    kills.send(signal.SIGKILL, process.pid)
+    assert process.wait(10) == -signal.SIGKILL
