@@ -292,8 +292,8 @@ def _read_manifest(folder: Path) -> _Manifest:
         version = read_json(path).get("format")
         if isinstance(version, int) and version > FORMAT:
             raise BundleError(
-                f"{folder} has bundle format {version}, and nmt {__version__} reads up to {FORMAT};"
-                " install a newer nmt"
+                f"{path} has bundle format {shown(version)}, and nmt {__version__} reads up to "
+                f"{FORMAT}; install a newer nmt"
             )
         manifest = read_record(path, _Manifest)
     except DataError as error:
