@@ -2,7 +2,7 @@
 
 import contextlib
 import importlib.resources
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -76,11 +76,14 @@ def _add_files(app: FastAPI) -> None:
     for path, (name, kind) in _FILES.items():
         text = (folder / name).read_text(encoding="utf-8")
         answer = Response(text, media_type=kind, headers=headers | {"Cache-Control": "no-cache"})
+        app.add_route(path, _sending(answer))
 
-        async def send_file(answer: Response = answer) -> Response:
-            return answer
 
-        app.add_api_route(path, send_file, include_in_schema=False, response_model=None)
+def _sending(answer: Response) -> Callable[[Request], Awaitable[Response]]:
+    async def send_file(request: Request) -> Response:
+        return answer
+
+    return send_file
 
 
 def _answer(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -4,6 +4,7 @@ Plain ASGI: Starlette's own middleware class hides from handlers that the client
 """
 
 import asyncio
+import json
 import logging
 import time
 
@@ -80,7 +81,9 @@ class Guard:
         path = getattr(scope.get("route"), "path", "other")
         self._service.counters.request(path, status, seconds)
         texts = scope.get("nmt.texts", [])
-        told = f": {' | '.join(texts)}" if texts and self._service.options.log_texts else ""
+        told = ""
+        if texts and self._service.options.log_texts:
+            told = f": {json.dumps(texts, ensure_ascii=False)}"  # in one line
         _log.info(
             "%s %s %d, %d texts, %.0f ms%s",
             *(scope["method"], path, status, len(texts), 1000 * seconds, told),

@@ -102,7 +102,7 @@ def own_routes(service: Service) -> APIRouter:
 
     def check_key(request: Request) -> None:
         kind, _, key = request.headers.get("authorization", "").partition(" ")
-        service.check_key(key if kind.lower() == "bearer" else None)
+        service.check_key(key.encode("latin-1") if kind.lower() == "bearer" else None)
 
     @router.get("/models", summary="List models with their settings")
     async def models() -> ModelsAnswer:

@@ -88,13 +88,13 @@ class Service:
     def _observe(self, count: int, seconds: float) -> None:
         self.counters.batch(count, seconds)
 
-    def check_key(self, key: object, need: bool = True) -> None:
+    def check_key(self, key: object) -> None:
         """Refuse a wrong or missing API key as LibreTranslate does."""
-        if not self.options.keys or (not need and not key):
+        if not self.options.keys:
             return
         if not key:
             raise RefusedError(400, "Please contact the server operator to get an API key")
-        given = str(key).encode("utf-8", "surrogatepass")
+        given = key if isinstance(key, bytes) else str(key).encode("utf-8", "surrogatepass")
         if not any([hmac.compare_digest(given, one.encode()) for one in self.options.keys]):
             raise RefusedError(403, "Invalid API key")
 
