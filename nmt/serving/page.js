@@ -8,7 +8,7 @@ const UNSPACED = /^(zh|ja|th|lo|km|my|bo|yue)\b/;
 const CLOSING = /^[.,;:!?)\]}%…»”’]/u;
 const FIELDS = ["beam_size", "length_penalty", "coverage_penalty", "temperature", "top_k", "top_p", "seed", "max_length_ratio"];
 
-let server, model, timer, request, job;
+let server, model, timer, request, look, job;
 let active = 0; // the line whose alternatives are shown
 const known = new Map(); // translations by line and settings
 const pins = new Map(); // by line number: {source, prefix, rank}, what the reader chose
@@ -213,7 +213,7 @@ async function openChoices(button) {
   const prefix = textOf(row).slice(0, Number(button.dataset.start)).trimEnd();
   activate(row);
   button.setAttribute("aria-expanded", "true");
-  const mine = (request = new AbortController());
+  const mine = (look = new AbortController());
   try {
     const found = await post("v1/next", { model: model.name, text: source, prefix, top: 8 }, mine.signal);
     if (button.isConnected && button.ariaExpanded === "true") showChoices(button, row, source, prefix, found);
@@ -255,6 +255,7 @@ function showChoices(button, row, source, prefix, found) {
 }
 
 function closeChoices(back = false) {
+  look?.abort();
   const opener = $("target").querySelector('[aria-expanded="true"]');
   opener?.setAttribute("aria-expanded", "false");
   $("choices").hidden = true;
@@ -401,7 +402,7 @@ $("copy").onclick = async () => {
     say("This browser lets no page write the clipboard here; select the text and copy it", true);
   }
 };
-$("target").onmouseover = $("target").onfocus = (event) => event.target.dataset?.row && follow(event.target);
+$("target").onmouseover = (event) => event.target.dataset.row && follow(event.target);
 $("target").addEventListener("focusin", (event) => event.target.dataset.row && follow(event.target));
 $("target").onmouseleave = () => mark(active, []);
 $("target").addEventListener("focusout", () => mark(active, []));
