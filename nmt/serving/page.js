@@ -166,14 +166,14 @@ function showAlternatives() {
     };
     const score = document.createElement("span");
     score.className = "number";
-    score.textContent = candidate.score.toFixed(2);
-    score.title = "log-probability in nats";
+    score.textContent = candidate.rank_score.toFixed(2);
+    score.title = `log-probability ${candidate.score.toFixed(2)}`;
     row.append(pick, score);
     return row;
   });
   $("alternatives").replaceChildren(...rows);
   const many = sourceLines().length > 1 ? ` of line ${active + 1}` : "";
-  $("alternatives-name").textContent = `Alternatives${many}, with log-probabilities`;
+  $("alternatives-name").textContent = `Alternatives${many}, with scores`;
 }
 
 function activate(row) {

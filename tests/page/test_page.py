@@ -31,8 +31,7 @@ def server(
     tiny_run: Path, attentive: Path, backwards: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
     log = tmp_path_factory.mktemp("page") / "log"
-    models = os.environ.get("NMT_PAGE_MODELS", "").split() or [tiny_run, attentive, backwards]
-    with serving(log, *models) as server:
+    with serving(log, tiny_run, attentive, backwards) as server:
         yield server
 
 
@@ -164,8 +163,6 @@ def test_an_alternative_can_be_taken(page: Any) -> None:
 
 
 def test_alignments_are_marked_in_the_source(page: Any, attentive: Path) -> None:
-    if os.environ.get("NMT_PAGE_MODELS"):
-        pytest.skip("other models")
     choose_attentive(page)
     type_text(page, f"{FIRST}\n{SECOND}")
     best = Translator.load(attentive).translate([SECOND], n_best=3, alignments=True)[0].n_best[0]
@@ -276,6 +273,16 @@ def test_axe_finds_no_serious_fault(browser: Any, server: Served, look: str) -> 
           .filter(([, height]) => height < 24)"""
     )
     assert small == [] and page.faults == []
+    page.context.close()
+
+
+def test_axe_finds_no_serious_fault_in_a_report(browser: Any, tiny_run: Path, look: str) -> None:
+    size = {"width": 390 if look == "phone" else 1200, "height": 900}
+    scheme = "dark" if look == "dark" else "light"
+    page = browser.new_context(viewport=size, color_scheme=scheme).new_page()
+    page.goto((tiny_run / "report.html").as_uri())
+    assert _faults(page) == []
+    picture(page, f"{look}-report")
     page.context.close()
 
 
