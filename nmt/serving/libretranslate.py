@@ -61,8 +61,8 @@ def libretranslate_routes(service: Service) -> APIRouter:
         summary="Translate text",
         openapi_extra=_body(
             q={"oneOf": [_TEXT, {"type": "array", "items": _TEXT}]},
-            source=_TEXT | {"description": "language, or auto"},
-            target=_TEXT,
+            source=_TEXT | {"enum": ["auto", *languages]},
+            target=_TEXT | {"enum": list(languages)},
             format={"type": "string", "enum": ["text"], "default": "text"},
             alternatives={
                 "type": "integer",

@@ -15,8 +15,6 @@ import pytest
 from nmt.config import DataConfig
 from tests.conftest import MEMBER, save_member
 
-pytest.importorskip("fastapi", reason="pip install 'nmt[serve]'")
-
 
 @pytest.fixture(scope="session")
 def attentive(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
