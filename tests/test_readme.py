@@ -15,6 +15,7 @@ from nmt.cli.main import VERBS
 from nmt.config import parse_config
 from tests.conftest import ROOT, Command, save_member, write_pairs
 from tests.data.hub_server import HubServer, reach_hub
+from tests.serving.conftest import serving
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ALL = README + "".join(
@@ -89,6 +90,10 @@ def test_a_command_of_the_readme_runs(
         assert subprocess.run(words, env=os.environ | {"PYTHONPATH": str(ROOT)}).returncode == 0
         return
     assert words.pop(0) == "nmt"
+    if words[0] == "serve":
+        with serving(Path("log"), *words[1:]) as server:
+            assert server.stop() == 0
+        return
     if words[0] == "train":
         temporary = "--run" in words or "--verify-resume" in words
         words += SHORT if temporary else [*SHORT, "--run", "runs/readme"]

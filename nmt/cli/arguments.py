@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nmt.config import Config, SearchOptions, load_stored_config
 from nmt.config.sections import Threads
-from nmt.config.values import describe, field_types, word_reader
+from nmt.config.values import describe, field_texts, field_types, word_reader
 from nmt.errors import DataError, UsageError, counted
 from nmt.storage import is_stream
 
@@ -54,7 +54,7 @@ def add_config_argument(parser: argparse.ArgumentParser, words: list[str]) -> No
 
 
 def _add_keys(parser: argparse.ArgumentParser, section: Any, prefix: str, asked: bool) -> None:
-    texts = _field_texts(type(section)) if asked else {}
+    texts = _help_texts(type(section)) if asked else {}
     for name, kind in field_types(type(section)).items():
         default, key = getattr(section, name), f"{prefix}{name}"
         if dataclasses.is_dataclass(default):
@@ -70,15 +70,8 @@ def _add_keys(parser: argparse.ArgumentParser, section: Any, prefix: str, asked:
             )
 
 
-def _field_texts(kind: type) -> dict[str, str]:
-    """Return what stands below each field of a dataclass and of those that it extends."""
-    import docstring_parser
-
-    texts: dict[str, str] = {}
-    for each in reversed(kind.__mro__[:-1]):
-        for entry in docstring_parser.parse_from_object(each).params:
-            texts[entry.arg_name] = " ".join(str(entry.description).split()).replace("%", "%%")
-    return texts
+def _help_texts(kind: type) -> dict[str, str]:
+    return {name: text.replace("%", "%%") for name, text in field_texts(kind).items()}
 
 
 def refuse_output(out: str | Path | None, *inputs: str | Path | None) -> None:
@@ -191,7 +184,7 @@ def add_search_arguments(parser: argparse.ArgumentParser, words: list[str]) -> N
         words: the command line; its help alone needs the fields' docstrings.
     """
     asked = "-h" in words or "--help" in words
-    texts = _field_texts(SearchOptions) if asked else {}
+    texts = _help_texts(SearchOptions) if asked else {}
     way = parser.add_mutually_exclusive_group()
     for name, kind in field_types(SearchOptions).items():
         if name in ("max_source_length", "alignments"):

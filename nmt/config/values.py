@@ -107,6 +107,17 @@ def field_types(kind: type) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
+def field_texts(kind: type) -> dict[str, str]:
+    """Return what stands below each field of a dataclass and of those that it extends."""
+    import docstring_parser
+
+    texts: dict[str, str] = {}
+    for each in reversed(kind.__mro__[:-1]):
+        for entry in docstring_parser.parse_from_object(each).params:
+            texts[entry.arg_name] = " ".join(str(entry.description).split())
+    return texts
+
+
 def read_section(kind: Any, values: object, key: str, defaults: object = None) -> Any:
     """Make a dataclass of a mapping, whose values are checked.
 
