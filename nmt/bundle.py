@@ -29,7 +29,7 @@ from nmt.models.weights import (
     save_weights,
     shapes_only,
 )
-from nmt.plugins import CELLS, find_plugin, package_of
+from nmt.plugins import CELL_GROUP, find_plugin, package_of
 from nmt.reading import MOST_BYTES, read_json, read_record, sha256
 from nmt.storage import atomic_folder
 from nmt.text.tokenizer import MODEL_FILES, Tokenizer, load_tokenizer
@@ -204,7 +204,7 @@ def _describe(
     hashes = {file.name: sha256(file) for file in sorted(folder.iterdir())} | dict(kept or {})
     manifest = {"format": FORMAT, "nmt": __version__, "precision": precision, "files": hashes}
     if config.model.cell not in get_args(CellName):
-        point = find_plugin(CELLS, config.model.cell)
+        point = find_plugin(CELL_GROUP, config.model.cell)
         manifest["cell"] = {"name": config.model.cell, "package": package_of(point)}
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
 
@@ -276,7 +276,7 @@ def _require_cell(folder: Path) -> None:
     if cell is None:
         return
     name, package = shown(cell["name"]), shown(cell["package"])
-    point = find_plugin(CELLS, cell["name"])
+    point = find_plugin(CELL_GROUP, cell["name"])
     if point is None:
         raise BundleError(f"{folder} needs the cell {name} of the package {package}; install it")
     if (other := package_of(point)) != cell["package"]:

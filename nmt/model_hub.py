@@ -114,9 +114,9 @@ class Repository:
         """Say in one line what went wrong, and what to do."""
         response: Any = getattr(error, "response", None)
         if response is None:
-            known = isinstance(error, ValueError)  # the card is refused
-            told = str(error) if known else f"the hub cannot be reached: {error}"
-            return NmtError(f"{self.address}: {told}")
+            refused = isinstance(error, ValueError)  # of the card's metadata
+            told = "the hub refused the model card" if refused else "the hub cannot be reached"
+            return NmtError(f"{self.address}: {told}: {error}")
         told = getattr(error, "server_message", None) or str(error)
         if response.status_code in (401, 403):
             told = (

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from nmt.errors import UsageError, shown
 
-CELLS, METRICS = "nmt.cells", "nmt.metrics"
+CELL_GROUP, METRIC_GROUP = "nmt.cells", "nmt.metrics"
 _Plugin = TypeVar("_Plugin")
 
 
@@ -54,7 +54,7 @@ def load_plugin(group: str, name: str, kind: type[_Plugin]) -> _Plugin:
     """Import what a package has registered.
 
     Args:
-        group: `CELLS` or `METRICS`.
+        group: `CELL_GROUP` or `METRIC_GROUP`.
         name: of the entry point.
         kind: what it has to be.
 

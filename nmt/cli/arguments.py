@@ -150,7 +150,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fal
         "model",
         metavar="MODEL",
         nargs="?" if optional else None,
-        help="run folder, bundle folder, or hf://owner/name",
+        help="run folder, bundle folder, or hf://owner/name[@revision]",
     )
     parser.add_argument(
         "--ensemble",

@@ -77,7 +77,7 @@ def refuse_senseless(arguments: argparse.Namespace) -> None:
         )
     if arguments.model is None:
         if sets:
-            raise UsageError(f"--test-set {sets[0]} needs a MODEL, whose languages say which way")
+            raise UsageError(f"--test-set {sets[0]} needs a MODEL: its languages are the direction")
         if arguments.hypotheses is None or not arguments.reference:
             raise UsageError("without MODEL, give --hypotheses and --reference")
         if arguments.source or arguments.split:

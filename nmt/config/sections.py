@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from nmt.config.options import BeamSize, DecodingConfig, Seed
 from nmt.config.values import Matches, Range
-from nmt.plugins import CELLS, Plugged
+from nmt.plugins import CELL_GROUP, Plugged
 
 Column = Annotated[int, Range(1, 10_000)] | str
 Count = Annotated[int, Range(1, 10**9)]
@@ -168,7 +168,7 @@ class TokenizerConfig:
 class ModelConfig:
     """The two recurrent networks."""
 
-    cell: CellName | Annotated[str, Plugged(CELLS)] = "lstm"
+    cell: CellName | Annotated[str, Plugged(CELL_GROUP)] = "lstm"
     """Recurrent cell of encoder and decoder."""
     recurrent_init: Literal["auto", "orthogonal", "identity", "uniform"] = "auto"
     """What recurrent matrices start as. auto: the identity for relu, orthogonal for other cells;

@@ -114,12 +114,11 @@ def _files(name: str, pair: str) -> list[Path]:
     except (Exception, SystemExit) as error:
         if isinstance(error, SystemExit) and error.code != 1:  # a signal
             raise
-        damaged = isinstance(error, SystemExit | FileNotFoundError)
-        reason = "the download is damaged" if damaged else getattr(error, "reason", error)
-        raise DataError(
-            f"the test set {name} is not in sacreBLEU's cache, and cannot be downloaded: {reason}; "
-            f"check the network, or bring {_folder(name)} here, without damaged files in it"
-        ) from None
+        if isinstance(error, SystemExit | FileNotFoundError):
+            told = f"is damaged in sacreBLEU's cache; delete {_folder(name)}, and try again"
+        else:
+            told = f"cannot be downloaded to {_folder(name)}: {getattr(error, 'reason', error)}"
+        raise DataError(f"the test set {name} {told}") from None
     finally:
         socket.setdefaulttimeout(before)
 

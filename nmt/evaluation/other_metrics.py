@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nmt.errors import shorten
 from nmt.evaluation.metrics import RESAMPLES, Score
-from nmt.plugins import METRICS, load_plugin, plugin_names
+from nmt.plugins import METRIC_GROUP, load_plugin, plugin_names
 
 _SEED = 12345  # sacreBLEU's
 _log = logging.getLogger("nmt")
@@ -33,10 +33,10 @@ def other_scores(
 ) -> dict[str, Score]:
     """Score by every metric that an installed package registers; one that fails is left out."""
     found = {}
-    for name in plugin_names(METRICS):
+    for name in plugin_names(METRIC_GROUP):
         try:
             found[name] = _score_by(
-                load_plugin(METRICS, name, CorpusMetric), hypotheses, references
+                load_plugin(METRIC_GROUP, name, CorpusMetric), hypotheses, references
             )
         except Exception as error:  # after hours of training, the other scores are not lost
             told = shorten(f"{type(error).__name__}: {error}")

@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nmt import plugins
-from nmt.plugins import load_plugin
+from nmt.plugins import CELL_GROUP, load_plugin
 
 LayerState = tuple[Tensor, ...]
 """What a layer carries between steps, `(rows, size)` each: its output, then the rest it needs."""
@@ -86,7 +85,7 @@ class _Cells(dict[str, Cell]):
     """Cells by name; those of other packages are imported when they are asked for."""
 
     def __missing__(self, name: str) -> Cell:
-        return self.setdefault(name, load_plugin(plugins.CELLS, name, Cell))
+        return self.setdefault(name, load_plugin(CELL_GROUP, name, Cell))
 
 
 CELLS: dict[str, Cell] = _Cells(
