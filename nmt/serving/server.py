@@ -39,7 +39,7 @@ def serve(app: FastAPI, listening: socket.socket, grace: float) -> None:
     Args:
         app: the application.
         listening: from `listen`.
-        grace: seconds that they may still take; a second signal does not wait.
+        grace: seconds that they may still take; a second Ctrl-C does not wait.
     """
     for ending in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again at its end
         signal.signal(ending, signal.SIG_IGN)
@@ -55,4 +55,4 @@ def serve(app: FastAPI, listening: socket.socket, grace: float) -> None:
     )
     _log.info("listening on http://%s:%d", shown, port)
     uvicorn.Server(config).run(sockets=[listening])
-    _log.info("stopped; every accepted request was answered")
+    _log.info("stopped")

@@ -115,6 +115,8 @@ def test_models_are_listed(client: TestClient) -> None:
         ({"settings": {"beam_size": None}}, "beam_size"),
         ({"settings": {"n_best": 9}}, "n_best: 9"),
         ({"settings": {"greedy": True, "sample": True}}, "greedy"),
+        ({"settings": {"seed": 5}}, "seed"),
+        ({"settings": {"greedy": True, "prune": 2.0}}, "prune"),
         ({"settings": {"alignments": True}}, "attention"),
         ({"settings": {"batch_size": 3}}, "batch_size"),
         ({"settings": {"shortlist": 1}}, "shortlist: 1"),
