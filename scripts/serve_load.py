@@ -2,9 +2,9 @@
 
 Usage: python scripts/serve_load.py MODEL FILE [--clients 64] [--seconds 60] [--json OUT]
 
-One client sends the lines of FILE for a while, one at a time; then many do at once. Every answer is
-compared with that of the model alone. All runs on this machine: the clients take processor time,
-too.
+One client sends the lines of FILE for a while, one at a time; then many do at once, beside one that
+keeps leaving in the middle of requests; then one again. Every answer is compared with that of the
+model alone. All runs on this machine: the clients take processor time, too.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,26 @@ import psutil
 
 import nmt
 from nmt.inference.translator import Translator
+
+
+class RudeClient(threading.Thread):
+    """Leaves again and again: in the middle of a request, or before its answer."""
+
+    def __init__(self, port: int, end: float):
+        super().__init__()
+        self._port, self._end = port, end
+
+    def run(self) -> None:
+        """Send whole and half requests until the time is over."""
+        body = json.dumps({"q": ["Unread."] * 50, "source": "auto", "target": "en"}).encode()
+        head = "POST /translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        whole = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        for length in itertools.cycle([20, len(head), len(whole) - 10, len(whole)]):
+            if time.perf_counter() > self._end:
+                return
+            with socket.create_connection(("127.0.0.1", self._port)) as connection:
+                connection.sendall(whole[:length])
+                time.sleep(0.2)
 
 
 class Client(threading.Thread):
@@ -85,9 +106,10 @@ def load(
         Client(port, itertools.cycle(lines[row:] + lines[:row]), end, translator, clients == 1)
         for row in range(0, clients * 7, 7)
     ]
-    for one in many:
+    rude = [RudeClient(port, end)] * (clients > 1)
+    for one in [*many, *rude]:
         one.start()
-    for one in many:
+    for one in [*many, *rude]:
         one.join()
     every = sorted(itertools.chain.from_iterable(one.seconds for one in many))
     wrong = [told for one in many for told in one.wrong]
@@ -137,9 +159,19 @@ def main() -> int:
             load(port, lines, 1, 3, translator)  # warm
             load(port, lines, arguments.clients, 3, translator)
             report["one"] = load(port, lines, 1, min(20, arguments.seconds), translator)
-            report["mb_before"] = process.memory_info().rss / 2**20
+            memory = [process.memory_info().rss]
+            done = threading.Event()
+
+            def watch() -> None:
+                while not done.wait(arguments.seconds / 6):
+                    memory.append(process.memory_info().rss)
+
+            watcher = threading.Thread(target=watch)
+            watcher.start()
             report["many"] = load(port, lines, arguments.clients, arguments.seconds, translator)
-            report["mb_after"] = process.memory_info().rss / 2**20
+            done.set()
+            watcher.join()
+            report["mb"] = [round(size / 2**20) for size in memory]
             report["again"] = load(port, lines, 1, min(20, arguments.seconds), translator)
         finally:
             server.terminate()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.config import Config, SearchOptions, load_stored_config
+from nmt.config.options import refuse_unused
 from nmt.config.sections import Threads
 from nmt.config.values import describe, field_texts, field_types, word_reader
 from nmt.errors import DataError, UsageError, counted
@@ -202,15 +203,7 @@ def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(SearchOptions)]
     given = {name: getattr(arguments, name, None) for name in names}
     settings = {name: value for name, value in given.items() if value is not None}
-    sampling = [name for name in ("temperature", "top_k", "top_p", "seed") if name in settings]
-    if sampling and not settings.get("sample"):
-        raise UsageError(f"--{sampling[0].replace('_', '-')} belongs to --sample; give that, too")
-    ranking = [name for name in ("length_penalty", "coverage_penalty", "prune") if name in settings]
-    if ranking and (settings.get("greedy") or settings.get("sample")):
-        other = "greedy" if settings.get("greedy") else "sample"
-        raise UsageError(
-            f"--{ranking[0].replace('_', '-')} belongs to beam search; leave it or --{other} out"
-        )
+    refuse_unused(settings, lambda name: f"--{name.replace('_', '-')}")
     n_best = settings.get("n_best", 1)
     if n_best > 1 and getattr(arguments, "format", "text") == "text":
         raise UsageError(

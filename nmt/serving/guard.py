@@ -7,11 +7,12 @@ import asyncio
 import json
 import logging
 import time
+import traceback
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nmt.errors import shown
+from nmt.errors import shorten, shown
 from nmt.serving.service import CLOSED, RefusedError, Service, too_long
 
 _log = logging.getLogger("nmt")
@@ -48,8 +49,10 @@ class Guard:
         except RefusedError as refused:
             answer = {"error": refused.message}
             await JSONResponse(answer, refused.status)(scope, receive, counted_send)
-        except Exception:
-            _log.exception("%s %s failed", scope["method"], shown(scope["path"]))
+        except Exception as error:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            told = shorten(f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})")
+            _log.error("%s %s failed: %s", scope["method"], shown(scope["path"]), told)
             if not status:
                 answer = {"error": "the server failed; its log shows where"}
                 await JSONResponse(answer, 500)(scope, receive, counted_send)

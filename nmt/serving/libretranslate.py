@@ -1,6 +1,7 @@
 """LibreTranslate's API, so that its clients work unchanged.
 
-Source: LibreTranslate 1.6, `libretranslate/app.py`; statuses and messages of errors are its own.
+Source: LibreTranslate, `libretranslate/app.py` and its guide to the API; statuses and messages of
+errors are its own.
 """
 
 import re
@@ -13,28 +14,13 @@ from starlette.datastructures import FormData
 from nmt.inference.search import Translation
 from nmt.serving.detection import detect, language_name
 from nmt.serving.served import ServedModel
-from nmt.serving.service import RefusedError, Service, read_json
+from nmt.serving.service import ERRORS, RefusedError, Service, read_json
 
 MOST_ALTERNATIVES = 20
 _DETECTABLE = 40  # characters; LibreTranslate judges shorter texts of a list by all together
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": text,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"error": {"type": "string"}},
-                    "required": ["error"],
-                }
-            }
-        },
-    }
-    for status, text in {
-        "4XX": "The request is refused: 400 says why, 403 wrong API key, 429 the queue is full",
-        "5XX": "The work failed, or was not done in time (503)",
-    }.items()
-}
+_TEXT: dict[str, Any] = {"type": "string"}
+_COUNT = {"type": "integer", "minimum": 0, "maximum": MOST_ALTERNATIVES, "default": 0}
+_KEY = _TEXT | {"default": "", "description": "where the server needs one"}
 
 
 def _body(**properties: dict[str, Any]) -> dict[str, Any]:
@@ -47,13 +33,9 @@ def _body(**properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_TEXT: dict[str, Any] = {"type": "string"}
-_KEY = {"type": "string", "default": "", "description": "where the server needs one"}
-
-
 def libretranslate_routes(service: Service) -> APIRouter:
     """Return the endpoints over a service."""
-    router = APIRouter(tags=["LibreTranslate"], responses=_ERRORS)
+    router = APIRouter(tags=["LibreTranslate"], responses=ERRORS)
     languages = service.models.languages()
 
     @router.post(
@@ -64,12 +46,7 @@ def libretranslate_routes(service: Service) -> APIRouter:
             source=_TEXT | {"enum": ["auto", *languages]},
             target=_TEXT | {"enum": list(languages)},
             format={"type": "string", "enum": ["text"], "default": "text"},
-            alternatives={
-                "type": "integer",
-                "minimum": 0,
-                "maximum": MOST_ALTERNATIVES,
-                "default": 0,
-            },
+            alternatives=_COUNT,
             api_key=_KEY,
         ),
     )

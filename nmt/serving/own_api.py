@@ -8,12 +8,13 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from nmt.config import SearchOptions
+from nmt.config.options import refuse_unused
 from nmt.config.values import field_texts, field_types
 from nmt.errors import UsageError
 from nmt.inference.next_words import Prediction
 from nmt.inference.search import Translation
 from nmt.serving.served import Line, NextWords, ServedModel
-from nmt.serving.service import RefusedError, Service
+from nmt.serving.service import ERRORS, RefusedError, Service
 
 _LIMITS = {"beam_size": 64, "n_best": 64, "max_length_ratio": 10}
 """What one request may ask for, since its cost grows with these."""
@@ -46,12 +47,6 @@ else:
             if name not in _NOT_ASKED
         },
     )
-
-
-class Error(BaseModel):
-    """Why a request was refused."""
-
-    error: str
 
 
 class Asked(BaseModel):
@@ -97,8 +92,7 @@ class ModelsAnswer(BaseModel):
 
 def own_routes(service: Service) -> APIRouter:
     """Return the endpoints over a service."""
-    refusals: dict[int | str, dict[str, Any]] = {"4XX": {"model": Error}, "5XX": {"model": Error}}
-    router = APIRouter(prefix="/v1", tags=["nmt"], responses=refusals)
+    router = APIRouter(prefix="/v1", tags=["nmt"], responses=ERRORS)
 
     def check_key(request: Request) -> None:
         kind, _, key = request.headers.get("authorization", "").partition(" ")
@@ -125,7 +119,9 @@ def own_routes(service: Service) -> APIRouter:
         service.check_size([part for line in lines for part in line])
         request.scope["nmt.texts"] = [text for text, _ in lines]
         try:
-            work = model.translate(body.settings.model_dump(exclude_unset=True))
+            settings = body.settings.model_dump(exclude_unset=True)
+            refuse_unused(settings)
+            work = model.translate(settings)
         except UsageError as error:
             raise RefusedError(400, f"settings: {error}") from None
         found = await service.work(request, model, work, lines)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from nmt.errors import NmtError, shorten
@@ -17,6 +18,19 @@ from nmt.serving.served import Models, ServedModel
 
 CLOSED = 499
 """Status in log and metrics of a request whose client left; the number is nginx's."""
+
+
+class ErrorAnswer(BaseModel):
+    """Why a request was refused, or failed."""
+
+    error: str
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorAnswer},
+    "5XX": {"model": ErrorAnswer},
+}
+"""Every endpoint's answers that are no success, for OpenAPI."""
 
 
 class RefusedError(Exception):

@@ -1,6 +1,7 @@
 """A server in a process of its own, and three small models."""
 
 import contextlib
+import math
 import os
 import re
 import signal
@@ -18,8 +19,10 @@ from tests.conftest import MEMBER, save_member
 
 @pytest.fixture(scope="session")
 def attentive(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained model with attention, German to English."""
-    return save_member(tiny_run, tmp_path_factory.mktemp("models") / "attentive")
+    """An untrained model with attention, German to English, that prunes nothing."""
+    decoding = replace(MEMBER.decoding, prune=math.inf)
+    folder = tmp_path_factory.mktemp("models") / "attentive"
+    return save_member(tiny_run, folder, config=replace(MEMBER, decoding=decoding))
 
 
 @pytest.fixture(scope="session")

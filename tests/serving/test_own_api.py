@@ -1,6 +1,7 @@
 """`/v1`, the page's files, keys, metrics and the description of it all."""
 
 import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +116,8 @@ def test_models_are_listed(client: TestClient) -> None:
         ({"settings": {"beam_size": None}}, "beam_size"),
         ({"settings": {"n_best": 9}}, "n_best: 9"),
         ({"settings": {"greedy": True, "sample": True}}, "greedy"),
+        ({"settings": {"seed": 5}}, "seed"),
+        ({"settings": {"greedy": True, "prune": 2.0}}, "prune"),
         ({"settings": {"alignments": True}}, "attention"),
         ({"settings": {"batch_size": 3}}, "batch_size"),
         ({"settings": {"shortlist": 1}}, "shortlist: 1"),
@@ -160,6 +163,28 @@ def test_metrics_count(models: Models) -> None:
         assert value('nmt_requests_total{path="/translate",status="200"}') == 1
         assert value('nmt_requests_total{path="other",status="404"}') == 1
         assert value("nmt_batch_lines_sum") == 4 and value("nmt_queue_lines") == 0
+
+
+def test_a_fault_of_ours_is_one_line_and_ends_one_request(
+    models: Models, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    translator = models.models[0].translator
+    good = translator.translate
+
+    def fail(texts: Any, *options: Any, **settings: Any) -> Any:
+        if "Katze" in texts:
+            raise ZeroDivisionError("a fault")
+        return good(texts, *options, **settings)
+
+    monkeypatch.setattr(translator, "translate", fail)
+    monkeypatch.setattr(logging.getLogger("nmt"), "propagate", True)
+    app = create_app(models, ServeOptions(reload=0))
+    with TestClient(app) as client, caplog.at_level("ERROR", "nmt"):
+        answer = client.post("/v1/translate", json={"model": "run", "text": "Katze"})
+        assert answer.status_code == 500 and list(answer.json()) == ["error"]
+        assert ask(client, text="Gut")["translations"]
+    record = caplog.records[0]
+    assert "ZeroDivisionError: a fault" in record.getMessage() and record.exc_info is None
 
 
 def test_keys(models: Models) -> None:

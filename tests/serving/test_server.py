@@ -1,6 +1,7 @@
 """`nmt serve` as its own process: clients unchanged, many at once, rude ones, reload, the end."""
 
 import concurrent.futures
+import http.client
 import json
 import shutil
 import socket
@@ -126,6 +127,18 @@ def test_clients_that_leave_harm_no_other(server: Served, expected: dict[str, st
     # Most of the 1,280 lines were dropped unread.
     assert metric(server.url, "nmt_batch_lines_sum") - done < 640
     assert server.process.poll() is None
+
+
+def test_answers_do_not_wait_for_the_network(server: Served) -> None:
+    """Nagle's algorithm with delayed confirmation would take 40 ms of every answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    seconds = []
+    for _ in range(50):
+        started = time.perf_counter()
+        connection.request("GET", "/health")
+        assert connection.getresponse().read()
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds[10:]) < 0.03
 
 
 def test_texts_are_not_logged(server: Served) -> None:
