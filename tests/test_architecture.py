@@ -97,6 +97,12 @@ def test_every_room_has_its_floor() -> None:
     assert {f"nmt.{room}" for room in rooms} == set(FLOORS)
 
 
+def test_no_file_name_stands_twice() -> None:
+    """A name in an editor's tab or a traceback says which file it is."""
+    names = [path.name for path in MODULES if path.name not in ("__init__.py", "__main__.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 @pytest.mark.parametrize("verb", ["", *VERBS])
 def test_help_imports_neither_torch_nor_lightning(verb: str) -> None:
     """Their import takes seconds; help is to answer at once."""

@@ -223,7 +223,7 @@ def test_changed_keys_are_named_by_path() -> None:
         ),
         ("model: 3", [], "c.yaml: model: 3 must be a mapping of keys"),
         ("model: [", [], "c.yaml: not valid YAML"),
-        ("model: {layers: 1, layers: 2}", [], "the key 'layers' stands twice"),
+        ("model: {layers: 1, layers: 2}", [], "the key 'layers' occurs twice"),
         ("data: {splits: {1: a}}", [], "data.splits: 1 must be a split's name"),
         (MINIMAL, ["--seed", "-1"], "command line: seed: -1 must be a whole number from 0"),
         (MINIMAL + "seed: 08", [], "c.yaml: seed: 8.0 must be a whole number"),

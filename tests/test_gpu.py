@@ -90,7 +90,7 @@ def test_a_translation_on_a_gpu_does_not_depend_on_its_company(tiny_run: Path) -
 
 
 def test_int8_is_refused_on_a_gpu(tiny_run: Path) -> None:
-    with pytest.raises(UsageError, match="int8 is for processors"):
+    with pytest.raises(UsageError, match="int8 needs a CPU"):
         nmt.load(tiny_run, device="cuda", precision="int8")
 
 

@@ -20,9 +20,9 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     refuse_output(arguments.json, arguments.config)
     config = load_training_config(arguments.config, keys)
 
-    from nmt.cli.blocks import print_report
-    from nmt.preflight.check import check  # imports torch and lightning
-    from nmt.report.check import check_report
+    from nmt.cli.terminal import print_report
+    from nmt.preflight.run_check import check  # imports torch and lightning
+    from nmt.report.check_report import check_report
 
     for handler in logging.getLogger("nmt").handlers:  # the page has what tables the log shows
         handler.addFilter(lambda record: "\n" not in record.getMessage())

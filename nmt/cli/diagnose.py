@@ -15,14 +15,14 @@ from nmt.cli.arguments import (
     split_words,
     write_json,
 )
-from nmt.cli.blocks import print_report
 from nmt.cli.report import report_training
+from nmt.cli.terminal import print_report
 from nmt.config import CellName, Config, ModelConfig
 from nmt.config.sections import Count
 from nmt.config.values import field_types, read_value, word_reader
 from nmt.diagnosis.records import Diagnosis, write_record
 from nmt.errors import DataError, UsageError
-from nmt.report.report import diagnosis_report
+from nmt.report.run_report import diagnosis_report
 from nmt.training.fine_tuning import load_training_config
 
 if TYPE_CHECKING:
@@ -137,8 +137,8 @@ def _diagnose(
 ) -> Diagnosis:
     """Find out, and keep it where there is a run."""
     from nmt.bundle import find_bundle, load_bundle, weights_hash
+    from nmt.diagnosis.collect import SENTENCES, about_to_train, at_start, diagnose
     from nmt.diagnosis.compare import UPDATES, compare_cells
-    from nmt.diagnosis.diagnose import SENTENCES, about_to_train, at_start, diagnose
     from nmt.text.lines import writing_to
 
     sentences = arguments.sentences or SENTENCES

@@ -24,7 +24,7 @@ _log = logging.getLogger("nmt")
 
 if TYPE_CHECKING:
     from nmt.evaluation.languages import TargetLanguage
-    from nmt.inference.tuning import Tuning
+    from nmt.inference.search_tuning import Tuning
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:

@@ -31,14 +31,14 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     out = _place(arguments)
     refuse_output(out, *arguments.runs)
 
-    from nmt.cli.blocks import print_report
-    from nmt.report.report import make_report
+    from nmt.cli.terminal import print_report
+    from nmt.report.run_report import make_report
 
     report = make_report(arguments.runs)
     if arguments.text:
         print_report(report)
     if out is not None:
-        from nmt.report.report import write_page
+        from nmt.report.run_report import write_page
 
         write_page(report, out)
         _log.info("report: %s", out)
@@ -52,7 +52,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 def report_training(run: Path) -> None:
     """Write the page of a run that has ended; where that fails, the training is as good as ever."""
-    from nmt.report.report import make_report, write_page
+    from nmt.report.run_report import make_report, write_page
 
     try:
         out = run / "report.html"
@@ -72,5 +72,5 @@ def _place(arguments: argparse.Namespace) -> Path | None:
         raise UsageError("the page of several runs has no place of its own; give -o OUT.html")
     folder: Path = arguments.runs[0]
     if not folder.is_dir():
-        raise DataError(f"{folder} is no run folder: it is not there")
+        raise DataError(f"{folder} is not a run folder: it does not exist")
     return folder / "report.html"

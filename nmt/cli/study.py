@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from nmt.cli.arguments import refuse_output, write_json
-from nmt.diagnosis.study import MODELS, UPDATES
+from nmt.diagnosis.study_records import MODELS, UPDATES
 from nmt.errors import UsageError
 
 _log = logging.getLogger("nmt")
@@ -30,10 +30,10 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     if arguments.updates < 2:
         raise UsageError(f"--updates: {arguments.updates} is below 2, the fewest updates of a run")
 
-    from nmt.cli.blocks import print_report
+    from nmt.cli.terminal import print_report
     from nmt.diagnosis.study_run import run_study  # imports torch
-    from nmt.report.report import write_page
-    from nmt.report.study import study_report
+    from nmt.report.run_report import write_page
+    from nmt.report.study_report import study_report
 
     study = run_study(arguments.out, updates=arguments.updates, models=arguments.models)
     report = study_report(study)

@@ -184,7 +184,7 @@ def _translate(
     total: int | None,
 ) -> int:
     """Translate one input; return how many of its lines failed."""
-    from nmt.inference.files import line_writer, translate_lines
+    from nmt.inference.file_translation import line_writer, translate_lines
     from nmt.inference.partial import is_unfinished, partial_writer
     from nmt.text.lines import decode_lines, read_lines
 

@@ -11,7 +11,7 @@ from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from nmt.evaluation.languages import TargetLanguage
-    from nmt.inference.tuning import Tuning
+    from nmt.inference.search_tuning import Tuning
 
 _log = logging.getLogger("nmt")
 _SPLIT = "validation"
@@ -53,7 +53,7 @@ def tune_model(
         DataError: it cannot be written.
     """
     from nmt.bundle import find_bundle, is_bundle, save_tuned
-    from nmt.inference.tuning import tune
+    from nmt.inference.search_tuning import tune
     from nmt.storage import locked
     from nmt.text.lines import writing_to
 

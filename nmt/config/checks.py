@@ -1,4 +1,4 @@
-"""Values that are legal by themselves and contradict each other."""
+"""Checks of combinations: values that are legal alone, but contradict each other."""
 
 import dataclasses
 import operator

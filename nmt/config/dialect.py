@@ -1,4 +1,4 @@
-"""The YAML of configs: YAML 1.2's plain scalars, no aliases, no key twice, bounded."""
+"""The YAML of configs: YAML 1.2's plain scalars, no aliases, no duplicate keys, bounded size."""
 
 import re
 from typing import Any
@@ -20,17 +20,17 @@ class _Loader(yaml.SafeLoader):
     """`no` is Norwegian, `1e-3` is a number, dates are text."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse aliases, which expand without bound."""
+        """Refuse aliases, which can expand without bound."""
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("an alias (*) stands in it; write the value out, or quote it")
+            raise yaml.YAMLError("it has an alias (*); write the value out, or quote it")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that stands twice, of which YAML would keep the last."""
+        """Refuse duplicate keys, of which YAML would keep the last."""
         names: set[str] = set()
         for key, _ in node.value:
             if str(key.value) in names:
-                raise yaml.YAMLError(f"the key {shown(key.value)} stands twice")
+                raise yaml.YAMLError(f"the key {shown(key.value)} occurs twice; keep one")
             names.add(str(key.value))
         return super().construct_mapping(node, deep)
 
@@ -41,13 +41,13 @@ for _tag, _rule in _TYPES.items():
 
 
 def load_yaml(text: str, origin: str) -> Any:
-    """Parse YAML; `origin` names it in errors.
+    """Parse YAML; `origin` is its name in errors.
 
     Raises:
-        ConfigError: the text is no YAML, or larger or deeper nested than a config is.
+        ConfigError: the text is not YAML, or too large or too deeply nested.
     """
     if len(text) > LARGEST:
-        raise ConfigError(f"{origin}: it is larger than 1 MiB, and so no config")
+        raise ConfigError(f"{origin}: it is larger than 1 MiB, the limit of a config")
     try:
         return yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""How to search: the config's `decoding` section, and the options of one call; no torch.
+"""Search settings: the config's `decoding` section, and the options of one call; no torch.
 
 Flags, help texts and config keys come from these fields.
 """
@@ -18,7 +18,7 @@ Seed = Annotated[int, Range(0, 2**32 - 1)]
 
 @dataclasses.dataclass(frozen=True)
 class DecodingConfig:
-    """How translations are searched, unless a call says otherwise."""
+    """The default search of a model."""
 
     beam_size: BeamSize = 5
     """Hypotheses kept at every step."""
@@ -35,7 +35,7 @@ class DecodingConfig:
     shortlist: Annotated[int, Range(1, 1_000_000)] | None = None
     """Search only among this many target tokens, the most frequent in training; null for all."""
     max_source_length: Annotated[int, Range(1, 100_000)] = 1000
-    """Longer source sentences are cut to this many tokens, and named as a problem."""
+    """Longer source sentences are cut to this many tokens, and reported as a problem."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +43,12 @@ class SearchOptions(DecodingConfig):
     """The options of one call, made once and passed by value.
 
     Raises:
-        UsageError: a value of another type or out of range, or options that exclude each other;
-            names the option.
+        UsageError: a value of a wrong type or out of range, or options that exclude each other; the
+            message names the option.
     """
 
     n_best: Annotated[int, Range(1, 20_000)] = 1
-    """Candidates of each sentence; beam search holds at most beam_size."""
+    """Candidates of each sentence; at most beam_size in beam search."""
     alignments: bool = False
     """With attention: also the source word of each target word, counted from 0."""
     greedy: bool = False
@@ -60,11 +60,11 @@ class SearchOptions(DecodingConfig):
     top_k: Annotated[int, Range(1, 1_000_000)] | None = None
     """Sample among this many most likely tokens."""
     top_p: Annotated[float, Range(0, 1, above=True)] | None = None
-    """Sample among the most likely tokens of this joint probability."""
+    """Sample among the most likely tokens with this total probability."""
     seed: Seed = 1
     """Seed of sampling."""
     batch_size: BatchSize = 256
-    """Sentences searched together; changes the speed, not the result."""
+    """Sentences searched together; affects the speed, not the result."""
 
     def __post_init__(self) -> None:
         for name, kind in field_types(type(self)).items():

@@ -1,4 +1,4 @@
-"""Configs from YAML and the command line, and their way back to YAML."""
+"""Reads configs from YAML and the command line, and writes them as YAML."""
 
 import codecs
 import dataclasses
@@ -16,7 +16,7 @@ from nmt.errors import ConfigError, DataError, shorten, shown
 from nmt.reading import read_bytes
 
 _MACHINE = ("data.splits", "data.cache", "tokenizer.path", "training.init_from")
-"""Keys that a bundle does not keep, beside `data.distill`."""
+"""Keys that a bundle omits, beside `data.distill`."""
 
 
 def load_config(
@@ -28,10 +28,10 @@ def load_config(
     """Read a config file and apply overrides.
 
     Args:
-        path: a YAML file that holds what differs from the defaults.
+        path: a YAML file of the keys that differ from the defaults.
         overrides: command-line words, such as `["--model.cell", "gru"]`.
-        base: given the config, returns one whose values stand where the file and the overrides have
-            none.
+        base: maps the config to another one, which replaces the defaults of keys that neither the
+            file nor the overrides have.
 
     Raises:
         ConfigError: unreadable file, unknown key, wrong type or range, or values that contradict
@@ -41,7 +41,7 @@ def load_config(
 
 
 def load_stored_config(path: Path) -> Config:
-    """Read what `dump_config` wrote, from a regular file. See `load_config`."""
+    """Read a regular file written by `dump_config`. See `load_config`."""
     return parse_config(_read(path), origin=str(path))
 
 
@@ -52,7 +52,7 @@ def parse_config(
     *,
     base: Callable[[Config], Config] | None = None,
 ) -> Config:
-    """Parse the YAML text of a config; `origin` names it in errors. See `load_config`."""
+    """Parse the YAML text of a config; `origin` is its name in errors. See `load_config`."""
     values = load_yaml(text, origin)
     if not isinstance(values, dict):
         raise ConfigError(f"{origin}: a config is a mapping of sections, not {shown(values)}")
@@ -69,7 +69,7 @@ def parse_config(
 
 
 def check_config(config: Config, origin: str) -> None:
-    """Check types, ranges and combinations of a config that was made in Python.
+    """Check types, ranges and combinations of a config made in Python.
 
     Raises:
         ConfigError: the first fault, with its key.
@@ -86,7 +86,7 @@ def _build(values: dict[str, Any], origin: str, defaults: Config | None = None) 
 
 
 def _read_words(words: Sequence[str]) -> Iterator[tuple[list[str], Any]]:
-    """Yield the path of each key on the command line, and its value."""
+    """Yield the path and the value of each key on the command line."""
     rest = iter(words)
     for word in rest:
         key, is_set, value = word.removeprefix("--").partition("=")
@@ -94,14 +94,14 @@ def _read_words(words: Sequence[str]) -> Iterator[tuple[list[str], Any]]:
             value = next(rest, "--")
         if not word.startswith("--") or value.startswith("--"):
             raise ConfigError(f"command line: {shorten(word)}: give --KEY VALUE")
-        # Other text is read by the type of its key.
+        # Other text is converted later, by the type of its key.
         structured = value.startswith(("{", "[")) or value == "null"
-        where = f"command line: {shorten(key)}"
-        yield key.split("."), load_yaml(value, where) if structured else Word(value)
+        origin = f"command line: {shorten(key)}"
+        yield key.split("."), load_yaml(value, origin) if structured else Word(value)
 
 
 def _replace(values: object, path: Sequence[str], value: object) -> dict[str, Any]:
-    """Return a copy of nested mappings with another value at a path."""
+    """Return a copy of nested mappings with a new value at a path."""
     key, *rest = path
     old = values if isinstance(values, dict) else {}
     return {**old, key: _replace(old.get(key), rest, value) if rest else value}
@@ -111,8 +111,8 @@ def _read(path: str | Path, *, regular: bool = True) -> str:
     try:
         data = read_bytes(path, LARGEST, regular=regular)
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            told = "it is UTF-16, not UTF-8; convert it, as with iconv -f UTF-16 -t UTF-8"
-            raise ConfigError(f"cannot read the config {path}: {told}")
+            fault = "it is UTF-16, not UTF-8; convert it, as with iconv -f UTF-16 -t UTF-8"
+            raise ConfigError(f"cannot read the config {path}: {fault}")
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"cannot read the config {path}: {error}") from None
@@ -124,9 +124,8 @@ def dump_config(config: Config, *, portable: bool = False) -> str:
     """Write a config as YAML with every key.
 
     Args:
-        config: what to write.
-        portable: leave out what belongs to this machine: `data.splits`, `data.distill` and all
-            paths.
+        config: the config.
+        portable: omit the keys of this machine: `data.splits`, `data.distill` and all paths.
     """
     values = dataclasses.asdict(config)
     if portable:
@@ -143,7 +142,7 @@ def changed_keys(old: Config, new: Config) -> list[str]:
 
 
 def flat_config(config: Config) -> dict[str, Any]:
-    """Return every key's value by the key's path, such as `model.cell`."""
+    """Return the value of every key by its path, such as `model.cell`."""
     return _flatten(dataclasses.asdict(config))
 
 

@@ -1,6 +1,6 @@
 """Every setting of a run, as frozen dataclasses.
 
-A config file holds only what differs from the defaults below. Sizes count units or tokens,
+A config file holds only the keys that differ from the defaults below. Sizes count units or tokens,
 lengths count tokens, `*_updates` count optimizer updates.
 """
 
@@ -45,108 +45,109 @@ CellName = Literal["lstm", "gru", "tanh", "relu"]
 
 @dataclasses.dataclass(frozen=True)
 class ColumnsConfig:
-    """Which columns of a table hold the two sides."""
+    """The columns of a table that hold the two sides."""
 
     source: Column
-    """Column of the source sentences; `a.b` reaches into a nested column. A number, counted from 1,
-    is for .tsv and .csv files without a header line."""
+    """Column of the source sentences; `a.b` is column b nested in a. A number, counted from 1, is
+    for .tsv and .csv files without a header line."""
     target: Column
     """Column of the target sentences."""
 
     @property
     def numbered(self) -> bool:
-        """Whether the columns are given by number, so that tables have no header."""
+        """Whether the columns are given by number, for tables without a header."""
         return isinstance(self.source, int) and isinstance(self.target, int)
 
 
 @dataclasses.dataclass(frozen=True)
 class FiltersConfig:
-    """Which training pairs are left out: each is counted at the first filter that it meets.
+    """Filters of training pairs; a pair that is left out counts for the first filter it matches.
 
-    Beside these, and between script and length_ratio, stands `data.max_length`.
+    `data.max_length` is applied between script and length_ratio.
     """
 
     empty: bool = True
-    """Leave out pairs with a side that is blank or has no token; else it is its end token alone."""
+    """Leave out pairs with a side that is blank or has no token; if kept, it is the end token
+    alone."""
     control_characters: bool = False
     """Leave out pairs that hold control characters (Unicode category Cc) other than tabs."""
     untranslated: bool = False
-    """Leave out pairs whose two sides are the same text."""
+    """Leave out pairs whose two sides are equal."""
     script: Annotated[float, Range(0.01, 1)] | None = None
-    """Least share of a side's letters, to the percent, that are of its language's scripts: those
-    of at least 1 % of the letters on that side of the validation split."""
+    """Minimum share of a side's letters, to the percent, in its language's scripts: those of at
+    least 1 % of the letters on that side of the validation split."""
     length_ratio: Annotated[float, Range(1, 1000)] | None = None
-    """Longer ÷ shorter side at most, in tokens with the end token."""
+    """Maximum of longer ÷ shorter side, in tokens with the end token."""
     overlap: bool = False
     """Leave out pairs that share a sentence with validation or a test split, white space aside."""
     duplicates: bool = False
-    """Leave out pairs that stood in the training split before, both sides the same."""
+    """Leave out repetitions of an earlier training pair, both sides equal."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DistillConfig:
-    """A teacher whose translations of the training source are learned from, beside the references.
+    """A teacher whose translations of the training source are added to the references.
 
     It translates once, before training. The tokenizer is learned from the references alone.
     """
 
     teacher: str | list[str] | None = None
-    """A run folder, a bundle folder or hf://owner/name; a list is an ensemble, which averages the
-    log-probabilities. By default there is none."""
+    """A run folder, a bundle folder or hf://owner/name; a list is an ensemble, which averages
+    log-probabilities. null means no teacher."""
     references: Annotated[float, Range(0, 1000)] = 1.0
-    """Times that an epoch goes through the references of each place, on top of its weight; 0 leaves
-    them out. The teacher's translations come as often as the weight of the place says."""
+    """Factor on the weight of each place's references; 0 leaves the references out. The teacher's
+    translations have the weight of the place."""
     n_best: BeamSize = 1
     """Translations of each source sentence, distinct as text, each a pair of its own."""
     beam_size: BeamSize | None = None
-    """Hypotheses that the teacher keeps at every step; by default what its own config says."""
+    """Hypotheses that the teacher keeps at every step; null takes the teacher's own beam size."""
 
     @property
     def teachers(self) -> list[str]:
-        """The models of the teacher; none where there is no teacher."""
+        """The models of the teacher; empty without a teacher."""
         return [self.teacher] if isinstance(self.teacher, str) else self.teacher or []
 
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Where the sentence pairs come from."""
+    """The corpus and its filters."""
 
     source_language: LanguageTag = ""
-    """Language tag to translate from, such as de; must be given."""
+    """Language tag to translate from, such as de; required."""
     target_language: LanguageTag = ""
-    """Language tag to translate to, such as en; must be given."""
+    """Language tag to translate to, such as en; required."""
     corpus: Annotated[str, _CORPUS] = "files"
     """files, builtin:NAME, or hub:OWNER/NAME[@REVISION][#CONFIG]."""
     splits: dict[Annotated[str, _SPLIT], Place | None] | None = None
     """Split name to place. files: PREFIX (PREFIX.de, PREFIX.en) or one .tsv .csv .jsonl .parquet,
     each also .gz, or a list; hub and builtin: the split's own name. {cut: N} takes N pairs out of
-    train. In train's list, {place: NAME, weight: W} has each pair W times in an epoch; of 2.5, half
-    of the pairs come a third time, others in every epoch. hub and builtin default to train,
+    train. In train's list, {place: NAME, weight: W} repeats each pair W times in an epoch; weight
+    2.5: every pair twice, a random half a third time each epoch. hub and builtin default to train,
     validation and test; null leaves one out."""
     columns: ColumnsConfig | None = None
-    """Columns of tables; by default the language tags, then translation.TAG."""
+    """Columns of tables; null looks for the language tags, then translation.TAG."""
     max_length: Annotated[int, Range(1, 100_000)] | None = 100
     """Longest side of a training pair, in tokens without the end token; longer pairs are left out
-    of training and counted. null keeps what fits into training.batch_tokens."""
+    and counted. null keeps pairs that fit into training.batch_tokens."""
     filters: FiltersConfig = FiltersConfig()
-    """Which further training pairs are left out, and counted."""
+    """Filters of training pairs."""
     distill: DistillConfig = DistillConfig()
     """A teacher to learn from, beside the references."""
     bleu_tokenizer: BleuTokenizer | None = None
     """sacreBLEU's tokenizer for BLEU; null takes that of the target language."""
     cache: str | None = None
-    """Folder of encoded corpora and of teachers' translations; by default nmt under $XDG_CACHE_HOME
-    or ~/.cache."""
+    """Folder of encoded corpora and teachers' translations; null is nmt under $XDG_CACHE_HOME or
+    ~/.cache."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TokenizerConfig:
-    """How raw text becomes token ids (SentencePiece)."""
+    """The tokenizer (SentencePiece)."""
 
     model: Literal["unigram", "bpe", "char", "word"] = "unigram"
     """Kind of pieces: subwords (unigram or bpe), characters, or words."""
     vocabulary_size: Annotated[int, Range(5, 1_000_000)] = 8000
-    """Pieces of one vocabulary, special tokens included; lowered where the corpus has fewer."""
+    """Pieces of one vocabulary, special tokens included; lowered if the corpus has fewer."""
     shared: bool = True
     """One vocabulary for both languages, or one for each."""
     byte_fallback: bool = False
@@ -154,14 +155,14 @@ class TokenizerConfig:
     normalization: Normalization = "nmt_nfkc"
     """Unicode normalisation of the source; _cf also folds case."""
     target_normalization: Normalization = "identity"
-    """Unicode normalisation of the target. Only identity lets a model write every character of the
-    references; the other rules rewrite some, such as full-width punctuation and m²."""
+    """Unicode normalisation of the target. Only identity keeps every character of the references;
+    the other rules rewrite some, such as full-width punctuation and m²."""
     character_coverage: Annotated[float, Range(0.98, 1)] = 1.0
     """Share of the corpus's characters that get a piece of their own."""
     max_pairs: Annotated[int, Range(1, 100_000_000)] = 200_000
-    """Pairs to learn from, which SentencePiece holds in memory; of a larger corpus every n-th."""
+    """Pairs to learn from, which SentencePiece holds in memory; a larger corpus is sampled."""
     path: str | None = None
-    """A ready-made model file, or a folder as a run's tokenizer/, instead of training one."""
+    """A model file, or a folder such as a run's tokenizer/, to use instead of training one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,59 +172,59 @@ class ModelConfig:
     cell: CellName | Annotated[str, Plugged(CELL_GROUP)] = "lstm"
     """Recurrent cell of encoder and decoder."""
     recurrent_init: Literal["auto", "orthogonal", "identity", "uniform"] = "auto"
-    """What recurrent matrices start as. auto: the identity for relu, orthogonal for other cells;
-    uniform: torch's own start, between ±1 / √(the layer's width)."""
+    """Initial recurrent matrices. auto: the identity for relu, orthogonal for other cells; uniform:
+    torch's default, between ±1 / √(the layer's width)."""
     encoder: Literal["rnn", "bag", "window"] = "rnn"
-    """What reads the source: a recurrent network or, for comparison, one learned map of the mean of
-    all embeddings (bag: it knows no order) or of the last few (window: it knows no others). Only an
-    rnn has directions; a window has no states for attention and pool."""
+    """The encoder: a recurrent network or, for comparison, a linear map of the mean of all
+    embeddings (bag) or of the last few (window). Only an rnn has directions; a window has no states
+    for attention and pool."""
     window: Annotated[int, Range(1, 100)] = 7
-    """Tokens that a window encoder reads, the last before the end token, each place with weights of
-    its own; where a sentence is shorter, zeros stand before it."""
+    """Tokens that a window encoder reads, the last before the end token, with separate weights for
+    each position; shorter sentences are padded with zeros."""
     layers: Annotated[int, Range(1, 64)] = 2
     """Layers of the encoder and of the decoder."""
     embedding_size: Annotated[int, Range(1, 16_384)] = 256
     """Width of the token embeddings."""
     hidden_size: Annotated[int, Range(1, 16_384)] = 512
-    """Width of the decoder; a bidirectional encoder has half of it in each direction."""
+    """Width of the decoder; each direction of a bidirectional encoder has half of it."""
     bidirectional: bool = True
     """Read the source in both directions."""
     reverse_source: bool = False
     """Read the source from its last token to its first."""
     bridge: Literal["copy", "linear", "wide"] = "linear"
-    """How the encoder's final state is handed over: as it is, through a learned map for each layer,
-    or through one from all layers together to all layers."""
+    """Map from the encoder's final state to the decoder's initial state: copy, a linear map for
+    each layer, or one linear map from all layers to all layers (wide)."""
     pool: Literal["none", "mean", "max"] = "none"
-    """What is handed over besides, with the fed context and to a wide bridge: the mean or the
-    largest, unit by unit, of the top layer's states. It has one size for all sentences, too."""
+    """Mean or max pooling of the top layer's states, added to the fed context and to the input of a
+    wide bridge."""
     feed_context: bool = True
-    """Show the encoder's final state to the decoder at every step, and to the output."""
+    """Feed the encoder's final state to the decoder and the output at every step."""
     attention: Literal["none", "dot", "general", "additive"] = "none"
-    """How the output looks back at the source's states; none leaves only the final state."""
+    """Attention of the output to the source's states; none leaves only the final state."""
     input_feeding: bool = False
-    """Give what the output was computed from, attention included, to the decoder's next step. It
-    then learns step by step, without fused kernels, which takes several times as long."""
+    """Feed the last step's readout, attention included, to the decoder's next step. Training then
+    runs step by step, without fused kernels, and takes several times as long."""
     dropout: Share = 0.2
     """Share of units dropped on embeddings, between layers and before the output."""
     locked_dropout: bool = False
     """Drop the same units at all steps of a sentence (variational dropout)."""
     source_word_dropout: Share = 0.0
-    """Share of source tokens whose embedding is dropped as a whole."""
+    """Share of source tokens whose whole embedding is dropped."""
     target_word_dropout: Share = 0.0
-    """The same of the target tokens that the decoder reads."""
+    """Share of the target tokens that the decoder reads whose whole embedding is dropped."""
     tie_embeddings: bool | Literal["target"] = True
-    """One matrix for target embedding and output, and, unless it says target, for the source where
-    the vocabulary is shared; a bottleneck of embedding_size stands before the output."""
+    """One matrix for target embedding and output, and, with true and a shared vocabulary, for the
+    source embedding; a bottleneck of embedding_size precedes the output."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """How the weights are learned. Ends at the first of max_updates, max_epochs and patience."""
+    """Training. It ends at the first of max_updates, max_epochs and patience."""
 
     max_updates: Count | None = None
-    """Stop after this many updates, whatever the epochs."""
+    """Stop after this many updates."""
     max_epochs: Annotated[int, Range(1, 10_000)] | None = None
-    """Passes over the training split at most; 20 where neither limit is given."""
+    """Stop after this many passes over the training split; 20 if neither limit is given."""
     batch_tokens: Annotated[int, Range(1, 10_000_000)] = 4096
     """Bound on sentences × longest sentence (the longer side) of one micro-batch."""
     accumulate: Annotated[int, Range(1, 10_000)] = 1
@@ -233,23 +234,23 @@ class TrainingConfig:
     weight_decay: Annotated[float, Range(0, 10)] = 0.0
     """Decoupled weight decay (AdamW)."""
     schedule: Literal["cosine", "inverse_sqrt", "plateau", "constant"] = "cosine"
-    """Course of the learning rate after the warm-up; plateau halves it after each validation that
-    brought nothing better."""
+    """Course of the learning rate after the warm-up; plateau halves it after each validation
+    without a better score."""
     warmup_updates: Annotated[int, Range(0, 10**9)] = 200
-    """Updates in which the learning rate rises from zero to its peak."""
+    """Updates over which the learning rate rises from zero to its peak."""
     label_smoothing: Share = 0.1
     """Probability mass spread over the vocabulary in the training loss."""
     r_drop: Annotated[float, Range(0, 100, above=True)] | None = None
-    """Weight (α) of R-Drop: every sentence is read twice under other noise, and the predictions are
-    drawn together. It takes twice the time and memory."""
+    """Weight (α) of R-Drop: every sentence is read twice with different dropout, and the divergence
+    of the predictions is added to the loss. It takes twice the time and memory."""
     clip_norm: Annotated[float, Range(0, 1_000_000)] = 1.0
-    """Largest norm of the gradient; 0 turns clipping off."""
+    """Maximum norm of the gradient; 0 turns clipping off."""
     validate_every: Count = 500
     """Updates between two validations."""
     checkpoint_every: Count | None = None
-    """Updates between two checkpoints; by default one at each validation."""
+    """Updates between two checkpoints; null writes one at each validation."""
     keep_checkpoints: Annotated[int, Range(1, 10_000)] = 2
-    """Checkpoints that stay in the run folder, the newest; `nmt export --average` takes several."""
+    """Number of newest checkpoints to keep; `nmt export --average` needs several."""
     monitor: Literal["bleu", "chrf", "loss"] = "bleu"
     """Validation score that chooses the best model."""
     patience: Count | None = None
@@ -259,25 +260,25 @@ class TrainingConfig:
     workers: Annotated[int, Range(0, 64)] = 0
     """Processes that prepare batches; 0 prepares them in the training process."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic; auto is bf16 on a GPU that has it, else fp32."""
+    """Arithmetic; auto is bf16 on a GPU that supports it, else fp32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; auto takes a GPU where there is one."""
+    """Device to train on; auto takes a GPU if there is one."""
     devices: Annotated[int, Range(1, 1024)] | Literal["auto"] = 1
     """Processes on this machine, each with a GPU or a share of the cores. Each takes its own
-    micro-batches, so the effective batch size is multiplied by their number. auto: every GPU, or
-    one process on a CPU. torchrun and srun set the number of processes and machines themselves."""
+    micro-batches: the effective batch size is multiplied by their number. auto: every GPU, or one
+    process on a CPU. torchrun and srun set the number of processes and machines themselves."""
     threads: Threads | None = None
     """Threads of each process on a CPU; null divides the cores among the processes."""
     loggers: list[Literal["csv", "tensorboard", "wandb", "mlflow"]] = dataclasses.field(
         default_factory=lambda: ["csv", "tensorboard"]
     )
-    """Where metrics are written: metrics.csv and tensorboard/ in the run folder, Weights & Biases,
-    MLflow (packages of their own)."""
+    """Destinations of the metrics: metrics.csv and tensorboard/ in the run folder, Weights &
+    Biases, MLflow (the last two need their packages)."""
     init_from: str | None = None
-    """A model folder whose weights and tokenizer to start from (fine-tuning)."""
+    """A model folder to start from (fine-tuning), with its weights and its tokenizer."""
 
     def shortened(self, max_updates: int) -> Self:
-        """Return the section for a trial of few updates, at most a third of them to warm up."""
+        """Return the section for a trial of few updates, at most a third of them warm-up."""
         return dataclasses.replace(
             self,
             max_updates=max_updates,

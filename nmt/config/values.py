@@ -1,4 +1,4 @@
-"""One reader of values by their type and range, for config keys, flags and keyword arguments."""
+"""Reads values by type and range, for config keys, flags and keyword arguments alike."""
 
 import contextlib
 import dataclasses
@@ -26,7 +26,7 @@ _LONGEST_TEXT = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Legal numbers: from `low` to `high`; `above` leaves out `low`, `below` leaves out `high`."""
+    """Legal numbers: from `low` to `high`; `above` excludes `low`, `below` excludes `high`."""
 
     low: float
     high: float
@@ -47,7 +47,7 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class Matches:
-    """Legal text: what a regular expression matches as a whole.
+    """Legal text: full matches of a regular expression.
 
     Attributes:
         pattern: the expression.
@@ -67,37 +67,37 @@ class Matches:
 
 
 class Word(str):
-    """A word of the command line: a number or a switch where the type of its key says so."""
+    """A word of the command line; the type of its key decides whether it is a number or switch."""
 
     def __repr__(self) -> str:
         return str(self) or "''"
 
 
 class _MisfitError(Exception):
-    """A value is not of the type at hand."""
+    """The value does not have the type at hand."""
 
 
 def read_value(kind: Any, value: object, key: str) -> Any:
-    """Return a value as its type has it: a number for a word, a dataclass for a mapping.
+    """Convert a value to a type: a word to a number, a mapping to a dataclass.
 
     Args:
-        kind: a type hint, with its `Range` or `Matches` as `Annotated` has it.
-        value: what the user gave.
+        kind: a type hint; `Annotated` holds its `Range` or `Matches`.
+        value: from the user.
         key: its name in errors.
 
     Raises:
-        ConfigError: the value, or one in it, has another type or is out of range.
+        ConfigError: the value, or one inside it, has another type or is out of range.
     """
     try:
         return _convert(kind, value, key)
     except _MisfitError:
         hint = _hint(kind, value) if isinstance(value, str) else ""
-        told = "null" if value is None else shown(value)
-        raise ConfigError(f"{key}: {told} must be {describe(kind)}{hint}") from None
+        text = "null" if value is None else shown(value)
+        raise ConfigError(f"{key}: {text} must be {describe(kind)}{hint}") from None
 
 
 def word_reader(kind: Any, key: str) -> Callable[[str], Any]:
-    """Return what reads a word of the command line, for argparse."""
+    """Return a function that reads a word of the command line, for argparse."""
     return lambda word: read_value(kind, Word(word), key)
 
 
@@ -119,13 +119,13 @@ def field_texts(kind: type) -> dict[str, str]:
 
 
 def read_section(kind: Any, values: object, key: str, defaults: object = None) -> Any:
-    """Make a dataclass of a mapping, whose values are checked.
+    """Make a dataclass from a mapping, and check its values.
 
     Args:
         kind: the dataclass.
-        values: a mapping; None stands for an empty one.
+        values: a mapping; None means an empty one.
         key: path of the section; empty for the whole config.
-        defaults: a `kind` whose values stand where the mapping has none.
+        defaults: a `kind` with the values of missing keys; None if all keys are required.
 
     Raises:
         ConfigError: an unknown or missing key, or a wrong value.
@@ -149,22 +149,22 @@ def read_section(kind: Any, values: object, key: str, defaults: object = None) -
 
 
 def refuse_unknown(given: Iterable[object], known: Iterable[str], prefix: str = "") -> None:
-    """Refuse names that are not known, and suggest one that is.
+    """Refuse unknown names, and suggest a similar known one.
 
     Raises:
-        ConfigError: the first of them.
+        ConfigError: the first unknown name.
     """
     known = list(known)
     every = f"; known: {', '.join(known)}"
     for name in given:
         if name not in known:
-            told = f"{prefix}{name if isinstance(name, str) and len(name) < 100 else shown(name)}"
-            near = suggestion(told, [f"{prefix}{one}" for one in known])
-            raise ConfigError(f"unknown key {told}{near or every}")
+            key = f"{prefix}{name if isinstance(name, str) and len(name) < 100 else shown(name)}"
+            near = suggestion(key, [f"{prefix}{other}" for other in known])
+            raise ConfigError(f"unknown key {key}{near or every}")
 
 
 def describe(kind: Any) -> str:
-    """Return a type in a user's words, such as `a whole number from 1 to 64 or null`."""
+    """Describe a type for users, such as `a whole number from 1 to 64 or null`."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
         return str(parts[1]) if parts[0] is str else f"{describe(parts[0])} {parts[1]}"
@@ -184,7 +184,7 @@ def _hint(kind: Any, text: str) -> str:
 
 
 def _choices(kind: Any) -> Iterator[str]:
-    """Yield the words that a type names."""
+    """Yield the literal words of a type."""
     for part in typing.get_args(kind):
         if isinstance(part, str):
             yield part
@@ -193,7 +193,7 @@ def _choices(kind: Any) -> Iterator[str]:
 
 
 def _convert(kind: Any, value: Any, key: str) -> Any:
-    """Return the value in a type, or raise `_MisfitError`; what lies in it is read with its key."""
+    """Convert a value to a type, or raise `_MisfitError`; items are converted with their keys."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
         value = _convert(parts[0], value, key)
@@ -218,7 +218,7 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
 
 
 def _plain(kind: Any, value: Any) -> Any:
-    """Return a number, a switch, text or None."""
+    """Convert a value to a number, a switch, text or None."""
     if kind is types.NoneType and value is None:
         return None
     if kind is str and isinstance(value, str):

@@ -1,4 +1,4 @@
-"""What is made of a corpus once and kept: tokenizer, encoded training pairs, translations."""
+"""The cache of a corpus: its tokenizer, its encoded training pairs, its teachers' translations."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import sentencepiece
 from nmt.config import Config, DataConfig, TokenizerConfig
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus
-from nmt.data.distilled import Translations
+from nmt.data.distilled import TeacherTranslations
 from nmt.data.encoded import EncodedPairs
 from nmt.data.encoding import ChunkEncoder, write_encoded
-from nmt.data.filters import Rules
-from nmt.data.survey import Survey, text_fingerprint
+from nmt.data.filters import FilterSettings
+from nmt.data.scan import CorpusScan, text_fingerprint
 from nmt.errors import DataError
 from nmt.reading import is_sealed, seal
 from nmt.storage import atomic_folder, user_cache
@@ -33,19 +33,21 @@ _log = logging.getLogger("nmt")
 
 
 def cache_folder(configured: str | None) -> Path:
-    """Return where they are kept: `data.cache`, or the user's cache folder."""
+    """Return the folder of the cache: `data.cache`, or `nmt` in the user's cache folder."""
     if configured is not None:
         return Path(configured)
     return user_cache() / "nmt"
 
 
-def learn_tokenizer(config: Config, corpus: Corpus, survey: Survey) -> tuple[Tokenizer, list[str]]:
-    """Learn the tokenizer that a config asks for, or find it learned already.
+def learn_tokenizer(
+    config: Config, corpus: Corpus, scan: CorpusScan
+) -> tuple[Tokenizer, list[str]]:
+    """Learn the tokenizer of a config, or load it from the cache.
 
     Args:
-        config: its `tokenizer` section, and where the cache is.
-        corpus: where the raw pairs come from.
-        survey: of this corpus.
+        config: its `tokenizer` section and `data.cache` are read.
+        corpus: source of the raw pairs.
+        scan: of this corpus.
 
     Returns:
         As of `train_tokenizer`.
@@ -57,11 +59,11 @@ def learn_tokenizer(config: Config, corpus: Corpus, survey: Survey) -> tuple[Tok
     """
     if config.tokenizer.path is not None:
         return train_tokenizer(config.tokenizer, ())
-    folder = cache_folder(config.data.cache) / _tokenizer_key(config.tokenizer, survey)
+    folder = cache_folder(config.data.cache) / _tokenizer_key(config.tokenizer, scan)
     if is_sealed(folder):
         tokenizer = load_tokenizer(folder)
         return tokenizer, size_notes(config.tokenizer, tokenizer)
-    sample = _Sample(corpus, survey.pairs, config.tokenizer.max_pairs)
+    sample = _Sample(corpus, scan.pairs, config.tokenizer.max_pairs)
     _log.info("learning the tokenizer from %s pairs", f"{len(sample):,}")
     learned = train_tokenizer(config.tokenizer, sample)
     with _new_folder(folder) as temporary:
@@ -72,17 +74,17 @@ def learn_tokenizer(config: Config, corpus: Corpus, survey: Survey) -> tuple[Tok
 def encode_pairs(
     config: Config,
     corpus: Corpus,
-    survey: Survey,
+    scan: CorpusScan,
     tokenizer: Tokenizer,
     *,
     workers: int | None = None,
 ) -> EncodedPairs:
-    """Encode a training split, or find it encoded already, and filter it.
+    """Encode a training split, or load it from the cache, and filter it.
 
     Args:
-        config: its `data` section, and what fits into a micro-batch.
-        corpus: where the raw pairs come from; read once where the cache has nothing.
-        survey: of this corpus.
+        config: its `data` section and `training.batch_tokens` are read.
+        corpus: source of the raw pairs; read once unless the cache has them.
+        scan: of this corpus.
         tokenizer: turns texts into ids.
         workers: processes that encode a large corpus; by default one for each processor.
 
@@ -90,36 +92,38 @@ def encode_pairs(
         DataError: no pair is left to train on, or the cache cannot be written.
         NmtError: a worker process died.
     """
-    folder = cache_folder(config.data.cache) / _pairs_key(survey, tokenizer)
+    folder = cache_folder(config.data.cache) / _pairs_key(scan, tokenizer)
     weights = None
     if set(corpus.weights) != {1.0}:
-        weights = tuple(zip(survey.sizes, corpus.weights, strict=True))
-    rules = Rules.of(config)
+        weights = tuple(zip(scan.sizes, corpus.weights, strict=True))
+    settings = FilterSettings.of(config)
     if is_sealed(folder):
-        return EncodedPairs(folder, rules, weights)
-    _log.info("encoding %s pairs", f"{survey.pairs:,}")
+        return EncodedPairs(folder, settings, weights)
+    _log.info("encoding %s pairs", f"{scan.pairs:,}")
     pairs = itertools.chain.from_iterable(corpus.parts("train"))
-    encoder = ChunkEncoder(tokenizer, survey.held_out)
+    encoder = ChunkEncoder(tokenizer, scan.held_out)
     with _new_folder(folder) as temporary:
-        write_encoded(temporary, pairs, survey, encoder, workers or os.cpu_count() or 1)
-    return EncodedPairs(folder, rules, weights)
+        write_encoded(temporary, pairs, scan, encoder, workers or os.cpu_count() or 1)
+    return EncodedPairs(folder, settings, weights)
 
 
-def find_translations(config: DataConfig, survey: Survey, teachers: Sequence[str]) -> Translations:
-    """Return a teacher's translations of a training split, as far as they are made.
+def find_translations(
+    config: DataConfig, scan: CorpusScan, teachers: Sequence[str]
+) -> TeacherTranslations:
+    """Open a teacher's translations of a training split, complete or not.
 
     Args:
-        config: its `distill` section, and where the cache is.
-        survey: of the references.
-        teachers: what stands for each model and its own settings of the search, such as a hash.
+        config: the `data` section; its `distill` section and `cache` are read.
+        scan: of the references.
+        teachers: an identifier of each model and its search settings, such as a hash.
     """
     settings = config.distill.n_best, config.distill.beam_size
-    key = _digest(_TRANSLATIONS_FORMAT, survey.fingerprint, *settings, *teachers)
-    return Translations(cache_folder(config.cache) / f"translations-{key}", survey.pairs)
+    key = _digest(_TRANSLATIONS_FORMAT, scan.fingerprint, *settings, *teachers)
+    return TeacherTranslations(cache_folder(config.cache) / f"translations-{key}", scan.pairs)
 
 
 class _Sample:
-    """Every n-th training pair, to iterate over again and again: at most `limit` of `pairs`."""
+    """An iterable over every n-th of `pairs` training pairs, at most `limit` of them."""
 
     def __init__(self, corpus: Corpus, pairs: int, limit: int):
         self._corpus = corpus
@@ -133,21 +137,24 @@ class _Sample:
         return itertools.islice(self._corpus.pairs("train"), 0, None, self._step)
 
 
-def _tokenizer_key(config: TokenizerConfig, survey: Survey) -> str:
-    """Return a name for all that the tokenizer depends on."""
+def _tokenizer_key(config: TokenizerConfig, scan: CorpusScan) -> str:
+    """Return a folder name that hashes everything the tokenizer depends on."""
     settings = json.dumps(dataclasses.asdict(config))
-    parts = [_TOKENIZER_FORMAT, sentencepiece.__version__, survey.fingerprint, settings]
+    parts = [_TOKENIZER_FORMAT, sentencepiece.__version__, scan.fingerprint, settings]
     return f"tokenizer-{_digest(*parts)}"
 
 
-def _pairs_key(survey: Survey, tokenizer: Tokenizer) -> str:
-    """Return a name for all that the encoded pairs depend on; filters choose among them later."""
+def _pairs_key(scan: CorpusScan, tokenizer: Tokenizer) -> str:
+    """Return a folder name that hashes everything the encoded pairs depend on.
+
+    Filters are applied later and have no part in it.
+    """
     held_out = [
         part
-        for name, pairs in sorted(survey.held_out.items())
+        for name, pairs in sorted(scan.held_out.items())
         for part in (name, text_fingerprint(pairs))
     ]
-    return f"pairs-{_digest(_PAIRS_FORMAT, survey.fingerprint, tokenizer.fingerprint, *held_out)}"
+    return f"pairs-{_digest(_PAIRS_FORMAT, scan.fingerprint, tokenizer.fingerprint, *held_out)}"
 
 
 def _digest(*parts: object) -> str:
@@ -156,7 +163,7 @@ def _digest(*parts: object) -> str:
 
 @contextlib.contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
-    """Make a folder of the cache, whole or not at all.
+    """Write a folder of the cache atomically.
 
     Raises:
         DataError: it cannot be written.

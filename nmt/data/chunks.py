@@ -1,4 +1,4 @@
-"""Long passes over sentence pairs: some thousands at a time, and how far they are."""
+"""Long passes over sentence pairs: chunks of some thousands, and their progress."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nmt.log import PROGRESS, ProgressBar
 
 CHUNK = 4096
 """Pairs that are read, sent to another process and written together."""
-_EVERY = 10.0  # seconds between two signs of life; what is done before the first has none
+_EVERY = 10.0  # seconds between two reports; shorter work reports nothing
 _log = logging.getLogger("nmt")
 
 
 def chunked(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
-    """Give `CHUNK` pairs at a time; the last chunk may hold fewer."""
+    """Yield chunks of `CHUNK` pairs; the last chunk may hold fewer."""
     iterator = iter(pairs)
     while chunk := list(itertools.islice(iterator, CHUNK)):
         yield chunk
@@ -26,12 +26,12 @@ def chunked(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
 def show_progress(
     chunks: Iterable[list[Pair]], work: str, total: int | None = None
 ) -> Iterator[list[Pair]]:
-    """Hand chunks on, and tell of long work how far it is.
+    """Yield chunks unchanged, and report the progress of long work.
 
     Args:
-        chunks: as of `chunked`.
-        work: what is done with them, in a word.
-        total: pairs in all; None where it is not known.
+        chunks: from `chunked`.
+        work: the name of the work in the log, such as "encoding".
+        total: number of pairs; None if unknown.
     """
     bar: ProgressBar | None = None
     done, due = 0, time.monotonic() + _EVERY

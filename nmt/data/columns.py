@@ -1,6 +1,6 @@
-"""Which two columns of a table are the two sides of a pair.
+"""Finds the two columns of a table that hold the two sides of a pair.
 
-`data.columns` where it is given, else columns named by the language tags, else
+The columns are those of `data.columns` if given, else those named by the language tags, else
 `translation.TAG` (the layout of most translation sets on the hub).
 """
 
@@ -19,11 +19,11 @@ from nmt.text.lines import one_line
 Pair = tuple[str, str]
 Row = Mapping[str, object]
 _SHOWN = 20
-"""Names of columns in an error."""
+"""Column names that an error lists at most."""
 
 
 def candidate_columns(config: DataConfig) -> list[Pair]:
-    """Return the (source, target) columns to look for, the first that a table has counts."""
+    """Return pairs of (source, target) columns to look for, in order of preference."""
     if config.columns is not None:
         return [(str(config.columns.source), str(config.columns.target))]
     source, target = config.source_language, config.target_language
@@ -31,7 +31,7 @@ def candidate_columns(config: DataConfig) -> list[Pair]:
 
 
 def find_columns(row: Row, config: DataConfig) -> Pair | None:
-    """Return the source and the target column of a table that has rows like this one."""
+    """Return the source and target columns of a table with rows like this one; None if absent."""
     for columns in candidate_columns(config):
         if all(_has(row, column) for column in columns):
             return columns
@@ -39,7 +39,7 @@ def find_columns(row: Row, config: DataConfig) -> Pair | None:
 
 
 def top_columns(names: Sequence[str], config: DataConfig) -> list[str]:
-    """Return the columns that have to be read: all, for the error, where none are right."""
+    """Return the columns to read: all of them, for the error message, if none match."""
     for pair in candidate_columns(config):
         tops = [[n for n in names if n == c or c.startswith(f"{n}.")] for c in pair]
         if all(tops):
@@ -48,14 +48,14 @@ def top_columns(names: Sequence[str], config: DataConfig) -> list[str]:
 
 
 def read_pairs(rows: Iterable[tuple[str, Row]], config: DataConfig) -> Iterator[Pair]:
-    """Take the two sides out of rows.
+    """Yield the two sides of each row.
 
     Args:
-        rows: each with the words that name it in errors, such as `train.csv: line 7`.
+        rows: each with its name in errors, such as `train.csv: line 7`.
         config: languages and columns.
 
     Raises:
-        DataError: a column is missing, or holds something else than text.
+        DataError: a column is missing, or holds something other than text.
     """
     columns = None
     for where, row in rows:
@@ -68,7 +68,7 @@ def read_pairs(rows: Iterable[tuple[str, Row]], config: DataConfig) -> Iterator[
 def missing_columns(
     where: str, names: Iterable[str], config: DataConfig, remedy: str = ""
 ) -> DataError:
-    """Return the error of a table that lacks the columns of the two sides."""
+    """Return the error for a table without the columns of the two sides."""
     wanted = " or ".join(f"{s!r} and {t!r}" for s, t in candidate_columns(config))
     return DataError(
         f"{where}: no columns {wanted}; there are {_listed(names)}; "
@@ -77,7 +77,7 @@ def missing_columns(
 
 
 def arrow_rows(batches: Iterable[Any], name: str) -> Iterator[tuple[str, Row]]:
-    """Number the rows of Arrow batches, for `read_pairs`; `name` stands for the table in errors."""
+    """Number the rows of Arrow batches for `read_pairs`; `name` is the table's name in errors."""
     done = 0
     for batch in batches:
         try:
@@ -91,8 +91,8 @@ def arrow_rows(batches: Iterable[Any], name: str) -> Iterator[tuple[str, Row]]:
         done += len(rows)
 
 
-def fold(pairs: Iterator[Pair]) -> Iterator[Pair]:
-    """Make one line of every text, for tables whose cells can hold line breaks."""
+def join_lines(pairs: Iterator[Pair]) -> Iterator[Pair]:
+    """Turn every text into one line, for tables whose cells can hold line breaks."""
     return ((one_line(source), one_line(target)) for source, target in pairs)
 
 
@@ -105,7 +105,7 @@ def _has(row: Row, column: str) -> bool:
 
 
 def _look_up(row: object, column: str) -> object:
-    """Reach a column, or `a.b` inside of column `a`.
+    """Return the value of a column, or of `a.b` inside column `a`.
 
     Raises:
         KeyError: there is none.
@@ -128,7 +128,7 @@ def _names(row: Row) -> Iterator[str]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Show the names of columns; long ones, and those of a wide table, in part."""
+    """Format column names; cut long names, and the list of a wide table."""
     shown = [reprlib.repr(name) for name in names]
     more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
     return ", ".join(shown[:_SHOWN]) + more
@@ -141,8 +141,8 @@ def _text(row: Row, column: str, where: str) -> str:
         names = _listed(_names(row))
         raise DataError(f"{where}: no column {column!r}; there are {names}") from None
     if not isinstance(value, str):
-        found = "is empty (null)" if value is None else f"holds {reprlib.repr(value)}"
-        raise DataError(f"{where}: column {column!r} {found}, not text; leave the row out")
+        content = "is empty (null)" if value is None else f"holds {reprlib.repr(value)}"
+        raise DataError(f"{where}: column {column!r} {content}, not text; leave the row out")
     # JSON can spell half a surrogate pair, which no UTF-8 file could hold.
     if re.search("[\ud800-\udfff]", value):
         raise DataError(f"{where}: column {column!r} holds {value!a}, which is not valid Unicode")

@@ -1,6 +1,6 @@
-"""A corpus: named splits of sentence pairs, whatever they come from.
+"""A corpus: named splits of sentence pairs from files, the hub or the built-in generator.
 
-Everything is streamed, and can be streamed again: training text need not fit into memory.
+Splits are streams that can be read again: training text need not fit into memory.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from nmt.data.files import read_file_pairs
 from nmt.errors import ConfigError, DataError, counted
 
 MOST_OFTEN = 1000
-"""Times that an epoch goes through a place at most."""
+"""Largest weight of a place: passes over its pairs in one epoch."""
 Read = Callable[[str], Iterator[Pair]]
 
 
 class Part(NamedTuple):
-    """One of the places of a split, and how often an epoch goes through its pairs."""
+    """One place of a split, and the passes over its pairs in one epoch."""
 
     place: str
     weight: float = 1.0
@@ -37,7 +37,7 @@ class Corpus:
     name: str
     """The value of `data.corpus`."""
     places: Mapping[str, Place]
-    """Where each split lies, as in `data.splits`."""
+    """The place of each split, as in `data.splits`."""
     read: Read
     """Streams the pairs of one place."""
 
@@ -50,8 +50,7 @@ class Corpus:
         """Stream the (source, target) texts of a split, as often as asked.
 
         Raises:
-            DataError: no such split, or, while reading, what is wrong with its data; a split
-                without any pair is wrong, too.
+            DataError: no such split, a split without pairs, or, while reading, invalid data.
         """
         pairs = itertools.chain.from_iterable(self.parts(split))
         first = next(pairs, None)
@@ -60,7 +59,7 @@ class Corpus:
         return itertools.chain([first], pairs)
 
     def parts(self, split: str) -> Iterator[Iterator[Pair]]:
-        """Stream the pairs of a split place by place, each to its end before the next.
+        """Stream the pairs of a split place by place; exhaust each stream before the next.
 
         A cut split has the places of train.
 
@@ -79,7 +78,7 @@ class Corpus:
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """How often an epoch goes through the pairs of each place of train."""
+        """Passes over the pairs of each place of train in one epoch."""
         return tuple(part.weight for part in place_parts(self._place("train")))
 
     def _place(self, split: str) -> Place:
@@ -90,11 +89,11 @@ class Corpus:
 
     @functools.cached_property
     def _owners(self) -> dict[int, str]:
-        """Positions in train that are cut out of it, and the splits that get them.
+        """Map positions in train that are cut out of it to the splits that receive them.
 
-        The positions with the smallest draws go, in the order of the splits: which pairs a split
-        gets depends on train and on the cuts named before it only. Of Python's generator,
-        `random()` alone stays the same in every version.
+        The positions with the smallest random draws are cut, in the order of the splits. A split's
+        pairs depend only on train and on the cuts named before it. `random()` is the one method of
+        Python's generator that is stable across versions.
         """
         cuts = {
             name: place["cut"] for name, place in self.places.items() if isinstance(place, dict)
@@ -105,7 +104,7 @@ class Corpus:
         places = place_parts(self._place("train"))
         pairs = itertools.chain.from_iterable(self.read(part.place) for part in places)
         drawn = ((draw(), position) for position, _ in enumerate(pairs))
-        # One more than is cut: a pair has to be left for train.
+        # One more than is cut: train keeps at least one pair.
         chosen = heapq.nsmallest(total + 1, drawn)
         if len(chosen) <= total:
             keys = ", ".join(f"data.splits.{name}: {{cut: {size}}}" for name, size in cuts.items())
@@ -115,7 +114,7 @@ class Corpus:
 
 
 def corpus_places(config: DataConfig) -> dict[str, Place]:
-    """Return every split's place, those of builtin and hub corpora that go without saying too.
+    """Return every split's place, with the default splits of builtin and hub corpora.
 
     Raises:
         ConfigError: a place is malformed.
@@ -132,7 +131,7 @@ def corpus_places(config: DataConfig) -> dict[str, Place]:
     places: dict[str, Place | None] = {name: name for name in defaults}
     places |= config.splits or {}
     if "train" in places and places["train"] is None:
-        raise ConfigError("data.splits.train: null; training needs this split, so name one")
+        raise ConfigError("data.splits.train: null: training needs this split; name a place")
     return {name: place for name, place in places.items() if place is not None}
 
 
@@ -141,11 +140,11 @@ def open_corpus(config: DataConfig, only: str | None = None) -> Corpus:
 
     Args:
         config: the `data` section.
-        only: the one split that will be read; the others need not be there.
+        only: the one split that will be read; the others need not exist.
 
     Raises:
-        ConfigError: the corpus or a split's place is not one.
-        DataError: a split, file, language or column is not there, or a split has no pairs.
+        ConfigError: an unknown corpus or a malformed place.
+        DataError: a split, file, language or column is missing, or a split has no pairs.
     """
     kind, _, name = config.corpus.partition(":")
     places = corpus_places(config)
@@ -202,7 +201,7 @@ def _check_place(split: str, place: Place) -> None:
 
 
 def _check_weighted(key: str, item: dict[str, str | float]) -> None:
-    """Refuse an item of a list of places that is not a place with a weight."""
+    """Refuse an item of a list of places unless it is a place with a legal weight."""
     place, weight = item.get("place"), item.get("weight")
     if set(item) != {"place", "weight"} or not isinstance(place, str):
         raise ConfigError(f"{key}: {item!r}: give {{place: NAME, weight: 2}}")
@@ -214,7 +213,7 @@ def _check_weighted(key: str, item: dict[str, str | float]) -> None:
 
 
 def _try_places(corpus: Corpus, split: str, offered: tuple[str, ...] | None) -> None:
-    """Read a pair of every place of a split; `offered` are those of a corpus that has its own."""
+    """Read one pair of every place of a split; `offered` are a corpus's own splits, if any."""
     place = corpus.places[split]
     for part in () if isinstance(place, dict) else place_parts(place):
         if offered is not None and part.place not in offered:
@@ -232,7 +231,7 @@ def _try_places(corpus: Corpus, split: str, offered: tuple[str, ...] | None) -> 
 
 
 def place_parts(place: Place) -> list[Part]:
-    """Return the places that a split's place stands for; none where it is cut out of train."""
+    """Return the parts of a split's place; none if the split is cut out of train."""
     if isinstance(place, dict):
         return []
     items = [place] if isinstance(place, str) else place

@@ -1,6 +1,6 @@
-"""A training split with a teacher's translations of it, which lie in the cache.
+"""A training split with a teacher's translations, which lie in the cache.
 
-Who translates lives further up; here is where the translations are kept and how they are read.
+Storage only; `nmt.training.distill` produces the translations.
 """
 
 from __future__ import annotations
@@ -20,16 +20,15 @@ from nmt.storage import atomic_write
 from nmt.text.lines import read_lines, writing_to
 
 
-class Translations:
-    """Text files of `CHUNK` lines each, one line a sentence, its translations parted by tabs.
+class TeacherTranslations:
+    """Text files of `CHUNK` lines: one line a sentence, its translations separated by tabs.
 
-    They are packed by gzip, whose sums find damage.
-
-    A file is there whole or not at all: who translates goes on with the first that is missing.
+    The files are gzipped, whose checksums detect damage. Each is written atomically, so an
+    interrupted teacher continues with the missing ones.
 
     Args:
-        folder: where the files are, or will be.
-        sentences: how many are to be translated.
+        folder: of the files; need not exist.
+        sentences: number of sentences to translate.
     """
 
     def __init__(self, folder: Path, sentences: int):
@@ -38,19 +37,19 @@ class Translations:
 
     @property
     def total(self) -> int:
-        """How many sentences there are in all."""
+        """Number of sentences to translate."""
         return sum(self._sizes)
 
     def missing(self) -> set[int]:
-        """Return the numbers of the chunks that are not there, or damaged."""
+        """Return the numbers of the chunks that are missing or damaged."""
         return {number for number in range(len(self._sizes)) if not self._has(number)}
 
     def sentences(self, chunks: set[int]) -> int:
-        """Return how many sentences some chunks have in all."""
+        """Return the number of sentences in the given chunks."""
         return sum(self._sizes[number] for number in chunks)
 
     def write(self, number: int, translations: Sequence[Sequence[str]]) -> None:
-        """Keep a chunk: of each sentence, its translations, best first, none with a tab.
+        """Write a chunk: the translations of each sentence, best first, without tabs.
 
         Raises:
             DataError, NmtError: it cannot be written.
@@ -61,7 +60,7 @@ class Translations:
             stream.write(gzip.compress(text.encode(), mtime=0))
 
     def __iter__(self) -> Iterator[list[str]]:
-        """Give the translations of each sentence, in order.
+        """Yield the translations of each sentence, in order.
 
         Raises:
             DataError: a chunk cannot be read.
@@ -81,15 +80,14 @@ class Translations:
 
 @dataclasses.dataclass(frozen=True)
 class DistilledCorpus(Corpus):
-    """A corpus whose train has further parts: of each place, the sources with their translations.
+    """A corpus whose train split also pairs the sources of each place with their translations.
 
     Attributes:
         translations: of the sources of train, in order.
-        references: how often an epoch goes through the pairs of the plain corpus, on top of their
-            weights; with 0 they are no part of train.
+        references: factor on the weights of the reference pairs; 0 leaves them out of train.
     """
 
-    translations: Translations
+    translations: TeacherTranslations
     references: float
 
     def parts(self, split: str) -> Iterator[Iterator[Pair]]:
@@ -103,7 +101,7 @@ class DistilledCorpus(Corpus):
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """How often an epoch goes through the pairs of each part of train."""
+        """Passes over the pairs of each part of train in one epoch."""
         weights = super().weights
         references = tuple(weight * self.references for weight in weights)
         return (*references, *weights) if self.references else weights
@@ -116,7 +114,7 @@ def _translated(part: Iterator[Pair], translations: Iterator[list[str]]) -> Iter
 
 
 def references_alone(config: DataConfig) -> DataConfig:
-    """Let the references stand in for the translations: an epoch has about as many pairs.
+    """Return a config without the teacher, whose epochs have about as many pairs.
 
     Args:
         config: the `data` section, with a teacher.

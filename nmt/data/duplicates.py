@@ -1,28 +1,28 @@
-"""Pairs that were there before, among more than would fit into memory as objects."""
+"""Finds repeated pairs in a corpus that need not fit into memory."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-_PARTITION = 2**22  # hashes that are sorted at a time, about; 100 MB of memory
+_PARTITION = 2**22  # hashes sorted at a time; about 100 MB of memory
 _BLOCK = 2**20
 
 
 def repeated_rows(hashes: NDArray[np.uint64], partition: int = _PARTITION) -> NDArray[np.int64]:
-    """Return the rows whose hash stands in an earlier row, in no order.
+    """Return the rows whose hash also occurs in an earlier row, in no order.
 
-    The rows are sorted by hash in partitions of like top bits, each in one pass over the file.
+    Rows are sorted by hash in partitions with equal top bits, each in one pass over the file.
 
     Args:
-        hashes: evenly spread, `(pairs,)`; may be memory-mapped.
-        partition: rows to sort at a time, about.
+        hashes: evenly distributed, `(pairs,)`; may be memory-mapped.
+        partition: approximate number of rows to sort at a time.
     """
     bits = max(0, int(len(hashes) / partition)).bit_length()
-    found = [_repeated(hashes, _rows_of(hashes, top, bits)) for top in range(2**bits)]
-    return np.concatenate(found)
+    repeated = [_repeated(hashes, _rows_of(hashes, top, bits)) for top in range(2**bits)]
+    return np.concatenate(repeated)
 
 
 def _rows_of(hashes: NDArray[np.uint64], top: int, bits: int) -> NDArray[np.int64]:
-    """Return the rows whose hash begins with the bits of `top`, in rising order."""
+    """Return the rows whose hash begins with the bits of `top`, in ascending order."""
     low = np.uint64(top << (64 - bits) if bits else 0)
     high = np.uint64(((top + 1) << (64 - bits)) - 1)
     blocks = (slice(at, at + _BLOCK) for at in range(0, len(hashes), _BLOCK))
@@ -37,7 +37,7 @@ def _rows_of(hashes: NDArray[np.uint64], top: int, bits: int) -> NDArray[np.int6
 
 def _repeated(hashes: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
     keys = hashes[rows]
-    order = np.argsort(keys, kind="stable")  # of like rows, the earliest first
+    order = np.argsort(keys, kind="stable")  # of equal rows, the earliest first
     keys = keys[order]
     repeated: NDArray[np.int64] = rows[order[1:][keys[1:] == keys[:-1]]]
     return repeated

@@ -1,4 +1,4 @@
-"""Training pairs as token ids: encoded once, memory-mapped, filtered as a run asks for."""
+"""Training pairs as token ids: encoded once, memory-mapped, filtered by the settings of a run."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from numpy.typing import NDArray
 
 from nmt.data import encoding
 from nmt.data.chunks import CHUNK
-from nmt.data.filters import Lengths, Mask, Notes, Rules, choose
-from nmt.data.plan import Weights
+from nmt.data.filters import FilterSettings, Mask, apply_filters
+from nmt.data.pair_features import Lengths, PairFeatures
+from nmt.data.plan import SamplingWeights
 from nmt.errors import DataError
 
 Rows = list[list[int]]
 Side = list[tuple[NDArray[np.int32], NDArray[Any]]]
-"""One side of every pair, chunk by chunk: where each row ends, from 0 on, and all token ids."""
+"""One side of all pairs, by chunk: the end of each row, after a leading 0, and all token ids."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What became of the raw pairs.
+    """The size of a training split before and after its filters.
 
     Attributes:
-        fingerprint: SHA-256 of the raw text, in hexadecimal; where places have weights, of its
-            fingerprint and those.
+        fingerprint: SHA-256 of the raw text, in hexadecimal; if places have weights, SHA-256 of
+            that fingerprint and the weights.
         pairs: raw pairs.
         kept: pairs to train on.
         source_tokens: tokens kept, end tokens included.
         target_tokens: the same of the target.
-        found: pairs that match each filter, whether it is on or off; script and length_ratio, where
-            they are off, at 0.5 and 4.
-        left_out: pairs that each filter that is on leaves out; the first that matches counts.
+        found: pairs that match each filter, on or off; script and length_ratio count at 0.5 and 4
+            while they are off.
+        left_out: pairs that each active filter leaves out; a pair counts for its first match.
     """
 
     fingerprint: str
@@ -50,38 +51,40 @@ class Facts:
 class EncodedPairs:
     """Pairs of token ids on disk, without start and end tokens.
 
-    It is pickled as what it is opened with.
+    Pickling stores the arguments alone; unpickling opens the folder again.
 
     Args:
-        folder: what `write_encoded` wrote.
-        rules: which pairs to keep.
+        folder: written by `write_encoded`.
+        settings: of the filters.
         weights: runs of raw pairs and how often an epoch goes through them; None for once each.
 
     Attributes:
-        facts: what was encoded and kept.
+        facts: counts of raw and kept pairs.
         source_lengths: tokens of each source with its end token, `(pairs,)`.
         target_lengths: the same of each target.
-        weights: the same as given, of the pairs that are kept.
+        weights: the weights given, with runs of kept pairs.
 
     Raises:
         DataError: no pair is left to train on.
     """
 
-    def __init__(self, folder: Path, rules: Rules, weights: Weights | None = None):
-        self._opened_with = folder, rules, weights
-        self._rules = rules
+    def __init__(
+        self, folder: Path, settings: FilterSettings, weights: SamplingWeights | None = None
+    ):
+        self._opened_with = folder, settings, weights
+        self._settings = settings
         about = json.loads((folder / encoding.ABOUT).read_text())
-        notes = Notes(
+        features = PairFeatures(
             *(
                 np.load(folder / name, mmap_mode="r")
                 for name in (encoding.LENGTHS, encoding.MARKS, encoding.SHARES)
             )
         )
         self._sides = _read_arrow(folder / encoding.PAIRS, about["pairs"])
-        kept, found, left_out = choose(notes, rules)
-        # Row numbers in the files, where they are other than those of the kept pairs.
+        kept, matches, left_out = apply_filters(features, settings)
+        # Row numbers in the files; None if all pairs are kept.
         self._rows = None if kept.all() else np.flatnonzero(kept).astype(np.uint32)
-        lengths = notes.lengths if self._rows is None else notes.lengths[:, self._rows]
+        lengths = features.lengths if self._rows is None else features.lengths[:, self._rows]
         self.source_lengths: Lengths = lengths[0]
         self.target_lengths: Lengths = lengths[1]
         self.weights = None if weights is None else _kept_weights(weights, kept)
@@ -91,17 +94,19 @@ class EncodedPairs:
             kept=len(self.source_lengths),
             source_tokens=int(self.source_lengths.sum(dtype=np.int64)),
             target_tokens=int(self.target_lengths.sum(dtype=np.int64)),
-            found=found,
+            found=matches,
             left_out=left_out,
         )
         if not len(self):
             counts = ", ".join(f"{name} {count:,}" for name, count in left_out.items() if count)
             raise DataError(
                 f"no pair of the training split is left of {len(kept):,}; left out: {counts}; "
-                f"data.max_length is {rules.max_length} tokens, the rest is under data.filters"
+                f"data.max_length is {settings.max_length} tokens, the rest is under data.filters"
             )
 
-    def __reduce__(self) -> tuple[type[EncodedPairs], tuple[Path, Rules, Weights | None]]:
+    def __reduce__(
+        self,
+    ) -> tuple[type[EncodedPairs], tuple[Path, FilterSettings, SamplingWeights | None]]:
         return type(self), self._opened_with
 
     def __len__(self) -> int:
@@ -110,29 +115,29 @@ class EncodedPairs:
     def __getitem__(self, indices: NDArray[np.integer]) -> tuple[Rows, Rows]:
         """Return the sources and the targets of the given pairs."""
         rows = indices if self._rows is None else self._rows[indices]
-        places = [divmod(row, CHUNK) for row in rows.tolist()]
+        positions = [divmod(row, CHUNK) for row in rows.tolist()]
         source, target = self._sides
-        return _ids(source, places), _ids(target, places)
+        return _ids(source, positions), _ids(target, positions)
 
     def target_counts(self, vocabulary: int) -> NDArray[np.integer]:
-        """Count each token id in the targets, filtered pairs among them, `(vocabulary,)`."""
+        """Count each token id in all targets, also of pairs left out, `(vocabulary,)`."""
         counts = np.zeros(vocabulary, dtype=np.int64)
         for _, ids in self._sides[1]:
             counts += np.bincount(ids, minlength=vocabulary)
         return counts
 
     def table(self) -> str:
-        """Return what the filters found and left out, for the log."""
+        """Return the counts of pairs, tokens and filter matches as a table for the log."""
         facts = self.facts
-        kept = (
+        title = (
             f"train: {facts.pairs:,} pairs, {facts.kept:,} kept; "
             f"{facts.source_tokens:,} source and {facts.target_tokens:,} target tokens"
         )
-        return "\n".join([kept, *self._rules.table(facts.found, facts.left_out)])
+        return "\n".join([title, *self._settings.table(facts.found, facts.left_out)])
 
 
 def _read_arrow(path: Path, pairs: int) -> list[Side]:
-    """Map source and target into memory, and nothing of them into objects."""
+    """Map source and target into memory, without Python objects for the tokens."""
     import pyarrow as arrow
 
     table = arrow.ipc.open_stream(arrow.memory_map(str(path))).read_all()
@@ -144,24 +149,24 @@ def _read_arrow(path: Path, pairs: int) -> list[Side]:
     ]
 
 
-def _ids(side: Side, places: list[tuple[int, int]]) -> Rows:
-    """Return the token ids of rows, given as a chunk's number and the row in it."""
+def _ids(side: Side, positions: list[tuple[int, int]]) -> Rows:
+    """Return the token ids of rows; a position is a chunk's number and the row in it."""
     rows = []
-    for chunk, row in places:
+    for chunk, row in positions:
         ends, ids = side[chunk]
         rows.append(ids[ends[row] : ends[row + 1]].tolist())
     return rows
 
 
-def _weighted(fingerprint: str, weights: Weights | None) -> str:
-    """Tell corpora apart that have the same text and other weights."""
+def _weighted(fingerprint: str, weights: SamplingWeights | None) -> str:
+    """Return the fingerprint of a corpus and its weights."""
     if weights is None:
         return fingerprint
     return hashlib.sha256(f"{fingerprint} {weights}".encode()).hexdigest()
 
 
-def _kept_weights(weights: Weights, kept: Mask) -> Weights:
-    """Count, in runs of raw pairs, those that are kept."""
+def _kept_weights(weights: SamplingWeights, kept: Mask) -> SamplingWeights:
+    """Shorten each run of raw pairs to its kept ones."""
     ends = np.cumsum([size for size, _ in weights])
     runs = np.split(kept, ends[:-1])
     return tuple((int(run.sum()), weight) for run, (_, weight) in zip(runs, weights, strict=True))

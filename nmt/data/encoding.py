@@ -1,7 +1,7 @@
-"""Writing a corpus as token ids, in Arrow, with what the filters need to know of each pair.
+"""Writes a corpus as token ids, in Arrow, with the features that the filters read.
 
-The main process reads and writes; worker processes tokenize. What is written does not depend on
-how many there are.
+The main process reads and writes; worker processes tokenize. The files do not depend on the number
+of workers.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from nmt.data.chunks import CHUNK, chunked, show_progress
 from nmt.data.columns import Pair
 from nmt.data.duplicates import repeated_rows
-from nmt.data.filters import NOT_STORED, Notes
-from nmt.data.marks import DUPLICATE, Marker, text_hashes
-from nmt.data.survey import Survey
+from nmt.data.filters import NOT_STORED
+from nmt.data.pair_features import DUPLICATE, PairFeatures, PairTests, text_hashes
+from nmt.data.scan import CorpusScan
 from nmt.data.workers import map_in_order
 from nmt.errors import DataError
 from nmt.text.lines import is_blank
@@ -34,33 +34,33 @@ PAIRS = "pairs.arrow"
 LENGTHS, MARKS, SHARES = "lengths.npy", "marks.npy", "shares.npy"
 ABOUT = "facts.json"
 _HASHES = "hashes.npy"
-_FEW = 16  # chunks that are encoded sooner than other processes start
+_FEW = 16  # chunks that one process encodes before others would have started
 
 
 @dataclass(frozen=True)
 class EncodedChunk:
-    """Some pairs as they are written: token ids, notes and hashes of the text."""
+    """A chunk of pairs as written to disk: token ids, features and hashes of the text."""
 
     ids: pyarrow.RecordBatch
-    notes: Notes
+    features: PairFeatures
     hashes: NDArray[np.uint64]
 
 
 class ChunkEncoder:
-    """Turns texts into what is written; sent to every worker.
+    """Encodes chunks of pairs; sent to every worker.
 
     Args:
         tokenizer: turns text into ids.
-        held_out: see `Marker`.
+        held_out: see `PairTests`.
     """
 
     def __init__(self, tokenizer: Tokenizer, held_out: Mapping[str, Sequence[Pair]]):
         self._tokenizer = tokenizer
-        self._marker = Marker(held_out)
+        self._tests = PairTests(held_out)
 
     @property
     def schema(self) -> pyarrow.Schema:
-        """Two columns of ids, in two bytes each where the vocabulary allows."""
+        """Two columns of ids, of two bytes each if the vocabulary is small enough."""
         import pyarrow as arrow
 
         sides = {"source": self._tokenizer.source, "target": self._tokenizer.target}
@@ -76,35 +76,35 @@ class ChunkEncoder:
         sides = [_encode(vocabularies[side], [pair[side] for pair in chunk]) for side in (0, 1)]
         return EncodedChunk(
             arrow.record_batch([ids for ids, _ in sides], schema=self.schema),
-            Notes(
+            PairFeatures(
                 np.stack([lengths for _, lengths in sides]),
-                self._marker.marks(chunk),
-                self._marker.shares(chunk),
+                self._tests.flags(chunk),
+                self._tests.script_shares(chunk),
             ),
             text_hashes(chunk),
         )
 
 
 def write_encoded(
-    folder: Path, pairs: Iterable[Pair], survey: Survey, encoder: ChunkEncoder, workers: int
+    folder: Path, pairs: Iterable[Pair], scan: CorpusScan, encoder: ChunkEncoder, workers: int
 ) -> None:
     """Encode pairs into an empty folder.
 
     Args:
-        folder: gets the files named above.
+        folder: receives the files named above.
         pairs: raw pairs.
-        survey: of the same pairs.
+        scan: of the same pairs.
         encoder: turns them into ids.
-        workers: processes that do so; has no effect on the files.
+        workers: number of processes; has no effect on the files.
 
     Raises:
-        DataError: what is wrong with the pairs; or they are not those of the survey any more.
+        DataError: a pair cannot be read, or the number of pairs differs from the scan.
         NmtError: a worker died.
         OSError: the files cannot be written.
     """
     import pyarrow as arrow
 
-    total = survey.pairs
+    total = scan.pairs
     chunks = show_progress(chunked(pairs), "encoding", total)
     done = 0
     with (
@@ -116,24 +116,24 @@ def write_encoded(
     ):
         for encoded in map_in_order(encoder, chunks, workers if total > _FEW * CHUNK else 1):
             ids.write_batch(encoded.ids)
-            lengths.write(encoded.notes.lengths.tobytes(order="F"))
-            marks.write(encoded.notes.marks.tobytes())
-            shares.write(encoded.notes.shares.tobytes())
+            lengths.write(encoded.features.lengths.tobytes(order="F"))
+            marks.write(encoded.features.flags.tobytes())
+            shares.write(encoded.features.script_shares.tobytes())
             hashes.write(encoded.hashes.tobytes())
             done += len(encoded.hashes)
     if done != total:
-        raise DataError("the training split changed while it was read; start again")
+        raise DataError("data.splits.train: the split changed while it was read; start again")
     repeated = repeated_rows(np.load(folder / _HASHES, mmap_mode="r"))
     np.load(folder / MARKS, mmap_mode="r+")[repeated] |= DUPLICATE
     (folder / _HASHES).unlink()
-    about = {"fingerprint": survey.fingerprint, "pairs": total}
+    about = {"fingerprint": scan.fingerprint, "pairs": total}
     (folder / ABOUT).write_text(json.dumps(about))
 
 
 def _encode(
     vocabulary: Vocabulary, texts: Sequence[str]
 ) -> tuple[pyarrow.ListArray, NDArray[np.uint16]]:
-    """Return the ids of each text, none where they are absurdly many, and the lengths."""
+    """Return the ids of each text, empty from `NOT_STORED` tokens on, and the lengths."""
     import pyarrow as arrow
 
     pairs = zip(vocabulary.encode(texts), texts, strict=True)
@@ -150,7 +150,7 @@ def _id_type(vocabulary: Vocabulary) -> np.dtype[np.integer]:
 
 
 def _new(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> IO[bytes]:
-    """Open a new NumPy file to add entries to; of two axes, the first is the faster."""
+    """Open a new NumPy file for appending; of two axes, the first varies fastest."""
     stream = open(path, "wb")  # noqa: SIM115
     header = {"descr": np.dtype(kind).str, "fortran_order": True, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, header)

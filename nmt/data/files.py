@@ -20,7 +20,7 @@ from nmt.data.columns import (
     Row,
     arrow_rows,
     find_columns,
-    fold,
+    join_lines,
     missing_columns,
     read_pairs,
     top_columns,
@@ -30,7 +30,7 @@ from nmt.reading import parse_json
 from nmt.text.lines import one_line, open_bytes, read_lines, reason
 
 _PARQUET_ROWS = 4096  # unpacked at a time
-_NO_HEADER = "; where there is no header line, give their numbers: {source: 1, target: 2}"
+_NO_HEADER = "; if the file has no header line, give their numbers: {source: 1, target: 2}"
 
 
 def read_file_pairs(place: str, config: DataConfig) -> Iterator[Pair]:
@@ -49,7 +49,7 @@ def read_file_pairs(place: str, config: DataConfig) -> Iterator[Pair]:
     if kind not in _TABLES:
         return _read_parallel(place, config)
     pairs = read_pairs(_TABLES[kind](place, config), config)
-    return pairs if kind == ".tsv" else fold(pairs)
+    return pairs if kind == ".tsv" else join_lines(pairs)
 
 
 def _read_parallel(prefix: str, config: DataConfig) -> Iterator[Pair]:
@@ -86,7 +86,7 @@ def _side(prefix: str, tag: str) -> str:
 
 
 def _check_splits(path: str) -> str:
-    """Return the remedy for a file that is not there."""
+    """Return the remedy for a missing file."""
     if Path(path).is_absolute():
         return "check data.splits"
     return f"check data.splits, which is relative to the working folder, {Path.cwd()}"
@@ -113,15 +113,15 @@ def _csv_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
 def _table_rows(
     lines: Iterable[tuple[str, list[str]]], config: DataConfig
 ) -> Iterator[tuple[str, Row]]:
-    """Name the cells of a table: by its header, or by number where `data.columns` has numbers.
+    """Name the cells of a table: by its header, or by number if `data.columns` has numbers.
 
     Args:
-        lines: the cells of each, with the words that name the line in errors.
+        lines: the cells of each line, with the line's name in errors.
         config: languages and columns.
 
     Raises:
-        DataError: the first line is not the header that the columns need, or is one where they
-            are numbered; a line has more or fewer cells than the first.
+        DataError: named columns and no header, numbered columns and a header, or lines with
+            unequal numbers of cells.
     """
     header: list[str] = []
     numbered = config.columns is not None and config.columns.numbered
@@ -131,7 +131,7 @@ def _table_rows(
             is_header = find_columns(dict.fromkeys(cells), by_tags if numbered else config)
             if numbered and is_header:
                 raise DataError(
-                    f"{where}: it is a header with {cells!r}; leave the numbers of data.columns out"
+                    f"{where}: a header with {cells!r}, but data.columns has numbers; give names"
                 )
             if not numbered and not is_header:
                 raise missing_columns(where, cells, config, _NO_HEADER)
@@ -140,8 +140,9 @@ def _table_rows(
                 continue
         if len(cells) != len(header):
             names = ", ".join(map(reprlib.repr, header))
-            told = f"number of cells is {len(cells)}, not {len(header)} ({names})"
-            raise DataError(f"{where}: {told}")
+            raise DataError(
+                f"{where}: number of cells is {len(cells)}, not {len(header)} ({names})"
+            )
         yield where, dict(zip(header, cells, strict=True))
 
 
@@ -156,8 +157,8 @@ def _jsonl_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
 def _parquet_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
     """Read a Parquet file some rows at a time.
 
-    Of what can be read, only a `.parquet.gz` has to fit into memory, unpacked: Parquet is read from
-    its end, which gzip reaches by unpacking all of it.
+    A `.parquet.gz` must fit into memory, unpacked: Parquet is read from its end, which gzip reaches
+    only by unpacking everything before it.
     """
     import pyarrow
     import pyarrow.parquet
@@ -167,7 +168,7 @@ def _parquet_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
             packed = path.endswith(".gz")
             table = pyarrow.parquet.ParquetFile(
                 pyarrow.BufferReader(stream.read()) if packed else stream,
-                # Else a row group's columns would be read whole.
+                # Otherwise the columns of a row group would be read whole.
                 buffer_size=2**20,
                 pre_buffer=False,
             )

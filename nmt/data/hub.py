@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nmt.config import DataConfig
-from nmt.data.columns import Pair, arrow_rows, fold, read_pairs, top_columns
+from nmt.data.columns import Pair, arrow_rows, join_lines, read_pairs, top_columns
 from nmt.errors import ConfigError, DataError
 from nmt.storage import require_hub_cache
 from nmt.text.lines import wide_encoding
 
 _PROBE_SECONDS = 4
-# Cells are text: `NA` is a word, and in a TSV so is a quote.
+# Cells are text: `NA` is a word, and a quote in a TSV is a character.
 _CSV_OPTIONS: dict[str, Any] = {"keep_default_na": False}
 _TSV_OPTIONS: dict[str, Any] = {"keep_default_na": False, "quoting": csv.QUOTE_NONE}
 _logger = logging.getLogger("nmt")
@@ -43,10 +43,10 @@ class _UnreachableError(Exception):
 def open_hub(
     text: str, config: DataConfig
 ) -> tuple[tuple[str, ...], Callable[[str], Iterator[Pair]]]:
-    """Load a data set: from the hub, from its cache where the hub is out of reach, or a folder.
+    """Load a data set from a folder, from the hub, or, while the hub is offline, from its cache.
 
     Args:
-        text: `OWNER/NAME[@REVISION][#CONFIG]`, or `FOLDER[#CONFIG]` where there is such a folder.
+        text: `OWNER/NAME[@REVISION][#CONFIG]`, or `FOLDER[#CONFIG]` if the folder exists.
         config: languages and columns.
 
     Returns:
@@ -63,7 +63,7 @@ def open_hub(
         table = tables[split]
         table = table.select_columns(top_columns(table.column_names, config)).with_format("arrow")
         rows = arrow_rows(table.iter(batch_size=1000), f"{address.text}: {split}")
-        return fold(read_pairs(rows, config))
+        return join_lines(read_pairs(rows, config))
 
     return tuple(tables), read
 
@@ -84,13 +84,13 @@ def _parse(text: str) -> _Address:
 
 
 def _load(address: _Address) -> Any:
-    """Download what is not yet here, and return a mapping of split names to Arrow tables."""
+    """Download missing files, and return a mapping of split names to Arrow tables."""
     require_hub_cache()
     import datasets
     import huggingface_hub
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    # What they log of caches and formats is said by our own warnings and errors.
+    # Our own warnings and errors cover what these libraries log about caches and formats.
     datasets.logging.set_verbosity(logging.CRITICAL)
     huggingface_hub.logging.set_verbosity(logging.CRITICAL)
     if not sys.stderr.isatty():
@@ -98,7 +98,7 @@ def _load(address: _Address) -> Any:
         disable_progress_bars()
     try:
         if Path(address.path).is_dir():
-            # An absolute path is never taken for a data set of the hub.
+            # An absolute path cannot be mistaken for a data set of the hub.
             builder = _builder(address._replace(path=str(Path(address.path).absolute())))
         else:
             builder = _hub_builder(address)
@@ -117,7 +117,7 @@ def _hub_builder(address: _Address) -> Any:
         return _cached_builder(address, str(error))
     builder = _builder(address._replace(revision=commit))
     if builder.hash != commit:
-        # The library falls back on any copy it has, whatever went wrong.
+        # The library falls back to any cached copy, whatever the fault.
         raise DataError(
             f"{address.text}: commit {commit} cannot be loaded, though another, {builder.hash}, "
             "is in the cache; name it after the @ to use it, or clear the cache to see why"
@@ -126,7 +126,7 @@ def _hub_builder(address: _Address) -> Any:
 
 
 def _commit(address: _Address) -> str:
-    """Ask the hub which commit a revision is; one question that is soon known to fail."""
+    """Return the commit of a revision from the hub, in one request with a short timeout."""
     import datasets
     from huggingface_hub import HfApi
     from huggingface_hub import errors as hub_errors
@@ -148,7 +148,7 @@ def _commit(address: _Address) -> str:
 
 
 def _builder(address: _Address) -> Any:
-    """Make the object that prepares a data set, with cells of CSV and TSV taken as they are."""
+    """Make the builder of a data set, which reads cells of CSV and TSV as plain text."""
     import datasets
 
     def load(**options: Any) -> Any:
@@ -191,7 +191,7 @@ def _cached_builder(address: _Address, reason: str) -> Any:
 def _find_cached(address: _Address) -> Any:
     import datasets
 
-    # Copies are filed by these options, and only a look tells which a data set was read with.
+    # The cache key includes these options; try each.
     for options in (_CSV_OPTIONS, _TSV_OPTIONS):
         with contextlib.suppress(ValueError):
             return datasets.load_dataset_builder(address.path, address.config, **options)
@@ -199,7 +199,7 @@ def _find_cached(address: _Address) -> Any:
 
 
 def _explain(error: Exception, address: _Address) -> str:
-    """Say in one line what the libraries found wrong, and what to do."""
+    """Describe a libraries' error in one line, with the remedy."""
     from datasets.data_files import EmptyDatasetError
     from datasets.exceptions import DataFilesNotFoundError
     from huggingface_hub import errors as hub_errors

@@ -1,4 +1,4 @@
-"""Updates as tensors, in the order of the plan."""
+"""Loads updates as tensors, in the order of the plan."""
 
 import functools
 import io
@@ -41,7 +41,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Update:
-    """What one optimizer step learns from on one rank.
+    """The micro-batches of one optimizer step on one rank.
 
     Attributes:
         epoch: counted from 0.
@@ -103,7 +103,7 @@ class Updates(Dataset[Update]):
         self._planned: tuple[int, UpdatePlan] | None = None
 
     def plan(self, epoch: int) -> UpdatePlan:
-        """Return an epoch's plan; the last one asked for is kept."""
+        """Return an epoch's plan; the last one is cached."""
         if self._planned is None or self._planned[0] != epoch:
             self._planned = epoch, self._plan_epoch(epoch=epoch)
         return self._planned[1]
@@ -124,8 +124,8 @@ class Updates(Dataset[Update]):
 class _Pickled(Dataset[bytes]):
     """Updates as bytes, which workers send through pipes.
 
-    Tensors would go through shared memory and take an open file each: where either runs out, the
-    worker fails in a thread and this process waits for ever.
+    Tensors would go through shared memory and take an open file each. If either runs out, the
+    worker fails in a thread and this process waits forever.
     """
 
     def __init__(self, updates: Updates):
@@ -134,13 +134,15 @@ class _Pickled(Dataset[bytes]):
     def __getitem__(self, position: Position) -> bytes:
         buffer = io.BytesIO()
         pickler = pickle.Pickler(buffer)
-        pickler.dispatch_table = {torch.Tensor: lambda one: (torch.from_numpy, (one.numpy(),))}
+        pickler.dispatch_table = {
+            torch.Tensor: lambda tensor: (torch.from_numpy, (tensor.numpy(),))
+        }
         pickler.dump(self._updates[position])
         return buffer.getvalue()
 
 
 class _Positions(Sampler[Position]):
-    """The positions of all updates from a given one, epoch after epoch, without end."""
+    """The positions of all updates from a given one on, an endless sequence of epochs."""
 
     def __init__(self, updates: Updates, start: Position):
         self._updates, self._start = updates, start
@@ -154,14 +156,14 @@ class _Positions(Sampler[Position]):
 
 
 class UpdateLoader:
-    """Gives the updates of training in order, and knows its position in them.
+    """Yields the updates of training in order; its position can be saved and restored.
 
-    Each iteration gives as many updates as the first epoch has, and goes on where the one before
+    Each iteration yields as many updates as the first epoch has, and continues where the one before
     ended. Fractional weights make epochs differ by a few updates; iterations do not differ, since
     Lightning fixes an epoch's length when training starts.
 
     Args:
-        updates: what to give.
+        updates: all updates of the run.
         workers: processes that prepare updates ahead; 0 prepares them in this process.
     """
 
@@ -183,15 +185,15 @@ class UpdateLoader:
             self._stream = self._start()
         for _ in range(len(self)):
             update = next(self._stream)
-            # Lightning asks for the state while the update is out, and never exhausts an iterator.
+            # Lightning reads the state before it asks for the next update, and never exhausts us.
             self._position = update.epoch, update.number + 1
             yield update
 
     def _start(self) -> Iterator[Update]:
-        """Start the workers, and yield what they prepare.
+        """Start the workers, and yield their updates.
 
         Raises:
-            NmtError: one cannot start.
+            NmtError: a worker cannot start.
         """
         loader: DataLoader[Any] = DataLoader(
             _Pickled(self.updates) if self._workers else self.updates,

@@ -1,4 +1,4 @@
-"""The update plan: which examples make up which update, computed and never stored.
+"""The update plan: the examples of each update, computed and never stored.
 
 Pure: the same lengths, budget, seed and epoch give the same plan anywhere, so resuming needs only
 the epoch and the number of updates done in it.
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.integer]
-Weights = tuple[tuple[int, float], ...]
-"""Runs of examples and how often an epoch goes through each of them."""
+SamplingWeights = tuple[tuple[int, float], ...]
+"""Length of each run of examples, and the passes over it in one epoch."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class UpdatePlan:
     """One epoch's updates, for one rank of `world_size`.
 
     Attributes:
-        order: every example once, or as often as its weight says; micro-batches are slices of it.
+        order: every example once, or as often as its weight; micro-batches are slices of it.
         slices: start and end in `order` of each micro-batch, `(micro_batches, 2)`; an update is
             `accumulate × world_size` of them in a row, dealt to the ranks in turn.
         target_lengths: target tokens of each example, the end token included.
         accumulate: micro-batches of one update on one rank.
-        rank: whose micro-batches to give.
+        rank: the rank whose micro-batches are returned.
         world_size: number of ranks.
     """
 
@@ -63,7 +63,7 @@ class UpdatePlan:
 def plan_epoch(
     source_lengths: NDArray[np.integer],
     target_lengths: NDArray[np.integer],
-    weights: Weights | None = None,
+    weights: SamplingWeights | None = None,
     *,
     batch_tokens: int,
     accumulate: int = 1,
@@ -72,17 +72,16 @@ def plan_epoch(
     rank: int = 0,
     world_size: int = 1,
 ) -> UpdatePlan:
-    """Deal out one epoch.
+    """Plan one epoch.
 
-    Examples of like length go together: sorted by source length, which lets most micro-batches
-    do without padding there, then by target length, ties in random order. The micro-batches are
-    then shuffled.
+    Examples are sorted by source length, so that most micro-batches need no source padding, then by
+    target length, ties in random order. The micro-batches are then shuffled.
 
     Args:
         source_lengths: tokens of each source, the end token included, `(examples,)`.
         target_lengths: the same of each target.
-        weights: runs of examples and how often each comes; of a fraction, as many are drawn anew
-            for the epoch. None for once each.
+        weights: runs of examples and their weights; for the fractional part of a weight, that share
+            of the run is drawn anew in each epoch. None for once each.
         batch_tokens: bound on sentences × longest side of a micro-batch.
         accumulate: micro-batches of one update on one rank.
         seed: of the run.
@@ -110,8 +109,8 @@ def plan_epoch(
     )
 
 
-def _draw(weights: Weights, random: np.random.Generator) -> Indices:
-    """Return the examples of an epoch, in four bytes each where those do."""
+def _draw(weights: SamplingWeights, random: np.random.Generator) -> Indices:
+    """Return the examples of an epoch, in four bytes each if possible."""
     size = sum(run for run, _ in weights)
     kind = np.int32 if size < 2**31 else np.int64
     drawn, start = [], 0
@@ -127,7 +126,7 @@ def _draw(weights: Weights, random: np.random.Generator) -> Indices:
 
 
 def pack(lengths: Indices, batch_tokens: int) -> Indices:
-    """Cut a row of examples into micro-batches, each as large as the budget allows.
+    """Cut a sequence of examples into micro-batches, each as large as the budget allows.
 
     Args:
         lengths: of the longer side of each example, `(examples,)`.
@@ -155,9 +154,9 @@ def pack(lengths: Indices, batch_tokens: int) -> Indices:
 
 
 def _even_out(slices: Indices, per_update: int, world_size: int) -> Indices:
-    """Split micro-batches of the last update until every rank has as many of them.
+    """Split micro-batches of the last update until every rank has equally many.
 
-    Where it has fewer examples than ranks, some ranks get empty ones.
+    If the update has fewer examples than ranks, some ranks get empty ones.
     """
     complete = len(slices) - len(slices) % per_update
     last = [(int(start), int(end)) for start, end in slices[complete:]]

@@ -1,4 +1,4 @@
-"""Text that a tokenizer does not give back: what no model can write as the references have it."""
+"""Finds text that a tokenizer does not reproduce, which no model with it can write."""
 
 import re
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ _EXAMPLES = 3
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """Sentences encoded and decoded again, against themselves.
+    """Sentences compared with themselves after encoding and decoding.
 
     Attributes:
-        sentences: how many were tried; of a large split, evenly spread ones.
-        changed: how many came back as other text. SentencePiece joins runs of spaces and strips
-            them at the ends, which does not count.
-        bleu: BLEU of the sentences that came back, with the raw ones as references.
-        tokenizer: BLEU's tokenizer; `char` where the language's own is not installed.
-        examples: up to three pairs of a changed sentence and what came back.
+        sentences: number of sentences tried; an even sample of a large split.
+        changed: number of sentences whose decoded text differs. Joined runs of spaces and stripped
+            ends, which SentencePiece causes, do not count.
+        bleu: BLEU of the decoded sentences, with the raw ones as references.
+        tokenizer: BLEU's tokenizer; `char` if the language's own is not installed.
+        examples: up to three changed sentences, each with its decoded text.
     """
 
     sentences: int
@@ -41,8 +41,8 @@ def round_trip(
     Args:
         vocabulary: of this side.
         texts: raw sentences.
-        language: theirs, as if it were the target's.
-        most: sentences that are tried; of more, evenly spread ones.
+        language: of these sentences, for BLEU.
+        most: bound on the sentences tried; of more texts, an even sample is taken.
     """
     from sacrebleu.metrics import BLEU
 
@@ -56,7 +56,7 @@ def round_trip(
 
 
 def round_trip_warning(trip: RoundTrip, language: str, config: Config) -> str | None:
-    """Say what a model cannot write of the references, and which key helps; None if it can."""
+    """Return a warning about references that no model can write, with its remedy; None if none."""
     if not trip.changed:
         return None
     text, back = trip.examples[0]
@@ -75,16 +75,16 @@ def round_trip_warning(trip: RoundTrip, language: str, config: Config) -> str | 
 
 
 def other_tokenizer(config: Config) -> str | None:
-    """Return the remedy where the tokenizer is not learned, and its keys are fixed; else None."""
+    """Return the remedy for a tokenizer that is not learned, whose keys are fixed; else None."""
     if config.training.init_from is not None:
         return "choose another training.init_from, whose tokenizer it is"
     return None if config.tokenizer.path is None else "choose another tokenizer.path"
 
 
 def shown(text: str, back: str, width: int = 30) -> str:
-    """Show where a text and what came back part, with some characters around."""
-    places = zip(text, back, strict=False)
-    start = next((at for at, (a, b) in enumerate(places) if a != b), min(len(text), len(back)))
+    """Show the first difference of a text and its decoded form, with some context."""
+    characters = enumerate(zip(text, back, strict=False))
+    start = next((at for at, (a, b) in characters if a != b), min(len(text), len(back)))
     begin = max(0, start - width // 3)
     return " → ".join(repr(each[begin : begin + width]) for each in (text, back))
 

@@ -1,4 +1,4 @@
-"""Work that several processes share, in its order; nothing of it depends on how many there are."""
+"""An ordered map over several processes, whose results do not depend on their number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from nmt.errors import NmtError
 
-_AHEAD = 3  # items under way for each worker
+_AHEAD = 3  # items in flight for each worker
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -25,12 +25,12 @@ Result = TypeVar("Result")
 def map_in_order(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
-    """Apply a function to items, some of them ahead of what is asked for.
+    """Apply a function to items, some of them ahead of the consumer.
 
     Args:
-        function: sent once to every worker; it must survive pickling.
-        items: what to work on, read in this process.
-        workers: processes; with 1, all is done in this one.
+        function: sent once to every worker; must be picklable.
+        items: read in this process.
+        workers: number of processes; 1 does everything in this process.
 
     Raises:
         NmtError: a worker died.
@@ -40,7 +40,7 @@ def map_in_order(
         return
     pool = ProcessPoolExecutor(
         workers,
-        # A fork would copy this process's threads and whatever they hold locked.
+        # A fork would copy the locks that this process's threads hold.
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start,
         initargs=(function,),
@@ -48,7 +48,7 @@ def map_in_order(
     waiting: deque[Future[Any]] = deque()
     try:
         for item in items:
-            with _ctrl_c_held_back(), _empty_main():  # here the workers start
+            with _ctrl_c_held_back(), _empty_main():  # submitting starts the workers
                 waiting.append(pool.submit(_work, item))
             if len(waiting) == _AHEAD * workers:
                 yield waiting.popleft().result()
@@ -65,9 +65,9 @@ def map_in_order(
 
 @contextlib.contextmanager
 def _ctrl_c_held_back() -> Iterator[None]:
-    """Answer Ctrl-C after the block; processes that start in it leave that to this one for good."""
+    """Delay Ctrl-C until the end of the block; processes started in it ignore Ctrl-C for good."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    # Another thread may still take the signal; Python then answers in the main thread.
+    # Another thread may still receive the signal; Python then runs the handler in the main thread.
     handler = signal.getsignal(signal.SIGINT)
     ours = handler is not None and threading.current_thread() is threading.main_thread()
     came: list[int] = []
@@ -87,8 +87,8 @@ def _ctrl_c_held_back() -> Iterator[None]:
 def _empty_main() -> Iterator[None]:
     """Keep processes that start in the block from running the user's script again.
 
-    Each would import it, and one without `if __name__ == "__main__"` would start all over. A
-    notebook's main module is none that could be imported.
+    Each would import it, and a script without `if __name__ == "__main__"` would start over. A
+    notebook's main module cannot be imported at all.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -108,7 +108,7 @@ def _start(function: Callable[[Any], Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """Leave when the main process is gone, which a kill leaves it no time to say."""
+    """Exit when the main process is gone, also after a kill."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -1,4 +1,4 @@
-"""Which source token each target token comes from, as attention sees it."""
+"""Aligns target tokens with source tokens by attention."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from nmt.models.batch import Padded
 
 
 def forced_attention(stepper: Stepper, source: Padded, target: Padded) -> Tensor:
-    """Return where a model looks while it writes given targets.
+    """Return the attention weights of a model over given targets.
 
     Args:
         stepper: a model that attends.
@@ -29,15 +29,15 @@ def forced_attention(stepper: Stepper, source: Padded, target: Padded) -> Tensor
 def word_links(
     attention: Tensor, source_words: list[int], target_words: list[int]
 ) -> list[tuple[int, int]]:
-    """Link each target word to the source word that it got most attention from.
+    """Link each target word to the source word with the most attention.
 
-    A word's attention is the sum over its tokens. Where the source's end token gets most, the word
-    comes from nowhere and has no link; nor has one without a token of its own.
+    A word's attention is the sum over its tokens. A target word has no link if the source's end
+    token has the most attention, or if it has no token of its own.
 
     Args:
-        attention: `(target tokens, source tokens)`, the source's end token among them.
-        source_words: the word that each source token belongs to, without the end token.
-        target_words: the word that each target token belongs to.
+        attention: `(target tokens, source tokens)`, the source's end token included.
+        source_words: the word of each source token, without the end token.
+        target_words: the word of each target token.
 
     Returns:
         (source word, target word), counted from 0, in the target's order.
@@ -47,12 +47,12 @@ def word_links(
     if not source_words or not target_words:
         return []
     end = source_words[-1] + 1
-    read = torch.tensor([*source_words, end])
-    written = torch.tensor(target_words)
+    columns = torch.tensor([*source_words, end])
+    rows = torch.tensor(target_words)
     by_word = torch.zeros(target_words[-1] + 1, end + 1)
     by_word.index_put_(
-        (written[:, None].expand(-1, len(read)), read.expand(len(written), -1)),
-        attention[: len(written), : len(read)].float().cpu(),
+        (rows[:, None].expand(-1, len(columns)), columns.expand(len(rows), -1)),
+        attention[: len(rows), : len(columns)].float().cpu(),
         accumulate=True,
     )
     best = by_word.argmax(dim=1).tolist()

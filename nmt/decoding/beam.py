@@ -1,4 +1,4 @@
-"""Beam search over a whole batch, in tensor operations alone."""
+"""Beam search over a whole batch, in tensor operations."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ class _Finished:
     """The best finished hypotheses of every sentence, best first, on axes `(batch, beam)`.
 
     Attributes:
-        rank: log-probability ÷ length ** length_penalty, by which they compete; -inf where empty.
+        rank: log-probability ÷ length ** length_penalty, minus the coverage penalty; -inf if empty.
         score: sum of log-probabilities in nats.
         tokens: `(batch, beam, time)`.
         length: tokens, the end token included.
-        cut: whether the maximum length ended it.
+        cut: whether the maximum length ended the hypothesis.
     """
 
     rank: Tensor
@@ -35,7 +35,7 @@ class _Finished:
     def none(
         cls, batch: int, beam_size: int, longest: int, eos_id: int, device: torch.device
     ) -> "_Finished":
-        """Start with nothing finished."""
+        """Start without finished hypotheses."""
         return cls(
             rank=torch.full((batch, beam_size), _NEVER, device=device),
             score=torch.full((batch, beam_size), _NEVER, device=device),
@@ -45,24 +45,24 @@ class _Finished:
         )
 
     def best_score(self, live: Tensor) -> Tensor:
-        """Return the log-probability of the sentences' best, -inf where there is none."""
+        """Return the log-probability of the sentences' best, -inf if none is finished."""
         return self.score[live, 0]
 
     def add(
         self, live: Tensor, rank: Tensor, score: Tensor, tokens: Tensor, length: int, cut: Tensor
     ) -> None:
-        """Let newly finished hypotheses of the sentences `live` compete with those before."""
+        """Merge newly finished hypotheses of the sentences `live` with the earlier ones."""
         beam_size = self.rank.shape[1]
         ranks = torch.cat([self.rank[live], rank], dim=1)  # (live, beam + new)
         self.rank[live], best = ranks.topk(beam_size, dim=1)
         lengths = torch.full_like(best[:, : rank.shape[1]], length)
-        for kept, new in [(self.score, score), (self.length, lengths), (self.cut, cut)]:
-            kept[live] = torch.cat([kept[live], new], dim=1).gather(1, best)
+        for stored, new in [(self.score, score), (self.length, lengths), (self.cut, cut)]:
+            stored[live] = torch.cat([stored[live], new], dim=1).gather(1, best)
         every = torch.cat([self.tokens[live], tokens], dim=1)
         self.tokens[live] = every.gather(1, best[:, :, None].expand(-1, -1, every.shape[2]))
 
     def hypotheses(self, n_best: int) -> list[list[Hypothesis]]:
-        """Unpack the best of each sentence."""
+        """Return the best hypotheses of each sentence."""
         columns = (self.rank, self.score, self.tokens, self.length, self.cut)
         return [
             [
@@ -79,10 +79,10 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """Find the best translations of each sentence.
 
-    At every step each sentence's alive hypotheses are continued by every token; of the best
-    2 × beam_size continuations those that end are finished, and the best beam_size others stay
-    alive. A sentence leaves the batch once no alive hypothesis can still enter its n_best finished
-    ones, even if it gained probability 1 at every step and spread it over the maximum length.
+    Every step extends each sentence's alive hypotheses by every token. Of the best 2 × beam_size
+    continuations, those with the end token are finished, and the best beam_size others stay alive.
+    A sentence leaves the batch once no alive hypothesis can enter its n_best finished ones, even
+    with probability 1 at every further step up to the maximum length.
 
     Args:
         stepper: the model.
@@ -92,8 +92,8 @@ def beam_search(
             coverage_penalty.
 
     Returns:
-        For each sentence its n_best hypotheses (fewer where the search space holds fewer), best
-        rank first.
+        For each sentence its n_best hypotheses, best rank first; fewer if the search space has
+        fewer.
 
     Source: Sutskever et al. 2014, section 3.2; the bound: Huang et al. 2017 (optimal stopping);
     pruning: Freitag and Al-Onaizan 2017; coverage: Wu et al. 2016, section 7.
@@ -103,7 +103,7 @@ def beam_search(
     max_lengths = limits.max_lengths(source).to(device)
     longest = int(max_lengths.max())
     finished = _Finished.none(batch, k, longest, limits.eos_id, device)
-    live = torch.arange(batch, device=device)  # sentences still searched
+    live = torch.arange(batch, device=device)  # sentences in the batch
     scores = torch.full((batch, k), _NEVER, device=device)
     scores[:, 0] = 0.0
     prefix_tokens = finished.tokens.clone()
@@ -159,18 +159,18 @@ def beam_search(
 def _end_now(
     log_probs: Tensor, must_end: Tensor, owners: Tensor, eos_id: int
 ) -> tuple[Tensor, Tensor]:
-    """Leave only the end token to rows of sentences at their maximum length.
+    """Mask all tokens but the end token in rows of sentences at their maximum length.
 
-    Its own log-probability stays, so the score is that of the whole hypothesis.
+    The end token keeps its log-probability, so the score is that of the whole hypothesis.
 
     Args:
         log_probs: `(rows, vocabulary)`.
-        must_end: `(sentences,)`, True at the last step allowed.
+        must_end: `(sentences,)`, True at the last possible step.
         owners: the sentence of each row, `(rows,)`.
         eos_id: the end token.
 
     Returns:
-        Which rows were cut, for they would rather have gone on, and the new log-probabilities.
+        The mask of rows that were cut, whose best token is another, and the new log-probabilities.
     """
     ending = must_end[owners]
     if not bool(ending.any()):
@@ -184,21 +184,21 @@ def _end_now(
 def _continuations(
     log_probs: Tensor, scores: Tensor, rows: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Continue the live hypotheses, and keep the best of each sentence.
+    """Extend the alive hypotheses, and return the best continuations of each sentence.
 
     Args:
         log_probs: `(rows, vocabulary)`.
-        scores: of the hypotheses, `(sentences, beam)`, -inf where there is none.
-        rows: where the row of `log_probs` stands in `scores`, `(rows,)`.
+        scores: of the hypotheses, `(sentences, beam)`, -inf for dead ones.
+        rows: index into the flattened `scores` of each row of `log_probs`, `(rows,)`.
 
     Returns:
-        The best `2 × beam` scores of each sentence, the beams and the rows that they continue, and
+        The best `2 × beam` scores of each sentence, the beams and the rows that they extend, and
         their tokens, each `(sentences, 2 × beam)`.
     """
     sentences, k = scores.shape
     groups = grouped(log_probs)  # (rows, groups, size)
     number, size = groups.shape[1:]
-    # Groups of tokens compete first, by their best; where no hypothesis lives there is none.
+    # Groups of tokens compete first, by their maxima; dead hypotheses have -inf.
     board = scores.new_full((sentences * k, number), _NEVER)
     board[rows] = groups.amax(dim=2).add_(scores.flatten()[rows, None])
     chosen = board.view(sentences, -1).topk(min(2 * k, k * number), dim=1).indices
@@ -208,16 +208,16 @@ def _continuations(
     row = row.view(sentences, k).gather(1, beam)
     totals = groups[row, group] + scores.gather(1, beam)[:, :, None]
     best, index = totals.flatten(1).topk(min(2 * k, totals[0].numel()), dim=1)
-    place, within = index // size, index % size
-    beam, row, group = (part.gather(1, place) for part in (beam, row, group))
+    slot, within = index // size, index % size
+    beam, row, group = (part.gather(1, slot) for part in (beam, row, group))
     return best, beam, row, group * size + within
 
 
 def _missed(coverage: Tensor, mask: Tensor) -> Tensor:
-    """Return how much of its source each row has left unread, in nats, `(rows,)`.
+    """Return the coverage penalty of each row for source tokens left unread, in nats, `(rows,)`.
 
     Args:
-        coverage: attention that each source token got, `(rows, source)`.
+        coverage: sum of attention on each source token, `(rows, source)`.
         mask: True on real source tokens, `(rows, source)`.
     """
     tiny = torch.finfo(coverage.dtype).tiny

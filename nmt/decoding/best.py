@@ -1,8 +1,7 @@
-"""The best among the tokens of a wide vocabulary.
+"""Selects the best tokens of a wide vocabulary.
 
-Selecting among thousands of numbers costs more than computing them. So tokens compete in groups
-first, and only those of the groups with the largest maxima, which hold all that is wanted, one by
-one.
+Selecting among thousands of numbers costs more than computing them. Groups of tokens compete first,
+by their maxima; then only the tokens of the best groups, which contain all of the best tokens.
 """
 
 import torch
@@ -13,9 +12,9 @@ _GROUP, _WIDE = 32, 512
 
 
 def grouped(values: Tensor) -> Tensor:
-    """Return the columns in groups of neighbours, `(rows, groups, size)`, -inf in spare places.
+    """Return the columns in groups of neighbours, `(rows, groups, size)`, padded with -inf.
 
-    A narrow row is not worth the trouble: there every column is a group of its own.
+    In narrow rows grouping does not pay: every column is a group of its own.
 
     Args:
         values: `(rows, vocabulary)`.

@@ -1,4 +1,4 @@
-"""Several models that predict together."""
+"""Ensembles: several models that predict together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from nmt.models.batch import Padded
 
 @dataclass(frozen=True)
 class EnsembleState:
-    """What each member carries from one step to the next; all have the same rows.
+    """The states of all members between two steps, with the same rows.
 
     Attributes:
         members: one state for each member.
@@ -23,7 +23,7 @@ class EnsembleState:
     def coverage(self) -> Tensor | None:
         """The mean of the members' attention to each source position so far, `(rows, source)`.
 
-        None where a member has no attention.
+        None if a member has no attention.
         """
         coverages = [member.coverage for member in self.members if member.coverage is not None]
         if len(coverages) < len(self.members):
@@ -40,10 +40,10 @@ class EnsembleState:
 
 
 class Ensemble:
-    """A `Stepper` that predicts what its members do on average.
+    """A `Stepper` that averages the log-probabilities of its members.
 
-    Its log-probabilities are the plain mean of theirs: a translation's score is the mean of the
-    members' scores. They are not normalised again, so that probabilities sum to 1 or less.
+    A translation's score is the mean of the members' scores. The averages are not normalised again:
+    probabilities sum to 1 or less.
 
     Args:
         steppers: the members, at least one; they read and write the same tokens.
@@ -71,18 +71,18 @@ class Ensemble:
 
         Args:
             tokens: last token ids, `(rows,)`.
-            state: what the members carry, `rows` rows each.
+            state: the members' states, `rows` rows each.
 
         Returns:
             The mean of the members' log-probabilities in nats, `(rows, vocabulary)`, and the new
             state.
         """
-        found, states = zip(
+        log_probs, states = zip(
             *(
                 stepper.step(tokens, member)
                 for stepper, member in zip(self.steppers, state.members, strict=True)
             ),
             strict=True,
         )
-        # One after the other: the order of a sum must not depend on the batch.
-        return sum(found[1:], found[0]) / len(found), EnsembleState(states)
+        # One by one: the order of the sum must not depend on the batch.
+        return sum(log_probs[1:], log_probs[0]) / len(log_probs), EnsembleState(states)

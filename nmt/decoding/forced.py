@@ -1,4 +1,4 @@
-"""Forced decoding: how likely a model finds given translations."""
+"""Forced decoding: the log-probabilities of given translations."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Greedy search: at every step the likeliest token."""
+"""Greedy search: the likeliest token at every step."""
 
 from nmt.decoding.best import likeliest
 from nmt.decoding.rollout import roll_out
@@ -7,7 +7,7 @@ from nmt.models.batch import Padded
 
 
 def greedy_search(stepper: Stepper, source: Padded, limits: Limits) -> list[Hypothesis]:
-    """Translate each sentence by its likeliest next tokens.
+    """Translate each sentence by the likeliest token at every step.
 
     Args:
         stepper: the model.

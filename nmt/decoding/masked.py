@@ -1,4 +1,4 @@
-"""Search that never writes one token, such as the unknown one."""
+"""Excludes one token from any search, such as the unknown token."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +17,8 @@ class Masked:
 
     Attributes:
         stepper: the model; its log-probabilities are changed in place.
-        token: the id that is ruled out.
-        forced: rows may have no other token, as within a prefix; they keep it.
+        token: the excluded id.
+        forced: rows may have no other token, as within a prefix; such rows keep it.
     """
 
     stepper: Stepper
@@ -41,6 +41,6 @@ class Masked:
         before = column.clone()
         column.fill_(_NEVER)
         if self.forced:
-            alone = log_probs.amax(dim=1) == _NEVER
-            column.copy_(before.where(alone, column))
+            only = log_probs.amax(dim=1) == _NEVER
+            column.copy_(before.where(only, column))
         return log_probs, state

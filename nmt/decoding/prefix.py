@@ -1,4 +1,4 @@
-"""Translations whose beginning is given: any search, over a model that predicts nothing else."""
+"""Forces a prefix on the translations of any search."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ _NEVER = float("-inf")
 
 @dataclass(frozen=True)
 class PrefixedState:
-    """What decoding carries from one step to the next.
+    """The state of decoding with prefixes between two steps.
 
     Attributes:
         inner: the model's own state.
-        sentences: which sentence each row belongs to, `(rows,)`.
-        position: tokens written so far.
+        sentences: the sentence of each row, `(rows,)`.
+        position: number of tokens so far.
     """
 
     inner: DecoderState
@@ -27,7 +27,7 @@ class PrefixedState:
 
     @property
     def coverage(self) -> Tensor | None:
-        """The model's attention to each source position so far, `(rows, source)`, if it has any."""
+        """The model's attention to each source position so far, `(rows, source)`; None without."""
         return self.inner.coverage
 
     def select(self, rows: Tensor) -> "PrefixedState":
@@ -43,15 +43,15 @@ class PrefixedState:
 class Prefixed:
     """A `Stepper` whose first tokens are forced.
 
-    Tokens that are ruled out get log-probability -inf, the others keep what the model gives them,
-    so that a translation's score is the model's own, the prefix included.
+    Excluded tokens get log-probability -inf, the others keep the model's own, so a translation's
+    score is the model's, the prefix included.
 
     Args:
         stepper: the model.
-        prefixes: how each sentence's translation begins, without the start token; some may be
-            empty. Searches must allow each at least one token more.
-        open_ended: whether the prefix ends in a word that must not go on, `(batch,)`.
-        followers: tokens that may stand behind such a word, `(vocabulary,)`.
+        prefixes: of each sentence's translation, without the start token; some may be empty. The
+            maximum length must exceed each by at least one token.
+        open_ended: whether the prefix ends in a word that must not continue, `(batch,)`.
+        followers: mask of the tokens that may follow such a word, `(vocabulary,)`.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Prefixed:
 
         Args:
             tokens: last token ids, `(rows,)`.
-            state: what decoding carries, `rows` rows.
+            state: with `rows` rows.
 
         Returns:
-            Log-probabilities in nats, `(rows, vocabulary)`, -inf for what may not come, and the
-            new state.
+            Log-probabilities in nats, `(rows, vocabulary)`, -inf for excluded tokens, and the new
+            state.
         """
         log_probs, inner = self.stepper.step(tokens, state.inner)
         sentences, position = state.sentences, state.position

@@ -1,4 +1,4 @@
-"""Sampling: draw translations from the model's own distribution."""
+"""Sampling: draws translations from the model's distribution."""
 
 import hashlib
 
@@ -16,18 +16,18 @@ def sample(
 ) -> list[list[Hypothesis]]:
     """Draw translations of each sentence.
 
-    The random numbers of a sentence come from a generator keyed by the seed and its own tokens,
-    and do not depend on its batch.
+    A sentence's random numbers are keyed by the seed and its own tokens; they do not depend on the
+    batch.
 
     Args:
         stepper: the model.
         source: source sentences.
         limits: start and end tokens, and the maximum length.
-        options: n_best (draws a sentence), seed, temperature, top_k and top_p.
+        options: n_best (draws for each sentence), seed, temperature, top_k and top_p.
 
     Returns:
-        For each sentence its draws, the likeliest first. Scores are those of the model's own
-        distribution, before temperature, top-k and top-p.
+        For each sentence its draws, the likeliest first. Scores are the model's own, before
+        temperature, top-k and top-p.
     """
     device, samples = source.tokens.device, options.n_best
     max_lengths = limits.max_lengths(source)
@@ -49,7 +49,7 @@ def sample(
 
 
 def _uniform(source: Padded, max_lengths: Tensor, samples: int, seed: int) -> Tensor:
-    """Random numbers in [0, 1) for every draw, `(batch × samples, longest)`."""
+    """Return random numbers in [0, 1) for every draw, `(batch × samples, longest)`."""
     longest = int(max_lengths.max())
     numbers = torch.zeros(len(max_lengths), samples, longest, dtype=torch.float64)
     sentences = source.tokens.tolist()
@@ -79,7 +79,7 @@ def _truncate(logits: Tensor, top_k: int | None, top_p: float | None) -> Tensor:
 
 def _draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
     """Invert each row's distribution function at a number in [0, 1); `(rows,)` token ids."""
-    reached = probabilities.double().cumsum(dim=-1)
-    goal = uniform.to(reached.dtype) * reached[:, -1]
-    drawn = torch.searchsorted(reached, goal[:, None], right=True).squeeze(1)
-    return drawn.clamp(max=probabilities.shape[1] - 1)  # rounding may reach the very end
+    cumulative = probabilities.double().cumsum(dim=-1)
+    goal = uniform.to(cumulative.dtype) * cumulative[:, -1]
+    drawn = torch.searchsorted(cumulative, goal[:, None], right=True).squeeze(1)
+    return drawn.clamp(max=probabilities.shape[1] - 1)  # rounding may pass the last token

@@ -1,7 +1,7 @@
 """The protocol between searches and models.
 
-A network, an ensemble, a quantised engine and a test double are all Steppers, by structure; no
-search imports a model.
+A network, an ensemble, a quantised engine and a test double are all Steppers, by structural typing;
+no search imports a model.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class DecoderState(Protocol):
 
     @property
     def coverage(self) -> Tensor | None:
-        """Attention that each source position got so far, `(rows, source)`; None without."""
+        """Sum of attention on each source position, `(rows, source)`; None without attention."""
         ...
 
     def select(self, rows: Tensor) -> Self:
@@ -30,7 +30,7 @@ class DecoderState(Protocol):
 
 
 class Stepper(Protocol):
-    """A model that reads a source once and then predicts token by token."""
+    """A model that reads a source once, then predicts token by token."""
 
     @property
     def attends(self) -> bool:
@@ -40,7 +40,7 @@ class Stepper(Protocol):
     def start(self, source: Padded) -> Any:
         """Read the source sentences; return a `DecoderState` with one row for each.
 
-        Sentences without any token start a decoder alone, which only a model without attention has.
+        Sentences without tokens start the decoder alone; models with attention refuse them.
         """
         ...
 
@@ -59,13 +59,13 @@ class Stepper(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """Where a search starts and where it has to end.
+    """Start and end tokens, and the maximum length, of a search.
 
     Attributes:
         bos_id: token that starts every target.
-        eos_id: token that ends it.
+        eos_id: token that ends every target.
         max_length_ratio: target tokens allowed for each source token.
-        extra_length: target tokens allowed beside those.
+        extra_length: target tokens allowed in addition.
     """
 
     bos_id: int
@@ -74,9 +74,9 @@ class Limits:
     extra_length: int = 10
 
     def max_lengths(self, source: Padded) -> Tensor:
-        """Most target tokens of each sentence, the end token included, `(batch,)`, on the CPU.
+        """Return the maximum target length, the end token included, `(batch,)`, on the CPU.
 
-        It depends on the sentence alone, so that its batch cannot change its translation.
+        It depends on the sentence alone, so its batch cannot change its translation.
         """
         longest = (source.lengths.double() * self.max_length_ratio).ceil() + self.extra_length
         return longest.long().clamp(min=1)
@@ -89,9 +89,9 @@ class Hypothesis:
     Attributes:
         tokens: target token ids, without start and end.
         score: sum of the log-probabilities in nats, the end token included.
-        cut: whether it was made to end at the maximum length.
-        rank_score: the score with both penalties, by which a beam ranks; None where the search has
-            none.
+        cut: whether the maximum length ended it.
+        rank_score: the score with both penalties, by which beam search ranks; None in other
+            searches.
     """
 
     tokens: list[int]

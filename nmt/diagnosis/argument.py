@@ -1,26 +1,26 @@
 """The argument from a bag of words to gates: each step is judged by 95 % intervals.
 
-A score is better than another if their intervals do not overlap; if they do, a step is undecided.
+Two scores differ if their intervals do not overlap; otherwise a step is undecided.
 """
 
 from collections.abc import Sequence
 
 from nmt.diagnosis.records import Verdict
-from nmt.diagnosis.study import StudyRow
+from nmt.diagnosis.study_records import StudyRow
 from nmt.evaluation.metrics import Score
 
 PLAIN, GATED = ("tanh", "relu"), ("gru", "lstm")
 _BLIND = 0.5
-"""BLEU by which shuffled words may change a bag: near ties of the search can flip."""
+"""BLEU by which shuffled words may change a bag: near ties in the search can flip."""
 
 
 def argument(rows: Sequence[StudyRow]) -> list[Verdict]:
-    """Return the steps for which there are models: claim, outcome, and the numbers."""
+    """Return the steps whose models are trained: claim, outcome and numbers of each."""
     named = {row.name: row for row in rows}
 
     def best(*names: str) -> StudyRow | None:
-        found = [named[name] for name in names if name in named]
-        return max(found, key=lambda row: row.test.score, default=None)
+        known = [named[name] for name in names if name in named]
+        return max(known, key=lambda row: row.test.score, default=None)
 
     top, gated, bag, window = best(*PLAIN, *GATED), best(*GATED), best("bag"), best("window 7")
     steps = [_order(bag, top)] if bag and top else []
@@ -31,10 +31,10 @@ def argument(rows: Sequence[StudyRow]) -> list[Verdict]:
         ("Gates keep what plain cells forget.", gated, best(*PLAIN)),
     ):
         if ahead and behind:
-            one, other = ahead.test_lengths[-1], behind.test_lengths[-1]
-            text = f"{ahead.name} has BLEU {_b(one.bleu)}, {behind.name} {_b(other.bleu)}."
-            span = f"On sentences of {one.first} to {one.last} words,"
-            steps.append(_step(claim, f"{span} {text}", _compared(one.bleu, other.bleu)))
+            longest, other = ahead.test_lengths[-1], behind.test_lengths[-1]
+            text = f"{ahead.name} has BLEU {_b(longest.bleu)}, {behind.name} {_b(other.bleu)}."
+            span = f"On sentences of {longest.first} to {longest.last} words,"
+            steps.append(_step(claim, f"{span} {text}", _compared(longest.bleu, other.bleu)))
     if gated:
         far = gated.test_lengths[-1]
         span = f"on sentences of {far.first} to {far.last} words"
@@ -53,9 +53,9 @@ def _order(bag: StudyRow, top: StudyRow) -> Verdict:
     return _step("A bag of words cannot see order.", text, blind, _compared(top.test, bag.test))
 
 
-def _compared(one: Score, other: Score) -> int:
+def _compared(first: Score, second: Score) -> int:
     """Return 1 if the first is better, -1 if it is worse, 0 if the intervals overlap."""
-    return int(one.low > other.high) - int(one.high < other.low)
+    return int(first.low > second.high) - int(first.high < second.low)
 
 
 def _step(claim: str, text: str, *signs: int) -> Verdict:

@@ -1,4 +1,4 @@
-"""What another cell would do in a network's place: at its start, and after a short training."""
+"""Compares recurrent cells: gradient flow of a network before and after a short training."""
 
 import dataclasses
 import logging
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nmt.config import Config
 from nmt.data.columns import Pair
-from nmt.diagnosis.diagnose import SENTENCES, at_start, flow_of, without_teachers
+from nmt.diagnosis.collect import SENTENCES, at_start, flow_of, without_teachers
 from nmt.diagnosis.records import GradientFlow
 from nmt.text.tokenizer import Tokenizer
 from nmt.training.fit import fit_briefly
@@ -26,13 +26,13 @@ def compare_cells(
     updates: int = UPDATES,
     sentences: int = SENTENCES,
 ) -> list[GradientFlow]:
-    """Train the same network with each cell from fresh weights, and look before and after.
+    """Train a network with each cell from fresh weights, and measure gradients before and after.
 
     Args:
-        config: of the run; all but the cell and the length of training stays.
-        tokenizer: used by all.
+        config: of the run; only cell and length of training are replaced.
+        tokenizer: of all networks.
         cells: to compare.
-        pairs: to look at the gradients of.
+        pairs: sentences whose gradients are measured.
         updates: of each training.
         sentences: see `flow_of`.
 
@@ -40,15 +40,15 @@ def compare_cells(
         Two records for each cell.
 
     Raises:
-        ConfigError: the config does not go with a cell.
-        StoppedError: a signal came.
+        ConfigError: the config contradicts a cell.
+        StoppedError: a signal stopped a training.
     """
     flows = []
     with tempfile.TemporaryDirectory(prefix="nmt-diagnose-") as folder:
-        ready = Path(folder, "tokenizer")
-        ready.mkdir()
-        tokenizer.save(ready)
-        variants = [_variant(config, cell, updates, ready) for cell in cells]
+        saved = Path(folder, "tokenizer")
+        saved.mkdir()
+        tokenizer.save(saved)
+        variants = [_variant(config, cell, updates, saved) for cell in cells]
         for variant in variants:
             start = at_start(variant, tokenizer)
             flows.append(flow_of(start, pairs, "start", sentences))

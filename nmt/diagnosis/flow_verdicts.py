@@ -1,4 +1,4 @@
-"""What gradient flow means, in plain sentences."""
+"""Verdicts on gradient flow, as sentences for people."""
 
 import math
 from collections.abc import Iterator
@@ -9,18 +9,18 @@ from nmt.diagnosis.records import GateStatistics, GradientSum, Verdict
 from nmt.log import percent
 
 FAINT = 0.02
-"""What is left of a gradient at the other end of a sentence, below which it is lost in the noise of
-the near words': about 1/√(target tokens of an update), of which there are some 3,000."""
+"""Share of a gradient below which it is lost, across a sentence, in the noise of near words: about
+1/√(target tokens of an update), for some 3,000 tokens."""
 LOST = 0.001
-"""Below this, it stays lost when the noise is averaged over hundreds of updates. Gradients that
-grow by the inverse of either number drown the near words instead."""
+"""Share below which it stays lost even if the noise is averaged over hundreds of updates. Gradients
+that grow by the inverse of either number drown the near words instead."""
 SATURATED = 0.9
-"""Share of a gate's values beyond which it counts as shut."""
+"""Share of closed values from which a gate counts as shut."""
 EXACT = 1e-6
-"""Largest relative error of a sum over time; in double precision rounding makes about 1e-14."""
+"""Largest relative error of a sum over time; rounding in double precision causes about 1e-14."""
 _MOST = 700.0
-"""Logarithm of the largest growth that a float holds."""
-_SHORT_WAYS = {
+"""Logarithm of the largest growth that a float represents."""
+_SHORTCUTS = {
     "the fed context": "model.feed_context true",
     "attention": "model.attention additive",
 }
@@ -28,25 +28,24 @@ _SHORT_WAYS = {
 
 @dataclass(frozen=True)
 class Decay:
-    """How the gradient changes along one network.
+    """The change of the gradient along one network.
 
     Attributes:
         network: as in the records.
-        kept: factor for each step, over all layers' states together; None where nothing has two
-            steps.
-        steps: mean length of a sentence there.
+        factor: of one step, over all layers' states together; None if no sentence has two steps.
+        steps: mean length of a sentence on this side.
     """
 
     network: str
-    kept: float | None
+    factor: float | None
     steps: float
 
     @property
     def left(self) -> float:
         """Factor over a mean sentence."""
-        if not self.kept:
-            return 0.0 if self.kept == 0 else 1.0
-        return math.exp(min(self.steps * math.log(self.kept), _MOST))
+        if not self.factor:
+            return 0.0 if self.factor == 0 else 1.0
+        return math.exp(min(self.steps * math.log(self.factor), _MOST))
 
 
 def flow_verdicts(
@@ -56,31 +55,31 @@ def flow_verdicts(
     gates: list[GateStatistics],
     sums: list[GradientSum],
 ) -> list[Verdict]:
-    """Say what the numbers of a `GradientFlow` mean, the headline first."""
+    """Return the verdicts on the numbers of a `GradientFlow`, the headline first."""
     return [
         *([] if reach is None else [_reach(config, reach)]),
-        *(_decay(config, decay) for decay in decays if decay.kept is not None),
+        *(_decay(config, decay) for decay in decays if decay.factor is not None),
         *_gates(decays, gates),
         _sums(sums),
     ]
 
 
 def _reach(config: ModelConfig, reach: float) -> Verdict:
-    """Judge the way from the last target word to the first source word."""
-    there = {"the fed context": config.feed_context, "attention": config.attention != "none"}
-    ways = [name for name in there if there[name]]
+    """Judge the path from the last target word to the first source word."""
+    active = {"the fed context": config.feed_context, "attention": config.attention != "none"}
+    shortcuts = [name for name in active if active[name]]
     left = f"{percent(reach)} of the gradient is left"
     change = left if reach <= 1 else f"the gradient grows {reach:.3g}-fold"
     text = f"From the last target word to the first source word {change}"
-    if ways:
-        verb = "is a short way" if len(ways) == 1 else "are short ways"
-        text += f"; {' and '.join(ways)} {verb}"
+    if shortcuts:
+        verb = "is a shortcut" if len(shortcuts) == 1 else "are shortcuts"
+        text += f"; {' and '.join(shortcuts)} {verb}"
     if FAINT <= reach <= 1 / FAINT:
         return Verdict("good", f"{text}.")
     if reach > 1:
-        told = f"{text}: near words drown in far ones{_advice(_calmer(config))}."
-        return Verdict("warning" if reach <= 1 / LOST else "bad", told)
-    missing = [key for name, key in _SHORT_WAYS.items() if not there[name]]
+        text += f": near words drown in far ones{_advice(_calmer(config))}."
+        return Verdict("warning" if reach <= 1 / LOST else "bad", text)
+    missing = [key for name, key in _SHORTCUTS.items() if not active[name]]
     if not (config.bidirectional or config.reverse_source):
         missing.append("model.bidirectional true")
     advice = _advice([*_other_cell(config), *missing])
@@ -90,22 +89,22 @@ def _reach(config: ModelConfig, reach: float) -> Verdict:
 
 
 def _decay(config: ModelConfig, decay: Decay) -> Verdict:
-    """Judge the way along one network."""
-    assert decay.kept is not None
-    place, left = _capital(decay.network), decay.left
+    """Judge the path along one network."""
+    assert decay.factor is not None
+    network, left = _capital(decay.network), decay.left
     sentence = f"over a mean sentence of {decay.steps:.0f} steps"
-    if decay.kept == 0:
-        told = _advice(_other_cell(config))
-        return Verdict("bad", f"{place}: no gradient gets past a single step{told}.")
+    if decay.factor == 0:
+        advice = _advice(_other_cell(config))
+        return Verdict("bad", f"{network}: no gradient gets past a single step{advice}.")
     if 0.5 < left < 2:
-        text = f"{place}: the fitted decay leaves {percent(left)} of the gradient {sentence}"
+        text = f"{network}: the fitted decay leaves {percent(left)} of the gradient {sentence}"
     elif left < 1:
-        steps = -math.log(2) / math.log(decay.kept)
-        text = f"{place}: the gradient halves every {steps:.1f} steps (fitted)"
+        steps = -math.log(2) / math.log(decay.factor)
+        text = f"{network}: the gradient halves every {steps:.1f} steps (fitted)"
         text += f"; {sentence} {percent(left)} is left"
     else:
-        steps = math.log(2) / math.log(decay.kept)
-        text = f"{place}: the gradient doubles every {steps:.1f} steps (fitted)"
+        steps = math.log(2) / math.log(decay.factor)
+        text = f"{network}: the gradient doubles every {steps:.1f} steps (fitted)"
         text += f"; {sentence} it grows {left:.3g}-fold"
     if FAINT <= left <= 1 / FAINT:
         return Verdict("good", f"{text}.")
@@ -118,39 +117,39 @@ def _decay(config: ModelConfig, decay: Decay) -> Verdict:
 
 
 def _gates(decays: list[Decay], gates: list[GateStatistics]) -> Iterator[Verdict]:
-    """Tell how long units keep their state, and what is shut.
+    """Judge the units' time constants and the gates that are shut.
 
-    Cells read what is new at every step, so short times are normal; they are a fault where the
-    gradient is lost, too.
+    Cells read new inputs at every step, so short time constants are normal; they are a fault if the
+    gradient is lost as well.
     """
-    told, lost = [], False
+    constants, lost = [], False
     for decay in decays:
         keeping = [gate for gate in gates if gate.network == decay.network and gate.time_constants]
         steps = max(
             (gate.time_constants[-1] for gate in keeping if gate.time_constants), default=None
         )
         if steps is not None:
-            told.append(f"{steps:.1f} ({decay.network})")
+            constants.append(f"{steps:.1f} ({decay.network})")
             lost = lost or (decay.left < FAINT and decay.steps > -math.log(FAINT) * steps)
-    if told:
+    if constants:
         name = next(gate.gate for gate in gates if gate.time_constants)
         yield Verdict(
             "warning" if lost else "good",
-            f"By the {name} gates alone, a twentieth of a layer's units keep more than 1/e of "
-            f"their state for so many steps: {', '.join(told)}.",
+            f"By the {name} gates alone, the slowest 5 % of a layer's units have a time constant "
+            f"above this number of steps: {', '.join(constants)}.",
         )
     for gate in gates:
         if not gate.time_constants and gate.closed > SATURATED:
             yield Verdict(
                 "warning",
                 f"{_capital(gate.network)}, layer {gate.layer}: {percent(gate.closed)} of the "
-                f"{gate.gate} gates' values are shut; what is behind them hardly learns.",
+                f"{gate.gate} gates' values are shut; units behind them hardly learn.",
             )
 
 
 def _sums(sums: list[GradientSum]) -> Verdict:
     """Judge the arithmetic."""
-    worst = max(sums, key=lambda one: one.relative_error)
+    worst = max(sums, key=lambda each: each.relative_error)
     if worst.relative_error <= EXACT:
         return Verdict(
             "good",

@@ -1,7 +1,7 @@
-"""How strongly each loss depends on each earlier state: ∂L_t/∂h_k, through the whole network.
+"""Gradient flow: the norm of each loss's gradient by each earlier state, ∂L_t/∂h_k.
 
-Norms come from one backward pass for each target step, over all sentences together: a sentence's
-loss depends on its own states alone.
+Each target step takes one backward pass over all sentences together: a sentence's loss depends on
+its own states alone.
 """
 
 import copy
@@ -23,10 +23,10 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.models.unrolled import Unrolled, UnrolledLayer, unroll
 
 SELDOM = 0.1
-"""A curve ends where fewer than this share of the sentences reach."""
+"""A curve ends at the distance that fewer than this share of the sentences reach."""
 SUMMED = 4
-"""Sentences whose gradient is put together from its shares: enough for a check of arithmetic, which
-holds every loss's share of every step in memory."""
+"""Sentences whose gradient is summed from its shares. Few suffice to check the arithmetic, which
+holds the share of every loss and step in memory."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Norms:
         network: as in the records.
         layer: from 1.
         state: hidden or cell.
-        values: `(losses, steps, batch)`; NaN where a sentence lacks the loss or the step, or the
+        values: `(losses, steps, batch)`; NaN if a sentence lacks the loss or the step, or if the
             step comes after the loss. Steps are those of a `FlowMap`.
     """
 
@@ -48,7 +48,7 @@ class Norms:
 
     @property
     def distances(self) -> Tensor:
-        """From each loss to each step, as in a `FlowCurve`, `(losses, steps)`."""
+        """Distance from each loss to each step, as in a `FlowCurve`, `(losses, steps)`."""
         losses, steps, _ = self.values.shape
         back = torch.arange(steps).expand(losses, steps)
         return torch.arange(losses)[:, None] - back if self.network == "decoder" else back
@@ -57,37 +57,37 @@ class Norms:
 def gradient_flow(
     model: Seq2Seq, config: ModelConfig, source: Padded, target: Padded, moment: str
 ) -> GradientFlow:
-    """Look at the gradients that reach every state.
+    """Measure the gradients that reach every state.
 
-    It computes in double precision on the CPU, in which nothing underflows.
+    Computes in double precision on the CPU, against underflow.
 
     Args:
         model: in evaluation mode.
-        config: what it was made from.
+        config: its `model` section.
         source: source sentences, the end token last.
         target: target sentences, start token first, end token last.
-        moment: when that is, in words.
+        moment: see `GradientFlow`.
 
     Raises:
-        NmtError: the model gives no numbers.
+        NmtError: a gradient is not finite.
 
     Source: Bengio et al. 1994; Pascanu et al. 2013.
     """
     model = copy.deepcopy(model).cpu().double()
     unrolled = unroll(model, source, target)
-    found = state_norms(unrolled)
+    norms = state_norms(unrolled)
     left = reach(unrolled, config.reverse_source)
     few = torch.arange(min(SUMMED, len(source.lengths)))
     sums = gradient_sums(model, source.select(few), target.select(few))
     gates = gate_statistics(unrolled.layers)
     networks = dict.fromkeys(layer.network for layer in unrolled.layers)
-    decays = [_decay(unrolled, network, found) for network in networks]
+    decays = [_decay(unrolled, network, norms) for network in networks]
     return GradientFlow(
         cell=config.cell,
         moment=moment,
         sentences=len(source.lengths),
-        maps=[flow_map(norms) for norms in found],
-        curves=[flow_curve(norms) for norms in found],
+        maps=[flow_map(each) for each in norms],
+        curves=[flow_curve(each) for each in norms],
         reach=left,
         gates=gates,
         sums=sums,
@@ -96,34 +96,34 @@ def gradient_flow(
 
 
 def state_norms(unrolled: Unrolled) -> list[Norms]:
-    """Derive every loss by every state, in the order of the layers, hidden before cell."""
-    layers, written = unrolled.layers, unrolled.layers[-1].lengths
-    parts = [(layer, kept) for layer in layers for kept in (layer.hidden, layer.cell) if kept]
-    states = [state for _, kept in parts for state in kept]
+    """Return the norms of every loss's gradient by every state, by layer, hidden before cell."""
+    layers, target_lengths = unrolled.layers, unrolled.layers[-1].lengths
+    parts = [(layer, states) for layer in layers for states in (layer.hidden, layer.cell) if states]
+    every = [state for _, states in parts for state in states]
     rows: list[list[Tensor]] = [[] for _ in parts]
     for loss in unrolled.losses:
-        gradients = iter(_gradients(loss.sum(), states))
-        for row, (layer, kept) in zip(rows, parts, strict=True):
-            row.append(layer.aligned([next(gradients).norm(dim=1) for _ in kept]))
-    found = []
-    for row, (layer, kept) in zip(rows, parts, strict=True):
+        gradients = iter(_gradients(loss.sum(), every))
+        for row, (layer, states) in zip(rows, parts, strict=True):
+            row.append(layer.aligned([next(gradients).norm(dim=1) for _ in states]))
+    norms = []
+    for row, (layer, states) in zip(rows, parts, strict=True):
         values = torch.stack(row)
         if not bool(values.isfinite().all()):
             raise NmtError(
-                "the gradients are no finite numbers: the model's weights are damaged, or its "
-                "training diverged"
+                "the gradients are not finite: the model's weights are damaged, or its training "
+                "diverged"
             )
-        state: Literal["hidden", "cell"] = "hidden" if kept is layer.hidden else "cell"
-        values = _only_real(layer, values, written)
-        found.append(Norms(layer.network, layer.layer, state, values))
-    return found
+        kind: Literal["hidden", "cell"] = "hidden" if states is layer.hidden else "cell"
+        values = _only_real(layer, values, target_lengths)
+        norms.append(Norms(layer.network, layer.layer, kind, values))
+    return norms
 
 
 def reach(unrolled: Unrolled, reverse_source: bool) -> float | None:
-    """Return how much of the last loss's gradient reaches the first source word.
+    """Return the share of the last loss's gradient that reaches the first source word.
 
-    That is its norm at the states that read the word, as a share of that at the decoder's states
-    of the same step; None where the encoder has no recurrence, and so no such states.
+    The share is its norm at the states that read the word ÷ its norm at the decoder's states of the
+    last step. None for an encoder without recurrence.
 
     Args:
         unrolled: the network and its sentences.
@@ -136,16 +136,16 @@ def reach(unrolled: Unrolled, reverse_source: bool) -> float | None:
     for layer in unrolled.layers:
         backwards = (layer.network == "encoder, backwards") != reverse_source
         step = layer.lengths - 1 if layer.network == "decoder" or backwards else 0 * layer.lengths
-        where = own if layer.network == "decoder" else first
-        where += [(layer, kept, step) for kept in (layer.hidden, layer.cell) if kept]
+        parts = own if layer.network == "decoder" else first
+        parts += [(layer, states, step) for states in (layer.hidden, layer.cell) if states]
     if not first:
         return None
-    near, far = (_mean_norm(loss, parts) for parts in (own, first))
+    near, far = _mean_norm(loss, own), _mean_norm(loss, first)
     return far / near if near else 0.0
 
 
 def flow_map(norms: Norms) -> FlowMap:
-    """Average over the sentences."""
+    """Average the norms over the sentences."""
     means = norms.values.nanmean(dim=2).tolist()
     rows = [[_rounded(mean) for mean in row] for row in means]
     if norms.network == "decoder":
@@ -154,7 +154,7 @@ def flow_map(norms: Norms) -> FlowMap:
 
 
 def flow_curve(norms: Norms) -> FlowCurve:
-    """Average over sentences and losses, and fit the decay."""
+    """Average the norms over sentences and losses, and fit the decay."""
     distances = norms.distances
     means, counts = [], []
     for distance in range(int(distances.max()) + 1):
@@ -164,9 +164,9 @@ def flow_curve(norms: Norms) -> FlowCurve:
             break
         means.append(float(values.nanmean()))
         counts.append(int(real.sum()))
-    kept = kept_per_step(means, counts)
+    factor = kept_per_step(means, counts)
     return FlowCurve(
-        norms.network, norms.layer, norms.state, [_rounded(mean) for mean in means], kept
+        norms.network, norms.layer, norms.state, [_rounded(mean) for mean in means], factor
     )
 
 
@@ -174,12 +174,12 @@ def kept_per_step(means: list[float], counts: list[int]) -> float | None:
     """Fit a straight line to the logarithms of norms by distance.
 
     Args:
-        means: norm at each distance.
-        counts: how many norms each is the mean of: its weight.
+        means: mean norm at each distance.
+        counts: number of norms in each mean: its weight.
 
     Returns:
-        Factor from one distance to the next. Zeros have no logarithm and are left out; 0 where
-        but one distance is left because all others are zero, None where there is but one distance.
+        Factor from one distance to the next. Zeros have no logarithm and are left out: 0 if all
+        norms but one are zero, None if there is only one distance.
     """
     known = [number for number, count in enumerate(counts) if count]
     points = [
@@ -196,17 +196,17 @@ def kept_per_step(means: list[float], counts: list[int]) -> float | None:
 
 
 def _gradients(loss: Tensor, states: list[Tensor]) -> tuple[Tensor, ...]:
-    """Derive a loss by states; zeros where it does not depend on one."""
+    """Return the gradients of a loss by states, zeros for states it does not depend on."""
     return torch.autograd.grad(
         loss, states, retain_graph=True, allow_unused=True, materialize_grads=True
     )
 
 
-def _only_real(layer: UnrolledLayer, values: Tensor, written: Tensor) -> Tensor:
-    """Put NaN where there is nothing, and let an encoder's steps count from its end."""
+def _only_real(layer: UnrolledLayer, values: Tensor, target_lengths: Tensor) -> Tensor:
+    """Set missing losses and steps to NaN, and count an encoder's steps from its end."""
     loss = torch.arange(values.shape[0])[:, None, None]
     step = torch.arange(values.shape[1])[:, None]
-    real = (loss < written) & (step < layer.lengths)
+    real = (loss < target_lengths) & (step < layer.lengths)
     if layer.network == "decoder":
         real = real & (step <= loss)
     else:
@@ -216,24 +216,24 @@ def _only_real(layer: UnrolledLayer, values: Tensor, written: Tensor) -> Tensor:
 
 
 def _mean_norm(loss: Tensor, parts: list[tuple[UnrolledLayer, list[Tensor], Tensor]]) -> float:
-    """Average the norm of all parts together over the sentences, each at its own step."""
-    gradients = iter(_gradients(loss, [state for _, kept, _ in parts for state in kept]))
+    """Return the joint norm of all parts, each at its own step, averaged over the sentences."""
+    gradients = iter(_gradients(loss, [state for _, states, _ in parts for state in states]))
     squares = []
-    for layer, kept, step in parts:
-        every = layer.aligned([next(gradients) for _ in kept])  # (steps, batch, size)
+    for layer, states, step in parts:
+        every = layer.aligned([next(gradients) for _ in states])  # (steps, batch, size)
         squares.append(every[step, torch.arange(len(step))].square().sum(dim=1))
     return float(torch.stack(squares).sum(dim=0).sqrt().mean())
 
 
-def _decay(unrolled: Unrolled, network: str, found: list[Norms]) -> Decay:
+def _decay(unrolled: Unrolled, network: str, norms: list[Norms]) -> Decay:
     """Fit the decay of a network, all its layers' states together."""
-    own = [norms for norms in found if norms.network == network]
-    squares = torch.stack([norms.values.square() for norms in own]).sum(dim=0)
-    kept = flow_curve(Norms(network, 0, "hidden", squares.sqrt())).kept_per_step
+    own = [each.values.square() for each in norms if each.network == network]
+    total = torch.stack(own).sum(dim=0).sqrt()
+    factor = flow_curve(Norms(network, 0, "hidden", total)).kept_per_step
     lengths = next(layer.lengths for layer in unrolled.layers if layer.network == network)
-    return Decay(network, kept, float(lengths.double().mean()))
+    return Decay(network, factor, float(lengths.double().mean()))
 
 
 def _rounded(value: float) -> float | None:
-    """Keep what a picture can show; NaN is nothing."""
+    """Round to the precision of a picture; NaN becomes None."""
     return None if math.isnan(value) else float(f"{value:.4g}")

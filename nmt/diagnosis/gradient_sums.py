@@ -1,4 +1,4 @@
-"""The gradient of a recurrent matrix as the sum over time that it is, against autograd's own.
+"""The gradient of a recurrent matrix as a sum over time, compared with autograd's own.
 
 The matrix W is used at every step k, and every loss L_t depends on each use before it:
 ∂L/∂W = Σ_t Σ_k ∂L_t/∂W_k, where W_k is the copy of W that step k uses.
@@ -15,9 +15,9 @@ from nmt.models.unrolled import UnrolledLayer, unroll
 
 
 def gradient_sums(model: Seq2Seq, source: Padded, target: Padded) -> list[GradientSum]:
-    """Put the gradient of every recurrent matrix together from its shares.
+    """Sum the gradient of every recurrent matrix from its shares.
 
-    Time and memory grow with source and target length × gates × sentences: give a few.
+    Time and memory grow with source and target length × gates × sentences: pass a few sentences.
 
     Args:
         model: in evaluation mode, on the CPU; in double precision the sums are exact to about
@@ -26,52 +26,54 @@ def gradient_sums(model: Seq2Seq, source: Padded, target: Padded) -> list[Gradie
         target: target sentences, start token first, end token last.
 
     Returns:
-        One for each recurrent matrix, in the order of `unroll`. From a loss to the encoder, the
-        hand-over counts as one step.
+        One record for each recurrent matrix, in the order of `unroll`. The bridge counts as one
+        step between decoder and encoder.
 
     Source: Werbos 1990; Bengio et al. 1994.
     """
     unrolled = unroll(model, source, target)
     layers = unrolled.layers
     steps = [product for layer in layers for product in layer.recurrent]
-    # ∂L_t/∂W_k is a product of what arrives at step k's W·h with that h.
-    arrived: list[list[Tensor]] = [[] for _ in layers]
+    # ∂L_t/∂W_k is the outer product of the gradient by step k's W·h with that h.
+    by_products: list[list[Tensor]] = [[] for _ in layers]
     for loss in unrolled.losses:
-        found = iter(
+        gradients = iter(
             torch.autograd.grad(
                 loss.sum(), steps, retain_graph=True, allow_unused=True, materialize_grads=True
             )
         )
-        for slopes, layer in zip(arrived, layers, strict=True):
-            slopes.append(layer.aligned([next(found) for _ in layer.recurrent]))
+        for slopes, layer in zip(by_products, layers, strict=True):
+            slopes.append(layer.aligned([next(gradients) for _ in layer.recurrent]))
     own = _own_gradients(model, source, target, [layer.parameter for layer in layers])
     return [
         _sum(layer, torch.stack(slopes), layers[-1].lengths, whole)
-        for layer, slopes, whole in zip(layers, arrived, own, strict=True)
+        for layer, slopes, whole in zip(layers, by_products, own, strict=True)
     ]
 
 
 def _own_gradients(
     model: Seq2Seq, source: Padded, target: Padded, names: list[str]
 ) -> tuple[Tensor, ...]:
-    """Let autograd derive the summed loss through the network proper, by its fused kernels."""
+    """Return autograd's gradients of the summed loss, through the network's fused kernels."""
     true = target.tokens[:, 1:][target.mask[:, 1:]]
     loss = F.cross_entropy(model(source, target), true, reduction="sum")
     parameters = dict(model.named_parameters())
     return torch.autograd.grad(loss, [parameters[name] for name in names])
 
 
-def _sum(layer: UnrolledLayer, slopes: Tensor, written: Tensor, whole: Tensor) -> GradientSum:
-    """Add the shares up by distance.
+def _sum(
+    layer: UnrolledLayer, slopes: Tensor, target_lengths: Tensor, whole: Tensor
+) -> GradientSum:
+    """Add up the shares by distance.
 
     Args:
-        layer: whose matrix it is.
+        layer: the layer of the matrix.
         slopes: gradient of each loss by each step's W·h, `(losses, steps, batch, gates × size)`.
-        written: losses of each sentence, `(batch,)`.
+        target_lengths: number of losses of each sentence, `(batch,)`.
         whole: autograd's gradient of the matrix.
     """
     before = layer.aligned(layer.before).detach().expand(len(slopes), -1, -1, -1)
-    ahead = _steps_ahead(layer, slopes, written)
+    ahead = _steps_ahead(layer, slopes, target_lengths)
     total = torch.zeros_like(whole)
     norms = []
     for distance in range(int(ahead.max()) + 1):
@@ -84,10 +86,10 @@ def _sum(layer: UnrolledLayer, slopes: Tensor, written: Tensor, whole: Tensor) -
     return GradientSum(layer.parameter, norms, difference / size if size else difference)
 
 
-def _steps_ahead(layer: UnrolledLayer, slopes: Tensor, written: Tensor) -> Tensor:
-    """How far ahead of each step each loss lies, `(losses, steps, batch)`; −1 for no real pair."""
+def _steps_ahead(layer: UnrolledLayer, slopes: Tensor, target_lengths: Tensor) -> Tensor:
+    """Return the distance from each step to each loss, `(losses, steps, batch)`; −1 at padding."""
     loss = torch.arange(slopes.shape[0])[:, None, None]
     step = torch.arange(slopes.shape[1])[:, None]
     ahead = loss - step if layer.network == "decoder" else loss + layer.lengths - step
-    real = (step < layer.lengths) & (loss < written)
+    real = (step < layer.lengths) & (loss < target_lengths)
     return ahead.clamp(min=-1).where(real, -1)

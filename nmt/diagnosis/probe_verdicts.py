@@ -1,4 +1,4 @@
-"""What the probes of the final state say, in words."""
+"""Verdicts on the probes of the final state, as sentences for people."""
 
 import re
 from collections.abc import Sequence
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from nmt.diagnosis.records import Probe, Verdict
 
 NOTHING = 0.05
-"""Nats a token below which a change costs nothing worth speaking of."""
+"""Nats a token below which the cost of a change is negligible."""
 _LITTLE = 0.5
-_MOST = 0.9  # of the gain
+_MOST = 0.9  # share of the gain
 
 
 def probe_verdicts(intact: Probe, probes: Sequence[Probe], *, attention: bool) -> list[Verdict]:
-    """Say what the decoder makes of what is handed over.
+    """Judge how the decoder uses the encoder's final state.
 
     Args:
-        intact: with nothing changed.
-        probes: with changes, by the names that `state_probes` gives.
-        attention: whether the decoder sees the source's states besides.
+        intact: the unchanged model.
+        probes: the changed ones, with the names that `state_probes` gives.
+        attention: whether the decoder also reads the source's states.
     """
     costs = {probe.name: probe.loss - intact.loss for probe in probes}
     verdicts = [_use(costs["shuffled"], intact, probes, attention)]
@@ -27,24 +27,24 @@ def probe_verdicts(intact: Probe, probes: Sequence[Probe], *, attention: bool) -
 
 
 def _use(cost: float, intact: Probe, probes: Sequence[Probe], attention: bool) -> Verdict:
-    """Say whether the decoder uses the final state at all."""
+    """Judge whether the decoder uses the final state at all."""
     bleu = next(probe.bleu for probe in probes if probe.name == "shuffled")
-    told = (
-        f"What is handed over, shuffled among sentences, costs {_nats(cost)} "
+    result = (
+        f"Shuffling the final states among sentences costs {_nats(cost)} "
         f"(BLEU {intact.bleu:.1f} → {bleu:.1f}): "
     )
     if attention and cost < _LITTLE:
         means = "nearly nothing depends on" if cost < NOTHING else "little depends on"
-        return Verdict("good", f"{told}{means} the final state beside attention.")
+        return Verdict("good", f"{result}{means} the final state beside attention.")
     if cost < NOTHING:
-        return Verdict("bad", f"{told}the decoder ignores its source.")
+        return Verdict("bad", f"{result}the decoder ignores its source.")
     if cost < _LITTLE:
-        return Verdict("warning", f"{told}the decoder makes little use of its source.")
-    return Verdict("good", f"{told}the decoder relies on it.")
+        return Verdict("warning", f"{result}the decoder makes little use of its source.")
+    return Verdict("good", f"{result}the decoder relies on its source.")
 
 
 def _parts(costs: dict[str, float]) -> list[Verdict]:
-    """Name the part that matters most, and those that could be left out."""
+    """Name the part that matters most, and the parts that cost nothing."""
     start = "without "
     parts = {
         name.removeprefix(start): cost for name, cost in costs.items() if name.startswith(start)
@@ -52,17 +52,17 @@ def _parts(costs: dict[str, float]) -> list[Verdict]:
     if not parts:
         return []
     most = max(parts, key=lambda name: parts[name])
-    told = f"Zeroed alone, {most} costs most: {_nats(parts[most])}"
+    text = f"Zeroed alone, {most} costs most: {_nats(parts[most])}"
     spared = [name for name, cost in parts.items() if cost < NOTHING]
     if most in spared:
-        return [Verdict("good", f"{told}; each part can be made up for by the others.")]
+        return [Verdict("good", f"{text}; the others make up for each part.")]
     if spared:
-        told += f"; next to nothing: {', '.join(spared)}"
-    return [Verdict("good", f"{told}.")]
+        text += f"; next to nothing: {', '.join(spared)}"
+    return [Verdict("good", f"{text}.")]
 
 
 def _components(costs: dict[str, float]) -> list[Verdict]:
-    """Say how few directions hold most of what the final state brings."""
+    """Count the directions that hold most of the final state's gain over its mean."""
     counts = {name: re.fullmatch(r"(\d+) components?", name) for name in costs}
     cut = {int(count[1]): costs[name] for name, count in counts.items() if count is not None}
     mean = cut.pop(0)  # every sentence gets the same
@@ -75,11 +75,11 @@ def _components(costs: dict[str, float]) -> list[Verdict]:
         Verdict(
             "good",
             f"{number} principal {noun} {100 * held[number]:.0f} % of the {_nats(mean)} that the "
-            "final state brings over its mean.",
+            "final state gains over its mean.",
         )
     ]
 
 
 def _nats(cost: float) -> str:
-    """Present a cost; one that rounds to nothing has no sign."""
+    """Format a cost; one that rounds to zero has no sign."""
     return f"{round(cost, 2) + 0.0:.2f} nats a token"

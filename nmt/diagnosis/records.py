@@ -1,4 +1,4 @@
-"""What diagnosis finds, as plain numbers and words; `nmt.report` draws them.
+"""The records of diagnosis, in plain numbers and text; `nmt.report` draws them.
 
 Networks are named "encoder", "encoder, backwards" (the second direction) and "decoder". Layers
 count from 1, which is next to the words. Losses are in nats.
@@ -17,7 +17,7 @@ GateName = Literal["input", "forget", "output", "reset", "update"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """One finding, as a sentence for people."""
+    """One sentence for people about a model or a run, with its level."""
 
     level: Literal["good", "warning", "bad"]
     text: str
@@ -25,33 +25,33 @@ class Verdict:
 
 @dataclass(frozen=True)
 class FlowMap:
-    """How strongly the loss at each target step depends on each earlier state of one layer."""
+    """Norms of the gradient of the loss at each target step by each earlier state of one layer."""
 
     network: str
     layer: int
     state: Literal["hidden", "cell"]
     norms: list[list[float | None]]
-    """`[t][k]`: mean norm of ∂L_t/∂state_k over the sentences that have both steps; None where
-    none has. Decoder: k is the target step, k ≤ t. Encoder: k counts steps back from the state
-    that is handed over, which is 0."""
+    """`[t][k]`: mean norm of ∂L_t/∂state_k over the sentences that have both steps; None if no
+    sentence has. Decoder: k is the target step, k ≤ t. Encoder: k counts steps back from the final
+    state, which is 0."""
 
 
 @dataclass(frozen=True)
 class FlowCurve:
-    """The norms of one map by distance, and how fast they fall."""
+    """The norms of one map by distance, and their decay."""
 
     network: str
     layer: int
     state: Literal["hidden", "cell"]
     norms: list[float | None]
-    """By distance, from 0: t − k in the decoder, steps before the hand-over in the encoder."""
+    """By distance, from 0: t − k in the decoder, steps before the final state in the encoder."""
     kept_per_step: float | None
     """Factor by which the norm changes from one step to the next, fitted to the logarithms."""
 
 
 @dataclass(frozen=True)
 class GateStatistics:
-    """What the gates of one layer do, over all its units and real steps."""
+    """Statistics of one gate of a layer, over all its units and real steps."""
 
     network: str
     layer: int
@@ -62,24 +62,24 @@ class GateStatistics:
     open: float
     """Share of the values above 0.9."""
     time_constants: list[float] | None
-    """Of the gate that keeps the state (LSTM: forget, GRU: update): steps until a unit's state has
-    faded to 1/e, at the 5th, 25th, 50th, 75th and 95th percentile of the units."""
+    """For the gate that keeps the state (LSTM: forget, GRU: update): steps until a unit's state
+    has decayed to 1/e, at the 5th, 25th, 50th, 75th and 95th percentile of the units."""
 
 
 @dataclass(frozen=True)
 class GradientSum:
-    """The gradient of one recurrent matrix as the sum over time, against autograd's own."""
+    """The gradient of one recurrent matrix as a sum over time, compared with autograd's own."""
 
     parameter: str
     by_distance: list[float]
-    """Norm of what reaches the matrix from losses that lie this many steps ahead, from 0."""
+    """Norm of the gradient's share from losses this many steps ahead, from 0."""
     relative_error: float
     """Norm of sum − autograd's gradient, as a share of the latter's norm."""
 
 
 @dataclass(frozen=True)
 class GradientFlow:
-    """How gradients flow through a model at one moment."""
+    """The gradient flow of a model at one moment."""
 
     cell: str
     moment: str
@@ -88,9 +88,8 @@ class GradientFlow:
     maps: list[FlowMap]
     curves: list[FlowCurve]
     reach: float | None
-    """Norm of the last loss's gradient at the first source word, as a share of that at the last
-    target step's own state; all layers and directions together. None for an encoder without
-    recurrence."""
+    """Norm of the last loss's gradient at the first source word ÷ its norm at the last target
+    step's own state; all layers and directions together. None for an encoder without recurrence."""
     gates: list[GateStatistics]
     sums: list[GradientSum]
     verdicts: list[Verdict]
@@ -98,7 +97,7 @@ class GradientFlow:
 
 @dataclass(frozen=True)
 class PositionLoss:
-    """The loss of the tokens at one place of the target sentences."""
+    """The loss of the tokens at one position of the target sentences."""
 
     position: int
     """From 1."""
@@ -108,7 +107,7 @@ class PositionLoss:
 
 @dataclass(frozen=True)
 class FrequencyLoss:
-    """The loss of the target tokens that came about equally often in training."""
+    """The loss of the target tokens in one band of training frequency."""
 
     first: int
     """Fewest occurrences in the targets of training."""
@@ -120,7 +119,7 @@ class FrequencyLoss:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a model does when what is handed over has been changed."""
+    """Loss and BLEU of a model with changed decoder inputs."""
 
     name: str
     """Such as "intact", "zeroed", "shuffled", "noise 0.5", "8 components" or "without layer 2's
@@ -132,7 +131,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class StateProbes:
-    """What the decoder makes of the encoder's final state."""
+    """The probes of how the decoder uses the encoder's final state."""
 
     sentences: int
     intact: Probe
@@ -159,7 +158,7 @@ class StateMap:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ScoredText:
     """One of several translations of a sentence."""
 
     text: str
@@ -169,37 +168,37 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Sample:
-    """A chosen sentence, with the likeliest translations."""
+    """A chosen sentence with its likeliest translations."""
 
     source: str
     reference: str
-    candidates: list[Candidate]
+    candidates: list[ScoredText]
     """The best first."""
     source_pieces: list[str]
     """The end token last."""
     target_pieces: list[str]
-    """Of the best one, the end token last."""
+    """Of the best translation, the end token last."""
     alignment: list[list[float]] | None
     """Weights of attention, `[target piece][source piece]`; None without attention."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that was found out about one model."""
+    """The full diagnosis of one model."""
 
     split: str
     weights: str
-    """SHA-256 of the weights that were looked at; empty for a config at its start."""
+    """SHA-256 of the diagnosed weights; empty for a model before its training."""
     flows: list[GradientFlow]
     losses: list[PositionLoss]
     frequencies: list[FrequencyLoss]
-    """Empty where nobody counted the tokens of training."""
+    """Empty if the model has no token counts of its training."""
     probes: StateProbes | None
     states: StateMap | None
     samples: list[Sample]
 
 
 def write_record(path: Path, record: Any) -> None:
-    """Write a record as JSON, whole or not at all."""
+    """Write a record as JSON, atomically."""
     with atomic_write(path) as stream:
         stream.write(json.dumps(dataclasses.asdict(record), ensure_ascii=False).encode() + b"\n")

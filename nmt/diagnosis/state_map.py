@@ -1,35 +1,38 @@
-"""A map of sentences: what is handed over of each, on a plane."""
+"""A map of sentences: the decoder's inputs of each, projected onto a plane."""
 
 from collections.abc import Sequence
 
 from nmt.bundle import Bundle
 from nmt.diagnosis.components import principal_components
-from nmt.diagnosis.handed_over import handed_over
+from nmt.diagnosis.decoder_inputs import decoder_inputs
 from nmt.diagnosis.records import StateMap, StatePoint
 from nmt.errors import DataError
 
 
 def state_map(bundle: Bundle, sentences: Sequence[str]) -> StateMap:
-    """Project what is handed over of sentences on its first two principal components.
+    """Project the decoder's inputs of sentences onto their first two principal components.
 
     Args:
         bundle: the model.
-        sentences: raw source text; at least three that differ to the model.
+        sentences: raw source text; at least three of different token ids.
 
     Raises:
-        DataError: fewer.
-        NmtError: the model gives no numbers.
+        DataError: fewer sentences.
+        NmtError: the encoder's states are not finite.
 
     Source: Sutskever et al. 2014, figure 2.
     """
-    handed = handed_over(bundle, sentences)
-    if len(handed.vectors) < 3:
+    inputs = decoder_inputs(bundle, sentences)
+    if len(inputs.vectors) < 3:
         raise DataError(
-            f"a map needs at least 3 different sentences, and there are {len(handed.vectors)}"
+            f"the split has {len(inputs.vectors)} different sentences; a map needs at least 3"
         )
-    components = principal_components(handed.vectors)
-    places = components.coordinates(handed.vectors, 2).tolist()
+    components = principal_components(inputs.vectors)
+    coordinates = components.coordinates(inputs.vectors, 2).tolist()
     return StateMap(
-        [StatePoint(text, *places[row]) for text, row in zip(sentences, handed.order, strict=True)],
+        [
+            StatePoint(text, *coordinates[row])
+            for text, row in zip(sentences, inputs.order, strict=True)
+        ],
         components.explained[:2].tolist(),
     )

@@ -1,4 +1,4 @@
-"""What the decoder makes of what it is handed over: change it, and see what that costs."""
+"""Probes of the decoder's inputs: change the final states, and measure loss and BLEU."""
 
 import functools
 import logging
@@ -11,7 +11,7 @@ from torch import Tensor
 from nmt.bundle import Bundle
 from nmt.config import ModelConfig
 from nmt.diagnosis.components import principal_components
-from nmt.diagnosis.handed_over import HandedOver, handed_over, taken_apart, translator_of
+from nmt.diagnosis.decoder_inputs import DecoderInputs, decoder_inputs, to_init, translator_of
 from nmt.diagnosis.probe_verdicts import probe_verdicts
 from nmt.diagnosis.records import Probe, StateProbes
 from nmt.errors import DataError
@@ -30,14 +30,14 @@ _Changes = dict[str, Callable[[], Tensor]]
 
 
 @dataclass(frozen=True)
-class _Given:
-    """A `Stepper` that starts from other vectors than what its encoder makes.
+class _FixedInputs:
+    """A `Stepper` that starts from given vectors instead of its encoder's.
 
     Attributes:
-        model: the network, which is left as it is.
-        config: its section.
-        rows: the vector of each sentence, by its token ids.
-        vectors: see `HandedOver`.
+        model: the network; not modified.
+        config: its `model` section.
+        rows: the row of each sentence's vector, by its token ids.
+        vectors: see `DecoderInputs`.
     """
 
     model: Seq2Seq
@@ -54,7 +54,7 @@ class _Given:
         """Start from the sentences' vectors; see `Stepper`."""
         sentences = zip(source.tokens.tolist(), source.lengths.tolist(), strict=True)
         rows = [self.rows[tuple(tokens[:length])] for tokens, length in sentences]
-        init = taken_apart(self.vectors[rows], self.config)
+        init = to_init(self.vectors[rows], self.config)
         return self.model.decoder.start(init, self.model.encoder(source))
 
     def step(self, tokens: Tensor, state: Seq2SeqState) -> tuple[Tensor, Seq2SeqState]:
@@ -63,44 +63,43 @@ class _Given:
 
 
 def state_probes(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, seed: int = 1) -> StateProbes:
-    """Measure loss and BLEU with changes of what is handed over.
+    """Measure loss and BLEU with changed decoder inputs.
 
-    What is changed is what the decoder gets: its first states, after the bridge, and the fed
-    context, all of a sentence together. With attention the decoder still sees the source's states.
-    Changes: all zero; that of another sentence, any of those probed; normal noise of several sizes;
-    only what lies on the first principal components of the sentences' vectors, their mean kept
-    (0 components: the same mean for all); each layer's hidden state or cell, or the fed context,
-    zeroed alone. Loss is in nats a target token, without label smoothing; BLEU is of greedy search,
-    which is quick, and a little below that of a beam.
+    A probe changes the decoder's initial states, after the bridge, and the fed context. Attention
+    still reads the source's states. Probes: all zero; the inputs of another sentence; normal noise
+    of several sizes; the projection onto the first principal components, with the mean
+    (0 components: the mean alone); each layer's hidden state or cell, or the fed context, zeroed
+    alone. Loss is in nats a target token, without label smoothing. BLEU is of greedy search, which
+    is fast, and a little below that of beam search.
 
     Args:
         bundle: the model.
-        pairs: raw (source, reference); a few hundred will do.
+        pairs: raw (source, reference); a few hundred suffice.
         seed: of shuffling and noise.
 
     Raises:
         DataError: fewer than two different sentences, or a tokenizer of BLEU is not installed.
-        NmtError: the model gives no numbers.
+        NmtError: the encoder's states are not finite.
     """
-    handed = handed_over(bundle, [source for source, _ in pairs])
-    if len(handed.vectors) < 2:
+    inputs = decoder_inputs(bundle, [source for source, _ in pairs])
+    if len(inputs.vectors) < 2:
         raise DataError(
-            f"state probes need at least 2 different sentences, and there are {len(handed.vectors)}"
+            f"the split has {len(inputs.vectors)} different sentences; state probes need at least 2"
         )
-    changes = {"intact": lambda: handed.vectors} | _changes(handed, seed)
+    changes = {"intact": lambda: inputs.vectors} | _changes(inputs, seed)
     bar = ProgressBar("probe", len(changes))
-    found = []
+    probes = []
     try:
         for name, change in changes.items():
-            found.append(_probe(name, bundle, pairs, handed.rows, change()))
+            probes.append(_probe(name, bundle, pairs, inputs.rows, change()))
             bar.advance()
-            told = f"{name}: loss {found[-1].loss:.3f}, BLEU {found[-1].bleu:.2f}"
-            bar.show(told)
-            _log.log(PROGRESS, "%s, %s left", told, bar.time_left())
+            result = f"{name}: loss {probes[-1].loss:.3f}, BLEU {probes[-1].bleu:.2f}"
+            bar.show(result)
+            _log.log(PROGRESS, "%s, %s left", result, bar.time_left())
     finally:
         bar.stop()
     attention = bundle.config.model.attention != "none"
-    intact, probes = found[0], found[1:]
+    intact, probes = probes[0], probes[1:]
     return StateProbes(
         len(pairs), intact, probes, probe_verdicts(intact, probes, attention=attention)
     )
@@ -114,8 +113,8 @@ def _probe(
     vectors: Tensor,
 ) -> Probe:
     sources, references = [source for source, _ in pairs], [reference for _, reference in pairs]
-    given = _Given(bundle.model, bundle.config.model, rows, vectors)
-    translator = translator_of(bundle, given)
+    stepper = _FixedInputs(bundle.model, bundle.config.model, rows, vectors)
+    translator = translator_of(bundle, stepper)
     scores = translator.token_scores(sources, references)
     hypotheses = translator.translate_all(sources, greedy=True)
     metric = bleu_metric(TargetLanguage.of(bundle.config.data), references)
@@ -126,9 +125,9 @@ def _probe(
     )
 
 
-def _changes(handed: HandedOver, seed: int) -> _Changes:
-    """Return what is to be tried, by the names of probes."""
-    vectors = handed.vectors
+def _changes(inputs: DecoderInputs, seed: int) -> _Changes:
+    """Return functions that compute the changed vectors, by the names of the probes."""
+    vectors = inputs.vectors
     changes: _Changes = {
         "zeroed": functools.partial(torch.zeros_like, vectors),
         "shuffled": functools.partial(shuffled, vectors, seed),
@@ -141,10 +140,10 @@ def _changes(handed: HandedOver, seed: int) -> _Changes:
         name = f"{number} component{'' if number == 1 else 's'}"
         changes[name] = functools.partial(components.cut, vectors, number)
         number = max(1, 2 * number)
-    if len(handed.parts) > 1:
-        for part, name in enumerate(handed.parts):
+    if len(inputs.parts) > 1:
+        for part, name in enumerate(inputs.parts):
             changes[f"without {name}"] = functools.partial(
-                _without, vectors, part, len(handed.parts)
+                _without, vectors, part, len(inputs.parts)
             )
     return changes
 
@@ -165,6 +164,6 @@ def noised(vectors: Tensor, size: float, seed: int) -> Tensor:
 
 def _without(vectors: Tensor, part: int, parts: int) -> Tensor:
     """Zero one of the equally wide parts of every row."""
-    kept = vectors.clone()
-    kept.chunk(parts, dim=1)[part].zero_()
-    return kept
+    changed = vectors.clone()
+    changed.chunk(parts, dim=1)[part].zero_()
+    return changed

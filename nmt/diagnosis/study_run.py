@@ -11,9 +11,9 @@ import torch
 from nmt.bundle import load_bundle
 from nmt.data.phrases import read_split
 from nmt.diagnosis.argument import argument
-from nmt.diagnosis.diagnose import flow_of
+from nmt.diagnosis.collect import flow_of
 from nmt.diagnosis.records import write_record
-from nmt.diagnosis.study import MODELS, UPDATES, Study, StudyRow
+from nmt.diagnosis.study_records import MODELS, UPDATES, Study, StudyRow
 from nmt.diagnosis.study_training import train_all
 from nmt.errors import UsageError
 from nmt.evaluation.breakdowns import LengthGroup, breakdown
@@ -42,10 +42,10 @@ _TEST, _LONG = (5, 8, 10, 13), (16, 19, 28)
 
 
 def run_study(out: Path, *, updates: int = UPDATES, models: Sequence[str] = tuple(MODELS)) -> Study:
-    """Train and measure the models that are not finished yet.
+    """Train and measure the unfinished models.
 
     Args:
-        out: folder of the study, with a run for each model. It is created, or continued.
+        out: folder of the study, with a run for each model; created, or continued.
         updates: of each training, 2 or more.
         models: which of `MODELS`.
 
@@ -64,7 +64,7 @@ def run_study(out: Path, *, updates: int = UPDATES, models: Sequence[str] = tupl
             raise UsageError(f"--out {out}: the folder holds something else; choose another")
         with atomic_write(config) as stream:
             stream.write(text.encode())
-        torch.set_num_threads(1)  # beside the trainings
+        torch.set_num_threads(1)  # the trainings use the other cores
         rows = _rows(out, config, [name for name in MODELS if name in models])
         study = Study(updates, rows, argument(rows))
         write_record(out / "study.json", study)
@@ -72,7 +72,7 @@ def run_study(out: Path, *, updates: int = UPDATES, models: Sequence[str] = tupl
 
 
 def _rows(out: Path, config: Path, names: Sequence[str]) -> list[StudyRow]:
-    """Train and measure; each finished row is kept as study.json in its run folder."""
+    """Train and measure; each finished row is stored as study.json in its run folder."""
     runs = {out / name.replace(" ", "-"): name for name in names}
     waiting = [run for run in runs if not (run / "study.json").exists()]
     bar = ProgressBar("model", len(names), len(names) - len(waiting))
@@ -105,7 +105,7 @@ def _measure(run: Path, name: str) -> StudyRow:
 def _scores(
     translator: Translator, pairs: Pairs, groups: Sequence[int], sources: Sequence[str] = ()
 ) -> tuple[Score, list[LengthGroup]]:
-    """Score translations of the pairs' sources, or of others in their place, and by length."""
+    """Score translations of the pairs' sources, or of the given ones, overall and by length."""
     own, references = zip(*pairs, strict=True)
     texts, english = translator.translate_all(sources or own), TargetLanguage("en")
     by_length = breakdown(own, texts, references, english, groups=groups).groups

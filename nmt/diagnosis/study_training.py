@@ -1,6 +1,6 @@
 """Trains several runs side by side, each in a process with one thread.
 
-Two such processes outrun one with two threads: small products do not share well.
+Two such processes are faster than one with two threads: small matrix products scale badly.
 """
 
 import os
@@ -14,21 +14,21 @@ from nmt.errors import NmtError
 
 
 def train_all(config: Path, runs: Mapping[Path, list[str]]) -> Generator[Path, None, None]:
-    """Train or resume runs, as many at a time as there are processors, and yield each at its end.
+    """Train or resume runs, one for each processor at a time, and yield each at its end.
 
     Closing the generator stops the trainings; each writes a checkpoint first.
 
     Args:
-        config: what they have in common.
-        runs: further keys and values of each, by its folder.
+        config: of all runs.
+        runs: further keys and values of each run, by its folder.
 
     Raises:
-        NmtError: one failed; the message holds the last line of its log.
+        NmtError: a training failed; the message holds the last line of its log.
     """
-    waiting, going = list(runs), dict[subprocess.Popen[bytes], Path]()
+    waiting, running = list(runs), dict[subprocess.Popen[bytes], Path]()
     try:
-        while waiting or going:
-            while waiting and len(going) < (os.cpu_count() or 1):
+        while waiting or running:
+            while waiting and len(running) < (os.cpu_count() or 1):
                 run = waiting.pop(0)
                 words = ["train", str(config), "--run", str(run), "--resume", *runs[run]]
                 with run.with_name(f"{run.name}.log").open("wb") as log:
@@ -40,9 +40,9 @@ def train_all(config: Path, runs: Mapping[Path, list[str]]) -> Generator[Path, N
                         stderr=log,
                         start_new_session=True,  # Ctrl-C reaches the parent alone
                     )
-                going[child] = run
-            for child in [child for child in going if child.poll() is not None]:
-                run = going.pop(child)
+                running[child] = run
+            for child in [child for child in running if child.poll() is not None]:
+                run = running.pop(child)
                 if child.returncode != 0:
                     text = run.with_name(f"{run.name}.log").read_text(errors="replace")
                     last = text.strip().rpartition("\n")[2].removeprefix("nmt: error: ")
@@ -50,7 +50,7 @@ def train_all(config: Path, runs: Mapping[Path, list[str]]) -> Generator[Path, N
                 yield run
             time.sleep(0.1)
     finally:
-        for child in going:
+        for child in running:
             child.terminate()  # it finishes its update and writes a checkpoint
-        for child in going:
+        for child in running:
             child.wait()

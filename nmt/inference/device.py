@@ -1,4 +1,4 @@
-"""Which device to compute on, and how precisely."""
+"""Choice of device and precision."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -12,36 +12,36 @@ def find_device(wanted: str, origin: str = "device") -> torch.device:
 
     Args:
         wanted: auto, cpu or cuda.
-        origin: the setting, for the error.
+        origin: the setting's name in errors.
 
     Raises:
-        UsageError: it is not there.
+        UsageError: an unknown device, or no GPU.
     """
     has_cuda = torch.cuda.is_available()
     if wanted == "cuda" and not has_cuda:
-        raise UsageError(f"{origin}: cuda was asked for, but torch finds no GPU; use cpu or auto")
+        raise UsageError(f"{origin}: cuda needs a GPU, and torch finds none; use cpu or auto")
     if wanted not in ("auto", "cpu", "cuda"):
         raise UsageError(f"{origin}: {wanted!r} is not one of auto, cpu, cuda")
     return torch.device("cuda" if has_cuda and wanted != "cpu" else "cpu")
 
 
 def describe_device(device: torch.device) -> str:
-    """Name a device for people."""
+    """Return a readable name of a device."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"cpu ({torch.get_num_threads()} threads)"
 
 
 def find_precision(wanted: str, device: torch.device, origin: str = "precision") -> str:
-    """Return fp32, bf16 or int8; auto is bf16 on a GPU that computes in it.
+    """Return fp32, bf16 or int8; auto is bf16 on a GPU that supports it, else fp32.
 
     Raises:
-        UsageError: the device does not compute in it.
+        UsageError: the device does not support the precision.
     """
     if wanted == "int8" and device.type != "cpu":
-        raise UsageError(f"{origin}: int8 is for processors; on a GPU use fp32 or bf16")
+        raise UsageError(f"{origin}: int8 needs a CPU; on a GPU use fp32 or bf16")
     if wanted == "bf16" and device.type == "cpu" and not cpu_has_bf16():
-        raise UsageError(f"{origin}: bf16 was asked for, but this processor lacks it; use fp32")
+        raise UsageError(f"{origin}: bf16 is not supported by this processor; use fp32")
     if wanted != "auto":
         return wanted
     fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -49,12 +49,12 @@ def find_precision(wanted: str, device: torch.device, origin: str = "precision")
 
 
 def cpu_has_bf16() -> bool:
-    """Tell whether torch's recurrent kernels compute in bf16 on this processor."""
+    """Return whether torch's recurrent kernels support bf16 on this processor."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Return the context in which a model computes at a precision."""
+    """Return the autocast context of a precision."""
     if precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()

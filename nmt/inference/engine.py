@@ -1,8 +1,8 @@
-"""The fast engine: a trained network with other leaves, for translating on a processor.
+"""The fast engine: a trained network with faster leaf modules, for translation on a CPU.
 
-Products run in oneDNN's weight order, in fp32 or int8; a layer's gates are one product; the first
-layer looks its input product up in a table. Encoders without recurrence keep their own leaves, but
-for the linear map.
+Products run in oneDNN's weight order, in fp32 or int8. A layer's gates are one product; the first
+layer looks up its input product in a table. In encoders without recurrence only the linear map is
+replaced.
 """
 
 import copy
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from nmt.errors import UsageError
-from nmt.inference.cells import FastLayer
-from nmt.inference.products import Arithmetic, FastLinear, Floats, Integers
+from nmt.inference.engine_layer import FastLayer
+from nmt.inference.engine_products import Arithmetic, FastLinear, Floats, Integers
 from nmt.models.attention import Attention
 from nmt.models.bridge import Bridge
 from nmt.models.cells import CELLS
@@ -27,26 +27,26 @@ from nmt.models.weights import StoredPrecision
 
 @torch.inference_mode(False)
 def fast_engine(model: Seq2Seq, precision: StoredPrecision) -> Seq2Seq:
-    """Return a network that computes the same function faster, on the processor.
+    """Return a network that computes the same function faster, on the CPU.
 
-    In int8 every product is one of integers, and a translation and its score are exactly the same
-    in any batch; attention averages in fp32, where they are as in fp32.
+    In int8 every product is one of integers: results do not depend on batch composition, bit for
+    bit. Attention averages in fp32; results with attention are as reproducible as in fp32.
 
     Args:
-        model: the network, on the CPU, in evaluation mode. It must not change while the engine is
-            in use.
+        model: the network, on the CPU, in evaluation mode. Do not change it while the engine is in
+            use.
         precision: fp32 or int8.
 
     Raises:
-        UsageError: int8 and the relu cell.
-        NmtError: int8, and a weight is not finite.
+        UsageError: int8 with the relu cell.
+        NmtError: int8 with a weight that is not finite.
     """
     arithmetic: Arithmetic = Floats()
     if precision == "int8":
         if not fits_integers(model):
             raise UsageError(
-                f"--precision: int8 needs bounded states, and model.cell {model.config.cell} has "
-                "none; use fp32"
+                f"--precision: int8 needs bounded states, and those of model.cell "
+                f"{model.config.cell} are not; use fp32"
             )
         refuse_infinite(model)
         arithmetic = Integers()
@@ -59,7 +59,7 @@ def fast_engine(model: Seq2Seq, precision: StoredPrecision) -> Seq2Seq:
 
 
 def fits_integers(model: Seq2Seq) -> bool:
-    """Return whether the hidden states lie in [-1, 1], as int8 needs them."""
+    """Return whether the hidden states lie in [-1, 1], as int8 requires."""
     return CELLS[model.config.cell].squash is torch.tanh
 
 
@@ -76,7 +76,7 @@ def _encoder(model: Seq2Seq, arithmetic: Arithmetic) -> Encoder | FeedforwardEnc
 def _bridge(bridge: Bridge, arithmetic: Arithmetic) -> Bridge:
     leaves: dict[str, nn.Module] = {}
     for name, child in bridge.named_children():
-        # Hidden states alone are bounded.
+        # Only hidden states are bounded.
         if isinstance(child, nn.Linear):
             leaves[name] = FastLinear.of(child, arithmetic, wide=True)
         elif isinstance(child, nn.ModuleList):
@@ -144,7 +144,7 @@ class _PackedAttention(nn.Module):
 
 
 def _rounded(module: nn.Module, arithmetic: Arithmetic) -> nn.Module:
-    """Copy a module, its matrices rounded as the arithmetic has them."""
+    """Copy a module, and round its matrices to the arithmetic's precision."""
     rounded = copy.deepcopy(module)
     for parameter in rounded.parameters():
         if parameter.dim() == 2:

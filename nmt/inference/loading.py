@@ -1,4 +1,4 @@
-"""From paths to what a translator needs: one model, or several that predict together."""
+"""Loads the models of a translator from paths: one, or several as an ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class LoadedModels:
     """Loaded models, ready to search with.
 
     Attributes:
-        models: the networks that predict together, in the form that is fastest on the device.
+        models: the networks of the ensemble, in the fastest form for the device.
         tokenizer: text to ids and back; the same for all.
-        config: how the first was made.
-        device: where they are.
+        config: of the first model.
+        device: of all models.
         precision: fp32, bf16 or int8.
     """
 
@@ -35,19 +35,18 @@ class LoadedModels:
 
 
 def load_models(paths: Sequence[str | Path], device: str, precision: str) -> LoadedModels:
-    """Load one model, or several as one.
+    """Load one model, or the models of an ensemble.
 
     Args:
         paths: run folders, bundle folders, or `hf://owner/name`; at least one.
         device: auto, cpu or cuda.
-        precision: auto, fp32, bf16 or int8; auto is int8 where every bundle is, else fp32.
+        precision: auto, fp32, bf16 or int8; auto is int8 if every bundle is, else fp32.
 
     Raises:
-        BundleError: nothing there, or damaged.
-        UsageError: a device or precision that is not there, or models that do not read and write
-            the same tokens.
+        BundleError: a bundle is missing or damaged.
+        UsageError: an unavailable device or precision, or models with different tokens.
     """
-    place = find_device(device)
+    torch_device = find_device(device)
     if precision not in ("auto", "fp32", "bf16", "int8"):
         raise UsageError(f"precision: {precision!r} is not one of auto, fp32, bf16, int8")
     bundles = [load_bundle(path) for path in paths]
@@ -55,35 +54,37 @@ def load_models(paths: Sequence[str | Path], device: str, precision: str) -> Loa
         if wrong := misfit(bundles[0], bundle):
             raise UsageError(f"ensemble: {paths[0]} and {path} {wrong}")
     if precision == "auto":
-        rounded = place.type == "cpu" and all(
+        rounded = torch_device.type == "cpu" and all(
             bundle.precision == "int8" and fits_integers(bundle.model) for bundle in bundles
         )
         precision = "int8" if rounded else "fp32"
-    precision = find_precision(precision, place)
+    precision = find_precision(precision, torch_device)
     return LoadedModels(
-        models=[_fastest(bundle, place, precision) for bundle in bundles],
+        models=[_fastest(bundle, torch_device, precision) for bundle in bundles],
         tokenizer=bundles[0].tokenizer,
         config=bundles[0].config,
-        device=place,
+        device=torch_device,
         precision=precision,
     )
 
 
-def _fastest(bundle: Bundle, place: torch.device, precision: str) -> Seq2Seq:
-    """Return a bundle's network in the form that is fastest on a device."""
-    if place.type == "cpu" and precision != "bf16":
+def _fastest(bundle: Bundle, torch_device: torch.device, precision: str) -> Seq2Seq:
+    """Return a bundle's network in the fastest form for a device."""
+    if torch_device.type == "cpu" and precision != "bf16":
         return fast_engine(bundle.model, "int8" if precision == "int8" else "fp32")
-    return bundle.model.to(place)
+    return bundle.model.to(torch_device)
 
 
 def misfit(first: Bundle, other: Bundle) -> str | None:
-    """Say why two models cannot predict together; None where they can."""
+    """Return the reason why two models cannot form an ensemble; None if they can."""
     mine, others = (
-        (one.config.data.source_language, one.config.data.target_language) for one in (first, other)
+        (bundle.config.data.source_language, bundle.config.data.target_language)
+        for bundle in (first, other)
     )
     if mine != others:
         return f"translate {' → '.join(mine)} and {' → '.join(others)}; they must do the same"
-    pieces = [(one.tokenizer.source.model, one.tokenizer.target.model) for one in (first, other)]
+    tokenizers = first.tokenizer, other.tokenizer
+    pieces = [(tokenizer.source.model, tokenizer.target.model) for tokenizer in tokenizers]
     if pieces[0] != pieces[1]:
         return (
             "have different tokenizers; train one of them with the other's: "

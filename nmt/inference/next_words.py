@@ -1,8 +1,7 @@
-"""What comes next: the likeliest next words after the beginning of a translation.
+"""Predicts the likeliest next words after a prefix of a translation.
 
-`nmt.text.words` says what a word is. Its probability is that the model writes exactly this word
-next, in whatever pieces: the product of the probabilities of its pieces and of the word ending
-behind them, summed over its spellings in pieces.
+`nmt.text.words` defines words. A word's probability is the product of the probabilities of its
+pieces and of the word ending after them, summed over its spellings in pieces.
 """
 
 import itertools
@@ -25,14 +24,14 @@ from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Vocabulary
 from nmt.text.words import WordPieces
 
-_LEAST = 1e-6  # beginnings of words that are less likely are left alone
-_NUMBERS = 2**21  # beginnings of words looked at together × pieces that may follow each
+_LEAST = 1e-6  # less likely partial words are not extended
+_NUMBERS = 2**21  # partial words of one step × vocabulary
 _LONGEST = 50  # pieces of a word
 
 
 @dataclass(frozen=True)
 class Guess:
-    """One word, or one piece, that may come next."""
+    """A possible next word or piece."""
 
     text: str
     probability: float
@@ -40,17 +39,17 @@ class Guess:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model expects after a prefix. All that may come next has probability 1 together.
+    """A model's predictions after a prefix; all probabilities sum to 1.
 
     Attributes:
-        prefix: the beginning, as it was read.
-        prefix_score: its log-probability in nats; 0 where it is empty.
+        prefix: the prefix, as it was read.
+        prefix_score: its log-probability in nats; 0 for an empty prefix.
         guesses: the likeliest words, or pieces, the best first.
         end: probability that the sentence ends here.
-        goes_on: that the prefix's last word goes on, where words are asked for.
-        others: that something else comes.
-        unexplored: the part of `others` that was too unlikely to be looked into; no word's
-            probability is too small by more.
+        goes_on: probability that the prefix's last word continues; 0 for pieces.
+        others: probability of everything else.
+        unexplored: the part of `others` that was too unlikely to search; a bound on the error of
+            every word's probability.
     """
 
     prefix: str
@@ -75,21 +74,21 @@ def predict(
 
     Args:
         translator: the model.
-        sentence: raw text; None for the decoder alone, which starts at zero states and with a zero
-            context, as a language model.
-        prefix: whole words with which the translation begins.
-        top: how many words to return, at most.
+        sentence: raw text; None for the decoder alone, as a language model: it starts at zero
+            states and a zero context.
+        prefix: whole words that begin the translation.
+        top: number of words to return, at most.
         pieces: return single pieces instead.
 
     Raises:
-        UsageError: a blank sentence, no number of words, or a model that needs a sentence.
+        UsageError: a blank sentence, an illegal `top`, or a model that needs a sentence.
     """
     top = read_value(Count, top, "top")
     target, device = translator.tokenizer.target, translator.device
-    (given,) = encode_prefixes(target, [prefix])
+    (encoded,) = encode_prefixes(target, [prefix])
     with arithmetic(translator.precision, device):
         state = _start(translator, sentence)
-        tokens = torch.tensor([target.bos_id, *given.tokens], device=device)
+        tokens = torch.tensor([target.bos_id, *encoded.tokens], device=device)
         score = 0.0
         for last, token in itertools.pairwise(tokens):
             log_probs, state = translator.stepper.step(last[None], state)
@@ -98,17 +97,17 @@ def predict(
         first = _probabilities(log_probs)[0]
         if not bool(first.isfinite().all()):
             raise NmtError("the model gives no finite probability: its weights are damaged")
-        found = _Found(end=float(first[target.eos_id]))
+        masses = _Masses(end=float(first[target.eos_id]))
         if pieces:
-            found.guesses.update(_pieces(target, first))
+            masses.guesses.update(_pieces(target, first))
         else:
-            _search_words(translator, given, first, state, found)
-    return found.prediction(given.text, score, top)
+            _search_words(translator, encoded, first, state, masses)
+    return masses.prediction(encoded.text, score, top)
 
 
 @dataclass
-class _Found:
-    """What was found so far; see `Prediction`."""
+class _Masses:
+    """The probabilities found so far; see `Prediction`."""
 
     end: float
     goes_on: float = 0.0
@@ -116,7 +115,7 @@ class _Found:
     guesses: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def prediction(self, prefix: str, score: float, top: int) -> Prediction:
-        """Keep the likeliest, and add up the rest."""
+        """Return the likeliest words, and the sum of the others."""
         ranked = sorted(self.guesses.items(), key=lambda item: (-item[1], item[0]))[:top]
         guesses = [Guess(text, probability) for text, probability in ranked]
         shown = sum(guess.probability for guess in guesses)
@@ -128,7 +127,7 @@ class _Found:
             end=self.end,
             goes_on=self.goes_on,
             others=others,
-            unexplored=min(self.unexplored, others),  # it is more by rounding alone
+            unexplored=min(self.unexplored, others),  # rounding could make it larger
         )
 
 
@@ -142,7 +141,7 @@ def _start(translator: Translator, sentence: str | None) -> Any:
     source = translator.tokenizer.source
     (ids,) = source.encode([sentence])
     if not ids or is_blank(sentence):
-        raise UsageError(f"{sentence!r} holds nothing to translate; leave it out, or give words")
+        raise UsageError(f"TEXT: {sentence!r} has no words; give some, or leave it out")
     ids = source.input_ids(ids, translator.config.decoding.max_source_length)
     return translator.stepper.start(pad([ids], translator.device))
 
@@ -156,16 +155,16 @@ def _pieces(vocabulary: Vocabulary, probabilities: Tensor) -> Iterator[tuple[str
 
 
 def _search_words(
-    translator: Translator, prefix: Prefix, first: Tensor, state: Any, found: _Found
+    translator: Translator, prefix: Prefix, first: Tensor, state: Any, masses: _Masses
 ) -> None:
-    """Follow all beginnings of words that are likely enough, a piece at a time.
+    """Extend all partial words that are likely enough, a piece at a time.
 
     Args:
         translator: the model.
-        prefix: what was read.
+        prefix: the encoded prefix.
         first: the next piece's probabilities, `(vocabulary,)`.
         state: after the prefix, one row.
-        found: takes what is found.
+        masses: updated with the probabilities.
     """
     target = translator.tokenizer.target
     kinds = WordPieces.of(target)
@@ -174,46 +173,45 @@ def _search_words(
         for flags in (kinds.begins, kinds.goes_on, kinds.stays_open, kinds.blank)
     )
     if prefix.open_ended:
-        found.goes_on = float(first[goes_on].sum())
+        masses.goes_on = float(first[goes_on].sum())
     allowed = begins if prefix.open_ended else begins | goes_on
-    grown = (first * allowed)[None]  # (beginnings, vocabulary)
+    extended = (first * allowed)[None]  # (partial words, vocabulary)
     width = max(_NUMBERS // len(target), 100)
-    written: list[list[int]] = [[]]
+    words: list[list[int]] = [[]]
     for _ in range(_LONGEST):
-        best, index = grown.flatten().topk(min(width, grown.numel()))
+        best, index = extended.flatten().topk(min(width, extended.numel()))
         index, best = index[best >= _LEAST], best[best >= _LEAST]
-        found.unexplored += float(grown.sum() - best.sum())
-        rows, tokens = index // grown.shape[1], index % grown.shape[1]
-        written = [
-            [*written[row], token]
-            for row, token in zip(rows.tolist(), tokens.tolist(), strict=True)
+        masses.unexplored += float(extended.sum() - best.sum())
+        rows, tokens = index // extended.shape[1], index % extended.shape[1]
+        words = [
+            [*words[row], token] for row, token in zip(rows.tolist(), tokens.tolist(), strict=True)
         ]
-        going = stays_open[tokens] | blank[tokens]
-        _count(found, target, written, torch.where(going, 0.0, best))
-        kept = going.nonzero().squeeze(1)
-        written = [written[row] for row in kept.tolist()]
-        if not written:
+        is_open = stays_open[tokens] | blank[tokens]
+        _count(masses, target, words, torch.where(is_open, 0.0, best))
+        alive = is_open.nonzero().squeeze(1)
+        words = [words[row] for row in alive.tolist()]
+        if not words:
             return
-        log_probs, state = translator.stepper.step(tokens[kept], state.select(rows[kept]))
-        reached = _probabilities(log_probs) * best[kept, None]
-        # Behind spaces alone every piece begins the word.
-        spaces = blank[tokens[kept]]
-        found.end += float(reached[spaces, target.eos_id].sum())
-        ended = reached[:, begins].sum(dim=1) + reached[:, target.eos_id]
-        _count(found, target, written, ended.masked_fill(spaces, 0.0))
-        grown = reached * (goes_on | (spaces[:, None] & begins))
-    found.unexplored += float(grown.sum())
+        log_probs, state = translator.stepper.step(tokens[alive], state.select(rows[alive]))
+        joint = _probabilities(log_probs) * best[alive, None]
+        # After spaces alone every piece begins the word.
+        spaces = blank[tokens[alive]]
+        masses.end += float(joint[spaces, target.eos_id].sum())
+        ended = joint[:, begins].sum(dim=1) + joint[:, target.eos_id]
+        _count(masses, target, words, ended.masked_fill(spaces, 0.0))
+        extended = joint * (goes_on | (spaces[:, None] & begins))
+    masses.unexplored += float(extended.sum())
 
 
 def _count(
-    found: _Found, vocabulary: Vocabulary, written: list[list[int]], probabilities: Tensor
+    masses: _Masses, vocabulary: Vocabulary, words: list[list[int]], probabilities: Tensor
 ) -> None:
     """Add the probabilities of words, `(words,)`, to those of the same spelling."""
-    for text, probability in zip(vocabulary.decode(written), probabilities.tolist(), strict=True):
+    for text, probability in zip(vocabulary.decode(words), probabilities.tolist(), strict=True):
         if probability > 0:
-            found.guesses[text.strip()] += probability
+            masses.guesses[text.strip()] += probability
 
 
 def _probabilities(log_probs: Tensor) -> Tensor:
-    """Return probabilities that sum to 1, `(rows, vocabulary)`, as those of an ensemble do not."""
+    """Return probabilities that sum to 1, `(rows, vocabulary)`, as an ensemble's do not."""
     return log_probs.double().softmax(dim=-1)

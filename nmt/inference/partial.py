@@ -1,4 +1,4 @@
-"""An output file that a stopped translation can continue."""
+"""An output file that an interrupted translation can continue."""
 
 import contextlib
 import hashlib
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nmt.errors import UsageError
-from nmt.inference.files import Format, Item, LineWriter, write_problems
+from nmt.inference.file_translation import Format, Item, LineWriter, write_problems
 from nmt.storage import file_mode, side_files, sync_folder, sync_stream, try_lock
 from nmt.text.lines import writing_to
 
@@ -19,25 +19,25 @@ _log = logging.getLogger("nmt")
 
 
 class PartialWriter(LineWriter):
-    """A writer whose chunks survive the process.
+    """A writer whose chunks survive the end of the process.
 
     Args:
-        stream: of `OUT.part`, to read and write.
+        stream: `OUT.part`, open for reading and writing.
         layout: see `LineWriter`.
-        journal: of `OUT.part.json`, to read and write: a line with the key, and one for each chunk
-            in `OUT.part`.
+        journal: `OUT.part.json`, open for reading and writing: a line with the key, and one for
+            each chunk in `OUT.part`.
     """
 
     def __init__(self, stream: IO[bytes], layout: Format, journal: IO[bytes]):
         super().__init__(stream, layout)
         self._journal = journal
-        self._kept = 0, 0, 0
+        self._saved = 0, 0, 0  # lines, failures and problems
 
     def resume(self, items: Iterator[Item]) -> Iterator[Item]:
         """Skip the chunks of an earlier call, up to the first that is damaged or has changed."""
         self._journal.seek(0)
         self.stream.seek(0)
-        place, size = len(self._journal.readline()), 0
+        journal_end, stream_end = len(self._journal.readline()), 0
         for line in self._journal:
             row = _parsed(line)
             chunk = list(itertools.islice(items, row.get("lines", 0)))
@@ -47,49 +47,50 @@ class PartialWriter(LineWriter):
             self.lines += len(chunk)
             self.failed += row["failed"]
             self.problems += [(number, problem) for number, problem in row["problems"]]
-            self._kept = self.lines, self.failed, len(self.problems)
-            place, size = place + len(line), size + row["size"]
+            self._saved = self.lines, self.failed, len(self.problems)
+            journal_end += len(line)
+            stream_end += row["size"]
         if self.lines:
             _log.info("continuing after %s lines of an earlier call", f"{self.lines:,}")
-        for file, end in ((self._journal, place), (self.stream, size)):
+        for file, end in ((self._journal, journal_end), (self.stream, stream_end)):
             file.seek(end)
             file.truncate()
         return items
 
-    def keep(self, chunk: Sequence[Item], written: bytes) -> None:
-        """Write the last chunk to the disk, then its line of the journal."""
-        _, failed, problems = self._kept
+    def flush(self, chunk: Sequence[Item], output: bytes) -> None:
+        """Sync the last chunk to disk, then its line of the journal."""
+        _, failed, problems = self._saved
         sync_stream(self.stream)
         row = {
             "lines": len(chunk),
-            "size": len(written),
+            "size": len(output),
             "failed": self.failed - failed,
             "problems": self.problems[problems:],
-            "digest": _digest(chunk, written),
+            "digest": _digest(chunk, output),
         }
         self._journal.write(json.dumps(row).encode() + b"\n")
         sync_stream(self._journal)
-        self._kept = self.lines, self.failed, len(self.problems)
+        self._saved = self.lines, self.failed, len(self.problems)
 
 
 def is_unfinished(output: Path, key: str) -> bool:
-    """Return whether a translation with the same model and settings was stopped."""
+    """Return whether an interrupted translation with the same model and settings exists."""
     _, part, journal = side_files(output)
     return part.exists() and _key(journal) == key
 
 
 @contextlib.contextmanager
 def partial_writer(output: Path, layout: Format, key: str) -> Iterator[PartialWriter]:
-    """Keep unfinished work in `OUT.part` until it is whole and becomes `OUT`.
+    """Write to `OUT.part`, and rename it to `OUT` when it is complete.
 
     Args:
-        output: the file to write in the end; until then it holds what it held before.
+        output: the final file; its old content stays until the end.
         layout: see `LineWriter`.
-        key: stands for model and settings; unfinished work of another key is dropped.
+        key: identifies model and settings; unfinished work of another key is deleted.
 
     Raises:
-        UsageError: another process writes the same output, or the part is no part.
-        DataError, NmtError: it cannot be written; the chunks so far are kept.
+        UsageError: another process writes the same output, or `OUT.part` is not one of ours.
+        DataError, NmtError: the output cannot be written; the chunks so far are kept.
     """
     problems, part, journal = side_files(output)
     with writing_to(output), _locked(part, journal) as stream:
@@ -118,34 +119,36 @@ def partial_writer(output: Path, layout: Format, key: str) -> Iterator[PartialWr
 
 @contextlib.contextmanager
 def _locked(part: Path, journal: Path) -> Iterator[IO[bytes]]:
-    """Open a part and keep other processes out."""
+    """Open a part, and lock it against other processes."""
     if any(path.exists() and _key(journal) is None for path in (part, journal)):
-        raise UsageError(f"{part} and {journal.name} are no unfinished translation; move them away")
+        raise UsageError(
+            f"{part} and {journal.name} are not an unfinished translation; move them away"
+        )
     while True:
         handle = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
         with open(handle, "r+b") as stream:
             if not try_lock(handle):
                 raise UsageError(f"{part}: another process writes it; wait, or choose another OUT")
-            # Until the lock was free the part may have become the other process's output.
+            # Before the lock was free the other process may have renamed the part to its output.
             if part.exists() and os.path.samestat(os.fstat(handle), part.stat()):
                 yield stream
                 return
 
 
 def _leave(part: Path, journal: Path) -> None:
-    """Tell how to continue a stopped translation; one without a whole chunk is cleared away."""
+    """Log how to continue an interrupted translation; delete one without a complete chunk."""
     with open(journal, "rb") as rows:
         kept = sum(_parsed(line).get("lines", 0) for line in rows)
     if kept:
-        told = "the first %s lines are kept in %s; the same call continues after them"
-        _log.warning(told, f"{kept:,}", part)
+        message = "the first %s lines are kept in %s; the same call continues after them"
+        _log.warning(message, f"{kept:,}", part)
     else:
         part.unlink()
         journal.unlink()
 
 
 def _key(journal: Path) -> str | None:
-    """Return what a journal's chunks were made with; None where it is no journal."""
+    """Return the key of a journal; None if the file is missing or not a journal."""
     try:
         with open(journal, "rb") as stream:
             return _parsed(stream.readline(10_000)).get("key")
@@ -154,7 +157,7 @@ def _key(journal: Path) -> str | None:
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
-    """Return a line of the journal; an empty one where it was cut or damaged."""
+    """Parse a line of the journal; return an empty dict if it is damaged."""
     try:
         row = json.loads(line)
     except ValueError:
@@ -162,5 +165,5 @@ def _parsed(line: bytes) -> dict[str, Any]:
     return row if isinstance(row, dict) else {}
 
 
-def _digest(chunk: Sequence[Item], written: bytes) -> str:
-    return hashlib.sha256(json.dumps(chunk).encode() + written).hexdigest()
+def _digest(chunk: Sequence[Item], output: bytes) -> str:
+    return hashlib.sha256(json.dumps(chunk).encode() + output).hexdigest()

@@ -1,4 +1,4 @@
-"""The beginnings that translations are to have, from text and back to text."""
+"""Forced prefixes of translations, from text to tokens and back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from nmt.text.words import WordPieces, ends_open
 
 @dataclass(frozen=True)
 class Prefix:
-    """How one translation begins.
+    """The forced prefix of one translation.
 
     Attributes:
-        text: raw text, without space around it; empty where the translation is free.
+        text: raw text, stripped; empty for a free translation.
         tokens: its token ids.
-        words: which word of the text each token belongs to, counted from 0.
-        open_ended: whether it ends in a word that a piece could go on with. None may: a prefix is
-            whole words.
+        words: the word of the text that each token belongs to, counted from 0.
+        open_ended: whether a piece could continue its last word. The search forbids such pieces,
+            since a prefix is whole words.
     """
 
     text: str
@@ -34,7 +34,7 @@ class Prefix:
 
 
 def encode_prefixes(vocabulary: Vocabulary, texts: Sequence[str]) -> list[Prefix]:
-    """Read prefixes; blank ones, and those without a token, leave a translation free."""
+    """Encode prefixes; a blank one, or one without tokens, leaves its translation free."""
     texts = ["" if is_blank(text) else text for text in texts]
     return [
         Prefix(
@@ -50,57 +50,57 @@ def encode_prefixes(vocabulary: Vocabulary, texts: Sequence[str]) -> list[Prefix
 def refusals(
     prefixes: Mapping[int, Prefix], source_lengths: Sequence[int], limits: Limits
 ) -> dict[int, str]:
-    """Say which sentences cannot begin as they must, and why.
+    """Return the sentences whose prefix is impossible, each with its problem.
 
     Args:
         prefixes: by sentence.
         source_lengths: tokens of all sentences, without the end token.
-        limits: how long translations may become.
+        limits: of the search.
     """
     if not prefixes:
         return {}
     lengths = torch.tensor(source_lengths) + 1
     longest = limits.max_lengths(Padded(lengths[:, None], lengths)).tolist()
-    found = {}
+    problems = {}
     for row, prefix in prefixes.items():
         if source_lengths[row] == 0:
-            found[row] = "the source is empty, and so is the translation: it has no prefix"
+            problems[row] = "the source is empty: its translation is empty and has no prefix"
         elif len(prefix.tokens) >= longest[row]:
-            found[row] = (
+            problems[row] = (
                 f"a prefix of {counted(len(prefix.tokens), 'token')} leaves no room: the "
                 f"translation may have {longest[row]}, its end included; raise max_length_ratio"
             )
-    return found
+    return problems
 
 
 def followers(vocabulary: Vocabulary) -> list[bool]:
-    """Return for each token whether it may follow a whole word: it begins another, or the end."""
+    """Return for each token whether it may follow a whole word: a beginning, or the end token."""
     begins = WordPieces.of(vocabulary).begins
     return [begin or id_ == vocabulary.eos_id for id_, begin in enumerate(begins)]
 
 
 def prefixed(stepper: Stepper, prefixes: Sequence[Prefix], allowed: Tensor) -> Prefixed:
-    """Return a model that begins one batch's translations as it must.
+    """Return a stepper that forces the prefixes of a batch.
 
     Args:
         stepper: the model.
         prefixes: one for each sentence.
-        allowed: `followers`, `(vocabulary,)`, where the model is.
+        allowed: `followers`, `(vocabulary,)`, on the model's device.
     """
     return Prefixed(
         stepper,
         pad([prefix.tokens for prefix in prefixes], allowed.device),
-        open_ended=torch.tensor([one.open_ended for one in prefixes], device=allowed.device),
+        open_ended=torch.tensor([p.open_ended for p in prefixes], device=allowed.device),
         followers=allowed,
     )
 
 
 def completed(prefix: Prefix, tokens: Sequence[int], vocabulary: Vocabulary) -> str:
-    """Return a translation as text: the prefix as it was given, and what follows it.
+    """Return a translation as text: the prefix as given, then the decoded rest.
 
     Args:
-        prefix: not an empty one.
-        tokens: the whole translation's.
+        prefix: not empty.
+        tokens: of the whole translation.
         vocabulary: of the target.
     """
     rest = tokens[len(prefix.tokens) :]
@@ -110,8 +110,8 @@ def completed(prefix: Prefix, tokens: Sequence[int], vocabulary: Vocabulary) -> 
 
 
 def completed_words(prefix: Prefix, tokens: Sequence[int], vocabulary: Vocabulary) -> list[int]:
-    """Return which word of `completed` each token belongs to, counted from 0."""
+    """Return the word of `completed` that each token belongs to, counted from 0."""
     words = vocabulary.decoded_words(tokens)
-    given, last = prefix.words, len(prefix.text.split()) - 1
-    shift = words[len(given) - 1] - last  # unknown tokens are words of their own in `words`
-    return given + [word - shift for word in words[len(given) :]]
+    forced, last = prefix.words, len(prefix.text.split()) - 1
+    shift = words[len(forced) - 1] - last  # unknown tokens are words of their own in `words`
+    return forced + [word - shift for word in words[len(forced) :]]

@@ -1,4 +1,4 @@
-"""One batch of sentences from token ids to translations, whatever the machine can hold."""
+"""Searches one batch of sentences, from token ids to translations; splits it if memory runs out."""
 
 import functools
 import itertools
@@ -31,10 +31,10 @@ class Candidate:
     Attributes:
         text: raw text, one line.
         score: sum of log-probabilities in nats, the end token included.
-        tokens: its ids, without the end token.
-        alignment: (source word, target word), counted from 0; None where nobody asked.
-        rank_score: what candidates are sorted by: of beam search the score with both penalties,
-            else the score itself.
+        tokens: token ids, without the end token.
+        alignment: (source word, target word), counted from 0; None unless requested.
+        rank_score: candidates are sorted by it: the score with both penalties in beam search, else
+            the score itself.
     """
 
     text: str
@@ -46,14 +46,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Translation:
-    """What became of one sentence.
+    """The result of translating one sentence.
 
     Attributes:
         text: the best translation.
         score: its log-probability in nats, the end token included; 0 for an empty line.
         n_best: the best candidates, distinct as text, best first.
-        problem: what went wrong with this sentence; None where nothing did.
-        failed: whether there is no translation because the work failed.
+        problem: a fault of this sentence or its translation, in words; None without one.
+        failed: whether the translation is missing because of the problem.
     """
 
     text: str
@@ -65,14 +65,14 @@ class Translation:
 
 @dataclass(frozen=True)
 class BatchSearch:
-    """Searches batches, with the same settings each.
+    """Searches batches with fixed settings.
 
     Attributes:
         stepper: the model.
-        shortlist: searched in its place where translations have no prefix; None for none.
-        tokenizer: for ends of sentences, and ids back to text.
-        options: how to search.
-        device: where the model is.
+        shortlist: replaces the model for batches without prefixes; None for no shortlist.
+        tokenizer: for end tokens, and ids back to text.
+        options: of the search.
+        device: of the model.
         precision: fp32, bf16 or int8.
     """
 
@@ -84,8 +84,8 @@ class BatchSearch:
     precision: str
 
     @property
-    def nothing(self) -> Candidate:
-        """What stands where there is no translation."""
+    def empty(self) -> Candidate:
+        """The candidate of a sentence without a translation."""
         return Candidate("", 0.0, [], [] if self.options.alignments else None)
 
     @functools.cached_property
@@ -98,26 +98,25 @@ class BatchSearch:
         sentences: Sequence[str],
         prefixes: Sequence[Prefix] | None = None,
     ) -> list[Translation]:
-        """Translate a batch; where the machine gives in, each half of it, down to one sentence.
+        """Translate a batch; if memory runs out, each half of it, down to single sentences.
 
         Args:
             sources: token ids, the end token last.
-            sentences: the raw text that they begin; its words are those of alignments.
-            prefixes: how each translation begins, not empty; None where all are free. Then the
-                stepper predicts all tokens.
+            sentences: raw text of the same, not cut; alignments count its words.
+            prefixes: one for each translation, none empty; None for a batch without prefixes.
 
         Raises:
-            NmtError: the model gives no numbers.
+            NmtError: a probability is not finite.
         """
         try:
-            found = self._search(sources, prefixes)
-            return self._translations(found, sources, sentences, prefixes)
+            hypotheses = self._search(sources, prefixes)
+            return self._translations(hypotheses, sources, sentences, prefixes)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             if len(sources) == 1:
                 problem = "translation failed: out of memory"
-                return [Translation("", 0.0, [self.nothing], problem, failed=True)]
+                return [Translation("", 0.0, [self.empty], problem, failed=True)]
         middle = len(sources) // 2
         return [
             result
@@ -127,7 +126,7 @@ class BatchSearch:
 
     @property
     def limits(self) -> Limits:
-        """Where a search over all tokens starts and where it has to end."""
+        """Start and end tokens, and maximum lengths, of a search over all tokens."""
         target = self.tokenizer.target
         return Limits(target.bos_id, target.eos_id, self.options.max_length_ratio)
 
@@ -143,7 +142,7 @@ class BatchSearch:
             if prefixes is not None:
                 stepper = prefixed(self.stepper, prefixes, self._followers)
                 return search(Masked(stepper, unknown, forced=True), self.limits)
-            if self.shortlist is not None:  # it lists no unknown token
+            if self.shortlist is not None:  # it excludes the unknown token
                 return self.shortlist.search(search, self.limits)
             return search(Masked(self.stepper, unknown), self.limits)
 
@@ -155,95 +154,97 @@ class BatchSearch:
             return sample(stepper, source, limits, options)
         if options.greedy:
             return [[best] for best in greedy_search(stepper, source, limits)]
-        if options.n_best > 1:  # different tokens may spell one text: search for spare ones
+        if options.n_best > 1:  # different tokens may spell one text: search for spare hypotheses
             options = replace(options, n_best=options.beam_size)
         return beam_search(stepper, source, limits, options)
 
     def _translations(
         self,
-        found: list[list[Hypothesis]],
+        batch: list[list[Hypothesis]],
         sources: list[list[int]],
         sentences: Sequence[str],
         prefixes: Sequence[Prefix] | None,
     ) -> list[Translation]:
         """Turn each sentence's hypotheses into text, all of a batch in one call."""
-        if any(not some or not math.isfinite(some[0].score) for some in found):
+        if any(not beam or not math.isfinite(beam[0].score) for beam in batch):
             raise NmtError(
                 "the model gives no finite probability: its weights are damaged, or its training "
                 "diverged"
             )
-        texts = iter(self._texts(found, prefixes))
-        kept: list[dict[str, Hypothesis]] = []
-        for hypotheses in found:
+        texts = iter(self._texts(batch, prefixes))
+        n_best: list[dict[str, Hypothesis]] = []
+        for beam in batch:
             distinct: dict[str, Hypothesis] = {}
-            for hypothesis in hypotheses:
+            for hypothesis in beam:
                 distinct.setdefault(next(texts), hypothesis)
-            kept.append(dict(itertools.islice(distinct.items(), self.options.n_best)))
-        written = [
-            (row, text, one.tokens) for row, some in enumerate(kept) for text, one in some.items()
+            n_best.append(dict(itertools.islice(distinct.items(), self.options.n_best)))
+        targets = [
+            (row, text, hypothesis.tokens)
+            for row, best in enumerate(n_best)
+            for text, hypothesis in best.items()
         ]
-        links = self._links(written, sources, sentences, prefixes)
+        links = self._links(targets, sources, sentences, prefixes)
         translations = []
-        for hypotheses, some in zip(found, kept, strict=True):
+        for beam, best in zip(batch, n_best, strict=True):
             candidates = [
                 Candidate(
-                    *(text, one.score, one.tokens, next(links)),
-                    one.score if one.rank_score is None else one.rank_score,
+                    *(text, hypothesis.score, hypothesis.tokens, next(links)),
+                    hypothesis.score if hypothesis.rank_score is None else hypothesis.rank_score,
                 )
-                for text, one in some.items()
+                for text, hypothesis in best.items()
             ]
-            best, first = hypotheses[0], candidates[0]
-            cut = (
-                f"translation was cut at {counted(len(best.tokens), 'token')}" if best.cut else None
-            )
-            translations.append(Translation(first.text, first.score, candidates, cut))
+            problem = None
+            if beam[0].cut:
+                problem = f"translation was cut at {counted(len(beam[0].tokens), 'token')}"
+            first = candidates[0]
+            translations.append(Translation(first.text, first.score, candidates, problem))
         return translations
 
-    def _texts(self, found: list[list[Hypothesis]], prefixes: Sequence[Prefix] | None) -> list[str]:
-        """Return the text of every hypothesis, one sentence after the other."""
+    def _texts(self, batch: list[list[Hypothesis]], prefixes: Sequence[Prefix] | None) -> list[str]:
+        """Return the text of every hypothesis, sentence by sentence."""
         target = self.tokenizer.target
         if prefixes is None:
-            return target.decode([one.tokens for some in found for one in some])
+            return target.decode([hypothesis.tokens for beam in batch for hypothesis in beam])
         return [
-            completed(prefix, one.tokens, target)
-            for prefix, some in zip(prefixes, found, strict=True)
-            for one in some
+            completed(prefix, hypothesis.tokens, target)
+            for prefix, beam in zip(prefixes, batch, strict=True)
+            for hypothesis in beam
         ]
 
     @torch.inference_mode()
     def _links(
         self,
-        written: list[tuple[int, str, list[int]]],
+        translations: list[tuple[int, str, list[int]]],
         sources: list[list[int]],
         sentences: Sequence[str],
         prefixes: Sequence[Prefix] | None,
     ) -> Iterator[list[tuple[int, int]] | None]:
-        """Align translations by the attention of writing them again.
+        """Align translations by the attention of a second, forced pass.
 
         Args:
-            written: of each its sentence's number, its text and its token ids.
-            sources: see `__call__`, as for the others.
-            sentences: raw text.
-            prefixes: or None.
+            translations: row of the sentence, text and token ids of each.
+            sources: see `__call__`.
+            sentences: see `__call__`.
+            prefixes: see `__call__`.
         """
         if not self.options.alignments:
-            yield from [None] * len(written)
+            yield from [None] * len(translations)
             return
         read, write = self.tokenizer.source, self.tokenizer.target
-        for start in range(0, len(written), len(sources)):
-            batch = written[start : start + len(sources)]
+        for start in range(0, len(translations), len(sources)):
+            batch = translations[start : start + len(sources)]
             reads = pad([sources[row] for row, _, _ in batch], self.device)
             targets = [[write.bos_id, *write.input_ids(ids)] for _, _, ids in batch]
             writes = pad(targets, self.device)
             with arithmetic(self.precision, self.device):
                 attention = forced_attention(self.stepper, reads, writes)
-            for looked, (row, text, ids) in zip(attention.cpu(), batch, strict=True):
+            for weights, (row, text, ids) in zip(attention.cpu(), batch, strict=True):
                 words = read.spelled_words(sentences[row])[: len(sources[row]) - 1]
                 prefix = None if prefixes is None else prefixes[row]
-                yield word_links(looked, words, self._words(text, ids, prefix))
+                yield word_links(weights, words, self._words(text, ids, prefix))
 
     def _words(self, text: str, ids: list[int], prefix: Prefix | None) -> list[int]:
-        """Return which word of a translation each token belongs to; none where it has no words."""
+        """Return the word of a translation that each token belongs to; empty without words."""
         if not text.strip():
             return []
         target = self.tokenizer.target

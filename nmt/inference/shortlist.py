@@ -1,4 +1,4 @@
-"""Search among the target tokens that are most frequent in training, instead of all."""
+"""Restricts the search to the most frequent target tokens of training."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.errors import UsageError
-from nmt.inference.products import FastLinear
+from nmt.inference.engine_products import FastLinear
 from nmt.models.batch import Padded
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.stacks import swap
@@ -22,10 +22,10 @@ Search = Callable[[Stepper, Limits], list[list[Hypothesis]]]
 class Shortlist:
     """A `Stepper` over some of a model's tokens, numbered in the order of their ids.
 
-    Its probabilities are the model's, given that the token is one of these.
+    Its probabilities are the model's, conditioned on the token being listed.
 
     Attributes:
-        stepper: reads all tokens and predicts these.
+        stepper: reads all tokens and predicts the listed ones.
         tokens: ids, in ascending order, `(listed,)`.
     """
 
@@ -58,15 +58,15 @@ class Shortlist:
         ends = torch.tensor([limits.bos_id, limits.eos_id], device=self.tokens.device)
         bos_id, eos_id = torch.searchsorted(self.tokens, ends).tolist()
         return [
-            [replace(one, tokens=self.tokens[one.tokens].tolist()) for one in hypotheses]
+            [replace(each, tokens=self.tokens[each.tokens].tolist()) for each in hypotheses]
             for hypotheses in search(self, replace(limits, bos_id=bos_id, eos_id=eos_id))
         ]
 
 
 def shortlist(models: Sequence[Seq2Seq], size: int, special: set[int], unknown: int) -> Shortlist:
-    """Restrict a model, or an ensemble, to the tokens most frequent in the training of all.
+    """Restrict a model, or an ensemble, to the most frequent tokens of all its trainings.
 
-    The unknown token, `unknown`, is not listed. See `frequent_tokens`.
+    The unknown token, `unknown`, is never listed. See `frequent_tokens`.
     """
     counts = torch.stack([model.decoder.token_counts for model in models]).sum(dim=0)
     counts[unknown] = 0
@@ -79,7 +79,7 @@ def frequent_tokens(counts: Tensor, size: int, special: set[int]) -> Tensor:
 
     Args:
         counts: occurrences of each token in the training targets, `(vocabulary,)`.
-        size: tokens to list, special ones included; more than those.
+        size: tokens to list, special ones included; must exceed their number.
         special: ids that are always listed.
 
     Raises:
@@ -87,7 +87,7 @@ def frequent_tokens(counts: Tensor, size: int, special: set[int]) -> Tensor:
     """
     if size <= len(special):
         raise UsageError(
-            f"shortlist: {size} is too small, start and end take {len(special)} places; give more"
+            f"shortlist: {size} is too small: start and end tokens take {len(special)}; give more"
         )
     if not bool(counts.any()):
         raise UsageError(
@@ -103,8 +103,8 @@ def frequent_tokens(counts: Tensor, size: int, special: set[int]) -> Tensor:
 def restrict_vocabulary(model: Seq2Seq, tokens: Tensor) -> Seq2Seq:
     """Return a network that predicts only some tokens, `(tokens,)`, in that order.
 
-    Their probabilities are those given that it is one of them. It reads tokens by their ids in the
-    whole vocabulary, and shares all else with the network.
+    Probabilities are conditioned on these tokens. It reads ids of the whole vocabulary, and shares
+    everything else with the network.
     """
     projection: nn.Module = model.decoder.projection
     if isinstance(projection, FastLinear):

@@ -1,4 +1,4 @@
-"""Several pieces of work at once in one process."""
+"""Runs several work items at once, in threads of one process."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,21 +9,21 @@ import torch
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 _MOST_WORKERS = 16
-"""More would wait for each other in Python."""
+"""More threads would wait for Python's lock."""
 
 
 def side_by_side(
     work: Callable[[ItemT], ResultT], items: Sequence[ItemT], device: torch.device
 ) -> list[ResultT]:
-    """Do work on every item, on a CPU on as many at once as torch has threads.
+    """Call a function on every item; on a CPU, on as many at once as torch has threads.
 
-    A network's steps are many small operations: threads that share each of them spend their time
-    on waiting for each other, threads with steps of their own do not.
+    A network's steps are many small operations. Threads that share each operation mostly wait for
+    each other; threads with steps of their own do not.
 
     Args:
-        work: what to do; it must be safe in threads.
-        items: what to do it on, the longest work first.
-        device: where torch computes; a GPU takes one item after the other.
+        work: the function; must be thread-safe.
+        items: its arguments, the longest work first.
+        device: of the computation; a GPU takes one item after the other.
 
     Returns:
         The results, in the order of the items.
@@ -39,9 +39,9 @@ def side_by_side(
         return list(pool.map(work, items))
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # for threads that others start: torch shares the number
+        torch.set_num_threads(threads)  # torch shares the number with threads started later
 
 
 def num_workers(device: torch.device) -> int:
-    """Return how many pieces of work `side_by_side` does at once."""
+    """Return the number of items that `side_by_side` works on at once."""
     return min(torch.get_num_threads(), _MOST_WORKERS) if device.type == "cpu" else 1

@@ -1,4 +1,4 @@
-"""From raw text to raw text: the one path for files, Python, validation and servers."""
+"""Translates raw text to raw text, for files, Python, validation and servers alike."""
 
 import dataclasses
 import logging
@@ -16,12 +16,12 @@ from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.stepper import Stepper
 from nmt.errors import NmtError, UsageError, counted
-from nmt.inference.arguments import read_texts
 from nmt.inference.device import arithmetic
 from nmt.inference.loading import load_models
 from nmt.inference.prefixes import Prefix, encode_prefixes, refusals
 from nmt.inference.search import BatchSearch, Translation
 from nmt.inference.shortlist import Shortlist, shortlist
+from nmt.inference.texts import read_texts
 from nmt.inference.threads import num_workers, side_by_side
 from nmt.log import PROGRESS, ProgressBar
 from nmt.models.batch import pad
@@ -31,22 +31,22 @@ from nmt.text.tokenizer import Tokenizer
 
 _log = logging.getLogger("nmt")
 CHUNK = 4000
-"""Sentences searched together, so that like lengths share a batch."""
+"""Sentences translated together, so that similar lengths share a batch."""
 _LEAST_BATCH = 16
-_MOST_ROWS = 8192  # sentences × hypotheses of each, which bounds memory
-_USUAL_LENGTH = 50  # tokens; a batch of longer sentences holds fewer of them
+_MOST_ROWS = 8192  # bound on sentences × hypotheses, for memory
+_USUAL_LENGTH = 50  # tokens; a batch of longer sentences holds fewer sentences
 
 
 class Translator:
-    """Translates and scores raw text with one model, or with several as one.
+    """Translates and scores raw text with one model or an ensemble.
 
     Args:
         stepper: the model, or an ensemble.
         tokenizer: text to ids and back.
-        config: how the model was made; its `decoding` section has the defaults of the search.
-        device: where the model is.
+        config: of the model; its `decoding` section has the defaults of the search.
+        device: of the model.
         precision: fp32, bf16 or int8.
-        models: the stepper's networks, which a shortlist restricts; without them there is none.
+        models: the stepper's networks, needed for a shortlist.
     """
 
     def __init__(
@@ -82,26 +82,26 @@ class Translator:
         device: str = "auto",
         precision: str = "auto",
     ) -> "Translator":
-        """Load a model, or several as one; see `nmt.load`."""
+        """Load a model or an ensemble; see `nmt.load`."""
         others = [ensemble] if isinstance(ensemble, str | Path) else list(ensemble)
-        found = load_models([path, *others], device, precision)
+        loaded = load_models([path, *others], device, precision)
         return cls(
-            Ensemble.of(found.models),
-            found.tokenizer,
-            found.config,
-            device=found.device,
-            precision=found.precision,
-            models=found.models,
+            Ensemble.of(loaded.models),
+            loaded.tokenizer,
+            loaded.config,
+            device=loaded.device,
+            precision=loaded.precision,
+            models=loaded.models,
         )
 
     def options(self, **settings: Any) -> SearchOptions:
-        """Return the model's own search options, with some of them set.
+        """Return the model's own search options with the given settings.
 
         Args:
             **settings: fields of `SearchOptions`.
 
         Raises:
-            UsageError: an option that is out of range, or that this model cannot search with.
+            UsageError: an option is out of range, or unsupported by this model.
         """
         refuse_unknown(settings, field_types(SearchOptions))
         options = replace(self.defaults, **settings)
@@ -130,57 +130,59 @@ class Translator:
         Args:
             sentences: raw texts in any iterable but a string; blank ones give empty translations.
             options: from `options`, in place of settings.
-            prefixes: as many, whole words with which each translation begins; empty where it is
-                free. Such a translation is searched among all tokens, whatever the shortlist.
+            prefixes: for each sentence the whole words that begin its translation, or an empty
+                string. Translations with a prefix ignore the shortlist.
             **settings: fields of `SearchOptions`, such as `beam_size=12`; by default the model's.
 
         Raises:
-            UsageError: see `options`, a row that is no text, or unequal numbers.
+            UsageError: see `options`; also a row that is not text, or unequal numbers.
         """
         sentences = read_texts("sentences", sentences)
         options = self.options(**settings) if options is None else replace(options, **settings)
         listed = None if options.shortlist is None else self._shortlist(options.shortlist)
-        batch = BatchSearch(
+        search = BatchSearch(
             self.stepper, listed, self.tokenizer, options, self.device, self.precision
         )
-        begun = replace(batch, shortlist=None)
+        search_prefixed = replace(search, shortlist=None)
         limit = self.config.decoding.max_source_length
         source = self.tokenizer.source
         encoded = source.encode(sentences)
         pairs = zip(encoded, sentences, strict=True)
         lengths = [0 if is_blank(text) else len(ids) for ids, text in pairs]
         prefixes = None if prefixes is None else read_texts("prefixes", prefixes)
-        given = self._prefixes(sentences, prefixes)
-        translations = [Translation("", 0.0, [batch.nothing]) for _ in sentences]
-        for row, problem in refusals(given, [min(n, limit) for n in lengths], batch.limits).items():
+        forced = self._prefixes(sentences, prefixes)
+        translations = [Translation("", 0.0, [search.empty]) for _ in sentences]
+        cut_lengths = [min(length, limit) for length in lengths]
+        for row, problem in refusals(forced, cut_lengths, search.limits).items():
             failed = lengths[row] > 0
             translations[row] = replace(translations[row], problem=problem, failed=failed)
-        work = [row for row, one in enumerate(translations) if lengths[row] and not one.failed]
-        # Of few sentences every worker gets a share.
+        work = [row for row, each in enumerate(translations) if lengths[row] and not each.failed]
+        # With few sentences every worker gets a share.
         fair = max(_LEAST_BATCH, -(-len(work) // num_workers(self.device)))
         width = max(options.beam_size, options.n_best)
         size = min(options.batch_size, fair, max(1, _MOST_ROWS // width))
+        free = [row for row in work if row not in forced]
         batches = [
-            rows
-            for some in (False, True)
-            for rows in _batches([row for row in work if (row in given) is some], lengths, size)
+            *_batches(free, lengths, size),
+            *_batches([row for row in work if row in forced], lengths, size),
         ]
 
-        def search(rows: list[int]) -> list[Translation]:
+        def translate_rows(rows: list[int]) -> list[Translation]:
             sources = [source.input_ids(encoded[row], limit) for row in rows]
             texts = [sentences[row] for row in rows]
-            if rows[0] in given:
-                return begun(sources, texts, [given[row] for row in rows])
-            return batch(sources, texts)
+            if rows[0] in forced:
+                return search_prefixed(sources, texts, [forced[row] for row in rows])
+            return search(sources, texts)
 
-        for rows, results in zip(batches, side_by_side(search, batches, self.device), strict=True):
+        done = side_by_side(translate_rows, batches, self.device)
+        for rows, results in zip(batches, done, strict=True):
             for row, result in zip(rows, results, strict=True):
                 if len(encoded[row]) > limit and result.problem is None:
                     problem = f"source of {counted(len(encoded[row]), 'token')} was cut to {limit}"
                     result = replace(result, problem=problem)
                 if self.tokenizer.source.is_unknown(encoded[row]) and not result.failed:
-                    told = "every token of the source is unknown, and its translation invented"
-                    problem = "; ".join(filter(None, (told, result.problem)))
+                    unknown = "every token of the source is unknown, and its translation invented"
+                    problem = "; ".join(filter(None, (unknown, result.problem)))
                     result = replace(result, problem=problem)
                 translations[row] = result
         return translations
@@ -188,7 +190,7 @@ class Translator:
     def _prefixes(
         self, sentences: Sequence[str], prefixes: Sequence[str] | None
     ) -> dict[int, Prefix]:
-        """Read the prefixes of those sentences that have one."""
+        """Encode the prefixes, by the row of their sentence; empty ones are left out."""
         if prefixes is None:
             return {}
         if len(prefixes) != len(sentences):
@@ -217,37 +219,38 @@ class Translator:
         """
         sentences = read_texts("sentences", sentences)
         bar = ProgressBar("sentence", len(sentences)) if progress else None
-        found: list[Translation] = []
+        done: list[Translation] = []
         try:
-            while len(found) < len(sentences):
-                chunk = sentences[len(found) : len(found) + CHUNK]
-                found += self.translate(chunk, options, **settings)
+            while len(done) < len(sentences):
+                chunk = sentences[len(done) : len(done) + CHUNK]
+                done += self.translate(chunk, options, **settings)
                 if bar is not None:
                     bar.advance(len(chunk))
-                    _log.log(PROGRESS, "%s translated, %s", f"{len(found):,}", bar.pace())
+                    _log.log(PROGRESS, "%s translated, %s", f"{len(done):,}", bar.pace())
         finally:
             if bar is not None:
                 bar.stop()
-        failed = [(row, one.problem) for row, one in enumerate(found, start=1) if one.failed]
+        failed = [(row, each.problem) for row, each in enumerate(done, start=1) if each.failed]
         if failed:
             row, problem = failed[0]
             raise NmtError(
-                f"{len(failed)} of {len(found)} sentences have no translation and cannot be "
+                f"{len(failed)} of {len(done)} sentences have no translation and cannot be "
                 f"scored; sentence {row}: {problem}; try a smaller batch_size"
             )
-        problems = sum(one.problem is not None for one in found)
+        problems = sum(translation.problem is not None for translation in done)
         if problems:
-            _log.info("%d of %d sentences were cut or are unknown", problems, len(found))
-        return [one.text for one in found]
+            _log.info("%d of %d sentences were cut or are unknown", problems, len(done))
+        return [translation.text for translation in done]
 
     def score(
         self, sources: Iterable[str], targets: Iterable[str], *, batch_size: int = 64
     ) -> list[float]:
         """Return the log-probability in nats of each target, the end token included.
 
-        See `token_scores`, whose sums these are.
+        These are the sums of `token_scores`.
         """
-        return [sum(one) for one in self.token_scores(sources, targets, batch_size=batch_size)]
+        scores = self.token_scores(sources, targets, batch_size=batch_size)
+        return [sum(tokens) for tokens in scores]
 
     def token_scores(
         self, sources: Iterable[str], targets: Iterable[str], *, batch_size: int = 64
@@ -260,7 +263,7 @@ class Translator:
             batch_size: sentences scored together.
 
         Raises:
-            UsageError: unequal numbers, or a row that is no text.
+            UsageError: unequal numbers, or a row that is not text.
         """
         sources, targets = read_texts("sources", sources), read_texts("targets", targets)
         batch_size = read_value(BatchSize, batch_size, "batch_size")
@@ -269,11 +272,11 @@ class Translator:
         source, target = self.tokenizer.source, self.tokenizer.target
         limit = self.config.decoding.max_source_length  # as in `translate`
         pairs = [
-            (source.input_ids(read, limit), [target.bos_id, *target.input_ids(written)])
-            for read, written in zip(source.encode(sources), target.encode(targets), strict=True)
+            (source.input_ids(read, limit), [target.bos_id, *target.input_ids(write)])
+            for read, write in zip(source.encode(sources), target.encode(targets), strict=True)
         ]
         scores: list[list[float]] = [[] for _ in pairs]
-        lengths = [max(len(read), len(written)) for read, written in pairs]
+        lengths = [max(len(read), len(write)) for read, write in pairs]
         batches = list(_batches(range(len(pairs)), lengths, batch_size))
 
         @torch.inference_mode()
@@ -281,16 +284,17 @@ class Translator:
             reads = pad([pairs[row][0] for row in rows], self.device)
             writes = pad([pairs[row][1] for row in rows], self.device)
             with arithmetic(self.precision, self.device):
-                found = forced_log_probs(self.stepper, reads, writes).tolist()
-            return [one[: len(pairs[row][1]) - 1] for row, one in zip(rows, found, strict=True)]
+                log_probs = forced_log_probs(self.stepper, reads, writes).tolist()
+            lengths = [len(pairs[row][1]) - 1 for row in rows]
+            return [tokens[:length] for tokens, length in zip(log_probs, lengths, strict=True)]
 
-        for rows, found in zip(batches, side_by_side(score, batches, self.device), strict=True):
-            for row, one in zip(rows, found, strict=True):
-                scores[row] = one
+        for rows, results in zip(batches, side_by_side(score, batches, self.device), strict=True):
+            for row, result in zip(rows, results, strict=True):
+                scores[row] = result
         return scores
 
     def _shortlist(self, size: int) -> Shortlist:
-        """Return the model over the most frequent tokens alone; the last one is kept."""
+        """Return the model restricted to the most frequent tokens; the last one is cached."""
         listed = self._listed  # other threads may replace it
         if listed is None or listed[0] != size:
             target = self.tokenizer.target
@@ -303,7 +307,7 @@ class Translator:
 
 
 def _batches(rows: Sequence[int], lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
-    """Group rows of like length, the longest first."""
+    """Group rows of similar length, the longest first."""
     ordered = sorted(rows, key=lambda row: -lengths[row])
     start = 0
     while start < len(ordered):

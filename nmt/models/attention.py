@@ -1,4 +1,4 @@
-"""Attention: how much each source position matters to the decoder's present state."""
+"""Attention of the decoder's states to the source positions."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module):
-    """Scores every source state against a query and averages them by those scores.
+    """Scores every source state against a query, and averages the states by the softmax.
 
     dot: query · key; general: query · W key; additive: v · tanh(W key + U query).
 
@@ -24,14 +24,14 @@ class Attention(nn.Module):
             self.score = nn.Linear(hidden_size, 1, bias=False)
 
     def keys(self, memory: Tensor) -> Tensor:
-        """Prepare the source states once for all steps; `(batch, source, hidden)` both."""
+        """Compute the keys of the source states, once for all steps; `(batch, source, hidden)`."""
         keys: Tensor = memory if self.kind == "dot" else self.key(memory)
         return keys
 
     def forward(
         self, queries: Tensor, memory: Tensor, keys: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Look back at the source.
+        """Attend to the source.
 
         Args:
             queries: decoder states, `(batch, target, hidden)`.
@@ -44,9 +44,9 @@ class Attention(nn.Module):
             `(batch, target, source)`, which are zero on padding and sum to 1.
         """
         if self.kind == "additive":
-            # (batch, target, source, hidden): the price of the additive form
-            joined = torch.tanh(keys[:, None] + self.query(queries)[:, :, None])
-            scores = self.score(joined).squeeze(-1)
+            # (batch, target, source, hidden): the memory cost of the additive form
+            combined = torch.tanh(keys[:, None] + self.query(queries)[:, :, None])
+            scores = self.score(combined).squeeze(-1)
         else:
             scores = queries @ keys.transpose(1, 2)
         scores = scores.masked_fill(~mask[:, None], float("-inf"))

@@ -9,12 +9,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Padded:
-    """Token ids of several sentences, filled up to the longest.
+    """Token ids of several sentences, padded to the longest.
 
     Attributes:
-        tokens: `(batch, time)`, int64; what stands past a sentence's end is never read.
-        lengths: real tokens of each sentence, `(batch,)`, int64, on the CPU: packing and loop
-            bounds need them there.
+        tokens: `(batch, time)`, int64; padding may have any value and is never read.
+        lengths: real tokens of each sentence, `(batch,)`, int64, on the CPU, as packing and loop
+            bounds require.
     """
 
     tokens: Tensor
@@ -31,7 +31,7 @@ class Padded:
         return Padded(self.tokens.to(device, non_blocking=True), self.lengths)
 
     def select(self, rows: Tensor) -> "Padded":
-        """Keep the given sentences, cut to the longest of them; `rows` is `(kept,)`."""
+        """Select sentences, padded to the longest of them; `rows` is `(kept,)`."""
         lengths = self.lengths[rows.cpu()]
         longest = int(lengths.max()) if len(lengths) else 0
         return Padded(self.tokens[rows.to(self.tokens.device), :longest], lengths)
@@ -42,7 +42,7 @@ def pad(sentences: Sequence[Sequence[int]], device: torch.device | str = "cpu") 
 
     Args:
         sentences: token ids of each sentence.
-        device: where the tokens go.
+        device: of the tokens.
     """
     lengths = torch.tensor([len(sentence) for sentence in sentences], dtype=torch.int64)
     if not sentences:
@@ -58,9 +58,9 @@ def reverse(padded: Padded) -> Tensor:
 
 
 def reversed_positions(padded: Padded) -> Tensor:
-    """Where each position of the reversed sentence stands in the sentence, `(batch, time)`.
+    """Return the original position of each token of the reversed sentences, `(batch, time)`.
 
-    Padding stays where it is. The map is its own inverse.
+    Padding keeps its position. The map is its own inverse.
     """
     positions = torch.arange(padded.tokens.shape[1], device=padded.tokens.device)
     mirrored = padded.lengths.to(positions.device)[:, None] - 1 - positions
@@ -68,11 +68,11 @@ def reversed_positions(padded: Padded) -> Tensor:
 
 
 def last_positions(padded: Padded, window: int) -> tuple[Tensor, Tensor]:
-    """Where the last tokens before the end token of each sentence stand, in their order.
+    """Return the positions of the last tokens before each sentence's end token, in order.
 
     Returns:
-        Positions, `(batch, window)`, and whether a sentence has such a token; the first ones are
-        missing where it is shorter, and their positions are 0.
+        Positions, `(batch, window)`, and the mask of those that exist. In a shorter sentence the
+        first ones are missing; their positions are 0.
     """
     steps = torch.arange(-window, 0, device=padded.tokens.device)
     positions = padded.lengths.to(steps.device)[:, None] - 1 + steps

@@ -1,4 +1,4 @@
-"""The bridge: the decoder's initial state and context, of a size that no sentence changes."""
+"""The bridge: maps the encoder's final state to the decoder's initial state and context."""
 
 from dataclasses import dataclass
 
@@ -25,17 +25,17 @@ class DecoderInit:
 
 
 def context_size(config: ModelConfig) -> int:
-    """Return the width of the context: a final state, and the pooled states where asked for."""
+    """Return the width of the context: a final state and, with `model.pool`, the pooled states."""
     return config.hidden_size * (1 if config.pool == "none" else 2)
 
 
 class Bridge(nn.Module):
     """Maps the encoder's final state to the decoder's initial state and context.
 
-    copy: every layer's final state starts the decoder's same layer. linear: a linear map for each
-    layer lies between. wide: one linear map reads all layers' final states, and the pooled states
-    with `model.pool`, and writes all layers. The cell's own squashing bounds mapped hidden states.
-    The context is the top layer's final hidden state, and the pooled states beside it.
+    copy: each layer's final state is the initial state of the decoder's same layer. linear: a
+    linear map for each layer in between. wide: one linear map from all layers' final states, and
+    the pooled states with `model.pool`, to all layers. The cell's own squashing function bounds
+    mapped hidden states. The context is the top layer's final hidden state and the pooled states.
 
     Source: Sutskever et al. 2014 (copy); Cho et al. 2014 (linear map, context at every step);
     Conneau et al. 2017 (pooled states).
@@ -57,12 +57,12 @@ class Bridge(nn.Module):
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)
-            else:  # Xavier's variance block by block, not over the whole matrix
+            else:  # Xavier's variance for each block, not for the whole matrix
                 for part in parameter.data.split(size):
                     nn.init.xavier_uniform_(part)
 
     def forward(self, encoded: Encoded) -> DecoderInit:
-        """Map what the encoder returned."""
+        """Map the encoder's outputs to the decoder's inputs."""
         hidden, *cell = encoded.state.tensors
         context = [encoded.state.hidden[-1]]
         if self.pool != "none":
@@ -92,8 +92,8 @@ def pooled(memory: Tensor, mask: Tensor, kind: str) -> Tensor:
         kind: mean or max.
 
     Returns:
-        `(batch, hidden)`. A mean is summed in double precision, which is exact for the states of an
-        int8 engine: it does not depend on the padding.
+        `(batch, hidden)`. Means are summed in double precision, which is exact for the states of an
+        int8 engine, so they do not depend on the padding.
     """
     if kind == "max":
         return memory.masked_fill(~mask[:, :, None], float("-inf")).amax(dim=1)

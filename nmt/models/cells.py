@@ -1,7 +1,7 @@
-"""Recurrent cells: the equations of each kind, and its registration.
+"""Recurrent cells: the equations of each kind, and the registry.
 
-A cell is added here alone: write its equations, add a line to `CELLS`, and name it in
-`nmt.config`'s `CellName`. A package of its own registers it as an entry point instead; see
+To add a cell, write its equations here, add a line to `CELLS`, and add its name to `CellName` in
+`nmt.config.sections`. A package of its own registers it as an entry point instead; see
 `configs/README.md`.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nmt.plugins import CELL_GROUP, load_plugin
 
 LayerState = tuple[Tensor, ...]
-"""What a layer carries between steps, `(rows, size)` each: its output, then the rest it needs."""
+"""The state of a layer between steps, `(rows, size)` each: its output, then any other states."""
 Gates = dict[str, Tensor]
 """Gate values by name, `(rows, size)` each."""
 
@@ -28,12 +28,12 @@ class Cell:
     Attributes:
         equations: maps the input product W x + b and the recurrent product U h + b', both
             `(rows, gates × size)`, and the layer's state to the next state and the gate values.
-        gates: blocks of `size` rows in W and U.
-        states: tensors a layer carries: 1 (the hidden state), or 2 (a cell state beside it).
+        gates: number of blocks of `size` rows in W and U.
+        states: number of state tensors: 1 (the hidden state), or 2 (also a cell state).
         squash: the function that bounds the hidden state.
         sums: the two products enter the equations only as a sum.
-        forget_gate: the block whose bias starts at 1.
-        identity: U starts as the identity.
+        forget_gate: index of the block whose bias is initialized to 1.
+        identity: U is initialized to the identity.
         module: torch's fused layers; None: training runs the equations step by step.
         kernel: torch's fused step; None: a step runs the equations.
     """

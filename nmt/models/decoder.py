@@ -24,13 +24,13 @@ from nmt.models.stacks import (
 
 @dataclass(frozen=True)
 class AttentionMemory:
-    """What the decoder reads of the source at every step; held once for each sentence.
+    """The source's tensors that the decoder reads at every step, once for each sentence.
 
     Attributes:
         context: the bridge's context, `(sentences, width)`; None without fed context.
-        context_inputs: what it adds to the first layer's inputs, `(sentences, …)`.
+        context_inputs: the context's part of the first layer's inputs, `(sentences, …)`.
         states: the source states, `(sentences, source, hidden)`; None without attention.
-        keys: the same, as attention compares them.
+        keys: their attention keys, same shape.
         mask: True on real source tokens, `(sentences, source)`.
     """
 
@@ -48,7 +48,7 @@ class AttentionMemory:
         Args:
             attention: an `Attention`.
             queries: decoder states, `(rows, hidden)`.
-            sentences: the sentence of each row, `(rows,)`; None where row n is sentence n.
+            sentences: the sentence of each row, `(rows,)`; None if row n is sentence n.
 
         Returns:
             The averaged source states, `(rows, hidden)`, and the weights, `(rows, source)`.
@@ -60,15 +60,15 @@ class AttentionMemory:
             return attended[:, 0], weights[:, 0]
         used, owner, counts = sentences.unique(return_inverse=True, return_counts=True)
         order = owner.argsort(stable=True)
-        place = torch.empty_like(owner)  # of each row among those of its sentence
+        index = torch.empty_like(owner)  # of each row among those of its sentence
         ordinal = torch.arange(len(owner), device=owner.device)
-        place[order] = ordinal - (counts.cumsum(0) - counts)[owner[order]]
+        index[order] = ordinal - (counts.cumsum(0) - counts)[owner[order]]
         padded = queries.new_zeros(len(used), int(counts.max()), queries.shape[1])
-        padded[owner, place] = queries
+        padded[owner, index] = queries
         if len(used) < len(self.states):  # some sentences have left the batch
             memory = (self.states[used], self.keys[used], self.mask[used])
         attended, weights = attention(padded, *memory)
-        return attended[owner, place], weights[owner, place]
+        return attended[owner, index], weights[owner, index]
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ class Seq2SeqState:
 
     Attributes:
         layers: the state of each layer, `rows` on the first axis.
-        memory: what belongs to a sentence, held once for each.
-        sentences: the sentence of each row, `(rows,)`; None where row n is sentence n.
+        memory: the tensors of each sentence.
+        sentences: the sentence of each row, `(rows,)`; None if row n is sentence n.
         input_feed: the last readouts, `(rows, width)`; None without input feeding.
-        coverage: attention that each source position got so far, `(rows, source)`; None without
+        coverage: sum of attention on each source position, `(rows, source)`; None without
             attention.
     """
 
@@ -123,9 +123,9 @@ class StepDropout:
 class Decoder(nn.Module):
     """Embedding → recurrent stack → readout → output projection.
 
-    The readout reads the top layer's output, the fed context and the attended source states; with
-    a tied output it is also the bottleneck down to the embedding's width. With input feeding the
-    stack reads the last step's readout beside the token.
+    The readout reads the top layer's output, the fed context and the attended source states. With a
+    tied output it is also the bottleneck to the embedding's width. With input feeding the stack
+    also reads the last step's readout.
 
     Source: Sutskever et al. 2014 (final state), Cho et al. 2014 (fed context), Luong et al. 2015
     (attention after the stack, input feeding), Press and Wolf 2017 (tied output).
@@ -163,7 +163,7 @@ class Decoder(nn.Module):
         if tied:
             self.projection.weight = embedding.weight
         self.token_counts: Tensor
-        """How often each token came in the training targets; zeros if never counted."""
+        """Count of each token in the training targets; zeros if never counted."""
         self.register_buffer("token_counts", torch.zeros(embedding.num_embeddings))
 
     def start(self, init: DecoderInit, encoded: Encoded | None = None) -> Seq2SeqState:
@@ -171,7 +171,7 @@ class Decoder(nn.Module):
 
         Args:
             init: from the bridge.
-            encoded: the encoder's outputs; attention needs them.
+            encoded: the encoder's outputs; required for attention.
         """
         layers = [directions[0] for directions in stack_layers(self.stack)]
         context = context_inputs = states = keys = mask = coverage = input_feed = None
@@ -231,10 +231,10 @@ class Decoder(nn.Module):
     def forward(
         self, tokens: Tensor, init: DecoderInit, encoded: Encoded
     ) -> tuple[Tensor, Tensor | None]:
-        """Read whole target sentences, each step after the true tokens before it.
+        """Read whole target sentences with teacher forcing.
 
-        Without input feeding the stack runs over all steps in one call; see `run_stack` for the
-        gain.
+        Without input feeding the stack runs over all steps in one call; see `run_stack` for its
+        speed.
 
         Args:
             tokens: `(batch, time)`, the start token first.

@@ -1,4 +1,4 @@
-"""Noise of training: what is zeroed, and for how long."""
+"""Dropout variants: per step, locked, word, embedding."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from nmt.config import ModelConfig
 
 
 class UnitDropout(nn.Module):
-    """Drops units, at every step anew or the same ones for a whole sentence.
+    """Drops units, at every step anew or the same units for a whole sentence.
 
     Args:
         share: of the units to drop.
@@ -36,7 +36,7 @@ def drop_units(values: Tensor, share: float, *, locked: bool) -> Tensor:
 
 
 class InputDropout(nn.Module):
-    """Drops what a network reads: whole tokens here and there, and units.
+    """Drops embeddings: those of whole tokens, and single units.
 
     Args:
         config: the `model` section.

@@ -15,9 +15,9 @@ class FeedforwardEncoder(nn.Module):
     """Embedding → dropout → one linear map to all layers' states.
 
     bag: the map reads the mean of all embeddings, without their order; the memory holds the top
-    layer's state of a bag of each token alone. window: the map reads the embeddings of the last
-    tokens before the end token, concatenated, zeros where a sentence is shorter; there is no
-    memory. The cell's own squashing bounds the hidden states.
+    layer's state for a bag of each single token. window: the map reads the concatenated embeddings
+    of the last tokens before the end token, padded with zeros; there is no memory. The cell's own
+    squashing function bounds the hidden states.
 
     Source: Iyyer et al. 2015 (bag); Bengio et al. 2003 (window).
     """
@@ -41,12 +41,12 @@ class FeedforwardEncoder(nn.Module):
         inputs = self.dropout(self.embedding(source.tokens))
         memory = inputs.new_zeros(*inputs.shape[:2], 0)
         if self.window is not None:
-            read = self._last(inputs, source).flatten(1)
+            features = self._last(inputs, source).flatten(1)
         else:
-            read = pooled(inputs, source.mask, "mean")
+            features = pooled(inputs, source.mask, "mean")
             if self.has_memory:
                 memory = self.squash(self.states(inputs).split(self.size, dim=2)[self.layers - 1])
-        mapped = self.states(read).unflatten(1, (-1, self.size))  # (batch, states, size)
+        mapped = self.states(features).unflatten(1, (-1, self.size))  # (batch, states, size)
         states = mapped.transpose(0, 1).contiguous()
         hidden, *cell = states.split(self.layers)
         return Encoded(RecurrentState(self.squash(hidden), *cell), memory, source.mask)
@@ -54,6 +54,6 @@ class FeedforwardEncoder(nn.Module):
     def _last(self, inputs: Tensor, source: Padded) -> Tensor:
         """Return the embeddings in the window, `(batch, window, embedding)`."""
         assert self.window is not None
-        positions, there = last_positions(source, self.window)
-        places = positions[:, :, None].expand(-1, -1, inputs.shape[2])
-        return inputs.gather(1, places) * there[:, :, None]
+        positions, mask = last_positions(source, self.window)
+        index = positions[:, :, None].expand(-1, -1, inputs.shape[2])
+        return inputs.gather(1, index) * mask[:, :, None]

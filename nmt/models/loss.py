@@ -1,4 +1,4 @@
-"""The loss over a wide vocabulary, without ever holding all of its logits."""
+"""The loss over a wide vocabulary, without holding all logits in memory."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from nmt.models.products import prepared_product
 
 _ROWS = 512
-"""Tokens whose logits are held at a time: enough for a fast product, few enough for the cache."""
+"""Tokens of one block of logits: enough for a fast product, few enough for the CPU cache."""
 
 
 def projected_cross_entropy(
@@ -21,16 +21,16 @@ def projected_cross_entropy(
     """Return the cross-entropy of projected readouts in nats, summed over tokens.
 
     Equal to `F.cross_entropy(projection(readouts), targets, reduction="sum", …)`. Logits, softmax
-    and gradients are computed together, a block of tokens at a time, so the memory does not grow
-    with tokens × vocabulary and every pass over the logits finds them in the cache.
+    and gradients are computed together for one block of tokens at a time. Memory does not grow
+    with tokens × vocabulary, and every pass over the logits reads them from the cache.
 
     Args:
         readouts: `(tokens, width)`; for R-Drop `(2, tokens, width)`, of two passes.
         projection: onto the vocabulary.
         targets: true token ids, `(tokens,)`.
         label_smoothing: probability mass spread evenly over the vocabulary.
-        r_drop: of two passes, the mean of their cross-entropies is returned, plus this weight ÷ 4 ×
-            (KL(one, other) + KL(other, one)): half of what the paper's α gives.
+        r_drop: weight α. The loss of two passes is the mean of their cross-entropies plus α ÷ 4 ×
+            (KL(first, second) + KL(second, first)), half of the paper's.
 
     Source: Szegedy et al. 2016 (label smoothing); Wijmans et al. 2025 (loss in blocks); Liang et
     al. 2021 (R-Drop).
@@ -54,7 +54,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         r_drop: float,
     ) -> Tensor:
         kind = readouts.device.type
-        # Products run in the precision of the surroundings, everything else in fp32.
+        # Products run in autocast's precision, everything else in fp32.
         precision = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
         with torch.autocast(kind, enabled=False):
             total, *gradients = _loss_and_gradients(
@@ -65,9 +65,9 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
                 smoothing,
                 r_drop,
             )
-        given = (readouts, weight, bias)
+        inputs = (readouts, weight, bias)
         ctx.save_for_backward(
-            *(slope.to(part.dtype) for slope, part in zip(gradients, given, strict=True))
+            *(slope.to(part.dtype) for slope, part in zip(gradients, inputs, strict=True))
         )
         return total
 
@@ -94,14 +94,14 @@ def _loss_and_gradients(
     for start in range(0, len(targets), _ROWS // passes):
         part = slice(start, start + _ROWS // passes)
         true = targets[part, None]
-        logits = [project(one[part]).float() for one in readouts]  # (rows, vocabulary) each
-        apart = _divergence(*logits) if passes > 1 else None
+        logits = [project(rows[part]).float() for rows in readouts]  # (rows, vocabulary) each
+        divergence = _divergence(*logits) if passes > 1 else None
         for number, block in enumerate(logits):
             loss, slopes = _cross_entropy(block, true, smoothing)
-            if apart is not None:
+            if divergence is not None:
                 loss, slopes = loss / 2, slopes / 2
-                loss += apart[0] * (r_drop / 8)  # once in all, over two passes
-                slopes += apart[1 + number] * (r_drop / 4)
+                loss += divergence[0] * (r_drop / 8)  # half in each of the two passes
+                slopes += divergence[1 + number] * (r_drop / 4)
             total += loss
             by_bias += slopes.sum(dim=0)
             slopes = slopes.to(weight.dtype)
@@ -114,14 +114,14 @@ def _loss_and_gradients(
 
 
 def _cross_entropy(logits: Tensor, true: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    """Return the loss of a block and its gradient by the logits, which are written over."""
+    """Return the loss of a block and its gradient by the logits, which are overwritten."""
     spread = smoothing / logits.shape[1]
     logits -= logits.amax(dim=1, keepdim=True)
     wanted = (1 - smoothing) * logits.gather(1, true) + spread * logits.sum(1, keepdim=True)
     exponentials = logits.exp_()
     sums = exponentials.sum(dim=1, keepdim=True)
     loss = (sums.log() - wanted).sum()
-    # Softmax minus what was wanted is the gradient by the logits.
+    # The gradient by the logits is the softmax minus the smoothed targets.
     slopes = exponentials.div_(sums)
     slopes.scatter_(1, true, slopes.gather(1, true) - (1 - smoothing))
     if spread:
@@ -129,12 +129,12 @@ def _cross_entropy(logits: Tensor, true: Tensor, smoothing: float) -> tuple[Tens
     return loss, slopes
 
 
-def _divergence(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return KL(one, other) + KL(other, one) of a block of logits, and its gradients by both."""
-    log_p, log_q = one.log_softmax(dim=1), other.log_softmax(dim=1)
+def _divergence(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return KL(p, q) + KL(q, p) of a block of two passes' logits, and its gradients by both."""
+    log_p, log_q = first.log_softmax(dim=1), second.log_softmax(dim=1)
     p, q = log_p.exp(), log_q.exp()
     gap = log_p - log_q
     forth, back = (p * gap).sum(dim=1, keepdim=True), -(q * gap).sum(dim=1, keepdim=True)
-    by_one = p * (gap - forth) + p - q
-    by_other = q * (-gap - back) + q - p
-    return (forth + back).sum(), by_one, by_other
+    by_first = p * (gap - forth) + p - q
+    by_second = q * (-gap - back) + q - p
+    return (forth + back).sum(), by_first, by_second

@@ -1,4 +1,4 @@
-"""Products with a matrix that stays the same for a while."""
+"""Products with a matrix that is used many times before it changes."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,10 @@ Product = Callable[[Tensor], Tensor]
 
 
 def prepared_product(weight: Tensor, bias: Tensor | None = None) -> Product:
-    """Return what computes `F.linear(values, weight, bias)`, without gradients.
+    """Return a function that computes `F.linear(values, weight, bias)`, without gradients.
 
-    On a CPU in fp32 the weights are brought into the order in which oneDNN's kernels read them,
-    which are up to a third faster than those of a plain product.
+    On a CPU in fp32 the weights are reordered for oneDNN's kernels, which are up to a third faster
+    than a plain product.
 
     Args:
         weight: `(outputs, inputs)`.

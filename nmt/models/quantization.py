@@ -1,4 +1,4 @@
-"""8-bit rounding of a network's weights: what an int8 bundle holds and an int8 engine computes."""
+"""8-bit quantization of a network's weights, for int8 bundles and the int8 engine."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ _SMALLEST = torch.finfo(torch.float32).tiny
 
 
 def tensors_of(model: Seq2Seq) -> dict[str, Tensor]:
-    """Return a network's tensors by name, one with several names under its first."""
+    """Return a network's tensors by name; a tensor with several names is under its first."""
     tensors: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, tensor in model.state_dict(keep_vars=True).items():
@@ -24,14 +24,14 @@ def tensors_of(model: Seq2Seq) -> dict[str, Tensor]:
 
 
 def quantize(model: Seq2Seq) -> dict[str, Tensor]:
-    """Round the matrices of a network to 8 bits, row by row and symmetrically.
+    """Round the matrices of a network to 8 bits, symmetrically, with a scale for each row.
 
-    A matrix NAME becomes the int8 tensor `NAME` and the float32 tensor `NAME.scale`, `(rows,)`;
-    a weight is about value × scale. Input and recurrent matrix of one layer and direction have the
-    same scales, for an engine may multiply them as one. Vectors stay float32. A tensor with
-    several names is kept under its first.
+    A matrix NAME becomes the int8 tensor `NAME` and the float32 tensor `NAME.scale`, `(rows,)`; a
+    weight is about value × scale. Input and recurrent matrix of one layer and direction share their
+    scales, so an engine may multiply them as one. Vectors stay float32. A tensor with several names
+    is stored under its first.
 
-    Rounding what `dequantize` gives changes nothing, bit for bit.
+    Quantizing the output of `dequantize` gives the same tensors, bit for bit.
 
     Source: Jacob et al. 2018, section 2.1 (symmetric, one scale for each output).
     """
@@ -49,7 +49,7 @@ def quantize(model: Seq2Seq) -> dict[str, Tensor]:
 def refuse_infinite(model: Seq2Seq) -> None:
     """Raise NmtError if a weight is not finite."""
     for name, weight in tensors_of(model).items():
-        # A sum is finite only if all of it is, unless it overflows; and it needs no memory.
+        # Cheap test first: a finite sum proves finite weights, and needs no memory.
         if not (weight.sum().isfinite() or weight.isfinite().all()):
             raise NmtError(
                 f"{name} holds a weight that is not finite: the model is damaged, or its training "
@@ -58,10 +58,10 @@ def refuse_infinite(model: Seq2Seq) -> None:
 
 
 def dequantize(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the float32 weights that `quantize` rounded to: value × scale, exactly.
+    """Return the rounded weights of `quantize` in float32: value × scale, exactly.
 
     Raises:
-        ValueError: an int8 tensor without fitting scales.
+        ValueError: an int8 tensor without matching scales.
     """
     weights: dict[str, Tensor] = {}
     rounded = {name for name, tensor in tensors.items() if tensor.dtype == torch.int8}
@@ -88,18 +88,18 @@ def round_rows(*matrices: Tensor) -> tuple[list[Tensor], Tensor]:
 
 
 def _partners(name: str) -> list[str]:
-    """Name the other matrices that share a matrix's scales: those of the same recurrent layer."""
+    """Return the names of matrices that share a matrix's scales, in the same recurrent layer."""
     pairs = {"weight_ih_l": "weight_hh_l", "weight_hh_l": "weight_ih_l"}
     return [name.replace(kind, other) for kind, other in pairs.items() if f".{kind}" in name]
 
 
 def _scale(*matrices: Tensor) -> Tensor:
-    """Return one scale a row, `(rows,)`: the largest weight ÷ 127, 1 where all round to zero.
+    """Return one scale for each row, `(rows,)`: the largest weight ÷ 127; 1 if all round to zero.
 
-    A scale has 17 significant bits, the last 7 cut off: its product with 7 bits is then exact in
-    float32, dividing that gives both factors back, and the largest weight is still ±127.
+    A scale has 17 significant bits; the last 7 are cleared. Its product with 7 bits is then exact
+    in float32, division recovers both factors, and the largest weight is still ±127.
     """
     largest = torch.stack([matrix.abs().amax(dim=1) for matrix in matrices]).amax(dim=0)
-    scale = (largest / LEVELS).clamp(min=_SMALLEST)  # below it, the bits run out
+    scale = (largest / LEVELS).clamp(min=_SMALLEST)  # subnormal numbers have fewer bits
     scale = (scale.view(torch.int32) & -(LEVELS + 1)).view(torch.float32)
     return torch.where((largest / scale).round() == 0, 1.0, scale)

@@ -17,7 +17,7 @@ from nmt.models.stacks import RecurrentState
 
 
 class ScaledEmbedding(nn.Embedding):
-    """An embedding whose rows are scaled when read, while a tied output has them unscaled.
+    """An embedding whose rows are scaled when read; a tied output uses them unscaled.
 
     Source: Vaswani et al. 2017, section 3.4.
     """
@@ -30,13 +30,13 @@ class ScaledEmbedding(nn.Embedding):
 class Seq2Seq(nn.Module):
     """Two recurrent networks: the encoder's final state starts the decoder. A `Stepper`.
 
-    `model.encoder` may replace the first by one without recurrence, for comparison.
+    `model.encoder` may replace the encoder by one without recurrence, for comparison.
 
     Args:
         config: the `model` section.
         source_size: tokens in the source vocabulary.
         target_size: tokens in the target vocabulary.
-        shared: whether the two vocabularies are one.
+        shared: whether both sides share one vocabulary.
 
     Source: Sutskever et al. 2014; Cho et al. 2014.
     """
@@ -94,7 +94,7 @@ class Seq2Seq(nn.Module):
         )
 
     def _readouts(self, source: Padded, target: Padded) -> Tensor:
-        """Return the readouts before every real token, `(tokens, width)`, none for padding."""
+        """Return the readouts before every real token, without padding, `(tokens, width)`."""
         readouts, _ = self._read(source, target)
         return readouts[_predicted(target)]
 
@@ -134,7 +134,7 @@ class Seq2Seq(nn.Module):
         Sentences without any token start from zero states and a zero context: the decoder alone.
 
         Raises:
-            ValueError: attention, and sentences without a token.
+            ValueError: sentences without tokens, in a model with attention.
         """
         if source.tokens.shape[1] > 0:
             encoded = self.encoder(source)
@@ -164,17 +164,17 @@ class Seq2Seq(nn.Module):
 
 
 def embedding_scale(width: int) -> float:
-    """Return the factor between stored and read embeddings, which a tied output has unscaled."""
+    """Return the factor of embeddings when they are read; see `ScaledEmbedding`."""
     return math.sqrt(width)
 
 
 def _predicted(target: Padded) -> Tensor:
-    """True where a real token follows the start token, `(batch, time - 1)`."""
+    """Return the mask of real tokens after the start token, `(batch, time - 1)`."""
     return target.mask[:, 1:]
 
 
 def _embedding(size: int, config: ModelConfig) -> nn.Embedding:
-    """Make an embedding whose rows have norm about 1, so that a tied output starts sane."""
+    """Make an embedding with rows of norm about 1, which suits a tied output."""
     width = config.embedding_size
     embedding = ScaledEmbedding(size, width)
     nn.init.normal_(embedding.weight, std=width**-0.5)

@@ -12,7 +12,7 @@ from nmt.models.dropout import drop_units
 from nmt.models.stacks import Layer, RecurrentState, Stack, cell_of, stack_layers
 
 _SATURATED = 1e4
-"""Added to a gate, it opens or closes the gate fully, whatever else is added."""
+"""A gate input that opens or closes the gate fully, whatever the other inputs."""
 
 
 def run_stack(
@@ -23,17 +23,17 @@ def run_stack(
     lengths: Tensor | None = None,
     locked_dropout: bool = False,
 ) -> tuple[Tensor, RecurrentState]:
-    """Run a stack over sentences.
+    """Run a stack over sentences, with torch's fused kernels if the cell has them.
 
-    torch's fused kernels run where the cell has them: with single steps an update of 128 sentences
-    takes 1.2 × the CPU time (2 × 256, one thread, fp32 and bf16).
+    With single steps an update of 128 sentences takes 1.2 × the CPU time (2 × 256, one thread, fp32
+    and bf16).
 
     Args:
         stack: from `recurrent_stack`, or a `LayerStack`.
         inputs: `(batch, time, input_size)`.
-        state: initial state; zeros where it is None.
-        lengths: real tokens of each sentence, at least 1, `(batch,)`, for a stack that starts at
-            zero; None where all are real.
+        state: initial state; None for zeros.
+        lengths: real tokens of each sentence, at least 1, `(batch,)`, for a stack with zero initial
+            state; None if all tokens are real.
         locked_dropout: in training, drop the same units at all steps of a sentence.
 
     Returns:
@@ -80,7 +80,7 @@ def _run_steps(
     *,
     keep: bool,
 ) -> tuple[Tensor, list[LayerState]]:
-    """Run one layer step by step, each step over the sentences that are that long."""
+    """Run one layer step by step, each step over the sentences that have it."""
     rows, time = inputs.shape[:2]
     counts, order = [rows] * time, None
     if lengths is not None:
@@ -94,8 +94,8 @@ def _run_steps(
         steps: list[Tensor] = [inputs] * time
         for step in reversed(range(time)) if number else range(time):
             count = counts[step]
-            read = layer.read(inputs[:count, step], None, None)
-            after = layer.step(read, tuple(part[:count] for part in state))
+            layer_inputs = layer.read(inputs[:count, step], None, None)
+            after = layer.step(layer_inputs, tuple(part[:count] for part in state))
             steps[step] = after[0]
             if count < rows:
                 parts = zip(after, state, strict=True)
@@ -148,10 +148,10 @@ def _run_padded_lstm(
 ) -> tuple[Tensor, list[LayerState]]:
     """Run an LSTM layer from zero over unequal lengths, with the dense kernels of a CPU.
 
-    Padding gets an input feature of its own, which closes the input gates and opens the forget
-    gates fully: a cell passes through padding unchanged, on either side of the sentence, and a zero
-    cell stays zero. No gradient comes from there. torch's packed sequences give the same, step by
-    step: at batch 16 they take longer.
+    Padding has an input feature of its own, which closes the input gates and opens the forget gates
+    fully. A cell state passes through padding unchanged, on either side of the sentence, and a zero
+    state stays zero; no gradient flows from padding. torch's packed sequences give the same result
+    step by step, and are slower at batch 16.
     """
     batch, time, _ = inputs.shape
     size = stack.hidden_size

@@ -44,7 +44,7 @@ class RecurrentState:
 
 
 class Layer:
-    """One layer and direction that steps with torch's kernel or, without one, the equations.
+    """One layer and direction, which steps with torch's kernel or, without one, the equations.
 
     Args:
         cell: the kind of cell.
@@ -56,7 +56,7 @@ class Layer:
         self.size = weights[1].shape[1]
 
     def start(self, state: LayerState) -> LayerState:
-        """Return the state that starts at hidden and cell states, `(rows, size)` each."""
+        """Return the layer's state for initial hidden and cell states, `(rows, size)` each."""
         return state
 
     def zero(self, inputs: Tensor) -> LayerState:
@@ -109,7 +109,7 @@ class Layer:
 
 
 class LayerStack(nn.Module):
-    """A stack of given layers, which `run_stack` and `Decoder.step` advance step by step.
+    """A stack of given layers; `run_stack` and `Decoder.step` advance it step by step.
 
     Args:
         layers: for each layer, one `Layer` a direction.
@@ -137,8 +137,8 @@ def recurrent_stack(
 ) -> nn.RNNBase:
     """Make a batch-first recurrent stack whose initial weights preserve gradients.
 
-    Recurrent matrices start orthogonal, those of `relu` as the identity; input matrices start
-    gate by gate with Xavier's variance; biases are zero, but 1 at the LSTM's forget gate.
+    Recurrent matrices are orthogonal, those of `relu` the identity; input matrices have Xavier's
+    variance for each gate; biases are zero, but 1 at the LSTM's forget gate.
 
     Args:
         cell: a name in `CELLS`.
@@ -147,7 +147,7 @@ def recurrent_stack(
         layers: number of layers.
         bidirectional: read in both directions.
         dropout: share of units dropped between layers.
-        recurrent_init: start of the recurrent matrices, gate by gate; uniform is torch's.
+        recurrent_init: initialization of each gate's recurrent matrix; uniform is torch's.
 
     Source: Saxe et al. 2014 (orthogonal), Le et al. 2015 (identity), Glorot and Bengio 2010 (input
     matrices), Jozefowicz et al. 2015 (forget bias).
@@ -199,7 +199,7 @@ def cell_of(stack: nn.RNNBase) -> Cell:
 
 
 def stack_layers(stack: Stack) -> list[list[Layer]]:
-    """Return the single layers of a stack, one a direction, with its present weights."""
+    """Return the single layers of a stack, one for each direction, with its current weights."""
     if isinstance(stack, LayerStack):
         return stack.layers
     suffixes = ("", "_reverse")[: 2 if stack.bidirectional else 1]
@@ -210,7 +210,7 @@ def stack_layers(stack: Stack) -> list[list[Layer]]:
 
 
 def swap(module: ModuleT, **children: nn.Module | None) -> ModuleT:
-    """Return a shallow copy of a module with other children, such as faster ones.
+    """Return a shallow copy of a module with some children replaced, such as by faster ones.
 
     The copy shares all parameters and all other children with the module.
     """

@@ -1,7 +1,7 @@
-"""The network with traced layers: every hidden state, cell state and gate as a tensor of its own.
+"""The unrolled network: every hidden state, cell state and gate as a tensor of its own.
 
 The fused kernels expose no state below the top layer and no gate. Here each is a node of autograd's
-graph that later values depend on, so a loss can be differentiated by it.
+graph, so a loss can be differentiated by it.
 """
 
 from dataclasses import dataclass, field
@@ -21,16 +21,16 @@ from nmt.models.stacks import Layer, LayerStack, stack_layers, swap
 class UnrolledLayer:
     """The trace of one layer and direction, one tensor a step in the order of computation.
 
-    Each tensor has one row for each sentence of that step; `aligned` brings them to the order of
-    the sentences. The decoder runs on over padding, which nothing depends on.
+    Each tensor has one row for each sentence of its step; `aligned` orders them by sentence. The
+    decoder also runs over padding, which no loss depends on.
 
     Attributes:
         network: as in `nmt.diagnosis.records`.
-        layer: from 1, the one that reads the embeddings.
+        layer: from 1, the layer that reads the embeddings.
         parameter: name of the recurrent matrix in the model, `(gates × size, size)`.
         lengths: real steps of each sentence, `(batch,)`, on the CPU.
-        places: for each tensor, the step of each row within its sentence, counted in reading
-            order, and the row's sentence, `(rows,)` each.
+        indices: for each tensor, the step of each row within its sentence, in reading order, and
+            the row's sentence, `(rows,)` each.
         before: the hidden state before each step, `(rows, size)`.
         hidden: the hidden state after each step, `(rows, size)`.
         cell: the LSTM's cell state, `(rows, size)`; empty for the other cells.
@@ -42,7 +42,7 @@ class UnrolledLayer:
     layer: int
     parameter: str
     lengths: Tensor
-    places: list[tuple[Tensor, Tensor]]
+    indices: list[tuple[Tensor, Tensor]]
     before: list[Tensor] = field(default_factory=list)
     hidden: list[Tensor] = field(default_factory=list)
     cell: list[Tensor] = field(default_factory=list)
@@ -50,24 +50,24 @@ class UnrolledLayer:
     gates: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def aligned(self, values: list[Tensor]) -> Tensor:
-        """Return the values of all steps, `(steps, batch, …)`, zeros where a sentence has none.
+        """Return the values of all steps, `(steps, batch, …)`, zeros after a sentence's end.
 
         Args:
             values: one tensor for each step, such as `hidden`, `(rows, …)`.
         """
         aligned = values[0].new_zeros(len(values), len(self.lengths), *values[0].shape[1:])
-        steps, sentences = (torch.cat(parts) for parts in zip(*self.places, strict=True))
+        steps, sentences = (torch.cat(parts) for parts in zip(*self.indices, strict=True))
         return aligned.index_put((steps, sentences), torch.cat(values))
 
 
 @dataclass(frozen=True)
 class Unrolled:
-    """The trace of a network that read and wrote sentences.
+    """The trace of a network over sentences.
 
     Attributes:
         layers: the encoder's, from the embeddings upwards, then the decoder's.
         losses: for each target token after the start, the cross-entropy in nats, `(batch,)`; zero
-            where a sentence has ended. None depends on a later one.
+            after a sentence's end. No loss depends on a later step.
     """
 
     layers: list[UnrolledLayer]
@@ -75,7 +75,7 @@ class Unrolled:
 
 
 class _TracedLayer(Layer):
-    """A layer that steps by the equations and records what they compute."""
+    """A layer that steps by the equations, and records their values."""
 
     def __init__(self, layer: Layer, trace: UnrolledLayer):
         super().__init__(layer.cell, layer.weights)
@@ -94,7 +94,7 @@ class _TracedLayer(Layer):
 
 
 def unroll(model: Seq2Seq, source: Padded, target: Padded) -> Unrolled:
-    """Read and write sentences step by step, with `start` and `step` of the network itself.
+    """Run a network over sentences step by step, by its own `start` and `step`.
 
     Args:
         model: in evaluation mode: dropout is not applied.
@@ -109,11 +109,11 @@ def unroll(model: Seq2Seq, source: Padded, target: Padded) -> Unrolled:
     layers: list[UnrolledLayer] = []
     traced = model
     if isinstance(model.encoder, Encoder):
-        stack = _traced(model.encoder, "encoder", _source_places(source), source.lengths, layers)
+        stack = _traced(model.encoder, "encoder", _source_indices(source), source.lengths, layers)
         traced = swap(traced, encoder=swap(model.encoder, stack=stack))
     steps, rows = target.tokens.shape[1] - 1, torch.arange(len(target.lengths))
-    places = [(torch.full_like(rows, step), rows) for step in range(steps)]
-    stack = _traced(model.decoder, "decoder", [places], target.lengths - 1, layers)
+    indices = [(torch.full_like(rows, step), rows) for step in range(steps)]
+    stack = _traced(model.decoder, "decoder", [indices], target.lengths - 1, layers)
     traced = swap(traced, decoder=swap(model.decoder, stack=stack))
     losses, state = [], traced.start(source)
     for position in range(steps):
@@ -123,19 +123,19 @@ def unroll(model: Seq2Seq, source: Padded, target: Padded) -> Unrolled:
     return Unrolled(layers, losses)
 
 
-def _source_places(source: Padded) -> list[list[tuple[Tensor, Tensor]]]:
-    """Return the places of each direction's steps; see `UnrolledLayer` and `run_stack`."""
+def _source_indices(source: Padded) -> list[list[tuple[Tensor, Tensor]]]:
+    """Return the indices of each direction's steps; see `UnrolledLayer` and `run_stack`."""
     order = source.lengths.argsort(descending=True, stable=True)
-    going = [order[source.lengths[order] > step] for step in range(source.tokens.shape[1])]
-    forwards = [(torch.full_like(rows, step), rows) for step, rows in enumerate(going)]
-    backwards = [(source.lengths[rows] - 1 - step, rows) for step, rows in enumerate(going)]
+    alive = [order[source.lengths[order] > step] for step in range(source.tokens.shape[1])]
+    forwards = [(torch.full_like(rows, step), rows) for step, rows in enumerate(alive)]
+    backwards = [(source.lengths[rows] - 1 - step, rows) for step, rows in enumerate(alive)]
     return [forwards, backwards[::-1]]
 
 
 def _traced(
     network: Encoder | Decoder,
     name: str,
-    places: list[list[tuple[Tensor, Tensor]]],
+    indices: list[list[tuple[Tensor, Tensor]]],
     lengths: Tensor,
     traces: list[UnrolledLayer],
 ) -> LayerStack:
@@ -143,10 +143,10 @@ def _traced(
     layers: list[list[Layer]] = []
     for number, directions in enumerate(stack_layers(network.stack)):
         traced: list[Layer] = []
-        for layer, suffix, steps in zip(directions, ("", "_reverse"), places, strict=False):
-            where = f"{name}, backwards" if suffix else name
+        for layer, suffix, steps in zip(directions, ("", "_reverse"), indices, strict=False):
+            direction = f"{name}, backwards" if suffix else name
             parameter = f"{name}.stack.weight_hh_l{number}{suffix}"
-            traces.append(UnrolledLayer(where, number + 1, parameter, lengths, steps))
+            traces.append(UnrolledLayer(direction, number + 1, parameter, lengths, steps))
             traced.append(_TracedLayer(layer, traces[-1]))
         layers.append(traced)
     return LayerStack(layers)

@@ -1,4 +1,4 @@
-"""The file of a network's weights, as floats or rounded to 8 bits; read by mapping it."""
+"""The file of a network's weights, in fp32 or int8, which is read by memory-mapping."""
 
 import contextlib
 import os
@@ -34,7 +34,7 @@ def save_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None
     """
     refuse_infinite(model)
     try:
-        # safetensors' own `save_model` keeps another of a tied tensor's names each time.
+        # safetensors' own `save_model` picks a tied tensor's name at random.
         tensors = quantize(model) if precision == "int8" else tensors_of(model)
         safetensors.torch.save_file(tensors, path)
     except safetensors.SafetensorError as error:
@@ -46,26 +46,26 @@ def save_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None
 
 @contextlib.contextmanager
 def shapes_only() -> Iterator[None]:
-    """Let networks that are made in a block have shapes, on the meta device, and no weights."""
+    """Make networks on the meta device in a block: they have shapes, but no weights."""
     with torch.device("meta"), _NoValues():
         yield
 
 
 def load_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None:
-    """Give a network the weights of a file.
+    """Load a network's weights from a file.
 
-    Those of an fp32 file on a processor stay in the file: its pages are mapped, privately, and
-    read when they are needed. Changing a weight changes memory, never the file. Who replaces the
-    file while it is in use must put another one in its place, not write into it.
+    The pages of an fp32 file are mapped privately, and read on demand. Changing a weight changes
+    memory, never the file. To replace the file while it is in use, rename another over it; do not
+    write into it.
 
     Args:
-        path: what `save_weights` wrote.
-        model: the network; it may be of `shapes_only`.
-        precision: how the file holds the weights.
+        path: written by `save_weights`.
+        model: the network; may be made in `shapes_only`.
+        precision: of the file.
 
     Raises:
         OSError, SafetensorError: the file cannot be read, or is damaged.
-        RuntimeError, ValueError: it holds other weights than the network has.
+        RuntimeError, ValueError: its weights do not match the network.
         NmtError: a weight is not finite.
     """
     tensors = safetensors.torch.load_file(path)
@@ -77,11 +77,11 @@ def load_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None
         names.setdefault(id(parameter), []).append(name)
     state: dict[str, Tensor] = {}
     for aliases in names.values():
-        found = [name for name in aliases if name in weights]
-        if len(found) > 1:
-            raise ValueError(f"{found[0]} and {found[1]} should be one tensor, and are two")
-        if found:
-            tied = nn.Parameter(_as_float(found[0], weights.pop(found[0])))
+        stored = [name for name in aliases if name in weights]
+        if len(stored) > 1:
+            raise ValueError(f"{stored[0]} and {stored[1]} should be one tensor, but are two")
+        if stored:
+            tied = nn.Parameter(_as_float(stored[0], weights.pop(stored[0])))
             state |= dict.fromkeys(aliases, tied)
     model.load_state_dict(state | weights, assign=True)
     refuse_infinite(model)
@@ -89,14 +89,14 @@ def load_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None
 
 def _as_float(name: str, tensor: Tensor) -> Tensor:
     if not tensor.is_floating_point():
-        raise ValueError(f"{name} holds {tensor.dtype}, not numbers with a fraction")
+        raise ValueError(f"{name} holds {tensor.dtype}, not floating-point numbers")
     return tensor.to(torch.float32)
 
 
 class _NoValues(TorchFunctionMode):
-    """Skips what gives tensors their first values.
+    """Skips the initialization of tensors.
 
-    On the meta device torch would import its compiler for that, which takes a second.
+    On the meta device torch would import its compiler for it, which takes a second.
     """
 
     def __torch_function__(

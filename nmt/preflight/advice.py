@@ -1,22 +1,22 @@
-"""Settings to change before training, from the numbers of a check."""
+"""Settings to change before training, derived from `nmt check`."""
 
 from collections.abc import Iterator
 
 from nmt.config import Config
 from nmt.data.round_trip import other_tokenizer, round_trip_warning
 from nmt.log import percent
-from nmt.preflight.records import Check
+from nmt.preflight.check_records import Check
 
-SOURCES_SEEN = 0.01  # a common pair is always reported
+SOURCES_SEEN = 0.01  # shared sources; a shared pair is always reported
 UNKNOWN = 0.001
 LEFT_OUT = 0.2
 TOO_LONG = 0.05
-FOUND = {  # share of train that a filter matches and that is reported while it is off
+FOUND = {  # share of train from which matches of an inactive filter are reported
     "control_characters": (0.001, "hold control characters", "true"),
     "untranslated": (0.01, "have the same text on both sides", "true"),
     "script": (0.01, "are in another script than validation", "0.5"),
-    "length_ratio": (0.01, "have sides of very unlike length", "4"),
-    "duplicates": (0.1, "are there a second time", "true"),
+    "length_ratio": (0.01, "have sides of very different lengths", "4"),
+    "duplicates": (0.1, "are duplicates", "true"),
 }
 SENTENCES_PER_UPDATE = 10
 WARMUP = 0.3
@@ -24,22 +24,22 @@ MEMORY = 0.9
 CORES_OF_OTHERS = 0.3
 DAY = 24 * 60
 SIZES = {10**4: (2000, 256), 10**5: (4000, 256), 10**6: (8000, 512), 4 * 10**6: (16_000, 1024)}
-"""Pairs at most, with the vocabulary and hidden size of like configs in `configs/`."""
+"""Bound on the pairs, with the vocabulary and hidden size of similar configs in `configs/`."""
 LARGEST = (32_000, 1024)
 TOO_LARGE = 4
 
 
 def usual_sizes(pairs: int) -> tuple[int, int]:
-    """Return the vocabulary size and hidden size that are usual for so many training pairs."""
+    """Return the usual vocabulary size and hidden size for a number of training pairs."""
     return next((sizes for most, sizes in SIZES.items() if pairs <= most), LARGEST)
 
 
 def advice(check: Check, config: Config) -> list[str]:
-    """Return what is wrong and the remedy, a line each; only keys that `train` would take."""
+    """Return a line for each fault, with a remedy that `train` would accept."""
     parts = (_leaks, _unknown, _sizes, _filters, _batches, _cost)
     lines = [line for part in parts for line in part(check, config)]
-    lost = round_trip_warning(check.round_trip[1], check.languages[1], config)
-    return lines if lost is None else [*lines, lost]
+    lossy = round_trip_warning(check.round_trip[1], check.languages[1], config)
+    return lines if lossy is None else [*lines, lossy]
 
 
 def _leaks(check: Check, config: Config) -> Iterator[str]:
@@ -47,11 +47,11 @@ def _leaks(check: Check, config: Config) -> Iterator[str]:
         if not leak.pairs and leak.sources <= SOURCES_SEEN * leak.size:
             continue
         count, what = (leak.pairs, "pairs") if leak.pairs else (leak.sources, "sources")
-        told = f"{count:,} of the {leak.size:,} {what} of {leak.split} are also in {leak.other}"
+        fault = f"{count:,} of the {leak.size:,} {what} of {leak.split} are also in {leak.other}"
         if leak.other != "train":
-            yield f"{told}: cut {leak.other} out of train, data.splits.{leak.other}: {{cut: 2000}}"
+            yield f"{fault}: cut {leak.other} out of train, data.splits.{leak.other}: {{cut: 2000}}"
         elif "overlap" not in check.facts.left_out:
-            yield f"{told}: leave them out of train with data.filters.overlap: true"
+            yield f"{fault}: leave them out of train with data.filters.overlap: true"
 
 
 def _unknown(check: Check, config: Config) -> Iterator[str]:
@@ -63,8 +63,8 @@ def _unknown(check: Check, config: Config) -> Iterator[str]:
         name, worst = max(sides.items(), key=lambda side: side[1].unknown)
         if worst.unknown > UNKNOWN:
             shown = " ".join(part for part, _ in worst.commonest_unknown[:5])
-            told = f"{percent(worst.unknown)} of the {language} tokens of {name} are unknown"
-            yield f"{told}, such as {shown}: {other_tokenizer(config) or remedy}"
+            fault = f"{percent(worst.unknown)} of the {language} tokens of {name} are unknown"
+            yield f"{fault}, such as {shown}: {other_tokenizer(config) or remedy}"
 
 
 def _sizes(check: Check, config: Config) -> Iterator[str]:
@@ -99,24 +99,24 @@ def _filters(check: Check, config: Config) -> Iterator[str]:
 def _batches(check: Check, config: Config) -> Iterator[str]:
     cost, total, training = check.cost, check.cost.total_updates, config.training
     if cost.sentences_per_update < SENTENCES_PER_UPDATE:
-        told = f"raise training.batch_tokens above {training.batch_tokens:,}"
-        yield f"an update has only {cost.sentences_per_update:.1f} sentences: {told}"
+        remedy = f"raise training.batch_tokens above {training.batch_tokens:,}"
+        yield f"an update has only {cost.sentences_per_update:.1f} sentences: {remedy}"
     for key, most in (("warmup_updates", WARMUP * total), ("validate_every", total)):
         value = getattr(training, key)
         if value > most:
-            told = f"lower it to {max(1, total // 10):,}, or train longer"
-            yield f"training.{key} {value:,} is much for {total:,} updates: {told}"
+            remedy = f"lower it to {max(1, total // 10):,}, or train longer"
+            yield f"training.{key} {value:,} is large for {total:,} updates: {remedy}"
 
 
 def _cost(check: Check, config: Config) -> Iterator[str]:
     cost = check.cost
     smaller = "" if config.training.init_from else ", or take a smaller model"
     if cost.peak_gib > MEMORY * cost.device_gib:
-        told = f"{cost.peak_gib:.1f} GiB of {cost.device_gib:.1f}"
-        yield f"training needs {told}: lower training.batch_tokens{smaller}"
+        memory = f"{cost.peak_gib:.1f} GiB of {cost.device_gib:.1f}"
+        yield f"training needs {memory}: lower training.batch_tokens{smaller}"
     if cost.cores_of_others > CORES_OF_OTHERS:
-        told = "which slows the times here: stop them, or lower training.threads"
-        yield f"other processes use {cost.cores_of_others:.1f} CPU cores, {told}"
+        cores = f"{cost.cores_of_others:.1f} CPU cores"
+        yield f"other processes use {cores}: stop them, or lower training.threads"
     if cost.estimated_minutes > DAY:
-        told = f"{cost.estimated_minutes / DAY:.1f} days on {cost.device}"
-        yield f"training takes about {told}: lower training.max_updates{smaller}"
+        days = f"{cost.estimated_minutes / DAY:.1f} days on {cost.device}"
+        yield f"training takes about {days}: lower training.max_updates{smaller}"

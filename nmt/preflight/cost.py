@@ -1,4 +1,4 @@
-"""Memory and time of an update, measured on a few real ones."""
+"""Memory and time of training, measured on a few real updates."""
 
 import logging
 import os
@@ -25,21 +25,20 @@ class Cost:
     """Cost of a training.
 
     Attributes:
-        device: where it would compute.
+        device: name of the device.
         precision: fp32 or bf16.
-        parameters: of the network.
-        peak_gib: most memory that reading the data and a few updates took, on the GPU or of the
-            whole process.
-        device_gib: the GPU's memory, or the machine's.
-        updates_per_epoch: of the first epoch, as the next two.
-        sentences_per_update: mean.
-        target_tokens_per_update: mean, end tokens included.
+        parameters: number of weights of the network.
+        peak_gib: peak memory of the GPU, or of the whole process on a CPU, after a few updates.
+        device_gib: total memory of the GPU, or of the machine.
+        updates_per_epoch: updates of the first epoch.
+        sentences_per_update: mean over the first epoch.
+        target_tokens_per_update: mean over the first epoch, end tokens included.
         seconds_per_update: mean.
         target_tokens_per_second: end tokens included, all processes together.
-        cores_of_others: CPU cores that other processes used meanwhile, mean.
-        total_updates: where training ends by itself, at the latest.
-        validations: until then.
-        estimated_minutes: until then, without the validations.
+        cores_of_others: mean number of CPU cores that other processes used during the measurement.
+        total_updates: bound on the updates by the config's limits.
+        validations: number of validations in these updates.
+        estimated_minutes: time of these updates, without the validations.
     """
 
     device: str
@@ -59,12 +58,12 @@ class Cost:
 
 
 def measure(data: TranslationData, processes: int, device: torch.device, precision: str) -> Cost:
-    """Train for a few updates on the device, without a trace.
+    """Train for a few updates on the device, without a run folder.
 
     Args:
-        data: opened.
-        processes: that would train together; this one takes one's share of the CPU and batches.
-        device: where to train.
+        data: already set up.
+        processes: number that would train together; this one uses the share of one.
+        device: to train on.
         precision: fp32 or bf16.
 
     Raises:
@@ -76,12 +75,12 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
     tokens: list[int] = []
 
     def after_update(update: Update) -> bool:
-        """Stop after enough; the first update warms up."""
+        """Return whether enough updates are measured; the first one is a warm-up."""
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         ends.append(time.perf_counter())
         tokens.append(update.target_tokens)
-        if len(ends) == 1:  # the first call starts to count
+        if len(ends) == 1:  # psutil measures from its first call on
             psutil.cpu_percent()
             process.cpu_percent()
         return len(ends) > _LEAST_UPDATES and ends[-1] - ends[0] >= _ENOUGH_SECONDS
@@ -90,13 +89,13 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
     try:
         if device.type == "cpu":
             torch.set_num_threads(config.training.threads or max(1, threads // processes))
-        tried = fit_briefly(config, _MOST_UPDATES + 1, data=data, after_update=after_update)
+        trained = fit_briefly(config, _MOST_UPDATES + 1, data=data, after_update=after_update)
     finally:
         torch.set_num_threads(threads)
     busy = psutil.cpu_percent() * (os.cpu_count() or 1) - process.cpu_percent()
     speed = processes * sum(tokens[1:]) / (ends[-1] - ends[0])
     plan = data.updates(world_size=processes).plan(0)
-    # Updates differ in size: time goes by tokens, and the plan knows how many an update has.
+    # Updates differ in size: extrapolate by tokens, whose mean number the plan gives.
     tokens_per_update = int(plan.target_lengths[plan.order].sum()) / len(plan)
     total = data.total_updates(processes)
     peak, whole = _memory(device)
@@ -104,7 +103,7 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
     return Cost(
         device=described,
         precision=precision,
-        parameters=sum(parameter.numel() for parameter in tried.model.parameters()),
+        parameters=sum(parameter.numel() for parameter in trained.model.parameters()),
         peak_gib=peak / 2**30,
         device_gib=whole / 2**30,
         updates_per_epoch=len(plan),
@@ -125,7 +124,7 @@ def _memory(device: torch.device) -> tuple[int, int]:
         whole = torch.cuda.get_device_properties(device).total_memory
         return torch.cuda.max_memory_reserved(device), whole
     status = Path("/proc/self/status")
-    if status.exists():  # where ru_maxrss is at least that of the process that started this one
+    if status.exists():  # on Linux ru_maxrss may be that of the parent process
         kibibytes = re.search(r"VmHWM:\s+(\d+)", status.read_text())
         peak = int(kibibytes[1]) * 1024 if kibibytes else 0
     else:

@@ -1,4 +1,4 @@
-"""Numbers of one language of a split."""
+"""Statistics of one language of a split."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,15 +20,15 @@ class SideFacts:
     """One language of a split. Tokens are those of the text, without end tokens.
 
     Attributes:
-        sentences: in the whole split; of train, to train on.
-        tokens: in all of these.
-        median: tokens of a sentence.
+        sentences: number in the whole split; of train, the kept ones.
+        tokens: number in all of these.
+        median: median tokens of a sentence.
         longest: tokens of the longest sentence.
-        per_word: tokens per word, between white space, of the sentences that were measured.
-        unknown: share of the tokens that are the unknown token, 0 to 1.
+        per_word: tokens per word, separated by white space, in the measured sentences.
+        unknown: share of unknown tokens, 0 to 1.
         covered: share of the characters, white space aside, outside unknown tokens.
-        used: share of the vocabulary's pieces of text that occur, 0 to 1.
-        commonest_unknown: text that is most often encoded as an unknown token, and how often.
+        used: share of the vocabulary's text pieces that occur, 0 to 1.
+        commonest_unknown: texts most often encoded as an unknown token, each with its count.
     """
 
     sentences: int
@@ -50,8 +50,8 @@ def side_facts(
     Args:
         vocabulary: of this side.
         texts: raw sentences, or a sample of them.
-        lengths: tokens of each sentence of the whole split without the end token, where `texts`
-            is not all of it, `(sentences,)`.
+        lengths: tokens of each sentence of the whole split without the end token, `(sentences,)`;
+            None if `texts` is the whole split.
     """
     sizes: list[int] = []
     pieces: Counter[int] = Counter()

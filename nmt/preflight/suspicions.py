@@ -1,4 +1,4 @@
-"""Signs of a corpus that was put together wrongly: swapped or shifted sides, headers, tokens."""
+"""Signs of a badly assembled corpus: swapped or shifted sides, headers, tokenized text."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ _COMMON = {
     "tr": "ve bir bu için de da ile ne çok",
     "vi": "và của có không cho một được trong người là",
 }
-"""Commonest words of languages in Latin script."""
+"""The commonest words of languages in Latin script."""
 _HEADERS = {"source", "target", "src", "tgt", "trg", "text", "sentence", "translation"}
 _MARGIN = 0.05
 _LEAST_PAIRS = 30
@@ -34,13 +34,13 @@ _BLOCK, _SHIFTS = 1000, (-3, -2, -1, 1, 2, 3)
 def suspicions(
     name: str, pairs: Sequence[Pair], config: DataConfig, first: int = 1
 ) -> Iterator[str]:
-    """Yield what looks wrong with consecutive raw pairs, a line each with the remedy.
+    """Yield suspicions about consecutive raw pairs, a line each with the remedy.
 
     Args:
         name: of their split.
-        pairs: in their order.
+        pairs: in the order of the split.
         config: the `data` section.
-        first: place of the first pair in the split, counted from 1.
+        first: position of the first pair in the split, counted from 1.
     """
     tags = config.source_language, config.target_language
     if first == 1 and pairs and all(map(_is_header, pairs[0], tags)):
@@ -60,8 +60,8 @@ def suspicions(
         )
     if look_tokenized(sides[0]):
         yield (
-            f"the {tags[0]} side of {name} looks tokenised (full stops stand alone), and the model "
-            "then needs such text: give raw text"
+            f"the {tags[0]} side of {name} looks tokenised (full stops stand alone), so the model "
+            "would need tokenised input: give raw text"
         )
     for start in range(0, len(pairs), _BLOCK):
         shift = _find_shift(pairs[start : start + _BLOCK])
@@ -94,7 +94,7 @@ def _is_known(tag: str) -> bool:
 
 
 def _likeness(texts: Sequence[str], tag: str) -> float:
-    """Return the share of words that are common in a language, or of letters not Latin."""
+    """Return the share of words that are common in a language, or of letters outside Latin."""
     if _code(tag) in _COMMON:
         common = set(_COMMON[_code(tag)].split())
         words = [word for text in texts for word in text.lower().split()]
@@ -104,7 +104,7 @@ def _likeness(texts: Sequence[str], tag: str) -> float:
 
 
 def _find_shift(pairs: Sequence[Pair]) -> int:
-    """Return by how many lines the target is late, as the lengths of the two sides correlate."""
+    """Return by how many lines the target is late, by the correlation of the sides' lengths."""
     if len(pairs) < _LEAST_PAIRS:
         return 0
     source, target = (np.array([len(pair[side]) for pair in pairs], float) for side in (0, 1))

@@ -1,9 +1,9 @@
-"""How training went: loss, scores, learning rate, gradient norm and speed over updates."""
+"""Training curves: loss, scores, learning rate, gradient norm and speed over updates."""
 
 import statistics
 from collections.abc import Sequence
 
-from nmt.report.blocks import Block, Figure, Fold, Paragraph, Section
+from nmt.report.blocks import Block, Details, Figure, Paragraph, Section
 from nmt.report.plots import Line, lines
 from nmt.report.runs import Run
 from nmt.report.tables import of_run, run_table
@@ -23,15 +23,15 @@ _PLOTS = [
 
 
 def curves(runs: Sequence[Run]) -> Section:
-    """Curves of training, the runs' over each other, and the numbers at their ends."""
+    """Return the training curves of all runs in common plots, and their final numbers."""
     blocks: list[Block] = [_ends(runs)]
     smoothed = {run.config.training.label_smoothing for run in runs} - {0.0}
     if smoothed:
         shown = ", ".join(f"{value:g}" for value in sorted(smoothed))
         blocks.append(
             Paragraph(
-                f"The training loss is with label smoothing ({shown}) and dropout, the validation "
-                "loss without; so the first may lie above the second."
+                f"The training loss includes label smoothing ({shown}) and dropout, the validation "
+                "loss does not; so the first may be higher."
             )
         )
     for name, title, columns in _PLOTS:
@@ -56,7 +56,7 @@ def curves(runs: Sequence[Run]) -> Section:
 
 
 def _ends(runs: Sequence[Run]) -> Block:
-    """Where each run ended."""
+    """Return a table of each run's final and best numbers."""
     rows = []
     for run in runs:
         update, train = run.column("train_loss")
@@ -83,10 +83,10 @@ def _ends(runs: Sequence[Run]) -> Block:
 
 
 def _validations(runs: Sequence[Run]) -> list[Block]:
-    """Every validation in numbers."""
+    """Return a table of every validation, collapsed."""
     names = ("validation_loss", "validation_perplexity", "validation_bleu", "validation_chrf")
     columns = ["update", "loss", "perplexity", "BLEU", "chrF"]
-    folds: list[Block] = []
+    tables: list[Block] = []
     for run in runs:
         rows = [
             (
@@ -101,5 +101,5 @@ def _validations(runs: Sequence[Run]) -> list[Block]:
         ]
         if rows:
             table = run_table([run], columns, rows, words=0)
-            folds.append(Fold(of_run(runs, run, "all validations"), [table]))
-    return folds
+            tables.append(Details(of_run(runs, run, "all validations"), [table]))
+    return tables

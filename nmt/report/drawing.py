@@ -1,4 +1,4 @@
-"""Figures as SVG for a page, and as PNG and SVG for papers; always the same bytes."""
+"""Draws figures as SVG for a page, and as PNG and SVG files; the bytes are reproducible."""
 
 import contextlib
 import html
@@ -13,27 +13,27 @@ from nmt.report.blocks import Figure
 from nmt.text.lines import open_output, writing_to
 
 _INK = "#0a0b0c"
-"""Stands for the page's own colour of text until the SVG is there."""
+"""Placeholder in the SVG for the page's text colour."""
 _FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Naskh Arabic")
 
 
 def inline_svg(figure: Figure) -> str:
-    """Draw a figure for a page, in the page's own ink, so that it is seen in light and dark."""
+    """Draw a figure for a page, in the page's text colour, for light and dark mode."""
     svg = _drawn(figure, "svg", ink=_INK, fonttype="none").decode()
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
     for waste in (r"<metadata>.*?</metadata>\s*", r"<!--.*?-->\s*", r'(?<=<g) id="[^"]*"'):
         svg = re.sub(waste, "", svg, flags=re.DOTALL)
     width = round(figure.size[0] * 96)
     head = re.compile(r'<svg ([^>]*?)width="[^"]*"([^>]*?)height="[^"]*"', re.DOTALL)
-    # A little smaller on a phone; what would be too small there is moved aside.
+    # A phone shows it a little smaller; below the minimum width it scrolls.
     style = f"width:{width}px;min-width:{round(0.85 * width)}px"
     label = html.escape(figure.title)
     svg = head.sub(
-        lambda found: f'<svg role="img" aria-label="{label}" style="{style}" {found[1]}{found[2]}',
+        lambda match: f'<svg role="img" aria-label="{label}" style="{style}" {match[1]}{match[2]}',
         svg,
         count=1,
     )
-    # The page chooses the fonts; a matplotlib style names its own for every word.
+    # The page sets the fonts; matplotlib names its own for every text.
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
     return re.sub(r">\s+<", "><", svg)
 
@@ -70,12 +70,12 @@ def _drawn(figure: Figure, ending: str, *, ink: str, fonttype: str) -> bytes:
 def _style(salt: str, ink: str, fonttype: str) -> Iterator[None]:
     from matplotlib import font_manager, rc_context
 
-    there = {font.name for font in font_manager.fontManager.ttflist}
+    installed = {font.name for font in font_manager.fontManager.ttflist}
     inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
     settings: dict[Any, Any] = dict.fromkeys((*inked, "grid.color"), ink) | {
         "font.size": 9,
-        "font.family": [font for font in _FONTS if font in there],
-        "text.parse_math": False,  # a piece may hold dollars
+        "font.family": [font for font in _FONTS if font in installed],
+        "text.parse_math": False,  # a piece may contain dollar signs
         "svg.fonttype": fonttype,
         "svg.hashsalt": salt,
         "axes.spines.top": False,
@@ -86,5 +86,5 @@ def _style(salt: str, ink: str, fonttype: str) -> Iterator[None]:
         "lines.linewidth": 1.4,
     }
     with rc_context(settings), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a letter that no font has
+        warnings.simplefilter("ignore")  # a glyph is missing in all fonts
         yield

@@ -1,22 +1,22 @@
-"""How gradients flow: by distance, as maps, through gates, and as a sum over time."""
+"""Gradient flow: curves by distance, maps, gates, and the sum over time."""
 
 import math
 from collections.abc import Sequence
 from typing import TypeGuard
 
-from nmt.diagnosis.records import FlowCurve, FlowMap, GradientFlow
+from nmt.diagnosis.records import FlowCurve, FlowMap, GradientFlow, Verdict
 from nmt.log import percent
-from nmt.report.blocks import Block, Figure, Finding, Fold, Section, Table
+from nmt.report.blocks import Block, Details, Figure, Section, Table
 from nmt.report.plots import Line, heat, lines
 from nmt.report.runs import Run
 from nmt.report.tables import file_name, of_run, run_file_name, run_table
 
 _DARKEST = 1e-8
-"""Of the largest norm; what is less is as good as nothing, and would take the colours away."""
+"""Share of the largest norm at the end of the colour scale; smaller norms are negligible."""
 
 
 def gradients(runs: Sequence[Run]) -> Section:
-    """Everything about the gradient flow of each run."""
+    """Return the gradient flow of each run."""
     flows = [(run, flow) for run in runs if run.diagnosis for flow in run.diagnosis.flows]
     if not flows:
         return Section("Gradient flow", [])
@@ -24,7 +24,7 @@ def gradients(runs: Sequence[Run]) -> Section:
         (run, [flow.cell, flow.moment, reach(flow), f"{flow.sentences:,}"]) for run, flow in flows
     ]
     columns = ["cell", "moment", "reaches the first source word", "sentences"]
-    title = "Norm of the last word's gradient there, as a share of that at its own state"
+    title = "Norm of the last word's gradient at the first source word ÷ its norm at its own state"
     blocks: list[Block] = [run_table(runs, columns, rows, words=2, title=title)]
     if len(flows) > 1:
         named = [(of_run(runs, run, f"{flow.cell}, {flow.moment}"), flow) for run, flow in flows]
@@ -33,28 +33,28 @@ def gradients(runs: Sequence[Run]) -> Section:
     for run, flow in flows:
         name = of_run(runs, run, f"{flow.cell}, {flow.moment}")
         parts = flow_blocks(flow, run_file_name(runs, run, flow.cell, flow.moment))
-        verdicts = [Finding(one.level, one.text) for one in flow.verdicts]
+        verdicts = flow.verdicts
         if len(flows) == 1:
             blocks += [*verdicts, *parts]
             continue
         if flow.moment != "start" or (run.name, flow.cell) not in trained:
-            blocks += [Finding(one.level, f"{name}: {one.text}") for one in verdicts]
+            blocks += [Verdict(verdict.level, f"{name}: {verdict.text}") for verdict in verdicts]
             verdicts = []
-        blocks.append(Fold(f"{name}: decay, maps and gates", [*verdicts, *parts]))
+        blocks.append(Details(f"{name}: decay, maps and gates", [*verdicts, *parts]))
     return Section("Gradient flow", blocks)
 
 
 def reach(flow: GradientFlow) -> str:
-    """Show how much of the last word's gradient reaches the first source word."""
+    """Format the share of the last word's gradient that reaches the first source word."""
     return "-" if flow.reach is None else percent(flow.reach)
 
 
 def flow_blocks(flow: GradientFlow, name: str) -> list[Block]:
-    """Show one model at one moment, without the verdicts.
+    """Return the blocks of one model at one moment, without the verdicts.
 
     Args:
         flow: its gradient flow.
-        name: what the names of its figures begin with.
+        name: prefix of the names of its figures.
     """
     curves = [
         _curves(
@@ -68,48 +68,48 @@ def flow_blocks(flow: GradientFlow, name: str) -> list[Block]:
         )
         for key in dict.fromkeys((curve.network, curve.state) for curve in flow.curves)
     ]
-    norms = [norm for one in flow.maps for row in one.norms for norm in row if _real(norm)]
+    norms = [norm for each in flow.maps for row in each.norms for norm in row if _real(norm)]
     high = max(norms, default=1.0)
     limits = (min(max(min(norms, default=high), _DARKEST * high), high / 10), high)
-    maps = [(one.state, _map(one, limits, name)) for one in flow.maps if one.norms]
+    maps = [(each.state, _map(each, limits, name)) for each in flow.maps if each.norms]
     hidden = [figure for state, figure in maps if state == "hidden"]
     cells = [figure for state, figure in maps if state == "cell"]
     blocks: list[Block] = [*curves, _decay(flow), *hidden]
     if cells:
-        blocks.append(Fold("maps of the cell states", cells))
+        blocks.append(Details("maps of the cell states", cells))
     return [*blocks, *_gates(flow), *_sum(flow, name)]
 
 
 def _curves(
     curves: Sequence[tuple[int, str, FlowCurve]], network: str, state: str, name: str
 ) -> Figure:
-    """Draw norms by distance, each with its fitted decay, from the number of its colour."""
+    """Draw norms by distance with their fitted decay; each curve comes with its colour's number."""
     plotted = []
     for number, label, curve in curves:
         known = [(d, norm) for d, norm in enumerate(curve.norms) if _real(norm)]
-        kept = curve.kept_per_step
-        faded = "" if kept is None else f": × {kept:.3f} a step"
+        factor = curve.kept_per_step
+        decay = "" if factor is None else f": × {factor:.3f} a step"
         xs, ys = [d for d, _ in known], [norm for _, norm in known]
-        plotted.append(Line(f"{label}{faded}", xs, ys, number))
-        if kept and known:
-            # The fit says how fast norms fall; its height is the mean of the points.
+        plotted.append(Line(f"{label}{decay}", xs, ys, number))
+        if factor and known:
+            # The fit has only a slope; its height is the mean of the points.
             middle = sum(xs) / len(xs)
             height = sum(map(math.log, ys)) / len(ys)
-            fitted = [math.exp(height + math.log(kept) * (x - middle)) for x in (xs[0], xs[-1])]
+            fitted = [math.exp(height + math.log(factor) * (x - middle)) for x in (xs[0], xs[-1])]
             plotted.append(Line("", [xs[0], xs[-1]], fitted, number, dash=3))
-    distance = "target steps between" if network == "decoder" else "steps before the hand-over"
+    distance = "target steps between" if network == "decoder" else "steps before the final state"
     title = f"{network}, {state} states: gradient by distance, dotted the fitted decay"
     draw = lines(plotted, distance, "norm of gradient", log=True)
     return Figure(file_name("flow", name, network, state), title, draw)
 
 
 def _real(norm: float | None) -> TypeGuard[float]:
-    """Tell whether a norm has a place on a logarithmic scale."""
+    """Return whether a norm can be drawn on a logarithmic scale."""
     return norm is not None and 0 < norm < math.inf
 
 
 def compared(flows: Sequence[tuple[str, GradientFlow]]) -> list[Block]:
-    """Lay the curves of several flows, each with its name, over each other, by the last layers."""
+    """Draw the last layers' curves of several named flows into common plots."""
     figures: list[Block] = []
     for network in dict.fromkeys(curve.network for _, flow in flows for curve in flow.curves):
         curves = []
@@ -121,24 +121,26 @@ def compared(flows: Sequence[tuple[str, GradientFlow]]) -> list[Block]:
     return figures
 
 
-def _map(one: FlowMap, limits: tuple[float, float], name: str) -> Figure:
-    x = "target step" if one.network == "decoder" else "steps before the hand-over"
-    x = f"{one.state} state, {x}"
-    draw = heat(one.norms, x, "loss at target step", "norm", limits=limits)
-    title = f"{one.network}, layer {one.layer}: how each step's loss depends on {one.state} states"
-    return Figure(file_name("map", name, one.network, one.layer, one.state), title, draw)
+def _map(flow: FlowMap, limits: tuple[float, float], name: str) -> Figure:
+    x = "target step" if flow.network == "decoder" else "steps before the final state"
+    x = f"{flow.state} state, {x}"
+    draw = heat(flow.norms, x, "loss at target step", "norm", limits=limits)
+    title = (
+        f"{flow.network}, layer {flow.layer}: gradient of each step's loss by {flow.state} states"
+    )
+    return Figure(file_name("map", name, flow.network, flow.layer, flow.state), title, draw)
 
 
 def _decay(flow: GradientFlow) -> Table:
     rows = []
     for curve in flow.curves:
-        kept = curve.kept_per_step
+        factor = curve.kept_per_step
         halves = "-"
-        if kept is not None and 0 < kept < 1:
-            halves = f"{math.log(2) / -math.log(kept):,.1f}"
-        shown = "-" if kept is None else f"{kept:.4f}"
+        if factor is not None and 0 < factor < 1:
+            halves = f"{math.log(2) / -math.log(factor):,.1f}"
+        shown = "-" if factor is None else f"{factor:.4f}"
         rows.append([curve.network, str(curve.layer), curve.state, shown, halves])
-    columns = ["network", "layer", "state", "kept a step", "halves every … steps"]
+    columns = ["network", "layer", "state", "factor a step", "halves every … steps"]
     return Table(columns, rows, (0, 2), "Fitted decay of the gradient")
 
 
@@ -152,23 +154,23 @@ def _gates(flow: GradientFlow) -> list[Block]:
         rows.append([gate.network, str(gate.layer), gate.gate, *shares, *times])
     columns = ["network", "layer", "gate", "mean", "below 0.1", "above 0.9"]
     columns += ["5 %", "25 %", "50 %", "75 %", "95 %"]
-    title = "Gates; in the last columns, steps within which so many of the units fade to 1/e"
+    title = "Gates; the last columns are percentiles over the units of the time constant, in steps"
     return [Table(columns, rows, (0, 2), title)]
 
 
 def _sum(flow: GradientFlow, name: str) -> list[Block]:
-    """Show the gradient of each recurrent matrix as a sum over time, beside autograd's."""
+    """Return the gradient of each recurrent matrix as a sum over time, beside autograd's."""
     if not flow.sums:
         return []
     plotted = [
-        Line(one.parameter, range(len(one.by_distance)), one.by_distance, number)
-        for number, one in enumerate(flow.sums)
+        Line(total.parameter, range(len(total.by_distance)), total.by_distance, number)
+        for number, total in enumerate(flow.sums)
     ]
-    rows = [[one.parameter, f"{one.relative_error:.1e}"] for one in flow.sums]
+    rows = [[total.parameter, f"{total.relative_error:.1e}"] for total in flow.sums]
     return [
         Figure(
             file_name("sum", name),
-            "What reaches each recurrent matrix from losses so many steps ahead",
+            "Gradient of each recurrent matrix, by the distance of the loss in steps",
             lines(plotted, "steps ahead", "norm of gradient", log=True),
         ),
         Table(["matrix", "difference"], rows, (0,), "The sum over time against autograd's own"),

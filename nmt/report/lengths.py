@@ -1,4 +1,4 @@
-"""Where translations are good and where they fail: by source length."""
+"""Scores and known faults of translations, by source length."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ from nmt.report.plots import Line, lines
 from nmt.report.runs import Run
 from nmt.report.tables import file_name, run_table, with_interval
 
-Found = list[tuple[Run, Breakdown]]
+Breakdowns = list[tuple[Run, Breakdown]]
 
 
 def lengths(runs: Sequence[Run]) -> Section:
-    """Scores by source length and known faults, of every test split whose translations are kept."""
+    """Return scores by source length and known faults, of every test split with translations."""
     targets = [(run, TargetLanguage.of(run.config.data)) for run in runs]
     scored = [(run, target) for run, target in targets if find_bleu_metric(target) is not None]
     blocks: list[Block] = [
@@ -24,21 +24,21 @@ def lengths(runs: Sequence[Run]) -> Section:
         if (run, target) not in scored and run.translations
     ]
     for split in dict.fromkeys(split for run in runs for split in run.translations):
-        found = [
-            (run, breakdown(kept.sources, kept.hypotheses, kept.references, target))
+        parts = [
+            (run, breakdown(texts.sources, texts.hypotheses, texts.references, target))
             for run, target in scored
-            if (kept := run.translations.get(split)) and kept.references
+            if (texts := run.translations.get(split)) and texts.references
         ]
-        if found:
-            blocks += [*_figures(runs, split, found), *_tables(runs, split, found)]
+        if parts:
+            blocks += [*_figures(runs, split, parts), *_tables(runs, split, parts)]
     return Section("By source length", blocks)
 
 
-def _figures(runs: Sequence[Run], split: str, found: Found) -> list[Block]:
-    """BLEU, chrF and length ratio; only runs with the first one's groups lie over each other."""
-    first = found[0][1]
+def _figures(runs: Sequence[Run], split: str, parts: Breakdowns) -> list[Block]:
+    """Draw BLEU, chrF and length ratio of the runs that have the first run's groups."""
+    first = parts[0][1]
     names = [_span(group) for group in first.groups]
-    alike = [(run, one) for run, one in found if [_span(group) for group in one.groups] == names]
+    alike = [(run, part) for run, part in parts if [_span(g) for g in part.groups] == names]
 
     def line(name: str, run: Run, groups: list[LengthGroup]) -> Line:
         label = run.name if len(runs) > 1 else name
@@ -46,7 +46,8 @@ def _figures(runs: Sequence[Run], split: str, found: Found) -> list[Block]:
         if name == "length ratio":
             return Line(label, xs, [group.length_ratio for group in groups], colour, points=True)
         scores = [group.bleu if name == "BLEU" else group.chrf for group in groups]
-        ys, low, high = zip(*((one.score, one.low, one.high) for one in scores), strict=True)
+        points = [(score.score, score.low, score.high) for score in scores]
+        ys, low, high = zip(*points, strict=True)
         return Line(label, xs, ys, colour, points=True, low=low, high=high)
 
     return [
@@ -54,7 +55,7 @@ def _figures(runs: Sequence[Run], split: str, found: Found) -> list[Block]:
             file_name(split, name, "by", "length"),
             f"{split}: {name} by source length, in {first.unit}",
             lines(
-                [line(name, run, one.groups) for run, one in alike],
+                [line(name, run, part.groups) for run, part in alike],
                 f"source length, {first.unit}",
                 name,
                 names=names,
@@ -64,7 +65,7 @@ def _figures(runs: Sequence[Run], split: str, found: Found) -> list[Block]:
     ]
 
 
-def _tables(runs: Sequence[Run], split: str, found: Found) -> list[Block]:
+def _tables(runs: Sequence[Run], split: str, parts: Breakdowns) -> list[Block]:
     groups = [
         (
             run,
@@ -76,16 +77,21 @@ def _tables(runs: Sequence[Run], split: str, found: Found) -> list[Block]:
                 f"{group.length_ratio:.3f}",
             ],
         )
-        for place in range(max(len(one.groups) for _, one in found))
-        for run, one in found
-        if place < len(one.groups)
-        for group in [one.groups[place]]
+        for number in range(max(len(part.groups) for _, part in parts))
+        for run, part in parts
+        for group in part.groups[number : number + 1]
     ]
     faults = [
-        (run, [f"{one.length_ratio:.3f}", *map(percent, (one.repetition, one.empty, one.unknown))])
-        for run, one in found
+        (
+            run,
+            [
+                f"{part.length_ratio:.3f}",
+                *map(percent, (part.repetition, part.empty, part.unknown)),
+            ],
+        )
+        for run, part in parts
     ]
-    unit = found[0][1].unit
+    unit = parts[0][1].unit
     columns = [f"source {unit}", "sentences", "BLEU", "chrF", "length ratio"]
     shares = ["length ratio", "repeating", "empty", "with unknown tokens"]
     return [

@@ -1,4 +1,4 @@
-"""The loss of the target tokens: by place in the sentence, and by frequency in training."""
+"""The loss of the target tokens, by position in the sentence and by frequency in training."""
 
 import math
 from collections.abc import Sequence
@@ -14,24 +14,24 @@ _SPANS = [(1, 1), (2, 5), (6, 10), (11, 20), (21, math.inf)]
 
 
 def losses(runs: Sequence[Run]) -> Section:
-    """Loss by position and by frequency."""
+    """Return the loss by position and by frequency."""
     return Section("Loss of the tokens", [*_positions(runs), *_frequencies(runs)])
 
 
 def _positions(runs: Sequence[Run]) -> list[Block]:
     plotted, rows = [], []
     for number, run in enumerate(runs):
-        found = run.diagnosis.losses if run.diagnosis else []
-        kept = [one for one in found if one.tokens >= _FEW_TOKENS] or found
-        if not kept:
+        losses = run.diagnosis.losses if run.diagnosis else []
+        drawn = [each for each in losses if each.tokens >= _FEW_TOKENS] or losses
+        if not drawn:
             continue
-        xs, ys = [one.position for one in kept], [one.loss for one in kept]
+        xs, ys = [each.position for each in drawn], [each.loss for each in drawn]
         plotted.append(Line(run.name, xs, ys, number))
-        parts = [[one for one in found if low <= one.position <= high] for low, high in _SPANS]
+        parts = [[each for each in losses if low <= each.position <= high] for low, high in _SPANS]
         rows.append((run, [_mean(part) for part in parts]))
     if not plotted:
         return []
-    title = f"Loss by target position, where at least {_FEW_TOKENS} tokens stand"
+    title = f"Loss by target position, for positions with at least {_FEW_TOKENS} tokens"
     draw = lines(plotted, "target position", "loss, nats a token")
     columns = ["token 1", "2 to 5", "6 to 10", "11 to 20", "21 and on"]
     means = run_table(runs, columns, rows, words=0, title="Mean loss of the tokens")
@@ -39,41 +39,41 @@ def _positions(runs: Sequence[Run]) -> list[Block]:
 
 
 def _frequencies(runs: Sequence[Run]) -> list[Block]:
-    found = [(run, run.diagnosis.frequencies if run.diagnosis else []) for run in runs]
-    groups = sorted({(one.first, one.last) for _, losses in found for one in losses})
+    bands = [(run, run.diagnosis.frequencies if run.diagnosis else []) for run in runs]
+    groups = sorted({(band.first, band.last) for _, losses in bands for band in losses})
     if not groups:
         return []
     plotted = [
         Line(
             run.name,
-            [groups.index((one.first, one.last)) for one in losses],
-            [one.loss for one in losses],
+            [groups.index((band.first, band.last)) for band in losses],
+            [band.loss for band in losses],
             runs.index(run),
             points=True,
         )
-        for run, losses in found
+        for run, losses in bands
         if losses
     ]
     rows = [
-        (run, [_span(one), f"{one.loss:.3f}", f"{one.tokens:,}"])
+        (run, [_span(band), f"{band.loss:.3f}", f"{band.tokens:,}"])
         for group in groups
-        for run, losses in found
-        for one in losses
-        if (one.first, one.last) == group
+        for run, losses in bands
+        for band in losses
+        if (band.first, band.last) == group
     ]
-    # Each group reaches further than all before it: its first number says enough.
+    # Bands are consecutive: the first number of each is enough.
     names = [f"{first:,}" if first < 1000 else f"{first / 1000:,.0f}k" for first, _ in groups]
     axis = "occurrences in training, at least"
     draw = lines(plotted, axis, "loss, nats a token", names=names)
-    title = "Loss by how often training had the token"
+    title = "Loss by the token's frequency in training"
     columns = ["occurrences in training", "loss", "tokens"]
     return [Figure("loss-by-frequency", title, draw), run_table(runs, columns, rows)]
 
 
-def _span(one: FrequencyLoss) -> str:
-    return f"{one.first:,}" if one.first == one.last else f"{one.first:,}–{one.last:,}"
+def _span(band: FrequencyLoss) -> str:
+    return f"{band.first:,}" if band.first == band.last else f"{band.first:,}–{band.last:,}"
 
 
 def _mean(losses: Sequence[PositionLoss]) -> str:
-    tokens = sum(one.tokens for one in losses)
-    return f"{sum(one.loss * one.tokens for one in losses) / tokens:.3f}" if tokens else "-"
+    tokens = sum(each.tokens for each in losses)
+    return f"{sum(each.loss * each.tokens for each in losses) / tokens:.3f}" if tokens else "-"

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: no network, no script."""
+"""Writes a report as one self-contained HTML file, without network or scripts."""
 
 import html
 import itertools
@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from nmt.diagnosis.records import Verdict
 from nmt.report.blocks import (
     Block,
     Code,
+    Details,
     Figure,
-    Finding,
-    Fold,
     Numbers,
     Paragraph,
     Report,
@@ -27,7 +27,7 @@ _SIGNS = {"good": "✓", "warning": "!", "bad": "✗"}
 
 
 def page(report: Report) -> bytes:
-    """Return the file's bytes, in UTF-8."""
+    """Return the HTML of a report, in UTF-8."""
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     links = [
         f'<a href="#{_anchor(number)}">{escape(section.title)}</a>'
@@ -54,11 +54,11 @@ def page(report: Report) -> bytes:
 </body>
 </html>
 """
-    return text.encode("utf-8", "replace")  # half a surrogate pair has no bytes
+    return text.encode("utf-8", "replace")  # a lone surrogate has no encoding
 
 
 def escape(text: str) -> str:
-    """Make any text safe between tags and in attributes; all text of a page comes through here."""
+    """Escape text for tags and attributes; every text of a page passes through here."""
     return html.escape(text.replace("\0", "\ufffd"))
 
 
@@ -72,7 +72,7 @@ def _section(number: int, section: Section) -> str:
 
 
 def _blocks(blocks: Sequence[Block]) -> str:
-    """Write blocks; figures that follow each other share a grid."""
+    """Return the HTML of blocks; consecutive figures share a grid."""
     parts = []
     for is_figure, group in itertools.groupby(blocks, lambda block: isinstance(block, Figure)):
         inner = "".join(map(_block, group))
@@ -84,7 +84,7 @@ def _block(block: Block) -> str:
     match block:
         case Paragraph(text):
             return f"<p>{_prose(text)}</p>\n"
-        case Finding(level, text):
+        case Verdict(level, text):
             sign = f'<span class="sign" aria-hidden="true">{_SIGNS[level]}</span>'
             return f'<p class="finding {level}">{sign} {_prose(text)}</p>\n'
         case Numbers(items):
@@ -98,21 +98,21 @@ def _block(block: Block) -> str:
                 f"<figcaption>{title}</figcaption></figure>\n"
             )
         case Sentences(lines, languages):
-            told = "".join(
+            entries = "".join(
                 f"<dt>{escape(label)}</dt><dd{_lang(languages and languages[number > 0])} "
                 f'dir="auto">{_spans(spans)}</dd>'
                 for number, (label, spans) in enumerate(lines)
             )
-            return f'<dl class="sentences">{told}</dl>\n'
+            return f'<dl class="sentences">{entries}</dl>\n'
         case Code(text):
             return f"<pre>{escape(text)}</pre>\n"
-        case Fold(title, blocks):
+        case Details(title, blocks):
             inner = _blocks(blocks)
             return f"<details><summary>{escape(title)}</summary>\n{inner}</details>\n"
 
 
 def _prose(text: str) -> str:
-    """Write commands, which stand in backticks, in their own type."""
+    """Return the HTML of text, with commands in backticks as code."""
     return re.sub("`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
@@ -140,7 +140,7 @@ def _table(table: Table) -> str:
         + "</tr>\n"
         for row in table.rows
     )
-    # Not a <caption>, which would be moved aside with a wide table
+    # Not a <caption>, which would scroll with a wide table.
     title = f'<p class="caption">{escape(table.title)}</p>' if table.title else ""
     label = f' role="region" aria-label="{escape(table.title)}"' if table.title else ""
     return (

@@ -1,4 +1,4 @@
-"""The kinds of plots: lines, heat maps, bars and points. Each returns what draws it."""
+"""The kinds of plots: lines, heat maps, bars and points. Each returns a drawing function."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Draw = Callable[["Axes"], None]
 
 COLOURS = ("#2f7fd1", "#d9662b", "#2a9d6a", "#b455c8", "#b98a12", "#7a8794", "#d6487e", "#17a2b0")
-"""Seen on white and on black; the first are told apart by most colour-blind people."""
+"""Visible on white and black; most colour-blind people can distinguish the first ones."""
 _LONGEST_LABEL = 36
 _DASHES = ("-", "--", "-.", ":")
 
@@ -23,13 +23,13 @@ class Line:
     """One line of a plot."""
 
     label: str
-    """For the legend; empty leaves the line out of it."""
+    """In the legend; lines with an empty label are left out of it."""
     xs: Sequence[float]
     ys: Sequence[float]
     colour: int = 0
     dash: int = 0
     points: bool = False
-    """Mark every point: there are few."""
+    """Mark every point, for lines with few."""
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
 
@@ -41,10 +41,10 @@ def lines(
 
     Args:
         plotted: the lines.
-        x: what lies along the horizontal axis.
-        y: what lies along the vertical axis.
-        log: a logarithmic vertical axis; what is not above 0 is left out.
-        names: of the places 0, 1, … on the horizontal axis.
+        x: label of the horizontal axis.
+        y: label of the vertical axis.
+        log: use a logarithmic vertical axis, without values of 0 or less.
+        names: of the ticks 0, 1, … on the horizontal axis.
     """
 
     def draw(axes: "Axes") -> None:
@@ -88,13 +88,13 @@ def heat(
     *,
     limits: tuple[float, float],
 ) -> Draw:
-    """Draw numbers as colours on a logarithmic scale; None stays empty."""
+    """Draw numbers as colours on a logarithmic scale; None is left empty."""
 
     def draw(axes: "Axes") -> None:
         import numpy as np
         from matplotlib.colors import LogNorm
 
-        ends = [place + 1 for row in rows for place, value in enumerate(row) if value is not None]
+        ends = [end for row in rows for end, value in enumerate(row, 1) if value is not None]
         width = max(ends, default=1)
         cells = np.full((len(rows), width), np.nan)
         for row, values in zip(cells, rows, strict=True):
@@ -119,7 +119,7 @@ def heat(
 
 
 def alignment(weights: Sequence[Sequence[float]], x: Sequence[str], y: Sequence[str]) -> Draw:
-    """Draw shares from 0 to 1 as depth of colour, with names on both axes."""
+    """Draw shares from 0 to 1 as colour intensity, with names on both axes."""
 
     def draw(axes: "Axes") -> None:
         from matplotlib.colors import LinearSegmentedColormap, to_rgba
@@ -142,22 +142,22 @@ def alignment(weights: Sequence[Sequence[float]], x: Sequence[str], y: Sequence[
 
 
 def bars(names: Sequence[str], series: Mapping[str, Mapping[str, float]], x: str) -> Draw:
-    """Draw a bar for each name, the first on top, and a line at the first's end.
+    """Draw a bar for each name, the first on top, and a line at the end of the first bar.
 
     Args:
         names: of the bars.
-        series: its label and its values by name, of one or several; bars of one name lie together.
-        x: what their lengths are.
+        series: values by name, for each label; bars of one name are grouped.
+        x: label of the horizontal axis.
     """
 
     def draw(axes: "Axes") -> None:
         height = 0.8 / len(series)
         for number, (label, values) in enumerate(series.items()):
             shift = height * (number - (len(series) - 1) / 2)
-            places = [place + shift for place, name in enumerate(names) if name in values]
+            heights = [rank + shift for rank, name in enumerate(names) if name in values]
             lengths = [values[name] for name in names if name in values]
             colour = COLOURS[number % len(COLOURS)]
-            axes.barh(places, lengths, color=colour, height=0.9 * height, label=_legend(label))
+            axes.barh(heights, lengths, color=colour, height=0.9 * height, label=_legend(label))
             axes.axvline(values[names[0]], color=colour, linestyle="--", linewidth=1)
         if len(series) > 1:
             axes.legend()
@@ -172,7 +172,7 @@ def bars(names: Sequence[str], series: Mapping[str, Mapping[str, float]], x: str
 def named_points(
     names: Sequence[str], xs: Sequence[float], ys: Sequence[float], x: str, y: str
 ) -> Draw:
-    """Draw points, with their names in a column beside them in the order of their heights."""
+    """Draw points, with their names in a column beside the plot, ordered by height."""
 
     def draw(axes: "Axes") -> None:
         axes.scatter(xs, ys, s=18, color=COLOURS[0])
@@ -198,7 +198,7 @@ def named_points(
 
 
 def _legend(label: str) -> str:
-    """Shorten a label in its middle; one that begins with _ would be left out of the legend."""
+    """Shorten a label in its middle; a leading space keeps labels with _ in the legend."""
     if len(label) > _LONGEST_LABEL:
         half = _LONGEST_LABEL // 2
         label = f"{label[:half]}…{label[-half:]}"
@@ -206,7 +206,7 @@ def _legend(label: str) -> str:
 
 
 def _plain(axis: Any, log: bool) -> None:
-    """Write an axis's numbers without mathematical type, which is off."""
+    """Format an axis's numbers without math text, which is turned off."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     if log:

@@ -1,4 +1,4 @@
-"""What a run folder holds, read without torch."""
+"""Reads run folders, without torch."""
 
 import contextlib
 import datetime
@@ -21,10 +21,10 @@ from nmt.reading import read_record, read_rows
 
 @dataclass(frozen=True)
 class Run:
-    """One run; what it does not have yet is empty or None."""
+    """One run; missing parts are empty or None."""
 
     name: str
-    """No other run of the report has it."""
+    """Unique in the report."""
     config: Config
     environment: dict[str, Any]
     history: list[dict[str, float]]
@@ -37,11 +37,11 @@ class Run:
     """`metrics.json` of the best model."""
     diagnosis: Diagnosis | None
     stale: bool
-    """The diagnosis is of other weights than the best model has now."""
+    """Whether the diagnosis is of other weights than those of the best model."""
     parameters: int = 0
-    """Of the best model; 0 where they are not known."""
+    """Number of weights of the best model; 0 if unknown."""
     minutes: float = 0.0
-    """That training and scoring took, without what lay between a stop and the next start."""
+    """Time of training and scoring, without the time between a stop and the next start."""
     ended: str = ""
     """The day of the last line in `train.log`, as YYYY-MM-DD."""
 
@@ -55,14 +55,14 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     """Read run folders.
 
     Raises:
-        DataError: a folder holds no run, or a file of it is damaged; the message names it.
+        DataError: a folder is not a run, or a file in it is damaged; the message names it.
     """
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{twice} is there twice; give each run once")
+        raise DataError(f"{twice} is given twice; give each run once")
     return [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
 
 
@@ -70,7 +70,7 @@ def _read(folder: Path, name: str) -> Run:
     if (folder / "bundle.json").exists():
         raise DataError(f"{folder} is a bundle, a model alone; give the folder of its run")
     if not (folder / "config.yaml").exists():
-        raise DataError(f"{folder} is no run folder: there is no config.yaml")
+        raise DataError(f"{folder} is not a run folder: it has no config.yaml")
     config = load_stored_config(folder / "config.yaml")
     splits = ["test", *(config.data.splits or ())]  # the main test set first
     scores = _by_split(folder, "scores.", ".json", splits)
@@ -98,14 +98,14 @@ def _read(folder: Path, name: str) -> Run:
 
 
 def _by_split(folder: Path, start: str, end: str, order: Sequence[str]) -> list[tuple[str, Path]]:
-    """Return the split and the path of every such file; splits that are in no order come last."""
+    """Return the split and the path of each matching file; splits outside `order` come last."""
     paths = sorted(folder.glob(f"{start}*{end}"))
-    found = [(path.name.removeprefix(start).removesuffix(end), path) for path in paths]
-    return sorted(found, key=lambda one: order.index(one[0]) if one[0] in order else len(order))
+    files = [(path.name.removeprefix(start).removesuffix(end), path) for path in paths]
+    return sorted(files, key=lambda file: order.index(file[0]) if file[0] in order else len(order))
 
 
 def _parameters(path: Path) -> int:
-    """Count the weights in a file of safetensors; 0 where there is none."""
+    """Count the weights in a safetensors file; 0 if it is missing or damaged."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             shapes = map(lambda name: file.get_slice(name).get_shape(), file.keys())
@@ -133,11 +133,11 @@ class _Files(TypedDict, total=False):
 
 
 def _record(path: Path, kind: type[Any]) -> dict[str, Any]:
-    """Read a typed dict; an empty one where there is no file."""
+    """Read a typed dict; an empty one if the file is missing."""
     return read_record(path, kind) if path.exists() else {}
 
 
 def _history(path: Path) -> list[dict[str, float]]:
-    """Read the numbers; a row that was broken off, as by a kill, is left out."""
+    """Read the numbers of `metrics.csv`; incomplete rows, as after a kill, are left out."""
     rows = read_rows(path)[0] if path.exists() else []
     return [{name: float(value) for name, value in row.items()} for row in rows]

@@ -1,4 +1,4 @@
-"""Translations to read: samples, the best, the worst, candidates and alignments."""
+"""Translations to read: samples, best and worst ones, candidates and alignments."""
 
 import difflib
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from nmt.diagnosis.records import Sample
 from nmt.evaluation.breakdowns import sentence_scores
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.translations import Translations
-from nmt.report.blocks import Block, Figure, Fold, Paragraph, Section, Sentences, Span, Table
+from nmt.report.blocks import Block, Details, Figure, Paragraph, Section, Sentences, Span, Table
 from nmt.report.plots import alignment
 from nmt.report.runs import Run
 from nmt.report.tables import of_run, run_file_name
@@ -17,19 +17,19 @@ _EMPTY: Span = ("", "(empty)")
 _LEGEND = Sentences(
     [
         ("reference", [("insert", "words that the translation lacks")]),
-        ("translation", [("delete", "words that the reference does not have")]),
+        ("translation", [("delete", "words that the reference lacks")]),
     ]
 )
 
 
 def samples(runs: Sequence[Run]) -> Section:
-    """Sentences from all over each test split, then each run's best and worst by chrF."""
+    """Return an even sample of each test split, then each run's best and worst by chrF."""
     blocks: list[Block] = []
     for split in dict.fromkeys(split for run in runs for split in run.translations):
         first = next(run for run in runs if split in run.translations)
-        kept = first.translations[split]
-        rows = range(0, len(kept.references), max(1, len(kept.references) // _SHOWN))
-        alike = [run for run in runs if _same_text(run.translations.get(split), kept)]
+        texts = first.translations[split]
+        rows = range(0, len(texts.references), max(1, len(texts.references) // _SHOWN))
+        alike = [run for run in runs if _same_text(run.translations.get(split), texts)]
         shown = [_sentences(runs, alike, split, row) for row in rows[:_SHOWN]]
         blocks += [Paragraph(f"{split}: {len(shown)} sentences, evenly spread"), *shown]
         for run in runs:
@@ -41,7 +41,7 @@ def samples(runs: Sequence[Run]) -> Section:
 
 
 def candidates(runs: Sequence[Run]) -> Section:
-    """The likeliest translations of chosen sentences, and their alignments where there are any."""
+    """Return the likeliest translations of chosen sentences, and their alignments if any."""
     blocks: list[Block] = []
     for run in runs:
         for number, sample in enumerate(run.diagnosis.samples if run.diagnosis else [], start=1):
@@ -75,43 +75,43 @@ def languages(run: Run) -> tuple[str, str]:
 
 
 def marked(reference: str, hypothesis: str, language: str) -> tuple[list[Span], list[Span]]:
-    """Mark what two sentences do not share, word by word.
+    """Mark the words in which two sentences differ.
 
-    Words are between spaces; in languages without them, characters.
+    Words are separated by spaces; in languages without spaces, they are characters.
 
     Returns:
-        The reference, with inserted words that the hypothesis lacks; and the hypothesis, with
-        deleted words that the reference does not have.
+        The reference, with words that the hypothesis lacks marked as inserted; and the hypothesis,
+        with words that the reference lacks marked as deleted.
     """
     unspaced = TargetLanguage(language).unspaced
-    joint = "" if unspaced else " "
-    wanted, written = (list(t) if unspaced else t.split() for t in (reference, hypothesis))
+    space = "" if unspaced else " "
+    wanted, actual = (list(t) if unspaced else t.split() for t in (reference, hypothesis))
     left: list[Span] = []
     right: list[Span] = []
     for kind, i, i_end, j, j_end in difflib.SequenceMatcher(
-        None, wanted, written, autojunk=False
+        None, wanted, actual, autojunk=False
     ).get_opcodes():
         for spans, mark, words in (
             (left, "insert", wanted[i:i_end]),
-            (right, "delete", written[j:j_end]),
+            (right, "delete", actual[j:j_end]),
         ):
             if words:
-                spans += [("", joint)] if spans and joint else []
-                spans.append(("" if kind == "equal" else mark, joint.join(words)))  # type: ignore[arg-type]
+                spans += [("", space)] if spans and space else []
+                spans.append(("" if kind == "equal" else mark, space.join(words)))  # type: ignore[arg-type]
     return left or [_EMPTY], right or [_EMPTY]
 
 
-def _same_text(one: Translations | None, other: Translations) -> bool:
-    return one is not None and list(one.references) == list(other.references)
+def _same_text(first: Translations | None, second: Translations) -> bool:
+    return first is not None and list(first.references) == list(second.references)
 
 
 def _sentences(
     runs: Sequence[Run], shown: Sequence[Run], split: str, row: int, score: str = ""
 ) -> Sentences:
-    """Show one sentence with the translations of some runs."""
-    kept = shown[0].translations[split]
-    reference = kept.references[row]
-    lines: list[tuple[str, list[Span]]] = [("source", [("", kept.sources[row])])]
+    """Return one sentence with the translations of some runs."""
+    texts = shown[0].translations[split]
+    reference = texts.references[row]
+    lines: list[tuple[str, list[Span]]] = [("source", [("", texts.sources[row])])]
     for number, run in enumerate(shown):
         hypothesis = run.translations[split].hypotheses[row]
         left, right = marked(reference, hypothesis, run.config.data.target_language)
@@ -123,25 +123,25 @@ def _sentences(
 
 
 def _extremes(runs: Sequence[Run], run: Run, split: str) -> list[Block]:
-    """The sentences that a run translates best and worst."""
-    kept = run.translations[split]
-    if not kept.references:
+    """Return the sentences that a run translates best and worst."""
+    texts = run.translations[split]
+    if not texts.references:
         return []
-    scores = sentence_scores(kept.hypotheses, kept.references)
+    scores = sentence_scores(texts.hypotheses, texts.references)
     order = sorted(range(len(scores)), key=lambda row: scores[row])
     few = min(_SHOWN, len(order) // 2)
-    folds: list[Block] = []
+    blocks: list[Block] = []
     for name, rows in (("best", order[::-1][:few]), ("worst", order[:few])):
         shown = [_sentences(runs, [run], split, row, f", chrF {scores[row]:.1f}") for row in rows]
         if shown:
-            folds.append(Fold(of_run(runs, run, f"{split}: the {few} {name} by chrF"), shown))
-    return folds
+            blocks.append(Details(of_run(runs, run, f"{split}: the {few} {name} by chrF"), shown))
+    return blocks
 
 
 def _differences(runs: Sequence[Run], first: Run, run: Run, split: str) -> list[Block]:
-    """The sentences whose chrF differs most between two runs, for either of them."""
-    kept = [one.translations[split] for one in (first, run)]
-    before, after = (sentence_scores(one.hypotheses, one.references) for one in kept)
+    """Return the sentences whose chrF differs most between two runs, in either direction."""
+    texts = [each.translations[split] for each in (first, run)]
+    before, after = (sentence_scores(each.hypotheses, each.references) for each in texts)
     gains = [new - old for old, new in zip(before, after, strict=True)]
     order = sorted(range(len(gains)), key=lambda row: -abs(gains[row]))
     shown: list[Block] = []
@@ -151,7 +151,7 @@ def _differences(runs: Sequence[Run], first: Run, run: Run, split: str) -> list[
             _sentences(runs, [first, run], split, row),
         ]
     title = f"{split}: where {first.name} and {run.name} differ most, by chrF"
-    return [Fold(title, shown)] if shown else []
+    return [Details(title, shown)] if shown else []
 
 
 def _alignment(runs: Sequence[Run], run: Run, number: int, sample: Sample) -> list[Block]:

@@ -1,4 +1,4 @@
-"""What the runs are worth on their test splits, and whether they differ by more than chance."""
+"""Scores of the runs on their test splits, and the significance of their differences."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +10,11 @@ from nmt.report.runs import Run
 from nmt.report.tables import interval, of_run, run_table, with_interval
 
 _BUILTIN = "builtin:phrases"
-_LONG = "long: sentences that are longer than any in training."
+_LONG = "long: sentences longer than any in training."
 
 
 def scores(runs: Sequence[Run]) -> Section:
-    """Scores with intervals and signatures; of the validation split where there is no other."""
+    """Return scores with intervals and signatures, and those on the validation split."""
     blocks: list[Block] = [Paragraph(text) for run in runs if (text := _summary(runs, run))]
     if len(runs) == 1 and (items := _headline(runs[0])):
         blocks.append(Numbers(items))
@@ -32,9 +32,9 @@ def scores(runs: Sequence[Run]) -> Section:
         compared, paired = _significance(runs)
         blocks += [*compared, _signatures(runs, paired)]
     best = [
-        (run, [f"{run.best.get('update', 0):,}", *_numbers(found)])
+        (run, [f"{run.best.get('update', 0):,}", *_numbers(validation)])
         for run in runs
-        if "loss" in (found := run.best.get("validation", {}))
+        if "loss" in (validation := run.best.get("validation", {}))
     ]
     if best:
         columns = ["update", "loss", "perplexity", "BLEU", "chrF"]
@@ -44,33 +44,33 @@ def scores(runs: Sequence[Run]) -> Section:
 
 
 def _summary(runs: Sequence[Run], run: Run) -> str:
-    """Say in a sentence what a run is: size, time, machine, day, and BLEU of the main test set."""
+    """Summarize a run in a sentence: size, time, machine, day, and BLEU on the main test set."""
     machine = run.environment.get("machine", {})
     parts = [f"{run.parameters:,} parameters"] if run.parameters else []
     if run.ended:
-        where = machine.get("gpu") or f"{machine.get('threads', '?')} processor threads"
-        parts.append(f"trained and scored in {run.minutes:,.0f} min on {where}, {run.ended}")
-    for split, found in list(run.scores.items())[:1]:
-        if found.bleu is not None:
-            parts.append(f"BLEU {found.bleu.score:.2f} {interval(found.bleu)} on {split}")
+        hardware = machine.get("gpu") or f"{machine.get('threads', '?')} processor threads"
+        parts.append(f"trained and scored in {run.minutes:,.0f} min on {hardware}, {run.ended}")
+    for split, scores in list(run.scores.items())[:1]:
+        if scores.bleu is not None:
+            parts.append(f"BLEU {scores.bleu.score:.2f} {interval(scores.bleu)} on {split}")
     return of_run(runs, run, f"{'; '.join(parts)}.") if parts else ""
 
 
-def _numbers(found: Mapping[str, float]) -> list[str]:
+def _numbers(validation: Mapping[str, float]) -> list[str]:
     names = ("loss", "perplexity", "bleu", "chrf")
-    return [f"{found[name]:.2f}" if name in found else "-" for name in names]
+    return [f"{validation[name]:.2f}" if name in validation else "-" for name in names]
 
 
 def _splits(runs: Sequence[Run]) -> list[str]:
-    """Return all test splits, in the order in which the runs have them."""
+    """Return all test splits, in the order of the runs."""
     return list(dict.fromkeys(split for run in runs for split in run.scores))
 
 
 def _headline(run: Run) -> list[tuple[str, str, str]]:
     return [
         (f"{name}, {split}", f"{score.score:.2f}", interval(score))
-        for split, found in run.scores.items()
-        for name, score in found.by_metric().items()
+        for split, scores in run.scores.items()
+        for name, score in scores.by_metric().items()
         if name != "TER"
     ]
 
@@ -79,15 +79,15 @@ def _signatures(runs: Sequence[Run], paired: Sequence[str]) -> Table:
     rows = {
         (name, score.signature): None
         for run in runs
-        for found in run.scores.values()
-        for name, score in found.by_metric().items()
+        for scores in run.scores.values()
+        for name, score in scores.by_metric().items()
     }
     rows |= {("BLEU, paired bootstrap", signature): None for signature in paired}
     return Table(["metric", "sacreBLEU's signature"], list(rows), (0, 1))
 
 
 def _significance(runs: Sequence[Run]) -> tuple[list[Block], list[str]]:
-    """Compare every further run with the first on each split that both have translated.
+    """Compare the other runs with the first, on each split that both have translated.
 
     Returns:
         The comparison, and the signatures of its tests.
@@ -101,16 +101,16 @@ def _significance(runs: Sequence[Run]) -> tuple[list[Block], list[str]]:
                 notes.append(Paragraph(f"{split}: {run.name} is not compared: {fault}."))
                 continue
             before, after = first.translations[split], run.translations[split]
-            found = paired_bootstrap(
+            test = paired_bootstrap(
                 before.hypotheses,
                 after.hypotheses,
                 before.references,
                 TargetLanguage.of(first.config.data),
             )
-            difference = f"{found.system - found.baseline:+.2f}"
-            chance = "yes" if found.p_value < 0.05 else "no"
-            rows.append([run.name, split, difference, f"{found.p_value:.4f}", chance])
-            signatures[found.signature] = None
+            difference = f"{test.system - test.baseline:+.2f}"
+            significant = "yes" if test.p_value < 0.05 else "no"
+            rows.append([run.name, split, difference, f"{test.p_value:.4f}", significant])
+            signatures[test.signature] = None
     if not rows:
         return [*notes], []
     title = f"BLEU against {first.name}, by paired bootstrap"
@@ -119,10 +119,10 @@ def _significance(runs: Sequence[Run]) -> tuple[list[Block], list[str]]:
 
 
 def _no_comparison(first: Run, run: Run, split: str) -> str:
-    """Say why two runs cannot be compared on a split; empty where they can."""
-    for one in (first, run):
-        if split not in one.translations:
-            return f"{one.name} has no translations.{split}.jsonl"
+    """Return the reason why two runs cannot be compared on a split; empty if they can."""
+    for each in (first, run):
+        if split not in each.translations:
+            return f"{each.name} has no translations.{split}.jsonl"
     target = TargetLanguage.of(first.config.data)
     if find_bleu_metric(target) is None:
         return f"the tokenizer {target.tokenizer} is not installed"

@@ -1,17 +1,17 @@
-"""What a run was made of: settings, data and environment."""
+"""The set-up of a run: settings, data and environment."""
 
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from nmt.config import Config, dump_config, flat_config
-from nmt.report.blocks import Block, Code, Fold, Section, Table
+from nmt.report.blocks import Block, Code, Details, Section, Table
 from nmt.report.runs import Run
 from nmt.report.tables import of_run, run_table
 
 
 def settings(runs: Sequence[Run]) -> Section:
-    """What differs from the defaults, and all of it to unfold."""
+    """Return the settings that differ from the defaults, and all settings, collapsed."""
     defaults = flat_config(Config())
     configs = [flat_config(run.config) for run in runs]
     rows = [
@@ -21,43 +21,43 @@ def settings(runs: Sequence[Run]) -> Section:
     ]
     names = ["value"] if len(runs) == 1 else [run.name for run in runs]
     words = range(len(names) + 2)
-    table = Table(["key", *names, "default"], rows, words, "What differs from the defaults")
+    table = Table(["key", *names, "default"], rows, words, "Settings that differ from the defaults")
     whole = [
-        Fold(of_run(runs, run, "all settings"), [Code(dump_config(run.config))]) for run in runs
+        Details(of_run(runs, run, "all settings"), [Code(dump_config(run.config))]) for run in runs
     ]
     return Section("Settings", [table, *whole])
 
 
 def data(runs: Sequence[Run]) -> Section:
-    """Sizes and fingerprints of the data, and what the filters took."""
-    facts = [(run, run.environment.get("data", {})) for run in runs]
+    """Return sizes and fingerprints of the data, and the counts of the filters."""
+    records = [(run, run.environment.get("data", {})) for run in runs]
     sizes = [
-        (run, [_count(found.get(key)) for key in ("pairs", "kept", *_TOKENS)])
-        for run, found in facts
-        if found
+        (run, [_count(facts.get(key)) for key in ("pairs", "kept", *_TOKENS)])
+        for run, facts in records
+        if facts
     ]
     if not sizes:
         return Section("Data", [])
     columns = ["training pairs", "kept", "source tokens", "target tokens"]
     blocks: list[Block] = [run_table(runs, columns, sizes, words=0)]
     prints = [
-        (run, [what, found[key]])
-        for run, found in facts
-        for key, what in _FINGERPRINTS
-        if found.get(key) and (key != "fingerprint" or found.get("distill"))
+        (run, [text, facts[key]])
+        for run, facts in records
+        for key, text in _FINGERPRINTS
+        if facts.get(key) and (key != "fingerprint" or facts.get("distill"))
     ]
     blocks.append(run_table(runs, ["text", "SHA-256"], prints, words=2, title="Fingerprints"))
     filtered = [
         (run, [name, _setting(run, name), _count(count), _count(left_out.get(name))])
-        for run, found in facts
-        for left_out in [found.get("left_out", {})]
-        for name, count in found.get("found", {}).items()
+        for run, facts in records
+        for left_out in [facts.get("left_out", {})]
+        for name, count in facts.get("found", {}).items()
     ]
     columns = ["filter", "setting", "found", "left out"]
     blocks.append(run_table(runs, columns, filtered, words=2, title="Filters of train"))
     teachers = [
-        (run, [_value(taught.get("teacher"))]) for run, found in facts
-        if (taught := found.get("distill"))
+        (run, [_value(distill.get("teacher"))]) for run, facts in records
+        if (distill := facts.get("distill"))
     ]  # fmt: skip
     if teachers:
         blocks.append(run_table(runs, ["teacher"], teachers))
@@ -65,7 +65,7 @@ def data(runs: Sequence[Run]) -> Section:
 
 
 def environment(runs: Sequence[Run]) -> Section:
-    """Versions, machine and seed."""
+    """Return seed, machine and versions."""
     parts = [
         {"seed": run.environment["seed"]}
         | run.environment.get("machine", {})
@@ -93,10 +93,10 @@ _FINGERPRINTS = [
 
 
 def _setting(run: Run, name: str) -> str:
-    """Show how a filter was set; `too_long` is `data.max_length`."""
-    found = dataclasses.asdict(run.config.data.filters).get(name)
-    found = run.config.data.max_length if name == "too_long" else found
-    return "off" if found in (None, False) else "on" if found is True else str(found)
+    """Format the setting of a filter; `too_long` is `data.max_length`."""
+    value = dataclasses.asdict(run.config.data.filters).get(name)
+    value = run.config.data.max_length if name == "too_long" else value
+    return "off" if value in (None, False) else "on" if value is True else str(value)
 
 
 def _count(value: int | None) -> str:
@@ -104,7 +104,7 @@ def _count(value: int | None) -> str:
 
 
 def _value(value: Any) -> str:
-    """Write a setting as in YAML."""
+    """Format a setting as in YAML."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)

@@ -1,52 +1,53 @@
-"""What is handed over: what the decoder makes of it, and where sentences lie in it."""
+"""The encoder's final state: probes of its use by the decoder, and a map of sentences."""
 
 from collections.abc import Sequence
 
-from nmt.report.blocks import Block, Figure, Finding, Paragraph, Section, Table
+from nmt.diagnosis.records import Verdict
+from nmt.report.blocks import Block, Figure, Paragraph, Section, Table
 from nmt.report.plots import bars, named_points
 from nmt.report.runs import Run
 from nmt.report.tables import of_run, run_file_name, run_table
 
 _LEGEND = (
-    "What the decoder gets is changed: all zeros; another sentence's; noise, in standard "
-    "deviations; only what lies on the first principal components of these sentences (0: their "
+    "Each probe changes the final state: all zeros; another sentence's; noise, in standard "
+    "deviations; its projection onto the first principal components of these sentences (0: their "
     "mean, the same for all); or one part zeroed."
 )
 
 
 def probes(runs: Sequence[Run]) -> Section:
-    """Loss and BLEU with what is handed over changed, and the verdicts."""
-    found = [(run, run.diagnosis.probes) for run in runs if run.diagnosis and run.diagnosis.probes]
+    """Return loss and BLEU with changed final states, and the verdicts."""
+    probed = [(run, run.diagnosis.probes) for run in runs if run.diagnosis and run.diagnosis.probes]
     rows = []
-    findings: list[Block] = []
-    for run, one in found:
-        findings += [Finding(v.level, of_run(runs, run, v.text)) for v in one.verdicts]
-        intact = one.intact
-        for probe in (intact, *one.probes):
+    verdicts: list[Block] = []
+    for run, record in probed:
+        verdicts += [Verdict(v.level, of_run(runs, run, v.text)) for v in record.verdicts]
+        intact = record.intact
+        for probe in (intact, *record.probes):
             loss, bleu = probe.loss - intact.loss, probe.bleu - intact.bleu
             changes = ["", ""] if probe is intact else [f"{loss:+.3f}", f"{bleu:+.2f}"]
             row = [probe.name, f"{probe.loss:.3f}", changes[0], f"{probe.bleu:.2f}", changes[1]]
             rows.append((run, row))
-    if not found:
+    if not probed:
         return Section("State probes", [])
-    names = list(dict.fromkeys(p.name for _, one in found for p in (one.intact, *one.probes)))
+    names = list(dict.fromkeys(row[0] for _, row in rows))
     figures = []
     for key, title in (("bleu", "BLEU"), ("loss", "Loss, nats a token")):
         series = {
-            run.name: {p.name: getattr(p, key) for p in (one.intact, *one.probes)}
-            for run, one in found
+            run.name: {p.name: getattr(p, key) for p in (record.intact, *record.probes)}
+            for run, record in probed
         }
         size = (4.2, 1 + (0.12 + 0.08 * len(series)) * len(names))
         name = f"{title} with the state changed; dashed: intact"
         figures.append(Figure(f"probes-{key}", name, bars(names, series, title), size))
-    sentences = ", ".join(of_run(runs, run, f"{one.sentences:,}") for run, one in found)
-    columns = ["state handed over", "loss", "change", "BLEU", "change"]
+    sentences = ", ".join(of_run(runs, run, f"{record.sentences:,}") for run, record in probed)
+    columns = ["final state", "loss", "change", "BLEU", "change"]
     table = run_table(runs, columns, rows, title=f"Sentences: {sentences}; greedy search")
-    return Section("State probes", [*findings, Paragraph(_LEGEND), *figures, table])
+    return Section("State probes", [*verdicts, Paragraph(_LEGEND), *figures, table])
 
 
 def state_map(runs: Sequence[Run]) -> Section:
-    """Final states of chosen sentences in two dimensions."""
+    """Return a map of the final states of chosen sentences in two dimensions."""
     blocks: list[Block] = []
     for run in runs:
         states = run.diagnosis.states if run.diagnosis else None

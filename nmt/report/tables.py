@@ -1,4 +1,4 @@
-"""Tables of runs, and numbers and names as the report writes them."""
+"""Tables of runs, and the formats of numbers and names in a report."""
 
 import re
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ def run_table(
     words: int = 1,
     title: str = "",
 ) -> Table:
-    """Make a table whose first column names the run, where there are several.
+    """Make a table; with several runs, its first column names the run.
 
     Args:
         runs: all runs of the report.
-        columns: the others' names.
+        columns: names of the other columns.
         rows: each with its run.
-        words: how many of the other columns, from the left, hold words.
+        words: number of the other columns, from the left, that hold words.
         title: of the table.
     """
     if len(runs) == 1:
@@ -32,7 +32,7 @@ def run_table(
 
 
 def of_run(runs: Sequence[Run], run: Run, text: str) -> str:
-    """Put a run's name before a heading, where there are several runs."""
+    """Prefix a heading with the run's name if there are several runs."""
     return text if len(runs) == 1 else f"{run.name}: {text}"
 
 
@@ -42,15 +42,15 @@ def file_name(*words: object) -> str:
 
 
 def run_file_name(runs: Sequence[Run], run: Run, *words: object) -> str:
-    """The same, with the run's number before it where there are several."""
+    """Make the name of a figure's files, with the run's number if there are several runs."""
     return file_name(*words) if len(runs) == 1 else file_name(runs.index(run) + 1, *words)
 
 
 def with_interval(score: Score | None) -> str:
-    """Show a score and its 95 % interval; a dash where there is none."""
+    """Format a score and its 95 % interval; a dash for None."""
     return "-" if score is None else f"{score.score:.2f} {interval(score)}"
 
 
 def interval(score: Score, digits: int = 2) -> str:
-    """Show the 95 % interval of a score."""
+    """Format the 95 % interval of a score."""
     return f"[{score.low:.{digits}f}, {score.high:.{digits}f}]"

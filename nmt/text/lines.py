@@ -1,8 +1,8 @@
-r"""The line contract: as many lines out as came in, in order.
+r"""The line contract: one output line for each input line, in order.
 
 A line ends at `\n` (one `\r` before it is dropped) and nowhere else. Python's own text files and
 `str.splitlines` break lines at a dozen other characters, so everything here reads bytes. A byte
-order mark before the first line is no part of it.
+order mark before the first line is dropped.
 """
 
 import codecs
@@ -32,12 +32,12 @@ def read_lines(
 
     Args:
         path: the file.
-        invalid_utf8: raise at bytes that are not UTF-8, or put U+FFFD in their place.
-        replaced: called with the number of each line where that is done, from 1 on.
+        invalid_utf8: raise at bytes that are not UTF-8, or replace them by U+FFFD.
+        replaced: called with the number of each line with replaced bytes, from 1 on.
 
     Raises:
-        DataError: no such file, not readable, or not UTF-8 (naming file, line and byte); UTF-16
-            and UTF-32 are never replaced.
+        DataError: the file is missing, unreadable or not UTF-8 (with line and byte); UTF-16 and
+            UTF-32 are never replaced.
     """
     try:
         with open_bytes(path) as stream:
@@ -52,7 +52,7 @@ def decode_lines(
     invalid_utf8: InvalidUtf8 = "error",
     replaced: Replaced | None = None,
 ) -> Iterator[str]:
-    """Yield the lines of an open byte stream; `name` stands for it in errors. See `read_lines`."""
+    """Yield the lines of an open byte stream; `name` is its name in errors. See `read_lines`."""
     for number, line in enumerate(stream, start=1):
         if number == 1:
             _refuse_wide(line, name)
@@ -85,10 +85,10 @@ def wide_encoding(start: bytes) -> str | None:
     """Return the name of UTF-16 or UTF-32, in which PowerShell and spreadsheets save text.
 
     Args:
-        start: how a file begins, up to its first line feed at least.
+        start: first bytes of a file, at least up to its first line feed.
 
     Returns:
-        None for other text. Without a byte order mark, UTF-16 is known by four Latin letters.
+        None for other text. UTF-16 without a byte order mark is detected by four Latin letters.
     """
     for mark, name in _WIDE.items():
         if start.startswith(mark):
@@ -108,26 +108,26 @@ _WIDE = {  # UTF-32's little-endian mark begins with that of UTF-16
 
 
 def open_bytes(path: str | Path) -> IO[bytes]:
-    """Open a file for reading bytes, unpacking it where its name ends in `.gz`."""
+    """Open a file for reading bytes; unpack it if its name ends in `.gz`."""
     return gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
 
 
 def is_blank(text: str) -> bool:
-    """Tell whether a line has nothing to read: white space, control and zero-width characters."""
-    return all(one.isspace() or unicodedata.category(one) in ("Cc", "Cf") for one in text)
+    """Return whether a line has only white space, control and zero-width characters."""
+    return all(char.isspace() or unicodedata.category(char) in ("Cc", "Cf") for char in text)
 
 
 def one_line(text: str) -> str:
-    """Turn line breaks and tabs that a model generated into spaces."""
+    """Replace runs of line breaks and tabs by one space."""
     return re.sub(r"[\r\n\t\v\f\x1c-\x1e\x85\u2028\u2029]+", " ", text)
 
 
 @contextlib.contextmanager
 def open_output(path: str | Path | None) -> Iterator[IO[bytes]]:
-    """Open a file that appears whole or not at all; standard output where `path` is None.
+    """Open a file for atomic writing; None opens standard output.
 
     Raises:
-        DataError, NmtError: it cannot be written; it then holds what it held before.
+        DataError, NmtError: the file cannot be written; its old content stays.
     """
     if path is None:
         with writing_to("standard output"):
@@ -140,7 +140,7 @@ def open_output(path: str | Path | None) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def writing_to(path: str | Path) -> Iterator[None]:
-    """Say which output it was that the system refused.
+    """Turn errors of the system into ours, with the path.
 
     Raises:
         DataError: the path cannot be written to.
@@ -148,7 +148,7 @@ def writing_to(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except BrokenPipeError:  # nobody reads any more; that is not the output's fault
+    except BrokenPipeError:  # the reader closed the pipe; the output is not at fault
         raise
     except OSError as error:
         broken = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
@@ -157,7 +157,7 @@ def writing_to(path: str | Path) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Say in a few words why the system refused."""
+    """Return a short reason for an error of the system."""
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     return str(error) or type(error).__name__

@@ -26,14 +26,14 @@ class Vocabulary:
 
     Args:
         model: the serialised SentencePiece model.
-        name: what errors call it.
+        name: its name in errors.
     """
 
     def __init__(self, model: bytes, name: str = "tokenizer"):
         try:
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError:
-            raise BundleError(f"{name} is not a SentencePiece model") from None
+            raise BundleError(f"{name} is not a SentencePiece model; give another file") from None
         self.model = model
         self.bos_id: int = self._processor.bos_id()
         self.eos_id: int = self._processor.eos_id()
@@ -47,7 +47,7 @@ class Vocabulary:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text, without start and end."""
-        # Large corpora are encoded by processes; threads beside those would be in the way.
+        # Large corpora are encoded by several processes, so threads would not help.
         ids: list[list[int]] = self._processor.encode(list(texts), num_threads=1)
         return ids
 
@@ -65,14 +65,14 @@ class Vocabulary:
         return [self._processor.id_to_piece(id_) for id_ in ids]
 
     def spelled(self, text: str) -> list[str]:
-        """Return the pieces of a text as it spells them itself, also those that are unknown."""
+        """Return the surface form of each piece of a text, also of unknown ones."""
         pieces: list[str] = self._processor.encode(text, out_type=str)
         return pieces
 
     def spelled_words(self, text: str) -> list[int]:
-        """Return which word of a text each of its tokens begins in, counted from 0.
+        """Return the word of a text in which each of its tokens begins, counted from 0.
 
-        One unknown token may stand for several words.
+        One unknown token may cover several words.
         """
         words, spaces = [], 0
         for piece in self.spelled(text):
@@ -81,9 +81,9 @@ class Vocabulary:
         return [word - words[0] for word in words]
 
     def decoded_words(self, ids: Sequence[int]) -> list[int]:
-        """Return which word of the decoded text each token belongs to, counted from 0.
+        """Return the word of the decoded text that each token belongs to, counted from 0.
 
-        A model may write spaces that decoding swallows, and unknown tokens become words.
+        Decoding drops some spaces that a model may write, and turns unknown tokens into words.
         """
         texts = self.decode([ids[: end + 1] for end in range(len(ids))])
         last = max(len(texts[-1].split()) - 1, 0) if texts else 0
@@ -97,36 +97,36 @@ class Vocabulary:
 
     @property
     def kind(self) -> str:
-        """The kind of pieces, as `tokenizer.model` names it."""
+        """The kind of pieces, a value of `tokenizer.model`."""
         spec = self._proto().trainer_spec
         name: str = spec.ModelType.Name(spec.model_type)
         return name.lower()
 
     def with_normalization(self, rule: str) -> "Vocabulary":
-        """Return the same pieces behind another of SentencePiece's normalisation rules."""
+        """Return the same pieces with another of SentencePiece's normalisation rules."""
         proto = self._proto()
         rules = sentencepiece.SentencePieceNormalizer(rule_name=rule).serialized_model_proto()
         proto.normalizer_spec.CopyFrom(type(proto).FromString(rules).normalizer_spec)
         return Vocabulary(proto.SerializeToString(deterministic=True))
 
     def round_trip(self, texts: Sequence[str]) -> list[str]:
-        """Return each text as it is decoded from its own tokens."""
+        """Return each text after encoding and decoding."""
         return self.decode(self.encode(texts))
 
     def unknown_parts(self, text: str) -> list[str]:
-        """Return the parts of a normalised text that the unknown token stands for."""
+        """Return the parts of a normalised text that become unknown tokens."""
         parts = zip(
             self._processor.encode(text), self._processor.encode(text, out_type=str), strict=True
         )
         return [part.replace("▁", " ").strip() for id_, part in parts if id_ == self.unk_id]
 
     def is_unknown(self, ids: Sequence[int]) -> bool:
-        """Tell whether a text has unknown tokens and, spaces aside, no others."""
-        space = self._processor.piece_to_id("▁")  # the unknown token's where there is none
+        """Return whether a text has unknown tokens and, spaces aside, no others."""
+        space = self._processor.piece_to_id("▁")  # the unknown token if there is no such piece
         return self.unk_id in ids and {self.unk_id, space}.issuperset(ids)
 
     def text_ids(self) -> set[int]:
-        """Return the ids of the pieces that spell text: no special ones, and no single bytes."""
+        """Return the ids of text pieces, without special tokens and single bytes."""
         special = (
             self._processor.is_control,
             self._processor.is_unknown,
@@ -138,14 +138,14 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """The vocabularies of the two sides; one object twice where they normalise alike, too."""
+    """The vocabularies of the two sides; the same object if pieces and normalisation are equal."""
 
     source: Vocabulary
     target: Vocabulary
 
     @functools.cached_property
     def shared(self) -> bool:
-        """Whether both sides have the same pieces, so that an id means the same on either."""
+        """Whether both sides have the same pieces, and so the same ids."""
         sides = (self.source, self.target)
         if self.source is self.target:
             return True
@@ -159,7 +159,7 @@ class Tokenizer:
         return hashlib.sha256(b"".join(models)).hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Write the SentencePiece models into an existing folder, one where both are equal."""
+        """Write the SentencePiece models into an existing folder; equal ones are written once."""
         models = {_SOURCE: self.source, _TARGET: self.target}
         if self.source is self.target:
             models = {_SHARED: self.source}
@@ -171,7 +171,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """Load one model file for both sides, or a folder that `Tokenizer.save` wrote.
 
     Raises:
-        BundleError: missing, or not a SentencePiece model.
+        BundleError: a file is missing, or not a SentencePiece model.
     """
     if path.is_dir() and not (path / _SHARED).exists():
         source, target = path / _SOURCE, path / _TARGET
@@ -196,10 +196,10 @@ def train_tokenizer(
         pairs: (source, target) raw texts; read once for each vocabulary.
 
     Returns:
-        The tokenizer, and what the user should be told: a vocabulary that came out smaller.
+        The tokenizer, and warnings about vocabularies that are smaller than configured.
 
     Raises:
-        ConfigError: the vocabulary size cannot hold the corpus's characters.
+        ConfigError: the vocabulary size is too small for the corpus's characters.
         DataError: no text to learn from.
     """
     if config.path is not None:
@@ -233,7 +233,7 @@ def _normalized(pairs: Iterable[tuple[str, str]], rules: Sequence[str]) -> Itera
 
 
 def size_notes(config: TokenizerConfig, tokenizer: Tokenizer) -> list[str]:
-    """Say which vocabularies came out smaller than they were to be."""
+    """Return a warning for each vocabulary that is smaller than configured."""
     sizes = (
         {"shared": tokenizer.source}
         if tokenizer.shared
@@ -243,7 +243,7 @@ def size_notes(config: TokenizerConfig, tokenizer: Tokenizer) -> list[str]:
         }
     )
     return [
-        f"tokenizer.vocabulary_size {config.vocabulary_size} is more than the corpus holds: "
+        f"tokenizer.vocabulary_size {config.vocabulary_size} exceeds the pieces of the corpus: "
         f"the {side} vocabulary has {len(vocabulary)} pieces"
         for side, vocabulary in sizes.items()
         if len(vocabulary) < config.vocabulary_size
@@ -255,17 +255,17 @@ def _train_vocabulary(
 ) -> Vocabulary:
     model = io.BytesIO()
     count = 0
-    broken: BaseException | None = None  # SentencePiece would hide it in an error of its own
+    failure: BaseException | None = None  # SentencePiece would hide it in an error of its own
 
     def counted() -> Iterator[str]:
-        nonlocal count, broken
+        nonlocal count, failure
         try:
             for text in texts:
                 if not is_blank(text):
                     count += 1
                     yield text
         except BaseException as error:
-            broken = error
+            failure = error
             raise
 
     try:
@@ -282,14 +282,14 @@ def _train_vocabulary(
             unk_id=1,
             bos_id=2,
             eos_id=3,
-            num_threads=1,  # the same bytes on every call
+            num_threads=1,  # for reproducible bytes
             minloglevel=2,
         )
     except RuntimeError as error:
-        if broken is not None:
-            raise broken from None
+        if failure is not None:
+            raise failure from None
         if count == 0:
-            raise DataError("the training split holds no text to learn a tokenizer from") from None
+            raise DataError("data.splits.train: no text to learn a tokenizer from") from None
         too_small = re.search(r"smaller than required_chars. \d+ vs (\d+)", str(error))
         if too_small or "(vocab_size) >= (0)" in str(error):
             least = f"at least {too_small[1]}" if too_small else "more"

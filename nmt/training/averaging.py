@@ -20,14 +20,14 @@ from nmt.training.checkpoints import checkpoint_files, read_checkpoint
 def average_checkpoints(run: Path, number: int) -> Bundle:
     """Return a model whose weights are the mean of those in a run's newest checkpoints.
 
-    The run may go on meanwhile, and nothing in it is touched. The model has no scores.
+    The run may continue meanwhile; its folder is only read. The model has no scores.
 
     Args:
         run: the run folder.
         number: checkpoints to average, at least 2.
 
     Raises:
-        UsageError: no run, too few checkpoints, or fewer than 2 were asked for.
+        UsageError: no run, too few checkpoints, or `number` is below 2.
         DataError: a checkpoint is damaged.
 
     Source: Junczys-Dowmunt et al. 2016; Vaswani et al. 2017, section 6.1.
@@ -67,14 +67,14 @@ def _newest(run: Path, number: int) -> list[dict[str, Any]]:
         paths = checkpoint_files(folder)[-number:]
         if len(paths) < number:
             raise UsageError(
-                f"--average: {number} checkpoints were asked for, and {folder} has {len(paths)}; "
+                f"--average: {number} exceeds the {len(paths)} checkpoints in {folder}; "
                 "ask for fewer, or raise training.keep_checkpoints while the run trains"
             )
         try:
             return [read_checkpoint(path) for path in paths]
         except DataError as error:
             raise DataError(f"--average: {error}; move it elsewhere to average others") from None
-        except FileNotFoundError:  # the run has put a newer one in its place
+        except FileNotFoundError:  # the run has replaced one by a newer one
             if checkpoint_files(folder)[-number:] == paths:
                 raise
 

@@ -1,8 +1,8 @@
-"""Checkpoints of a run, for contract 3 (resume): whole, on disk, and written after validation.
+"""Checkpoints of a run, for contract 3 (resume): atomic, synced, and written after validation.
 
 Lightning's `ModelCheckpoint` writes before the validation of the same update, which a resumed run
-then skips; it does not sync files to disk, and under manual optimization it warns and reads stale
-metrics. With it `tests/training/test_resume.py` fails where checkpoint and validation coincide.
+then skips. It does not sync files to disk; under manual optimization it warns and reads stale
+metrics. With it `tests/training/test_resume.py` fails if checkpoint and validation coincide.
 """
 
 import dataclasses
@@ -45,11 +45,11 @@ class CheckpointFile:
     """A checkpoint to resume from.
 
     Attributes:
-        path: its file.
+        path: of the file.
         update: updates done.
         finished: whether training had ended.
-        micro_batches: of one update, over all ranks.
-        epochs: begun, the first counted as 1.
+        micro_batches: micro-batches of one update, over all ranks.
+        epochs: epochs begun, the first counted as 1.
         limits: see `limits`.
     """
 
@@ -62,20 +62,20 @@ class CheckpointFile:
 
 
 def limits(config: TrainingConfig) -> list[int | None]:
-    """Return what ends a training: a run that finished under other limits may continue."""
+    """Return the keys that end training; a run that finished under other limits may continue."""
     return [config.max_updates, config.max_epochs, config.patience]
 
 
 class Checkpoints(CheckpointCallback):
     """Writes a checkpoint every so many updates, keeps the newest, and stops on a signal.
 
-    It acts at the end of an update, or, where that is validated, at the end of the validation, as
-    the last of all callbacks. At Ctrl-C, SIGTERM or SIGUSR1 in any rank, it writes a checkpoint and
-    stops; a second signal stops at once. The last checkpoint of a training is written by `finish`:
-    a run that is killed before it comes back before its end, and ends in the same way.
+    It acts after each update, or after its validation if there is one, as the last of all
+    callbacks. At Ctrl-C, SIGTERM or SIGUSR1 in any rank it writes a checkpoint and stops; a second
+    signal stops at once. `finish` writes the last checkpoint. A run killed before that resumes from
+    an earlier one and ends in the same way.
 
     Args:
-        folder: where checkpoints are written.
+        folder: for the checkpoints.
         config: the `training` section.
     """
 
@@ -101,7 +101,7 @@ class Checkpoints(CheckpointCallback):
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True
-        if rank() == 0:  # a log's stream may be in the middle of a line, a file descriptor is not
+        if rank() == 0:  # os.write: the log's stream may be locked in the middle of a line
             os.write(2, b"\nnmt: stopping after this update; once more stops at once\n")
 
     def on_train_batch_end(
@@ -121,7 +121,7 @@ class Checkpoints(CheckpointCallback):
         """Write a checkpoint if one is due, and stop if a signal asked for it.
 
         Raises:
-            StoppedError: a signal came, and the checkpoint is written.
+            StoppedError: a signal asked for a stop; the checkpoint is written.
         """
         if trainer.should_stop or trainer.global_step == trainer.max_steps:
             return
@@ -135,7 +135,7 @@ class Checkpoints(CheckpointCallback):
             )
 
     def finish(self, trainer: lightning.Trainer) -> None:
-        """Write the last checkpoint, which says that training has ended."""
+        """Write the last checkpoint, marked as finished."""
         self._finished = True
         self._save(trainer)
         if any(gather(self._asked)):
@@ -144,8 +144,8 @@ class Checkpoints(CheckpointCallback):
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
-        """Add what is read of a checkpoint before training resumes."""
-        if rank() == 0:  # which run it belongs to
+        """Add the values that `newest_checkpoint` reads before training resumes."""
+        if rank() == 0:  # identifies the run
             checkpoint["environment"] = sha256(self.folder.parent / "environment.json")
         checkpoint["run"] = {
             "finished": self._finished,
@@ -161,7 +161,7 @@ class Checkpoints(CheckpointCallback):
         self._epochs = checkpoint["run"]["epochs"]
 
     def _save(self, trainer: lightning.Trainer) -> None:
-        """Write a checkpoint, to which every rank adds its state, and delete the oldest."""
+        """Write a checkpoint with the state of every rank, and delete the oldest."""
         trainer.save_checkpoint(self.folder / f"update-{trainer.global_step:09d}.ckpt")
         if rank() == 0:
             for old in checkpoint_files(self.folder)[: -self.config.keep_checkpoints]:
@@ -169,9 +169,9 @@ class Checkpoints(CheckpointCallback):
 
 
 class CheckpointWriter(TorchCheckpointIO):
-    """Writes a checkpoint under its name only when it is whole and on disk.
+    """Writes checkpoints atomically, synced to disk.
 
-    Lightning's own passes through the system's folder for temporary files, which may be too small.
+    Lightning's own writer uses the system's folder for temporary files, which may be too small.
     """
 
     def save_checkpoint(
@@ -193,7 +193,7 @@ class CheckpointWriter(TorchCheckpointIO):
 
 
 def _refuse_unreadable(name: str, state: object) -> None:
-    """Refuse a callback's state that holds other than plain values and tensors."""
+    """Refuse a callback's state that holds more than plain values and tensors."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     buffer.seek(0)
@@ -208,7 +208,7 @@ def _refuse_unreadable(name: str, state: object) -> None:
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
-    """Return a run's whole checkpoints, the oldest first."""
+    """Return a run's checkpoints, the oldest first."""
     return sorted(folder.glob("update-*.ckpt"))
 
 
@@ -232,25 +232,25 @@ def newest_checkpoint(folder: Path) -> CheckpointFile | None:
                 f"--run ({next(iter(damaged.values()))})"
             )
         return None
-    for other, told in damaged.items():
+    for other, fault in damaged.items():
         aside = other.with_suffix(".damaged")
         other.rename(aside)
-        _log.warning("%s; it is now %s", told, aside.name)
+        _log.warning("%s; renamed to %s", fault, aside.name)
     return CheckpointFile(path=path, update=values["global_step"], **values["run"])
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint, once its sums are known to be right; its tensors stay in the file.
+    """Verify a checkpoint's checksums and read it; its tensors stay in the file.
 
     Raises:
-        DataError: it is damaged, or another run's.
+        DataError: it is damaged, or belongs to another run.
     """
     try:
         with open(path, "rb", opener=regular_file) as stream, zipfile.ZipFile(stream) as file:
             if sum(entry.file_size for entry in file.infolist()) > path.stat().st_size:
-                raise zipfile.BadZipFile("it unpacks to more than it holds")
-            if wrong := file.testzip():  # torch does not look at them
-                raise zipfile.BadZipFile(f"its {wrong} is not what was written")
+                raise zipfile.BadZipFile("its entries are larger than the file")
+            if wrong := file.testzip():  # torch ignores the checksums
+                raise zipfile.BadZipFile(f"the checksum of {wrong} is wrong")
         values: dict[str, Any] = torch.load(path, "cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
         raise

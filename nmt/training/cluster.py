@@ -1,4 +1,4 @@
-"""Processes that torchrun or srun started, and the group that they and ours form."""
+"""Detects processes that torchrun or srun started, and initializes the process group."""
 
 import contextlib
 import datetime
@@ -14,11 +14,11 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from nmt.config import TrainingConfig
 from nmt.errors import UsageError
 
-_PATIENCE = datetime.timedelta(days=7)  # others wait while the first encodes a large corpus
+_PATIENCE = datetime.timedelta(days=7)  # the other ranks wait while rank 0 encodes the corpus
 
 
 def launcher() -> ClusterEnvironment | None:
-    """Return the launcher that has started this process and others; None if it is alone."""
+    """Return the launcher that started this process and others; None for a single process."""
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ:  # torchrun, or `nmt.training.launch`
         return TorchElasticEnvironment() if int(os.environ["WORLD_SIZE"]) > 1 else None
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
@@ -31,10 +31,10 @@ def launcher() -> ClusterEnvironment | None:
 
 
 def check_launched(environment: ClusterEnvironment, config: TrainingConfig) -> None:
-    """Compare the config with the launcher, whose address of the first process then counts.
+    """Check the config against the launcher, and take the first process's address from it.
 
     Raises:
-        UsageError: they disagree.
+        UsageError: `training.devices` differs from the number of processes.
     """
     started = int(os.environ.setdefault("LOCAL_WORLD_SIZE", str(environment.world_size())))
     if config.devices not in (1, "auto", started):

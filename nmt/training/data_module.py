@@ -1,4 +1,4 @@
-"""The corpus of a run as a LightningDataModule: read, tokenized, encoded, and given in batches."""
+"""The corpus of a run as a LightningDataModule: read, tokenized, encoded and batched."""
 
 import dataclasses
 import functools
@@ -16,7 +16,7 @@ from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus, open_corpus
 from nmt.data.encoded import EncodedPairs
 from nmt.data.loader import UpdateLoader, Updates
-from nmt.data.survey import survey
+from nmt.data.scan import scan_corpus
 from nmt.errors import ConfigError, UsageError, naming_key
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
@@ -32,7 +32,7 @@ _VALIDATED_TOGETHER = 4000
 
 @dataclasses.dataclass(frozen=True)
 class ValidationBatch:
-    """Raw sentence pairs, and where they stand in the validation split.
+    """Raw sentence pairs and their positions in the validation split.
 
     Attributes:
         rows: positions in the split.
@@ -48,17 +48,17 @@ class ValidationBatch:
 
 
 class ValidationLoader:
-    """Gives one rank's share of the validation split, in as many batches as every rank has.
+    """Yields one rank's share of the validation split, in equally many batches on every rank.
 
-    It is no `DataLoader`, so Lightning does not put a sampler of its own into it, which would
-    repeat sentences to fill up ranks.
+    It is not a `DataLoader`: Lightning would replace its sampler by one that repeats sentences to
+    fill up ranks.
     """
 
     def __init__(self, pairs: Sequence[Pair], rank: int, world_size: int):
         size = _VALIDATED_TOGETHER * world_size
         starts = range(0, len(pairs), size)
         rows = [list(range(len(pairs))[start : start + size][rank::world_size]) for start in starts]
-        self._batches = [ValidationBatch(some, [pairs[row] for row in some]) for some in rows]
+        self._batches = [ValidationBatch(mine, [pairs[row] for row in mine]) for mine in rows]
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -70,16 +70,16 @@ class ValidationLoader:
 class TranslationData(lightning.LightningDataModule):
     """The training updates and the validation split of a config's corpus.
 
-    `prepare_data` fills the cache in one process, `setup` opens it in each. Each can be called
-    again, and outside of a Trainer.
+    `prepare_data` fills the cache in one process, `setup` opens it in each. Both may be called
+    repeatedly, and outside a Trainer.
 
     Args:
-        config: the run's; what `training.init_from` fixes is filled in.
-        tokenizer: one to use instead of the config's, such as that of a run that is resumed.
-        teachers: hashes of the teacher's models, if they are known; see `teachers_of`.
+        config: of the run; keys fixed by `training.init_from` are filled in.
+        tokenizer: replaces the config's, such as the tokenizer of a resumed run.
+        teachers: hashes of the teacher's models, if known; see `teachers_of`.
 
     Attributes:
-        config: complete.
+        config: the completed config.
         tokenizer: of both languages.
         pairs: the encoded training split, filtered.
         held_out: the raw pairs of every other split.
@@ -116,15 +116,15 @@ class TranslationData(lightning.LightningDataModule):
         self._is_open = False
 
     def prepare_data(self) -> None:
-        """Learn the tokenizer, let a teacher translate, and encode the training split.
+        """Learn the tokenizer, translate with a teacher if there is one, and encode the pairs.
 
         Raises:
-            ConfigError, DataError, BundleError: something is not what the config says.
+            ConfigError, DataError, BundleError: corpus, tokenizer or model do not fit the config.
         """
         self.setup()
 
     def setup(self, stage: str | None = None) -> None:
-        """Open what `prepare_data` has made, or make it. See `prepare_data`."""
+        """Open the tokenizer and the encoded pairs; make missing ones. See `prepare_data`."""
         if self._is_open:
             return
         self.read()
@@ -136,7 +136,7 @@ class TranslationData(lightning.LightningDataModule):
         """Open the corpus and read it once: held-out splits, size and fingerprint of train.
 
         Raises:
-            ConfigError, DataError, BundleError: something is not what the config says.
+            ConfigError, DataError, BundleError: corpus or teacher do not fit the config.
         """
         if self._corpus is not None:
             return
@@ -146,10 +146,10 @@ class TranslationData(lightning.LightningDataModule):
                 "data.splits: there is no validation split to choose the best model on; "
                 "name one, or cut one out of train with data.splits.validation: {cut: 2000}"
             )
-        if self.config.training.monitor == "bleu":  # fails now, not after the first validation
+        if self.config.training.monitor == "bleu":  # raises now, not after the first validation
             bleu_metric(TargetLanguage.of(self.config.data))
         self.teachers = self.teachers or teachers_of(self.config.data)
-        self._scan = survey(corpus)
+        self._scan = scan_corpus(corpus)
         self.fingerprint, self.held_out = self._scan.fingerprint, self._scan.held_out
         self._corpus = corpus
 
@@ -161,9 +161,9 @@ class TranslationData(lightning.LightningDataModule):
         elif self.base is not None:
             self.tokenizer = self.base.tokenizer
         else:
-            self.tokenizer, notes = learn_tokenizer(self.config, self._corpus, self._scan)
-            for note in notes:
-                _log.warning(note)
+            self.tokenizer, warnings = learn_tokenizer(self.config, self._corpus, self._scan)
+            for warning in warnings:
+                _log.warning(warning)
 
     def _encode(self) -> None:
         """Encode the training split, with a teacher's translations if there is one."""
@@ -171,7 +171,7 @@ class TranslationData(lightning.LightningDataModule):
         corpus, scan = self._corpus, self._scan
         if self.teachers:
             corpus = distilled(self.config, corpus, scan, self.teachers)
-            scan = survey(corpus)
+            scan = scan_corpus(corpus)
         self.pairs = encode_pairs(self.config, corpus, scan, self.tokenizer)
         _log.info("%s", self.pairs.table())
         for name, pairs in self.held_out.items():
@@ -262,6 +262,6 @@ class TranslationData(lightning.LightningDataModule):
         return self.trainer.global_rank, self.trainer.world_size
 
     def __getstate__(self) -> dict[str, Any]:
-        # Both are read again where they are needed.
+        # The copy reads both again when it needs them.
         state = {name: value for name, value in self.__dict__.items() if name != "base"}
         return state | {"_corpus": None}

@@ -1,4 +1,4 @@
-"""Learning from a teacher: it translates the training source once, and the cache keeps that.
+"""Learning from a teacher, which translates the training source once, into the cache.
 
 Source: Kim and Rush 2016, Sequence-Level Knowledge Distillation, section 3.2.
 """
@@ -14,8 +14,8 @@ from nmt.data.cache import find_translations
 from nmt.data.chunks import chunked
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus
-from nmt.data.distilled import DistilledCorpus, Translations
-from nmt.data.survey import Survey
+from nmt.data.distilled import DistilledCorpus, TeacherTranslations
+from nmt.data.scan import CorpusScan
 from nmt.errors import NmtError
 from nmt.inference.search import Translation
 from nmt.log import PROGRESS, ProgressBar
@@ -28,40 +28,40 @@ _log = logging.getLogger("nmt")
 
 
 def distilled(
-    config: Config, corpus: Corpus, surveyed: Survey, teachers: list[str]
+    config: Config, corpus: Corpus, scan: CorpusScan, teachers: list[str]
 ) -> DistilledCorpus:
-    """Return a corpus with a teacher's translations of its training split, made where they miss.
+    """Return a corpus with a teacher's translations of its training split; make missing ones.
 
-    While another process makes the same ones, this one waits for them.
+    If another process makes the same translations, this one waits for them.
 
     Args:
-        config: the run's.
+        config: of the run.
         corpus: the references.
-        surveyed: of this corpus.
-        teachers: as of `teachers_of`.
+        scan: of this corpus.
+        teachers: hashes from `teachers_of`.
 
     Raises:
-        BundleError: there is no such model, or it is damaged.
-        DataError: it is another than it was, or the cache cannot be written.
+        BundleError: a model is missing or damaged.
+        DataError: a model has changed since the run began, or the cache cannot be written.
         NmtError: a sentence could not be translated.
     """
-    translations = find_translations(config.data, surveyed, teachers)
+    translations = find_translations(config.data, scan, teachers)
     if translations.missing():
         with writing_to(translations.folder):
             translations.folder.mkdir(parents=True, exist_ok=True)
         with locked(translations.folder, patience=None), all_threads():
-            if translations.missing():  # nobody else has made them meanwhile
+            if translations.missing():  # no other process has made them meanwhile
                 _translate(config, corpus.pairs("train"), translations, teachers)
-        torch.cuda.empty_cache()  # the teacher's share
+        torch.cuda.empty_cache()  # frees the teacher's memory
     _log.info("the teacher's translations are in %s", translations.folder)
     references = config.data.distill.references
     return DistilledCorpus(corpus.name, corpus.places, corpus.read, translations, references)
 
 
 def _translate(
-    config: Config, pairs: Iterable[Pair], translations: Translations, teachers: list[str]
+    config: Config, pairs: Iterable[Pair], translations: TeacherTranslations, teachers: list[str]
 ) -> None:
-    """Translate the chunks that are not there yet."""
+    """Translate the missing chunks."""
     distill = config.data.distill
     settings: dict[str, Any] = {"n_best": distill.n_best}
     if distill.beam_size is not None:
@@ -71,25 +71,25 @@ def _translate(
     left = translations.sentences(missing)
     done = translations.total - left
     _log.info("the teacher translates %s sentences; %s are done", f"{left:,}", f"{done:,}")
-    cut = 0
+    problems = 0
     bar = ProgressBar("sentence", translations.total, done)
     try:
         for number, chunk in enumerate(chunked(pairs)):
             if number in missing:
-                found = translator.translate([source for source, _ in chunk], **settings)
-                translations.write(number, _texts(found))
-                cut += sum(one.problem is not None for one in found)
+                outputs = translator.translate([source for source, _ in chunk], **settings)
+                translations.write(number, _texts(outputs))
+                problems += sum(output.problem is not None for output in outputs)
                 done += len(chunk)
                 bar.advance(len(chunk))
                 _log.log(PROGRESS, "%s translated, %s", f"{done:,}", bar.pace())
     finally:
         bar.stop()
-    if cut:
-        _log.info("%d of %d sentences or translations were cut", cut, left)
+    if problems:
+        _log.info("%d of %d sentences or translations were cut", problems, left)
 
 
-def _texts(found: list[Translation]) -> list[list[str]]:
-    for one in found:
-        if one.failed:  # nothing to learn from, and nothing to keep
-            raise NmtError(f"data.distill: {one.problem}; give a smaller data.distill.beam_size")
-    return [[candidate.text for candidate in one.n_best] for one in found]
+def _texts(outputs: list[Translation]) -> list[list[str]]:
+    for output in outputs:
+        if output.failed:
+            raise NmtError(f"data.distill: {output.problem}; give a smaller data.distill.beam_size")
+    return [[candidate.text for candidate in output.n_best] for output in outputs]

@@ -1,4 +1,4 @@
-"""How the processes that train together agree; one process alone agrees with itself."""
+"""Ranks and collective operations; without a process group, one process of rank 0."""
 
 import contextlib
 import os
@@ -18,12 +18,12 @@ def world_size() -> int:
 
 
 def rank() -> int:
-    """Return this process's number among them; the first, 0, logs and writes."""
+    """Return this process's rank; rank 0 logs and writes."""
     return dist.get_rank() if world_size() > 1 else 0
 
 
 def local_world_size() -> int:
-    """Return how many of them run on this machine."""
+    """Return the number of training processes on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world_size() > 1 else 1
 
 
@@ -36,9 +36,9 @@ def gather(value: T) -> list[T]:
 
 
 def first_makes(make: Callable[[], T]) -> T:
-    """Let the first process make something, and give a copy of it to all.
+    """Call a function in rank 0, and broadcast its result to all ranks.
 
-    If it fails there, the other processes exit silently; the first one reports.
+    If rank 0 fails, the others exit silently; rank 0 reports.
     """
     if world_size() == 1:
         return make()

@@ -1,4 +1,4 @@
-"""What would have to be the same to get the same model again."""
+"""The conditions of a run: seed, data, versions and machine, needed to reproduce its model."""
 
 import dataclasses
 import os
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 import nmt
-from nmt.data.survey import text_fingerprint
+from nmt.data.scan import text_fingerprint
 from nmt.training.data_module import TranslationData
 
 _PACKAGES = ("torch", "lightning", "datasets", "sentencepiece", "sacrebleu", "numpy")

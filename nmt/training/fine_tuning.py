@@ -1,4 +1,4 @@
-"""Starting from the weights, network and tokenizer of another model (`training.init_from`)."""
+"""Fine-tuning: starts from the weights, network and tokenizer of `training.init_from`."""
 
 import dataclasses
 import logging
@@ -28,38 +28,38 @@ _NOISE = (
 def load_training_config(
     path: str | Path, overrides: Sequence[str] = (), run: Path | None = None
 ) -> Config:
-    """Read a config whose network and tokenizer follow `training.init_from` where it has no keys.
+    """Read a config; keys of network and tokenizer default to those of `training.init_from`.
 
     Args:
         path: see `load_config`.
         overrides: see `load_config`.
-        run: a run folder to resume, which has taken over the model before.
+        run: a run folder to resume, which has a copy of the model's config.
 
     Raises:
-        BundleError: there is no such model.
-        ConfigError: see `load_config`, or a key that the file has does not fit the model.
+        BundleError: the model is missing.
+        ConfigError: see `load_config`; also a key that does not fit the model.
     """
 
     def base(config: Config) -> Config:
-        found = _base(config, run)
-        return Config() if found is None else adopt_network(Config(), found)
+        base_config = _base(config, run)
+        return Config() if base_config is None else adopt_network(Config(), base_config)
 
     config = load_config(path, overrides, base=base)
-    found = _base(config, run)
-    if found is not None:
-        _refuse_other_network(config, found)
+    base_config = _base(config, run)
+    if base_config is not None:
+        _refuse_other_network(config, base_config)
     return config
 
 
 def follow_base(config: Config) -> Config:
     """Return the config with the network and the tokenizer of the model to start from.
 
-    A section that is wholly at its defaults, as in a config made in Python, follows that model;
-    others must agree with it, dropout aside.
+    A section at its defaults, as in a config made in Python, is taken from that model; other
+    sections must agree with it, dropout aside.
 
     Raises:
-        BundleError: there is no such model.
-        ConfigError: a key does not fit it.
+        BundleError: the model is missing.
+        ConfigError: a key does not fit the model.
     """
     base = _base(config)
     if base is None:
@@ -79,7 +79,7 @@ def follow_base(config: Config) -> Config:
 
 
 def _base(config: Config, run: Path | None = None) -> Config | None:
-    """Return the config of the model to start from, or of a run that has; None without one."""
+    """Return the config of the base model, or of a run that started from it; None without one."""
     if config.training.init_from is None:
         return None
     if run is not None and (run / "config.yaml").is_file():
@@ -94,9 +94,9 @@ def adopt_network(config: Config, base: Config, *, only_defaults: bool = False) 
     """Return the config with the base's sections `model` and `tokenizer`.
 
     Args:
-        config: the run's.
+        config: of the run.
         base: of the model to start from.
-        only_defaults: take over sections that are wholly at their defaults, and no others.
+        only_defaults: replace only sections at their defaults.
     """
     model, tokenizer = config.model, config.tokenizer
     if not only_defaults or model == ModelConfig():

@@ -46,16 +46,16 @@ def fit(
     """Train to the end, in a run folder.
 
     Args:
-        data: opened.
+        data: already set up.
         run: the run folder.
-        device: where to train.
+        device: to train on.
         environment: the processes that train together; None for one.
-        checkpoint: to resume from.
+        checkpoint: to resume from; None for a new run.
         callbacks: beside our own.
         loggers: beside those of the config.
 
     Raises:
-        StoppedError: a signal came.
+        StoppedError: a signal stopped training.
         NmtError: training diverged, or the disk is full.
     """
     training = data.config.training
@@ -100,7 +100,7 @@ def fit(
 
 
 def try_callbacks(callbacks: Sequence[lightning.Callback], loggers: Sequence[Logger]) -> None:
-    """Make a Trainer of a user's callbacks and loggers, which fails before anything is made."""
+    """Make a Trainer with a user's callbacks and loggers, so that faults show before the run."""
     _silence_lightning()
     lightning.Trainer(
         accelerator="cpu", callbacks=list(callbacks), logger=list(loggers), max_steps=1
@@ -114,16 +114,16 @@ def fit_briefly(
     data: TranslationData | None = None,
     after_update: Callable[[Update], bool] = lambda update: False,
 ) -> Bundle:
-    """Train a new model for a few updates in this process, without a trace.
+    """Train a new model for a few updates in this process, without a run folder.
 
     Args:
-        config: the run's.
-        max_updates: where to stop, at the latest.
-        data: of the config, where it is open already.
-        after_update: called with each update that was made; True stops.
+        config: of the run.
+        max_updates: bound on the updates.
+        data: of the config, if already set up.
+        after_update: called after each update; returning True stops training.
 
     Raises:
-        StoppedError: a signal came.
+        StoppedError: a signal stopped training.
         NmtError: training does not fit into memory.
     """
 
@@ -149,7 +149,7 @@ def fit_briefly(
 def _hardware(
     config: Config, device: torch.device, environment: ClusterEnvironment | None
 ) -> dict[str, Any]:
-    """Return the Trainer's arguments that every training has in common."""
+    """Return the Trainer's arguments for device, precision and processes."""
     _silence_lightning()
     precision = find_precision(config.training.precision, device, "training.precision")
     return {
@@ -159,7 +159,7 @@ def _hardware(
         "strategy": "auto" if environment is None else _ddp(),
         "plugins": [CheckpointWriter(), *([] if environment is None else [environment])],
         "precision": "bf16-mixed" if precision == "bf16" else "32-true",
-        # On a CPU all of torch's kernels used here are deterministic as they are.
+        # On a CPU all kernels used here are deterministic by default.
         "deterministic": "warn" if device.type == "cuda" else None,
         "enable_progress_bar": False,
         "enable_model_summary": False,
@@ -181,7 +181,7 @@ def _ddp() -> DDPStrategy:
 
 @contextlib.contextmanager
 def _interrupts(config: Config) -> Iterator[None]:
-    """Turn Lightning's ending on Ctrl-C, and torch's where memory runs out, into ours."""
+    """Translate Lightning's exit on Ctrl-C, and torch's errors of memory, into our errors."""
     try:
         yield
     except (SystemExit, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""The run folder: what is in it, and who may write there."""
+"""The run folder: detects a run, makes the folder, and writes its files."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ from nmt.training.environment import environment
 
 
 def is_run(run: Path, resume: bool) -> bool:
-    """Tell whether there is a run to go on with.
+    """Return whether the folder holds a run to resume.
 
     Raises:
-        UsageError: there is something else, or a run that was not to be touched.
+        UsageError: the folder holds something else, or a run although `resume` is False.
     """
     for path in (run, *run.parents):
         if path.exists() and not path.is_dir():
@@ -26,9 +26,11 @@ def is_run(run: Path, resume: bool) -> bool:
     if all(path.suffix == ".tmp" for path in left):  # of a start that was killed at once
         return False
     if not (run / "config.yaml").exists() or (run / "bundle.json").exists():  # a bundle has both
-        raise UsageError(f"--run {run}: it holds something else than a run; choose another folder")
+        raise UsageError(f"--run {run}: the folder is not a run; choose another folder")
     if not resume:
-        raise UsageError(f"{run} exists; go on with --resume, or choose another folder with --run")
+        raise UsageError(
+            f"{run} exists; continue with --resume, or choose another folder with --run"
+        )
     return True
 
 
@@ -44,11 +46,11 @@ def unscored_tests(run: Path, config: Config) -> list[str]:
 
 
 def make_folder(run: Path, config: Config, data: TranslationData) -> None:
-    """Make the run folder, or what is missing of it."""
+    """Make the run folder, or its missing files."""
     with writing_to(run):
         path, text = run / "config.yaml", dump_config(config)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            write_text(path, text)  # first: now it is a run
+            write_text(path, text)  # first: config.yaml makes the folder a run
         if not (run / "tokenizer").exists():
             with atomic_folder(run / "tokenizer") as folder:
                 data.tokenizer.save(folder)
@@ -58,6 +60,6 @@ def make_folder(run: Path, config: Config, data: TranslationData) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file of a run, whole or not at all."""
+    """Write a file of a run atomically."""
     with writing_to(path), atomic_write(path) as stream:
         stream.write(text.encode())

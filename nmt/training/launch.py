@@ -20,17 +20,17 @@ from nmt.errors import NmtError, UsageError
 from nmt.processes import ChildProcess
 from nmt.training.cluster import check_launched, launcher, process_group
 
-_FOLLOW = "from nmt.training.run import follow; follow()"
+_WORKER = "from nmt.training.run import worker_main; worker_main()"
 
 
 @contextlib.contextmanager
 def processes(
     config: TrainingConfig, device: torch.device, *call: object
 ) -> Iterator[ClusterEnvironment | None]:
-    """Join the processes that train together; start them where no launcher has.
+    """Join the processes that train together; start them unless a launcher has.
 
-    Every process computes with its share of the threads. Processes started here run
-    `train(*call)`, too, and end when this one ends.
+    Every process computes with its share of the threads. Processes started here also run
+    `train(*call)`, and end when this one ends.
 
     Args:
         config: the `training` section.
@@ -63,7 +63,7 @@ def processes(
 
 
 def num_processes(config: TrainingConfig, device: torch.device) -> int:
-    """Return how many processes to start.
+    """Return the number of processes to start.
 
     Raises:
         UsageError: the machine has too few GPUs or cores for them.
@@ -97,7 +97,7 @@ def _started(size: int, call: Sequence[object]) -> Iterator[ClusterEnvironment]:
     try:
         for rank in range(1, size):
             own = variables | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-            others.append(ChildProcess(_FOLLOW, stdin=-1, env=os.environ | own))
+            others.append(ChildProcess(_WORKER, stdin=-1, env=os.environ | own))
             assert others[-1].stdin is not None
             pickle.dump(call, others[-1].stdin)
             others[-1].stdin.close()
@@ -122,7 +122,7 @@ def _started(size: int, call: Sequence[object]) -> Iterator[ClusterEnvironment]:
 
 @contextlib.contextmanager
 def _watched(others: Sequence[ChildProcess]) -> Iterator[threading.Event]:
-    """Exit if a process dies before all have joined, for which the group waits without end."""
+    """Exit if a process dies before all have joined: the group would wait for it forever."""
     joined = threading.Event()
 
     def watch() -> None:

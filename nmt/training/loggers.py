@@ -15,7 +15,7 @@ from nmt.training.folder import write_text
 
 
 class _ResumedMLFlowLogger(MLFlowLogger):
-    """Keeps the parameters of the start: MLflow refuses other values, such as more updates."""
+    """Keeps the parameters of the first start: MLflow refuses changes, such as more updates."""
 
     def log_hyperparams(self, params: Any) -> None:
         """Log nothing."""
@@ -24,8 +24,8 @@ class _ResumedMLFlowLogger(MLFlowLogger):
 def make_loggers(config: TrainingConfig, run: Path) -> list[Logger]:
     """Make the loggers of a run, all but `metrics.csv`, which `RunLog` writes.
 
-    What a service calls the run stands in its folder: a resumed run goes on under the same id, and
-    another run in a folder of the same name is another one there.
+    The run folder stores the run's id at each service: a resumed run continues under its id, and
+    another run in a folder of the same name gets its own.
 
     Args:
         config: the `training` section.
@@ -46,12 +46,12 @@ def _wandb(run: Path) -> Logger:
 
 
 def _mlflow(run: Path) -> Logger:
-    place = f"sqlite:///{(run / 'mlflow.db').absolute()}"
-    place = os.environ.get("MLFLOW_TRACKING_URI") or place
+    uri = f"sqlite:///{(run / 'mlflow.db').absolute()}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or uri
     known = _known_id(run, "mlflow")
     if known is not None:
-        return _ResumedMLFlowLogger(run_name=run.name, tracking_uri=place, run_id=known)
-    logger = MLFlowLogger(run_name=run.name, tracking_uri=place)
+        return _ResumedMLFlowLogger(run_name=run.name, tracking_uri=uri, run_id=known)
+    logger = MLFlowLogger(run_name=run.name, tracking_uri=uri)
     _keep_id(run, "mlflow", logger.run_id)
     return logger
 
@@ -70,7 +70,7 @@ def refuse_missing_loggers(config: TrainingConfig) -> None:
     """Refuse a logger whose package is not installed.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: a package is missing.
     """
     for name in config.loggers:
         if name != "csv" and importlib.util.find_spec(name) is None:

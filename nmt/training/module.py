@@ -32,7 +32,7 @@ from nmt.training.schedule import learning_rate_factor
 
 _log = logging.getLogger("nmt")
 _SAMPLES = 3
-_DIVERGED = 100.0  # a guess among 10**43 tokens
+_DIVERGED = 100.0  # nats: the loss of guessing among 10**43 tokens
 
 
 class TranslationModule(lightning.LightningModule):
@@ -40,7 +40,7 @@ class TranslationModule(lightning.LightningModule):
 
     What happens in an update, in order:
 
-    1. `UpdateLoader` gives the update: this rank's micro-batches, and the number of target tokens
+    1. `UpdateLoader` yields the update: this rank's micro-batches, and the number of target tokens
        over all micro-batches and ranks.
     2. `training_step` runs each micro-batch forward and backward. Its loss is the sum of its token
        losses ÷ the update's target tokens, so gradients add up to the mean over the update.
@@ -49,7 +49,7 @@ class TranslationModule(lightning.LightningModule):
     5. Every `log_every_n_steps` updates the mean loss since the last time is logged.
     6. Every `val_check_interval` updates, Lightning validates: `validation_step` scores and
        translates raw sentences, `on_validation_epoch_end` logs loss, perplexity, BLEU and chrF.
-    7. Callbacks act on these: the best model is saved, patience counted, a checkpoint written.
+    7. Callbacks save the best model, count patience and write a checkpoint.
 
     Logs `train/loss` (nats per target token), `train/learning_rate`, `train/gradient_norm` (before
     clipping), `train/tokens_per_second` (target tokens), and `validation/loss` (nats per target
@@ -57,11 +57,11 @@ class TranslationModule(lightning.LightningModule):
     `validation/chrf`, all over all ranks.
 
     Args:
-        config: the run's; the Trainer's limits take the place of `max_updates` and `max_epochs`.
+        config: of the run; the Trainer's limits replace `max_updates` and `max_epochs`.
 
     Attributes:
         is_best: whether the last validation had the best `training.monitor` so far.
-        validated_update: the update that the Trainer's `fit` has last validated.
+        validated_update: the last update that the Trainer's `fit` validated.
 
     Example:
         >>> config = nmt.load_config("my.yaml")
@@ -102,15 +102,13 @@ class TranslationModule(lightning.LightningModule):
         """Build the network, once, with fresh weights or those of `training.init_from`.
 
         Args:
-            data: opened.
+            data: already set up.
             with_base: whether to load the weights of `training.init_from`.
         """
         if self.data is data:
             return
         if self.data is not None:
-            raise UsageError(
-                "TranslationModule: it was built for another TranslationData; use that"
-            )
+            raise UsageError("TranslationModule: built for another TranslationData; pass that one")
         self.data, self.config = data, data.config
         self.model = build_model(self.config, data.tokenizer)
         if with_base and data.base is not None:
@@ -122,7 +120,7 @@ class TranslationModule(lightning.LightningModule):
         _log.info("model: %s parameters", f"{size:,}")
 
     def configure_callbacks(self) -> list[lightning.Callback]:
-        """Return what resuming needs in any Trainer."""
+        """Return the callback that exact resuming needs in any Trainer."""
         return [RandomStates()]
 
     def configure_optimizers(self) -> Any:
@@ -146,7 +144,7 @@ class TranslationModule(lightning.LightningModule):
     def _total_updates(self) -> int:
         """Return the update at which the Trainer stops.
 
-        `trainer.estimated_stepping_batches` would say it, but loses the loader's state on resume.
+        `trainer.estimated_stepping_batches` has this value, but loses the loader's state on resume.
         """
         trainer, data = self.trainer, self.data
         assert data is not None
@@ -159,7 +157,7 @@ class TranslationModule(lightning.LightningModule):
         return min(ends) if ends else data.total_updates(trainer.world_size)
 
     def on_train_start(self) -> None:
-        """Let every rank draw its own dropout."""
+        """Seed every rank differently, for its dropout."""
         if self.trainer.world_size > 1:
             torch.manual_seed(torch.initial_seed() + self.global_rank)
         self._since = time.perf_counter()
@@ -193,7 +191,7 @@ class TranslationModule(lightning.LightningModule):
     def loss(self, batch: Batch) -> Tensor:
         """Return the sum of the token losses in nats.
 
-        An empty micro-batch, which evens out ranks, gives 0 with gradients, for DDP waits for them.
+        An empty micro-batch, which evens out ranks, has loss 0 with gradients: DDP waits for them.
         """
         if len(batch.target.lengths) == 0:
             return sum((weight.sum() for weight in self.model.parameters()), torch.tensor(0)) * 0.0
@@ -210,7 +208,7 @@ class TranslationModule(lightning.LightningModule):
         return contextlib.nullcontext()
 
     def _log_training(self, learning_rate: float, gradient_norm: Tensor) -> None:
-        """Log the updates since the last time."""
+        """Log the updates since the last log line."""
         loss = self._mean_loss()
         refuse_diverged(loss)
         now = time.perf_counter()
@@ -228,23 +226,23 @@ class TranslationModule(lightning.LightningModule):
         return float(total) / max(self._updates_summed, 1)
 
     def on_validation_start(self) -> None:
-        """Prepare to translate with the weights as they are, and stop the clock."""
+        """Start a validation, and stop the clock of the training speed."""
         self._validation_start = time.perf_counter()
         self._validated = []
 
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
-        """Score and translate raw sentences; a sanity check does neither."""
+        """Score and translate raw sentences, except in a sanity check."""
         if self.trainer.sanity_checking:
             return
         sources, references = ([pair[side] for pair in batch.pairs] for side in (0, 1))
         translator = self._translator(self.model)
-        with torch.autocast(self.device.type, enabled=False):  # the translator has its own
+        with torch.autocast(self.device.type, enabled=False):  # the translator sets its own
             scores = translator.score(sources, references)
             hypotheses = translator.translate_all(sources, greedy=True)
         self._validated.append((batch.rows, scores, hypotheses))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores over all ranks, and let the plateau schedule act on them.
+        """Log the scores over all ranks, and update the plateau schedule.
 
         Raises:
             NmtError: training diverged.
@@ -264,7 +262,7 @@ class TranslationModule(lightning.LightningModule):
             self.log(f"validation/{name}", value, prog_bar=name == "bleu", sync_dist=True)
 
     def _validation_scores(self, rows: list[tuple[int, float, str]]) -> dict[str, float]:
-        """Return the scores of the validated rows: row, log-probability, hypothesis."""
+        """Return the scores of validated sentences: (row, log-probability, hypothesis) each."""
         assert self.data is not None
         pairs = [self.data.held_out["validation"][row] for row, _, _ in rows]
         references = [target for _, target in pairs]
@@ -292,7 +290,7 @@ class TranslationModule(lightning.LightningModule):
     def _compare(self, score: float) -> None:
         """Compare a score with the best; without a gain the plateau schedule halves its rate."""
         self.is_best = self._best is None or score > self._best
-        if self.trainer.state.fn != TrainerFn.FITTING:  # a run that is extended was never here
+        if self.trainer.state.fn != TrainerFn.FITTING:  # the final one: no part of a longer run
             return
         self.validated_update = self.trainer.global_step
         if self.is_best:
@@ -302,11 +300,11 @@ class TranslationModule(lightning.LightningModule):
             scheduler.base_lrs = [rate / 2 for rate in scheduler.base_lrs]
 
     def on_validation_end(self) -> None:
-        """Leave the time of validation out of the speed."""
+        """Subtract the time of validation from the training speed."""
         self._since += time.perf_counter() - self._validation_start
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the next log line and the next validation need."""
+        """Add the state of the next log line and the next validation."""
         checkpoint["module"] = {
             "best": self._best,
             "validated_update": self.validated_update,
@@ -319,7 +317,8 @@ class TranslationModule(lightning.LightningModule):
         state = checkpoint["module"]
         self._best, self.validated_update = state["best"], state["validated_update"]
         self._updates_summed = state["updates_summed"]
-        self._loss_sum = state["loss_sum"] if self.global_rank == 0 else 0.0  # it is of all ranks
+        # The stored sum is over all ranks.
+        self._loss_sum = state["loss_sum"] if self.global_rank == 0 else 0.0
 
     def translator(self) -> Translator:
         """Return a translator with a copy of the weights as they are now.
@@ -337,14 +336,14 @@ class TranslationModule(lightning.LightningModule):
             self.config,
             device=self.device,
             precision=self._precision,
-            models=models,  # for a shortlist, without which validation searches
+            models=models,  # for a shortlist, which validation does not use
         )
 
     def try_search(self) -> None:
-        """Translate a sentence as `decoding` says, which else only scores at the end would do.
+        """Translate a sentence with the `decoding` section, so that faults show before training.
 
         Raises:
-            NmtError: it cannot be searched so.
+            NmtError: the search fails.
         """
         network = copy.deepcopy(self.model).eval()
         pairs = self._require_network().held_out["validation"]
@@ -354,8 +353,8 @@ class TranslationModule(lightning.LightningModule):
         """Write the model as a bundle, which `nmt.load` and every command read.
 
         Args:
-            folder: the bundle's path; a bundle that is there is replaced.
-            metrics: what to store beside the weights: numbers, strings, lists and dicts.
+            folder: path of the bundle; an existing bundle is replaced.
+            metrics: stored beside the weights: numbers, strings, lists and dicts.
 
         Raises:
             UsageError: the network is not built yet, or the folder holds something else.
@@ -381,19 +380,19 @@ class TranslationModule(lightning.LightningModule):
             UsageError: always.
         """
         raise UsageError(
-            "a checkpoint holds no tokenizer: go on with Trainer.fit(…, ckpt_path=…), or write "
+            "a checkpoint holds no tokenizer: resume with Trainer.fit(…, ckpt_path=…), or write "
             "module.save_bundle(folder) after training and read it with nmt.load(folder)"
         )
 
     def _require_network(self) -> TranslationData:
-        """Return the data module, with which the network was built."""
+        """Return the data module that the network was built for."""
         if self.data is None:
             raise UsageError("the network is built when training starts; call Trainer.fit first")
         return self.data
 
 
 def _refuse_settings(trainer: Any) -> None:
-    """Refuse what would train otherwise than it says.
+    """Refuse settings of the Trainer that would not have their documented effect here.
 
     Raises:
         UsageError: the Trainer has such a setting.
@@ -408,12 +407,12 @@ def _refuse_settings(trainer: Any) -> None:
             f"Trainer(precision=…): {trainer.precision} is not supported; use 32-true or bf16-mixed"
         )
     for name in ("overfit_batches", "reload_dataloaders_every_n_epochs"):
-        if value := getattr(trainer, name):  # the loader goes on where it stood
+        if value := getattr(trainer, name):  # the loader continues at its position
             raise UsageError(f"Trainer({name}={value}) is not supported; leave it out")
 
 
 def refuse_diverged(loss: float) -> None:
-    """Raise NmtError if a loss, in nats per token, is not finite or far above any that falls."""
+    """Raise NmtError if a loss, in nats per token, is not finite or above 100."""
     if not loss < _DIVERGED:
         raise NmtError(
             f"training diverged: the loss is {loss:g}; lower training.learning_rate or "

@@ -1,6 +1,6 @@
 """Early stopping whose patience may change on resume (`training.patience` is a limit).
 
-Lightning's `EarlyStopping` takes the patience of the checkpoint, whatever it was made with; see
+Lightning's `EarlyStopping` restores the patience of the checkpoint; see
 `test_patience_may_change_on_resume`.
 """
 
@@ -17,7 +17,7 @@ class Patience(EarlyStopping):
     """Stops after a number of validations in a row without a better score.
 
     Args:
-        score: bleu, chrf or loss, of which the least is best.
+        score: bleu, chrf or loss; of the loss the least is best.
         patience: the number of validations.
     """
 
@@ -30,7 +30,7 @@ class Patience(EarlyStopping):
         super().load_state_dict(state_dict | {"patience": self.patience})
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Count the validation, and stop where patience ends."""
+        """Count the validation, and stop when patience runs out."""
         super().on_validation_end(trainer, pl_module)
         if trainer.should_stop:
             _log.info("%s did not improve in %d validations", self.monitor, self.wait_count)

@@ -37,7 +37,7 @@ class RandomStates(lightning.Callback):
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Restore the states, after everything that set-up may have drawn."""
+        """Restore the states, after any draws during set-up."""
         if self._loaded is not None:
             set_random_states(self._loaded)
             self._loaded = None
@@ -55,7 +55,7 @@ def random_states() -> dict[str, Any]:
 
 
 def set_random_states(states: dict[str, Any]) -> None:
-    """Put back what `random_states` returned."""
+    """Restore the states from `random_states`."""
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
     keys, position, has_gauss, cached = states["numpy"]

@@ -1,4 +1,4 @@
-"""What may change when a run is gone on with, and what may not."""
+"""The checks of a resumed run: the keys and data that may change, and those that may not."""
 
 import dataclasses
 import logging
@@ -21,8 +21,8 @@ from nmt.training.fine_tuning import adopt_network
 
 _log = logging.getLogger("nmt")
 
-# Of no effect on the weights, or compared in another way: the texts by their fingerprints, the
-# processes by the micro-batches that they share.
+# These do not affect the weights, or are compared otherwise: texts by their fingerprints, processes
+# by the micro-batches of an update.
 _FREE = (
     *("data.cache", "data.columns", "data.corpus", "data.splits"),
     *("training.checkpoint_every", "training.keep_checkpoints"),
@@ -33,10 +33,10 @@ _LIMITS = ("training.max_updates", "training.max_epochs", "training.patience")
 
 
 def resumed_config(run: Path, config: Config) -> Config:
-    """Return the config to go on with: the run's own, with the keys that may change.
+    """Return the config of a resumed run: its own, with changes of the keys that may change.
 
-    A limit may move where all past updates stay what they were. The cosine schedule ends with the
-    training, so there they would not.
+    A limit may move unless past updates depend on it. With the cosine schedule they do, since it
+    ends with the training.
 
     Raises:
         ConfigError: another key has changed.
@@ -54,7 +54,7 @@ def resumed_config(run: Path, config: Config) -> Config:
         )
     moved = [key for key in changed if key in _LIMITS[:2]]
     if moved and stored.training.schedule == "cosine":
-        before, now = (_value(one, moved[0]) for one in (stored, config))
+        before, now = (_value(each, moved[0]) for each in (stored, config))
         raise ConfigError(
             f"--resume: {moved[0]}: {now} in place of {before} would have given past updates "
             "another learning rate, since the cosine schedule ends with the training; keep it, or "
@@ -64,7 +64,7 @@ def resumed_config(run: Path, config: Config) -> Config:
 
 
 def refuse_other_updates(config: Config, checkpoint: CheckpointFile) -> None:
-    """Compare a checkpoint with the updates that are to follow.
+    """Compare a checkpoint with the updates to come.
 
     Raises:
         ConfigError: an update would have another number of micro-batches, or the training would
@@ -91,7 +91,7 @@ def refuse_other_updates(config: Config, checkpoint: CheckpointFile) -> None:
 
 
 def recorded_teachers(run: Path) -> list[str]:
-    """Return the hashes of a run's teachers, which it no longer needs once they have translated."""
+    """Return the hashes of a run's teachers, which may be gone once they have translated."""
     return list((first_environment(run)["data"].get("distill") or {}).get("teacher", ()))
 
 
@@ -101,73 +101,73 @@ def warn_of_other_threads(run: Path) -> None:
     before = first_environment(run).get("machine", {}).get("threads", now)
     if now != before:
         _log.warning(
-            "the run began with %s threads, now there are %d: its weights may differ in the last "
-            "bits; training.threads: %s keeps them",
+            "the run began with %s threads and resumes with %d: its weights may differ in the last "
+            "bits; training.threads: %s keeps them equal",
             *(before, now, before),
         )
 
 
 def first_environment(run: Path) -> Environment:
-    """Return the environment that a run began with; nothing where it had just begun.
+    """Return the environment that a run began with; empty if the run was killed at its start.
 
     Raises:
-        DataError: it is damaged, or lost.
+        DataError: it is damaged or missing.
     """
     path = run / "environment.json"
     if not path.exists() and not checkpoint_files(run / "checkpoints"):
         return {"data": {}}
     try:
-        found = read_record(path, Environment)
-        if "data" not in found:
-            raise DataError(f"{path} is damaged: it says nothing of the data")
+        recorded = read_record(path, Environment)
+        if "data" not in recorded:
+            raise DataError(f"{path} is damaged: the key data is missing")
     except DataError as error:
         raise DataError(
             f"--resume: {error}; put it back, or choose another folder with --run"
         ) from None
-    return found
+    return recorded
 
 
 def stored_tokenizer(run: Path) -> Tokenizer | None:
-    """Return the tokenizer that a run began with, restored from its best model if need be.
+    """Return the tokenizer that a run began with, restored from its best model if necessary.
 
     Returns:
-        None where the run had just begun.
+        None if the run was killed at its start.
 
     Raises:
-        DataError: it is another, or lost.
+        DataError: it has changed or is missing.
     """
     expected = first_environment(run)["data"].get("tokenizer")
-    told = None
+    fault = None
     for folder in (run / "tokenizer", run / "model"):
         if not folder.exists():
             continue
         try:
             tokenizer = load_tokenizer(folder)
         except BundleError as error:
-            told = str(error)
+            fault = str(error)
             continue
         if expected in (None, tokenizer.fingerprint):
             if folder.name == "model":
-                _log.warning("%s; restored from %s", told or "the tokenizer is missing", folder)
+                _log.warning("%s; restored from %s", fault or "the tokenizer is missing", folder)
                 with writing_to(run), atomic_folder(run / "tokenizer") as new:
                     tokenizer.save(new)
             return tokenizer
-        told = f"{folder} is not the tokenizer that the run began with"
-    if expected is None and told is None:
+        fault = f"{folder} is not the tokenizer that the run began with"
+    if expected is None and fault is None:
         return None
-    told = told or f"{run / 'tokenizer'} is missing"
-    raise DataError(f"--resume: {told}; put it back, or choose another folder with --run")
+    fault = fault or f"{run / 'tokenizer'} is missing"
+    raise DataError(f"--resume: {fault}; put it back, or choose another folder with --run")
 
 
 def refuse_other_data(run: Path, now: Mapping[str, Any]) -> None:
-    """Compare the raw text, and what is kept of it, with what the run began with.
+    """Compare the raw text and the kept pairs with those at the start of the run.
 
     Args:
         run: the run folder.
-        now: `data` of the environment, as in `environment.json`, or what is known of it so far.
+        now: the value of `data` in `environment.json`, or a part of it.
 
     Raises:
-        DataError: it is another.
+        DataError: a value has changed.
     """
     before: Mapping[str, Any] = first_environment(run)["data"]
     for key, what in {

@@ -52,12 +52,12 @@ _log = logging.getLogger("nmt")
 
 
 class _Start(NamedTuple):
-    """What a run starts or resumes with.
+    """The start of a new or resumed run.
 
     Attributes:
-        data: opened.
-        checkpoint: to resume from.
-        trained: whether training has ended, and only test scores are missing.
+        data: already set up.
+        checkpoint: to resume from; None for a new run.
+        trained: training has ended, and only test scores are missing.
     """
 
     data: TranslationData
@@ -77,9 +77,9 @@ def train(
     """Train a model, keep the best as a bundle, and score it on the test splits.
 
     Args:
-        config: the run's.
-        run: the run folder; it must not exist, or be one to resume.
-        resume: continue the run; start it where there is none.
+        config: of the run.
+        run: the run folder; must not exist unless the run is resumed.
+        resume: continue the run; start it if it does not exist.
         callbacks: Lightning callbacks beside our own.
         loggers: Lightning loggers beside those of `training.loggers`.
         then: called with the folder of the finished run, in the first process alone.
@@ -87,8 +87,8 @@ def train(
     Raises:
         UsageError: the folder exists, another process trains in it, or its run was made with
             another config.
-        DataError: the corpus is not what the config says, or not what the run began with.
-        StoppedError: a signal came; what is done is saved.
+        DataError: the corpus does not match the config, or the run's earlier data.
+        StoppedError: a signal stopped the run; its progress is saved.
     """
     device = find_device(config.training.device, "training.device")
     refuse_missing_loggers(config.training)
@@ -123,14 +123,14 @@ def train(
             then(run)
 
 
-def follow() -> None:
-    """Train as one of the processes that another has started; see `nmt.training.launch`."""
+def worker_main() -> None:
+    """Train as a process that the first one started; see `nmt.training.launch`."""
     config, run, resume = pickle.load(sys.stdin.buffer)
     tune_memory()
     try:
         train(config, run, resume=resume)
     except Exception as error:
-        time.sleep(1)  # where the first process failed, it says why and ends this one
+        time.sleep(1)  # if the first process failed, it reports the error and ends this one
         print(f"nmt: error: process {os.environ['RANK']}: {error!r}", file=sys.stderr)
         os._exit(1)
 
@@ -138,12 +138,12 @@ def follow() -> None:
 def _start(
     config: Config, run: Path, resume: bool, device: torch.device, stack: contextlib.ExitStack
 ) -> _Start | None:
-    """Read and check everything, and make the run folder; None if all is done already."""
+    """Read and check everything, and make the run folder; return None if the run is complete."""
     known = is_run(run, resume)
     checkpoint, trained, unscored = None, False, ["*"]
     if known:
         stack.enter_context(locked(run))
-        first_environment(run)  # fails now where it is damaged
+        first_environment(run)  # raises now if it is damaged
         checkpoint = newest_checkpoint(run / "checkpoints")
         config = resumed_config(run, config)
         if checkpoint is not None:
@@ -167,7 +167,7 @@ def _start(
             run.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(run))
         if is_run(run, resume):
-            raise UsageError(f"{run}: another process has begun a run there; wait for its end")
+            raise UsageError(f"--run {run}: another process has begun a run there; wait for it")
         config = data.config
     for name in unscored:
         for stale in (*run.glob(f"scores.{name}.json"), *run.glob(f"translations.{name}.jsonl")):
@@ -177,22 +177,22 @@ def _start(
 
 
 def _warn(data: TranslationData) -> None:
-    """Log what will be wrong with the scores, before any training."""
+    """Warn of faults that will distort the scores, before any training."""
     target = TargetLanguage.of(data.config.data)
     references = [text for _, text in data.held_out["validation"]]
     trip = round_trip(data.tokenizer.target, references, target)
-    told = round_trip_warning(trip, target.tag, data.config)
-    for warning in [*scoring_warnings(references, target), *([] if told is None else [told])]:
+    lossy = round_trip_warning(trip, target.tag, data.config)
+    for warning in [*scoring_warnings(references, target), *([] if lossy is None else [lossy])]:
         _log.warning(warning)
 
 
 def _known_data(config: Config, run: Path, checkpoint: CheckpointFile | None) -> TranslationData:
-    """Read the corpus of a run that began earlier; its tokenizer and teachers stay what they were.
+    """Read the corpus of a resumed run, with the run's own tokenizer and teachers.
 
     Raises:
-        DataError: the text is not what the run began with.
+        DataError: the text has changed since the run began.
     """
-    if checkpoint is not None:  # the weights are there: the model to start from may be gone
+    if checkpoint is not None:  # it has the weights: the model of init_from may be gone
         training = dataclasses.replace(config.training, init_from=None)
         config = dataclasses.replace(config, training=training)
     teachers = recorded_teachers(run)
@@ -216,7 +216,7 @@ def _score_tests(data: TranslationData, run: Path, device: torch.device) -> None
         hypotheses = translator.translate_all(sources, progress=True)
         scores = corpus_scores(hypotheses, references, TargetLanguage.of(data.config.data))
         path = run / f"translations.{name}.jsonl"
-        with writing_to(path):  # before the scores, which say that the split is done
+        with writing_to(path):  # before the scores, which mark the split as done
             write_translations(path, Translations(sources, references, hypotheses))
         write_text(run / f"scores.{name}.json", json.dumps(scores.to_json(), indent=2))
         _log.info("%s:\n%s", name, scores)

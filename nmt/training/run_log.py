@@ -30,7 +30,7 @@ _COLUMNS = {
     "validation/bleu": "validation_bleu",
     "validation/chrf": "validation_chrf",
 }
-"""Names in the log and in the file."""
+"""Names at Lightning's loggers, and in `metrics.csv`."""
 _SHOWN = {
     "validation/loss": "loss %.3f",
     "validation/perplexity": "perplexity %.2f",
@@ -40,12 +40,12 @@ _SHOWN = {
 
 
 class RunLog(lightning.Callback):
-    """Writes what the module logs, in the first process alone.
+    """Writes the metrics that the module logs, in the first process alone.
 
     Args:
         path: of `metrics.csv`; None for no such file.
         every: updates between two rows of training.
-        total_updates: where training ends at the latest.
+        total_updates: bound on the updates of the run.
     """
 
     def __init__(self, path: Path | None, every: int, total_updates: int):
@@ -85,7 +85,7 @@ class RunLog(lightning.Callback):
         batch: Update,
         batch_idx: int,
     ) -> None:
-        """Count the update, and write what was logged at it."""
+        """Count the update, and write its metrics."""
         if self._bar is None:
             return
         self._bar.advance()
@@ -135,9 +135,9 @@ class RunLog(lightning.Callback):
 
 
 def logged(trainer: lightning.Trainer, prefix: str) -> dict[str, float]:
-    """Return what was last logged under a prefix, in the order of the columns.
+    """Return the last metrics under a prefix, in the order of the columns.
 
-    BLEU is missing where its tokenizer is not installed.
+    BLEU is missing if its tokenizer is not installed.
     """
     metrics = trainer.callback_metrics
     names = [name for name in _COLUMNS if name.startswith(prefix) and name in metrics]

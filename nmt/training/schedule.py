@@ -11,7 +11,7 @@ def learning_rate_factor(
 ) -> float:
     """Return the learning rate of an update ÷ the peak learning rate.
 
-    It rises in a line over the warm-up. Then `cosine` falls to zero at `total_updates`,
+    It rises linearly over the warm-up. Then `cosine` falls to zero at `total_updates`,
     `inverse_sqrt` falls with the square root of the update's number, and `constant` stays.
     `plateau` stays too: validation lowers the peak itself.
 
@@ -19,7 +19,7 @@ def learning_rate_factor(
         update: counted from 0.
         schedule: the course after the warm-up.
         warmup_updates: length of the warm-up.
-        total_updates: where the cosine ends.
+        total_updates: the update at which the cosine ends.
 
     Source: Goyal et al. 2017 (warm-up), Loshchilov and Hutter 2017 (cosine), Vaswani et al. 2017
     (inverse square root).

@@ -1,4 +1,4 @@
-"""The models whose translations a student learns from: who they are, and whether they fit."""
+"""The teacher models whose translations a student learns from: their checks and their hashes."""
 
 from nmt.bundle import find_bundle, load_bundle
 from nmt.config import DataConfig, DistillConfig
@@ -9,16 +9,14 @@ from nmt.reading import sha256
 
 
 def teachers_of(config: DataConfig) -> list[str]:
-    """Return what stands for each teacher: the SHA-256 of its `bundle.json`.
-
-    Each is loaded, to see that it can translate.
+    """Check every teacher by loading it, and return the SHA-256 of its `bundle.json`.
 
     Args:
         config: the `data` section.
 
     Raises:
-        BundleError: there is no such model, or it is damaged.
-        ConfigError: it translates between other languages, or its beam is too small.
+        BundleError: a model is missing or damaged.
+        ConfigError: a model translates between other languages, or its beam is too small.
     """
     distill = config.distill
     if not distill.teachers:
@@ -46,16 +44,16 @@ def teachers_of(config: DataConfig) -> list[str]:
 
 
 def load_teacher(distill: DistillConfig, device: str, teachers: list[str]) -> Translator:
-    """Load what translates.
+    """Load the teacher as one translator.
 
     Args:
         distill: names the models.
         device: auto, cpu or cuda.
-        teachers: as of `teachers_of`.
+        teachers: hashes from `teachers_of`.
 
     Raises:
-        BundleError: there is no such model, or it is damaged.
-        DataError: it is another than it was.
+        BundleError: a model is missing or damaged.
+        DataError: a model has changed since its hash was taken.
     """
     first, *others = distill.teachers
     with naming_key("data.distill.teacher"):
@@ -64,8 +62,8 @@ def load_teacher(distill: DistillConfig, device: str, teachers: list[str]) -> Tr
     for name, before, after in zip(distill.teachers, teachers, now, strict=True):
         if before != after:
             raise DataError(
-                f"data.distill.teacher: {name} is not the model that it was when the run began; "
-                "put it back, or choose another folder with --run"
+                f"data.distill.teacher: {name} has changed since the run began; put the old model "
+                "back, or choose another folder with --run"
             )
     return translator
 

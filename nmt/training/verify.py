@@ -1,4 +1,4 @@
-"""Proof, for the user's own config, that a killed run resumes to the very same weights."""
+"""Verifies for the user's own config that a killed run resumes to the same weights."""
 
 import dataclasses
 import logging
@@ -22,14 +22,14 @@ _TRAIN = "from nmt.cli.main import main; main()"
 
 
 def verify_resume(config: Config) -> None:
-    """Train a little, do the same with a `kill -9` and `--resume` in between, and compare.
+    """Train a short run, repeat it with `kill -9` and `--resume` in between, and compare the two.
 
-    Compares all that a checkpoint holds: weights, optimizer, schedule, random states, position in
-    the data, patience and best score. The run is short and has no test splits; all else is as
-    configured.
+    Compares everything in a checkpoint: weights, optimizer, schedule, random states, position in
+    the data, patience and best score. The run is short and has no test splits; all other settings
+    are as configured.
 
     Raises:
-        NmtError: a run failed, or the two ends differ.
+        NmtError: a run failed, or the two results differ.
     """
     with tempfile.TemporaryDirectory(prefix="nmt-verify-") as folder:
         whole, killed, path = (Path(folder, name) for name in ("whole", "killed", "short.yaml"))
@@ -74,7 +74,7 @@ def _run(config: Path, run: Path, kill_after: int | None = None) -> None:
     """Start or resume a run, and wait for its end, or kill it after the checkpoint of an update.
 
     Raises:
-        NmtError: it failed; with its own message.
+        NmtError: the run failed; with its own message.
     """
     log = run.with_suffix(".log")
     with open(log, "wb") as stream:
@@ -89,8 +89,10 @@ def _run(config: Path, run: Path, kill_after: int | None = None) -> None:
         finally:
             process.end()
     if process.returncode or kill_after is not None:
-        told = log.read_text(encoding="utf-8", errors="replace").splitlines() or ["no reason given"]
-        raise NmtError(told[-1].removeprefix("nmt: error: "))
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() or [
+            "no reason given"
+        ]
+        raise NmtError(lines[-1].removeprefix("nmt: error: "))
 
 
 def _update_of(checkpoint: Path) -> int:
@@ -100,23 +102,23 @@ def _update_of(checkpoint: Path) -> int:
 def _last_checkpoint(run: Path) -> dict[str, Any]:
     path = checkpoint_files(run / "checkpoints")[-1]
     checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    # Lightning counts its epochs anew after a resume at the end of one; ours are the data module's.
+    # After a resume at the end of an epoch, Lightning counts epochs anew. We use the data module's.
     del checkpoint["loops"]
     return checkpoint
 
 
-def _differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
-    """Walk two checkpoints, and name the values that are not the same."""
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        if not torch.equal(one, other):
+def _differences(first: Any, second: Any, path: str = "") -> Iterator[str]:
+    """Yield the paths of the values that differ between two checkpoints."""
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        if not torch.equal(first, second):
             yield path
-    elif type(one) is not type(other):
+    elif type(first) is not type(second):
         yield path
-    elif isinstance(one, dict) and one.keys() == other.keys():
-        for key in one:
-            yield from _differences(one[key], other[key], f"{path}/{key}")
-    elif isinstance(one, list | tuple) and len(one) == len(other):
-        for number, pair in enumerate(zip(one, other, strict=True)):
+    elif isinstance(first, dict) and first.keys() == second.keys():
+        for key in first:
+            yield from _differences(first[key], second[key], f"{path}/{key}")
+    elif isinstance(first, list | tuple) and len(first) == len(second):
+        for number, pair in enumerate(zip(first, second, strict=True)):
             yield from _differences(*pair, f"{path}/{number}")
-    elif one != other:
+    elif first != second:
         yield path

@@ -72,7 +72,7 @@ def test_a_run_without_a_best_model_has_a_mean(
     [
         ("run", "out", "1", "--average: 1 is too few; give at least 2, or leave it out"),
         ("run", "out", "two", "--average: two must be a whole number"),
-        ("run", "out", "3", "--average: 3 checkpoints were asked for, and {run}/checkpoints has 2"),
+        ("run", "out", "3", "--average: 3 exceeds the 2 checkpoints in {run}/checkpoints"),
         ("run", "out", "3", "ask for fewer, or raise training.keep_checkpoints"),
         ("run/model", "out", "2", "{run}/model holds no checkpoints; give the folder of a run"),
         ("none", "out", "2", "none holds no checkpoints; give the folder of a run"),

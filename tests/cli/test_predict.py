@@ -59,4 +59,4 @@ def test_ensembles_and_int8_predict(nmt: Command, tiny_run: Path) -> None:
     refused = nmt("predict", tiny_run, "Hund", "--top", "0")
     assert refused.code == 2 and "top: 0 " in refused.err
     blank = nmt("predict", tiny_run, " ")
-    assert blank.code == 2 and "' ' holds nothing to translate" in blank.err
+    assert blank.code == 2 and "' ' has no words" in blank.err

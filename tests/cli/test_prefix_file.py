@@ -65,7 +65,7 @@ def test_standard_input_and_chunks(
         capture_output=True,
     )
     assert piped.stdout.decode() == expected, piped.stderr
-    monkeypatch.setattr("nmt.inference.files.CHUNK", 2)
+    monkeypatch.setattr("nmt.inference.file_translation.CHUNK", 2)
     assert nmt("translate", tiny_run, source, "--prefix-file", prefixes).out == expected
 
 
@@ -128,7 +128,7 @@ def test_resuming_looks_at_the_prefixes(
     """Work that stopped goes on with the same prefixes, and starts again with others."""
     from nmt.inference.translator import Translator
 
-    monkeypatch.setattr("nmt.inference.files.CHUNK", 1)
+    monkeypatch.setattr("nmt.inference.file_translation.CHUNK", 1)
     plain, calls = Translator.translate, []
 
     def stopping(self, sentences, *options, **settings):  # type: ignore[no-untyped-def]

@@ -71,11 +71,11 @@ def test_no_number_is_broken_in_80_columns(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["missing"], "missing is no run folder: it is not there"),
-        (["missing", "--text"], "missing is no run folder: there is no config.yaml"),
+        (["missing"], "missing is not a run folder: it does not exist"),
+        (["missing", "--text"], "missing is not a run folder: it has no config.yaml"),
         (["run", "-o", "nowhere/x.html"], "cannot write nowhere/x.html: there is no folder"),
         (["run", "-o", "run"], "cannot write run: Is a directory"),
-        (["run", "run", "--text"], "run is there twice; give each run once"),
+        (["run", "run", "--text"], "run is given twice; give each run once"),
         (["run/model"], "run/model is a bundle, a model alone; give the folder of its run"),
         ([], "arguments are required: RUN"),
     ],

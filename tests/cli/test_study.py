@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nmt.data.phrases import read_split
-from nmt.diagnosis.study import MODELS, Study
+from nmt.diagnosis.study_records import MODELS, Study
 from nmt.diagnosis.study_run import SETTINGS, shuffled
 from nmt.reading import read_record
 from tests.conftest import Command

@@ -64,7 +64,7 @@ def test_a_run_that_exists_is_refused_or_resumed(
     assert nmt("train", tiny_config, "--run", run, "--resume", *FAST).code == 0  # starts it
     refused = nmt("train", tiny_config, "--run", run, *FAST)
     assert refused.code == 2
-    assert f"nmt: error: {run} exists; go on with --resume" in refused.err
+    assert f"nmt: error: {run} exists; continue with --resume" in refused.err
     again = nmt("train", tiny_config, "--run", run, "--resume", *FAST)
     assert again.code == 0 and "training is finished" in again.err
     harmless = ["--training.log_every", "3", "--data.cache", tmp_path / "cache"]
@@ -174,7 +174,7 @@ def place(corpus: Path, name: str, source: bytes, target: bytes) -> Path:
         (["--seed", "-1"], "seed: -1 must be a whole number"),
         (["--run", "{tmp}/table.csv", "--resume"], "{tmp}/table.csv is a file"),
         (["--run", "{tmp}/table.csv/run"], "{tmp}/table.csv is a file"),
-        (["--run", "{tmp}", "--resume"], "--run {tmp}: it holds something else than a run"),
+        (["--run", "{tmp}", "--resume"], "--run {tmp}: the folder is not a run"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -215,7 +215,7 @@ def test_a_bundle_is_no_run_to_go_on_with(
     before = {path: path.read_bytes() for path in bundle.iterdir()}
     result = nmt("train", tiny_config, "--run", bundle, "--resume")
     assert result.code == 2
-    assert result.err.startswith(f"nmt: error: --run {bundle}: it holds something else than a run")
+    assert result.err.startswith(f"nmt: error: --run {bundle}: the folder is not a run")
     assert {path: path.read_bytes() for path in bundle.iterdir()} == before
 
 
@@ -224,7 +224,7 @@ def test_a_missing_device_is_an_error(nmt: Command, tiny_config: Path, tmp_path:
     words = ["--run", tmp_path / "run", "--training.device", "cuda"]
     result = nmt("train", tiny_config, *words)
     assert result.code == 2
-    assert "training.device: cuda was asked for, but torch finds no GPU" in result.err
+    assert "training.device: cuda needs a GPU, and torch finds none" in result.err
     assert not (tmp_path / "run").exists()
 
 

@@ -291,7 +291,7 @@ def test_lines_with_replaced_bytes_are_named(nmt: Command, tiny_run: Path, tmp_p
 def test_a_stopped_translation_goes_on(
     nmt: Command, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import nmt.inference.files as files
+    import nmt.inference.file_translation as files
 
     monkeypatch.setattr(files, "CHUNK", 2)
     source, out = tmp_path / "in", tmp_path / "out"

@@ -10,7 +10,7 @@ import pytest
 
 from nmt.bundle import load_bundle
 from nmt.errors import BundleError
-from nmt.inference import tuning
+from nmt.inference import search_tuning
 from nmt.reading import sha256
 from nmt.storage import locked
 from tests.conftest import Command, save_member
@@ -20,8 +20,8 @@ BEAM_SIZES, PENALTIES = (1, 3, 12), (0.0, 1.0, 2.0)
 
 @pytest.fixture(autouse=True)
 def small_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "BEAM_SIZES", BEAM_SIZES)
-    monkeypatch.setattr(tuning, "LENGTH_PENALTIES", PENALTIES)
+    monkeypatch.setattr(search_tuning, "BEAM_SIZES", BEAM_SIZES)
+    monkeypatch.setattr(search_tuning, "LENGTH_PENALTIES", PENALTIES)
 
 
 @pytest.fixture
@@ -123,8 +123,8 @@ def test_other_text_tunes_a_bundle_whose_int8_weights_stay(
 def test_a_reader_finds_a_whole_bundle_at_any_moment(
     nmt: Command, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "BEAM_SIZES", (3,))
-    monkeypatch.setattr(tuning, "LENGTH_PENALTIES", (1.0,))
+    monkeypatch.setattr(search_tuning, "BEAM_SIZES", (3,))
+    monkeypatch.setattr(search_tuning, "LENGTH_PENALTIES", (1.0,))
     stop, errors = threading.Event(), list[Exception]()
 
     def read() -> None:
@@ -146,7 +146,7 @@ def test_a_reader_finds_a_whole_bundle_at_any_moment(
 def test_weights_damaged_while_it_tunes_are_not_blessed(
     nmt: Command, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = tuning.tune
+    plain = search_tuning.tune
 
     def damaging(*words, **settings):  # type: ignore[no-untyped-def]
         found = plain(*words, **settings)
@@ -157,7 +157,7 @@ def test_weights_damaged_while_it_tunes_are_not_blessed(
         file.write_bytes(data)
         return found
 
-    monkeypatch.setattr(tuning, "tune", damaging)
+    monkeypatch.setattr(search_tuning, "tune", damaging)
     assert nmt("evaluate", run, "--split", "validation", "--tune").code == 0
     with pytest.raises(BundleError, match=r"weights.safetensors is damaged"):
         load_bundle(run)
@@ -229,7 +229,7 @@ def test_a_run_that_trains_is_not_tuned(
 def test_a_folder_that_cannot_be_written_is_named_before_any_search(
     nmt: Command, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "tune", lambda *_, **__: pytest.fail("it searched"))
+    monkeypatch.setattr(search_tuning, "tune", lambda *_, **__: pytest.fail("it searched"))
     run.chmod(0o500)
     result = nmt("evaluate", run, "--split", "validation", "--tune")
     run.chmod(0o700)

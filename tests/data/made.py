@@ -6,7 +6,7 @@ from nmt.config import Config, parse_config
 from nmt.data.cache import encode_pairs
 from nmt.data.corpus import Corpus
 from nmt.data.encoded import EncodedPairs
-from nmt.data.survey import survey
+from nmt.data.scan import scan_corpus
 from nmt.text.tokenizer import Tokenizer
 
 Pairs = list[tuple[str, str]]
@@ -31,7 +31,7 @@ def encode(
     *words: str,
     workers: int | None = None,
 ) -> EncodedPairs:
-    """Survey and encode a corpus, or training pairs, with overrides of the config."""
+    """Scan and encode a corpus, or training pairs, with overrides of the config."""
     corpus = corpus if isinstance(corpus, Corpus) else made_corpus(corpus)
     config = made_config(cache, *words)
-    return encode_pairs(config, corpus, survey(corpus), tokenizer, workers=workers)
+    return encode_pairs(config, corpus, scan_corpus(corpus), tokenizer, workers=workers)

@@ -8,7 +8,7 @@ import pytest
 from nmt.data.cache import cache_folder, learn_tokenizer
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus
-from nmt.data.survey import survey
+from nmt.data.scan import scan_corpus
 from nmt.errors import BundleError, DataError
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
 from tests.data.made import made_config
@@ -23,14 +23,14 @@ class Counted:
     def __init__(self) -> None:
         self.passes = 0
         self.corpus = Corpus("made", {"train": "train"}, self.read)
-        self.survey = survey(self.corpus)
+        self.scan = scan_corpus(self.corpus)
 
     def read(self, place: str) -> Iterator[Pair]:
         self.passes += 1
         return iter(PAIRS)
 
     def learn(self, cache: Path, *words: str) -> tuple[Tokenizer, list[str]]:
-        return learn_tokenizer(made_config(cache, *words), self.corpus, self.survey)
+        return learn_tokenizer(made_config(cache, *words), self.corpus, self.scan)
 
 
 def test_it_is_the_one_that_the_pairs_teach(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from nmt.config import DataConfig, Place
 from nmt.data.corpus import Corpus, open_corpus
-from nmt.data.survey import survey
+from nmt.data.scan import scan_corpus
 from nmt.errors import ConfigError, DataError, UsageError
 
 
@@ -141,7 +141,7 @@ def test_unknown_split() -> None:
     assert str(caught.value) == "the corpus files has no split 'dev'; it has train, test"
     for validation in ("two", {"cut": 2}):
         with pytest.raises(DataError, match="the corpus files has no split 'train'; it has val"):
-            survey(corpus(validation=validation))
+            scan_corpus(corpus(validation=validation))
 
 
 @pytest.mark.usefixtures("phrases")

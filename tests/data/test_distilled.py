@@ -9,9 +9,9 @@ import pytest
 from nmt.config import Place, TokenizerConfig
 from nmt.data.cache import find_translations
 from nmt.data.corpus import Corpus
-from nmt.data.distilled import DistilledCorpus, Translations
+from nmt.data.distilled import DistilledCorpus, TeacherTranslations
 from nmt.data.plan import plan_epoch
-from nmt.data.survey import survey
+from nmt.data.scan import scan_corpus
 from nmt.errors import DataError
 from nmt.text.tokenizer import train_tokenizer
 from tests.data.made import encode, made_config, made_corpus
@@ -22,16 +22,16 @@ TOLD = [["t1", "u1"], ["t2"], [""], ["t4", "u4"], ["t5", ""], ["t6"]]
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Translations:
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TeacherTranslations:
     """Six sentences in chunks of two, all there."""
     monkeypatch.setattr("nmt.data.distilled.CHUNK", 2)
-    translations = Translations(tmp_path, 6)
+    translations = TeacherTranslations(tmp_path, 6)
     for number in (2, 0, 1):
         translations.write(number, TOLD[2 * number : 2 * number + 2])
     return translations
 
 
-def distilled(kept: Translations, references: float) -> DistilledCorpus:
+def distilled(kept: TeacherTranslations, references: float) -> DistilledCorpus:
     places: dict[str, Place] = {
         "train": ["one", {"place": "two", "weight": 2.0}],
         "validation": "two",
@@ -40,7 +40,7 @@ def distilled(kept: Translations, references: float) -> DistilledCorpus:
     return DistilledCorpus("made", places, lambda name: iter(pairs[name]), kept, references)
 
 
-def test_translations_are_plain_text_in_order(kept: Translations) -> None:
+def test_translations_are_plain_text_in_order(kept: TeacherTranslations) -> None:
     assert list(kept) == TOLD
     names = sorted(path.name for path in kept.folder.iterdir())
     assert names == ["000000.txt.gz", "000001.txt.gz", "000002.txt.gz"]
@@ -49,22 +49,24 @@ def test_translations_are_plain_text_in_order(kept: Translations) -> None:
 
 
 def test_chunks_that_are_missing_or_damaged_are_known(
-    kept: Translations, monkeypatch: pytest.MonkeyPatch
+    kept: TeacherTranslations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (kept.missing(), kept.total) == (set(), 6)
     (kept.folder / "000001.txt.gz").unlink()
     (kept.folder / "000002.txt.gz").write_bytes(gzip.compress(b"t5\n"))
     assert kept.missing() == {1, 2} and kept.sentences({1, 2}) == 4
-    seven = Translations(kept.folder, 7)
+    seven = TeacherTranslations(kept.folder, 7)
     assert seven.missing() == {1, 2, 3} and seven.sentences({3}) == 1
     with pytest.raises(DataError, match=r"cannot read .*000001.txt.gz: No such file"):
         list(kept)
-    lost = Translations(kept.folder / "nowhere", 2)
+    lost = TeacherTranslations(kept.folder / "nowhere", 2)
     with pytest.raises(DataError, match=r"cannot write .*nowhere/000000.txt.gz: No such file"):
         lost.write(0, [["x"], ["y"]])
 
 
-def test_the_translations_stand_behind_the_references_place_by_place(kept: Translations) -> None:
+def test_the_translations_stand_behind_the_references_place_by_place(
+    kept: TeacherTranslations,
+) -> None:
     first = [("a", "t1"), ("a", "u1"), ("b", "t2"), ("c", ""), ("d", "t4"), ("d", "u4")]
     second = [("e", "t5"), ("e", ""), ("f", "t6")]
     corpus = distilled(kept, 0.5)
@@ -76,7 +78,7 @@ def test_the_translations_stand_behind_the_references_place_by_place(kept: Trans
     assert list(alone.pairs("validation")) == TWO
 
 
-def test_what_is_cut_out_of_train_has_no_translation(kept: Translations) -> None:
+def test_what_is_cut_out_of_train_has_no_translation(kept: TeacherTranslations) -> None:
     places: dict[str, Place] = {"train": ["one", "two"], "validation": {"cut": 2}}
     pairs = {"one": ONE, "two": [*TWO, ("g", "G"), ("h", "H")]}
     plain = Corpus("made", places, lambda name: iter(pairs[name]))
@@ -93,7 +95,7 @@ def test_what_is_cut_out_of_train_has_no_translation(kept: Translations) -> None
     [(0, [], []), (0.5, [0, 0, 1, 1], [1, 1]), (1, [1] * 4, [2, 2]), (2, [2] * 4, [4, 4])],
 )
 def test_an_epoch_takes_each_pair_as_often_as_was_asked(
-    kept: Translations,
+    kept: TeacherTranslations,
     tmp_path: Path,
     references: float,
     ones: list[int],
@@ -119,11 +121,11 @@ def test_an_epoch_takes_each_pair_as_often_as_was_asked(
 
 
 def test_other_translations_have_another_place(tmp_path: Path) -> None:
-    surveyed = survey(made_corpus(ONE))
+    surveyed = scan_corpus(made_corpus(ONE))
 
     def folder(*words: str, pairs: list[tuple[str, str]] | None = None, teacher: str = "x") -> str:
         config = made_config(tmp_path, "--data.distill.teacher", "anywhere", *words).data
-        found = surveyed if pairs is None else survey(made_corpus(pairs))
+        found = surveyed if pairs is None else scan_corpus(made_corpus(pairs))
         translations = find_translations(config, found, [teacher])
         assert translations.total == found.pairs and translations.folder.parent == tmp_path
         return translations.folder.name

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.data.duplicates import repeated_rows
-from nmt.data.marks import text_hashes
+from nmt.data.pair_features import text_hashes
 
 
 @given(st.lists(st.integers(0, 9)), st.sampled_from([1, 3, 1000]))

@@ -93,7 +93,7 @@ def test_a_corpus_is_encoded_once_and_again_when_anything_but_a_filter_changes(
 
     corpus = Corpus("made", {"train": "train"}, read)
     encode(corpus, tokenizer, tmp_path)
-    assert len(passes) == 2  # to survey, and to encode
+    assert len(passes) == 2  # to scan, and to encode
     encode(corpus, tokenizer, tmp_path, "--data.max_length", "9", "--data.filters.duplicates=true")
     assert len(passes) == 3
     encode(PAIRS[:-1], tokenizer, tmp_path)

@@ -168,7 +168,8 @@ def test_a_table_of_other_columns_is_refused_by_their_names(kind: str, text: str
 
 def test_a_header_is_not_taken_for_a_numbered_pair() -> None:
     write("a.tsv", "de\ten\nja\tyes\n")
-    assert "line 1: it is a header with ['de', 'en']" in error("a.tsv", ColumnsConfig(1, 2))
+    told = error("a.tsv", ColumnsConfig(1, 2))
+    assert "line 1: a header with ['de', 'en'], but data.columns has numbers" in told
 
 
 def test_columns_with_names_have_no_numbers() -> None:

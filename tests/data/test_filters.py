@@ -8,8 +8,8 @@ import pytest
 
 from nmt.config import FiltersConfig, TokenizerConfig
 from nmt.data.encoded import EncodedPairs
-from nmt.data.filters import NOT_STORED, Notes, Rules, choose
-from nmt.data.marks import CONTROL, DUPLICATE, OVERLAP, UNTRANSLATED
+from nmt.data.filters import NOT_STORED, FilterSettings, apply_filters
+from nmt.data.pair_features import CONTROL, DUPLICATE, OVERLAP, UNTRANSLATED, PairFeatures
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
 from tests.data.made import encode, made_corpus
 
@@ -117,14 +117,18 @@ def test_thresholds_are_inclusive(tokenizer: Tokenizer, tmp_path: Path) -> None:
 def test_a_pair_counts_at_the_first_filter_that_is_on() -> None:
     every = CONTROL | UNTRANSLATED | OVERLAP | DUPLICATE
     lengths = np.array([[1, 1, 9, 4], [40, 40, 40, 4]], np.uint16)
-    notes = Notes(lengths, np.array([every, 0, 0, DUPLICATE], np.uint8), np.zeros(4, np.uint8))
-    rules = Rules(FiltersConfig(), 20)
-    mask, found, left_out = choose(notes, rules)
+    features = PairFeatures(
+        lengths, np.array([every, 0, 0, DUPLICATE], np.uint8), np.zeros(4, np.uint8)
+    )
+    settings = FilterSettings(FiltersConfig(), 20)
+    mask, found, left_out = apply_filters(features, settings)
     assert mask.tolist() == [False, False, False, True]
     assert left_out == {"empty": 2, "too_long": 1}
     assert found == dict(zip(NAMES, [2, 1, 1, 4, 3, 3, 1, 2], strict=True))
-    rules = Rules(FiltersConfig(empty=False, overlap=True, duplicates=True, script=0.01), 39)
-    mask, _, left_out = choose(notes, rules)
+    settings = FilterSettings(
+        FiltersConfig(empty=False, overlap=True, duplicates=True, script=0.01), 39
+    )
+    mask, _, left_out = apply_filters(features, settings)
     assert left_out == {"script": 4, "too_long": 0, "overlap": 0, "duplicates": 0}
     assert not mask.any()
 
@@ -152,18 +156,21 @@ def test_blocks_join(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(1)
     lengths = draw.integers(1, 30, (2, 100)).astype(np.uint16)
     marks, shares = draw.integers(0, 16, (2, 100)).astype(np.uint8)
-    notes, rules = Notes(lengths, marks, shares), Rules(FiltersConfig(overlap=True), 25)
-    whole = choose(notes, rules)
+    features, settings = (
+        PairFeatures(lengths, marks, shares),
+        FilterSettings(FiltersConfig(overlap=True), 25),
+    )
+    whole = apply_filters(features, settings)
     monkeypatch.setattr("nmt.data.filters._BLOCK", 7)
-    parts = choose(notes, rules)
+    parts = apply_filters(features, settings)
     assert (whole[0] == parts[0]).all() and whole[1:] == parts[1:]
     assert not math.isclose(whole[0].mean(), 0) and whole[0].sum() + sum(whole[2].values()) == 100
 
 
 def test_the_table_shows_settings_as_they_are() -> None:
-    rules = Rules(FiltersConfig(script=1.0, length_ratio=1.0, overlap=True), 100)
+    settings = FilterSettings(FiltersConfig(script=1.0, length_ratio=1.0, overlap=True), 100)
     counts = dict.fromkeys(NAMES, 1234)
-    lines = rules.table(counts, dict.fromkeys(rules.active, 7))
+    lines = settings.table(counts, dict.fromkeys(settings.active, 7))
     shown = {line.split()[0]: line.split()[1:] for line in lines[1:]}
     assert list(shown) == NAMES
     assert shown["script"] == shown["length_ratio"] == ["1.0", "1,234", "7"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.plan import UpdatePlan, Weights, plan_epoch
+from nmt.data.plan import SamplingWeights, UpdatePlan, plan_epoch
 
 BUDGET = 40
 PAIRS = st.lists(st.tuples(st.integers(1, BUDGET), st.integers(1, BUDGET)), max_size=80)
@@ -125,7 +125,7 @@ def test_large_plans_cost_bytes_per_pair() -> None:
     assert plan.order.nbytes + plan.slices.nbytes < 5 * len(lengths)
 
 
-def weighted(weights: Weights, epoch: int, seed: int = 1) -> list[int]:
+def weighted(weights: SamplingWeights, epoch: int, seed: int = 1) -> list[int]:
     """How often each example comes in an epoch."""
     lengths = np.full(sum(size for size, _ in weights), 4, np.uint16)
     plan = plan_epoch(lengths, lengths, weights, batch_tokens=BUDGET, seed=seed, epoch=epoch)

@@ -6,7 +6,7 @@ import pytest
 
 from nmt.diagnosis.argument import argument
 from nmt.diagnosis.records import GradientFlow, Verdict
-from nmt.diagnosis.study import StudyRow
+from nmt.diagnosis.study_records import StudyRow
 from nmt.evaluation.breakdowns import LengthGroup
 from nmt.evaluation.metrics import Score
 

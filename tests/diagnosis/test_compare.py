@@ -9,8 +9,8 @@ import torch
 from nmt.bundle import load_bundle
 from nmt.config import load_config
 from nmt.data.corpus import open_corpus
+from nmt.diagnosis.collect import MOST_TOKENS, about_to_train, at_start, encoded, flow_of
 from nmt.diagnosis.compare import compare_cells
-from nmt.diagnosis.diagnose import MOST_TOKENS, about_to_train, at_start, encoded, flow_of
 from nmt.training.run import train
 
 STILL = [

@@ -71,19 +71,17 @@ def test_a_planted_exploding_model_is_bad() -> None:
 @pytest.mark.parametrize(
     ("settings", "way"),
     [
-        ({"feed_context": True}, "the fed context is a short way"),
-        ({"attention": "dot"}, "attention is a short way"),
-        ({"attention": "dot", "feed_context": True}, "the fed context and attention are short"),
+        ({"feed_context": True}, "the fed context is a shortcut"),
+        ({"attention": "dot"}, "attention is a shortcut"),
+        ({"attention": "dot", "feed_context": True}, "the fed context and attention are shortcuts"),
     ],
     ids=str,
 )
-def test_short_ways_are_named_and_carry_over_the_decoder(
-    settings: dict[str, Any], way: str
-) -> None:
+def test_shortcuts_are_named_and_carry_over_the_decoder(settings: dict[str, Any], way: str) -> None:
     plain = planted("tanh", scaled(0.1), reverse_source=True)
     flow = planted("tanh", scaled(0.1), reverse_source=True, **settings)
-    assert way in flow.verdicts[0].text and "short" not in plain.verdicts[0].text
-    # The first word is read last, and handed over at once; a decoder that forgets loses it.
+    assert way in flow.verdicts[0].text and "shortcut" not in plain.verdicts[0].text
+    # The first word is read last, next to the final state; a decoder that forgets loses it.
     assert (plain.verdicts[0].level, flow.verdicts[0].level) == ("bad", "good")
 
 
@@ -149,9 +147,7 @@ def test_gates_that_keep_shortly_or_are_shut_are_named() -> None:
     shut = GateStatistics("decoder", 2, "input", 0.01, 0.97, 0.0, None)
     verdicts = flow_verdicts(FAR, decays, 0.5, [forget, long, shut], [SUM])
     short, closed = verdicts[3:5]
-    assert (
-        short.level == "warning" and "so many steps: 5.0 (encoder), 100.0 (decoder)." in short.text
-    )
+    assert short.level == "warning" and "steps: 5.0 (encoder), 100.0 (decoder)." in short.text
     assert closed.level == "warning"
     assert closed.text.startswith("Decoder, layer 2: 97 % of the input gates' values are shut")
     assert flow_verdicts(FAR, decays[1:], 0.5, [long], [SUM])[2].level == "good"

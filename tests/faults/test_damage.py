@@ -14,7 +14,7 @@ import torch
 from nmt.bundle import load_bundle
 from nmt.config import load_config
 from nmt.config.parser import parse_config
-from nmt.data.distilled import Translations
+from nmt.data.distilled import TeacherTranslations
 from nmt.errors import BundleError, ConfigError, DataError
 from nmt.reading import is_sealed, read_bytes, read_rows, seal
 from nmt.training.averaging import average_checkpoints
@@ -71,7 +71,7 @@ def test_a_flipped_bit_in_the_cache_is_found(name: str, tiny_config: Path, tmp_p
 
 
 def test_a_flipped_bit_in_a_teachers_translation_is_found(tmp_path: Path) -> None:
-    kept = Translations(tmp_path, 2)
+    kept = TeacherTranslations(tmp_path, 2)
     kept.write(0, [["ein Satz"], ["noch einer"]])
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()

@@ -13,7 +13,7 @@ import torch
 
 from nmt.config import load_config
 from nmt.errors import UsageError
-from nmt.inference.files import LineWriter, translate_lines
+from nmt.inference.file_translation import LineWriter, translate_lines
 from nmt.inference.translator import Translator
 from nmt.models.seq2seq import Seq2Seq
 from nmt.storage import atomic_write

@@ -93,7 +93,7 @@ class Stop:
             return plain(translator, sentences, *words, **settings)
 
         monkeypatch.setattr(Translator, "translate", translate)
-        monkeypatch.setattr("nmt.inference.files.CHUNK", 2)
+        monkeypatch.setattr("nmt.inference.file_translation.CHUNK", 2)
 
 
 @pytest.fixture

@@ -50,10 +50,10 @@ def test_a_blank_prefix_leaves_a_translation_free(translator: Translator) -> Non
 
 
 def test_nothing_comes_next_to_a_blank_sentence(translator: Translator) -> None:
-    with pytest.raises(UsageError, match="nothing to translate"):
+    with pytest.raises(UsageError, match="has no words"):
         predict(translator, "\u2003\x85")
 
 
 def test_blank_sides_are_encoded_as_empty(translator: Translator) -> None:
     chunk = ChunkEncoder(translator.tokenizer, {})([(line, "x") for line in LINES])
-    assert set(chunk.notes.lengths[0]) == {1}
+    assert set(chunk.features.lengths[0]) == {1}

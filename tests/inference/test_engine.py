@@ -12,9 +12,9 @@ from nmt.decoding.beam import beam_search
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.stepper import Limits
 from nmt.errors import UsageError
-from nmt.inference import products
+from nmt.inference import engine_products
 from nmt.inference.engine import fast_engine
-from nmt.inference.products import InputTable, Integers, Matrix
+from nmt.inference.engine_products import InputTable, Integers, Matrix
 from nmt.inference.shortlist import restrict_vocabulary
 from nmt.models.batch import Padded, pad
 from nmt.models.quantization import dequantize, quantize
@@ -199,7 +199,7 @@ def test_integer_products_are_sums_of_integers(
     expected = torch.from_numpy(sums).double() * scale.double() / 127 + bias.double()
     for kernels in (True, False):
         if not kernels:
-            monkeypatch.setattr(products, "has_integer_kernels", lambda: False)
+            monkeypatch.setattr(engine_products, "has_integer_kernels", lambda: False)
         found = Integers().product(Matrix(values, scale), bias)(packed)
         torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=1e-4)
 

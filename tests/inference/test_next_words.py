@@ -255,7 +255,7 @@ def test_what_cannot_be_predicted_is_refused() -> None:
     mixed = Ensemble([network(pieces)[0], attentive])
     with pytest.raises(UsageError, match="attention needs a sentence"):
         predict(Translator(mixed, pieces, Config()), None, "a")
-    with pytest.raises(UsageError, match="' ' holds nothing to translate"):
+    with pytest.raises(UsageError, match="' ' has no words"):
         predict(translator, "  ", "a")
     with pytest.raises(UsageError, match=r"top: 0 must be a whole number from 1 to"):
         predict(translator, "a", top=0)

@@ -169,7 +169,7 @@ def test_what_cannot_begin_so_is_a_problem_of_its_line(translator: Translator) -
         f"a prefix of {tokens} tokens leaves no room: the translation may have {limit}, its end "
         "included; raise max_length_ratio"
     )
-    assert found[1].problem == "the source is empty, and so is the translation: it has no prefix"
+    assert found[1].problem == "the source is empty: its translation is empty and has no prefix"
     assert found[3].problem is None
 
 

@@ -149,7 +149,7 @@ def test_a_precision_that_is_not_there_is_an_error(
     tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nmt.inference.device, "cpu_has_bf16", lambda: False)
-    with pytest.raises(UsageError, match="precision: bf16 was asked for, but this processor"):
+    with pytest.raises(UsageError, match="precision: bf16 is not supported by this processor"):
         nmt.load(str(tiny_run), device="cpu", precision="bf16")
 
 
@@ -158,7 +158,7 @@ def test_a_device_that_is_not_there_is_an_error(tiny_run: Path) -> None:
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(UsageError, match="cuda was asked for, but torch finds no GPU"):
+    with pytest.raises(UsageError, match="cuda needs a GPU, and torch finds none"):
         nmt.load(str(tiny_run), device="cuda")
 
 

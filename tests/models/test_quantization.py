@@ -234,7 +234,7 @@ def test_encoders_without_recurrence_are_rounded_and_read_back(
         (lambda t: t.update({"decoder.stack.bias_ih_l0": torch.ones(3)}), r"size mismatch.*\[3\]"),
         (
             lambda t: t.update({"encoder.embedding.weight": torch.ones(10, 6)}),
-            r"encoder.embedding.weight and decoder.* should be one tensor, and are two",
+            r"encoder.embedding.weight and decoder.* should be one tensor, but are two",
         ),
         (
             lambda t: t.update({"decoder.stack.bias_ih_l0": torch.ones(32, dtype=torch.int64)}),

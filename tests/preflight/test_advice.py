@@ -11,9 +11,9 @@ from nmt.config import Config, load_config
 from nmt.data.encoded import Facts
 from nmt.data.round_trip import RoundTrip
 from nmt.preflight.advice import advice, usual_sizes
+from nmt.preflight.check_records import Check, SplitFacts
 from nmt.preflight.cost import Cost
 from nmt.preflight.leakage import Overlap
-from nmt.preflight.records import Check, SplitFacts
 from nmt.preflight.statistics import SideFacts
 from tests.conftest import ROOT
 
@@ -139,8 +139,7 @@ CASES: list[tuple[dict[str, Any], list[str], str]] = [
     (
         filters(found={"duplicates": 2001}),
         [],
-        "2,001 pairs of train are there a second time: leave them out with "
-        "data.filters.duplicates: true",
+        "2,001 pairs of train are duplicates: leave them out with data.filters.duplicates: true",
     ),
     (filters(found={"length_ratio": 201}), [], "leave them out with data.filters.length_ratio: 4"),
     (
@@ -151,12 +150,12 @@ CASES: list[tuple[dict[str, Any], list[str], str]] = [
     (
         cost(total_updates=600),
         [],
-        "training.warmup_updates 200 is much for 600 updates: lower it to 60",
+        "training.warmup_updates 200 is large for 600 updates: lower it to 60",
     ),
     (
         cost(total_updates=499),
         ["--training.warmup_updates", "0"],
-        "training.validate_every 500 is much for 499 updates: lower it to 49",
+        "training.validate_every 500 is large for 499 updates: lower it to 49",
     ),
     (
         cost(peak_gib=15.0),
@@ -164,7 +163,7 @@ CASES: list[tuple[dict[str, Any], list[str], str]] = [
         "training needs 15.0 GiB of 16.0: lower training.batch_tokens, or take a smaller model",
     ),
     (cost(estimated_minutes=2166.0), [], "training takes about 1.5 days on cpu (2 threads)"),
-    (cost(cores_of_others=1.04), [], "1.0 CPU cores, which slows the times here"),
+    (cost(cores_of_others=1.04), [], "1.0 CPU cores: stop them"),
 ]
 
 

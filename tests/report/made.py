@@ -6,7 +6,6 @@ from pathlib import Path
 
 from nmt.config import Config, DataConfig, ModelConfig, dump_config
 from nmt.diagnosis.records import (
-    Candidate,
     Diagnosis,
     FlowCurve,
     FlowMap,
@@ -17,6 +16,7 @@ from nmt.diagnosis.records import (
     PositionLoss,
     Probe,
     Sample,
+    ScoredText,
     StateMap,
     StatePoint,
     StateProbes,
@@ -121,7 +121,7 @@ def flow(cell: str = "lstm", moment: str = "trained", kept: float = 0.5) -> Grad
 def diagnosis() -> Diagnosis:
     """Everything that diagnosis finds, for the weights of `make_run`."""
     weights = [[0.75, 0.25], [0.125, 0.875]]
-    candidates = [Candidate("a <b>", -1.25), Candidate("a $c$", -2.5)]
+    candidates = [ScoredText("a <b>", -1.25), ScoredText("a $c$", -2.5)]
     sample = Sample(
         f"ein {HTML}", "a b", candidates, ["▁ein", "$x$ <y>"], ["▁a\n", "</s>"], weights
     )

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from nmt.report.blocks import Fold, Paragraph, Report, Section, Sentences, Table
+from nmt.report.blocks import Details, Paragraph, Report, Section, Sentences, Table
 from nmt.report.page import page
 from nmt.report.plots import named_points
-from nmt.report.report import make_report, write_page
+from nmt.report.run_report import make_report, write_page
 from tests.report.made import HTML, make_diagnosed_run, make_run, poor_hypotheses
 
 VOID = {"meta", "link", "br"}
@@ -121,7 +121,7 @@ def test_marked_words_are_told_by_more_than_colour() -> None:
 
 def test_all_text_is_escaped_and_has_bytes() -> None:
     odd = "<i>\0\ud800&"
-    blocks = [Paragraph(odd), Table([odd], [[odd]], title=odd), Fold(odd, [Paragraph(odd)])]
+    blocks = [Paragraph(odd), Table([odd], [[odd]], title=odd), Details(odd, [Paragraph(odd)])]
     content = page(Report(odd, [Section(odd, blocks)]))
     assert b"<i>" not in content and b"\0" not in content
     read(content)
@@ -143,7 +143,7 @@ def test_an_older_run_without_translations_says_so(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", poor_hypotheses())
     (run / "translations.test.jsonl").unlink()
     content = page(make_report([run])).decode()
-    assert "the translations of test were not kept" in content
+    assert "the translations of test are missing" in content
     assert "By source length" not in content
 
 

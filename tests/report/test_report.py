@@ -11,16 +11,15 @@ import pytest
 from sacrebleu.metrics import CHRF
 from safetensors.numpy import save_file
 
-from nmt.diagnosis.records import write_record
+from nmt.diagnosis.records import Verdict, write_record
 from nmt.errors import DataError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.significance import paired_bootstrap
 from nmt.evaluation.translations import Translations, write_translations
 from nmt.report.blocks import (
     Block,
+    Details,
     Figure,
-    Finding,
-    Fold,
     Numbers,
     Paragraph,
     Report,
@@ -32,7 +31,7 @@ from nmt.report.drawing import inline_svg
 from nmt.report.gradients import compared, gradients
 from nmt.report.lengths import lengths
 from nmt.report.losses import losses
-from nmt.report.report import make_report
+from nmt.report.run_report import make_report
 from nmt.report.runs import read_runs
 from nmt.report.samples import marked
 from nmt.report.scores import scores
@@ -55,13 +54,13 @@ def tables(blocks: Sequence[Block]) -> list[Table]:
     found: list[Table] = []
     for block in blocks:
         found += [block] if isinstance(block, Table) else []
-        found += tables(block.blocks) if isinstance(block, Fold) else []
+        found += tables(block.blocks) if isinstance(block, Details) else []
     return found
 
 
 def texts(report: Report) -> str:
     blocks = [block for section in report.sections for block in section.blocks]
-    return "\n".join(block.text for block in blocks if isinstance(block, Paragraph | Finding))
+    return "\n".join(block.text for block in blocks if isinstance(block, Paragraph | Verdict))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +110,7 @@ def test_sentences_where_two_runs_differ_most_are_shown(folder: Path, tmp_path: 
     other = make_run(tmp_path / "other", poor_hypotheses())
     report = make_report([folder, other])
     blocks = next(s for s in report.sections if s.title == "Translations").blocks
-    (fold,) = [b for b in blocks if isinstance(b, Fold) and "differ most" in b.title]
+    (fold,) = [b for b in blocks if isinstance(b, Details) and "differ most" in b.title]
     before, after = (
         [
             CHRF().sentence_score(text, [ref]).score
@@ -237,7 +236,7 @@ def test_several_flows_are_compared_and_folded(tmp_path: Path) -> None:
     flows = [flow("tanh", "start", 0.25), flow("lstm", "start", 0.75)]
     write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), flows=flows))
     section = gradients(read_runs([run]))
-    folds = [block.title for block in section.blocks if isinstance(block, Fold)]
+    folds = [block.title for block in section.blocks if isinstance(block, Details)]
     assert folds == [f"{name}, start: decay, maps and gates" for name in ("tanh", "lstm")]
     names = [figure.name for figure in make_report([run]).figures()]
     assert "flow-compared-decoder-hidden" in names
@@ -249,7 +248,7 @@ def test_probes_show_what_changed(folder: Path) -> None:
     (table,) = tables(section.blocks)
     assert list(table.rows[0]) == ["intact", "2.500", "", "30.50", ""]
     assert list(table.rows[1]) == ["zeroed", "4.000", "+1.500", "0.25", "-30.25"]
-    assert Finding("good", "the decoder listens") in section.blocks
+    assert Verdict("good", "the decoder listens") in section.blocks
 
 
 def test_figures_of_two_runs_have_names_of_their_own(folder: Path, tmp_path: Path) -> None:
@@ -284,7 +283,7 @@ def test_a_diagnosis_of_other_weights_is_said_first(tmp_path: Path) -> None:
     run = make_diagnosed_run(tmp_path / "run")
     write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), weights="d" * 64))
     first = make_report([run]).sections[0].blocks[0]
-    assert isinstance(first, Finding) and "of other weights" in first.text
+    assert isinstance(first, Verdict) and "of other weights" in first.text
 
 
 @pytest.mark.parametrize(
@@ -346,11 +345,11 @@ def test_what_a_trained_model_began_as_is_folded_away(tmp_path: Path) -> None:
     flows = [flow("tanh", "trained", 0.25), flow("tanh", "start", 0.75)]
     write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), flows=flows))
     section = gradients(read_runs([run]))
-    seen = [block.text for block in section.blocks if isinstance(block, Finding)]
+    seen = [block.text for block in section.blocks if isinstance(block, Verdict)]
     assert seen and all(text.startswith("tanh, trained: ") for text in seen)
-    _, start = (block for block in section.blocks if isinstance(block, Fold))
+    _, start = (block for block in section.blocks if isinstance(block, Details))
     assert start.title.startswith("tanh, start")
-    assert any(isinstance(block, Finding) for block in start.blocks)
+    assert any(isinstance(block, Verdict) for block in start.blocks)
 
 
 def test_a_diagnosis_with_a_wrong_kind_of_value_is_refused(tmp_path: Path) -> None:

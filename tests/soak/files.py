@@ -12,7 +12,7 @@ import torch
 from nmt.config import Config, load_config
 from nmt.data.cache import encode_pairs, learn_tokenizer
 from nmt.data.corpus import open_corpus
-from nmt.data.survey import survey
+from nmt.data.scan import scan_corpus
 from nmt.log import quiet
 from nmt.training.checkpoints import checkpoint_files
 from tests.soak.damage import damages, link_out, reseal
@@ -97,7 +97,7 @@ def infinite_weights(world: World) -> Iterator[Outcome]:
 def learned(config: Config) -> tuple[bytes, bytes, list[list[int]], list[int]]:
     """Return what training would learn from: tokenizers, all rows and their lengths."""
     corpus = open_corpus(config.data)
-    scan = survey(corpus)
+    scan = scan_corpus(corpus)
     tokenizer, _ = learn_tokenizer(config, corpus, scan)
     pairs = encode_pairs(config, corpus, scan, tokenizer)
     sources, targets = pairs[np.arange(len(pairs))]

@@ -92,7 +92,7 @@ def test_a_vocabulary_too_large_is_lowered_and_said() -> None:
     tokenizer, notes = train_tokenizer(config(vocabulary_size=9000), PAIRS)
     assert len(tokenizer.source) < 9000
     assert notes == [
-        "tokenizer.vocabulary_size 9000 is more than the corpus holds: "
+        "tokenizer.vocabulary_size 9000 exceeds the pieces of the corpus: "
         f"the shared vocabulary has {len(tokenizer.source)} pieces"
     ]
     _, notes = train_tokenizer(config(vocabulary_size=40), PAIRS)
@@ -107,7 +107,7 @@ def test_a_vocabulary_too_small_is_refused() -> None:
 
 
 def test_no_text_is_refused() -> None:
-    with pytest.raises(DataError, match="holds no text to learn a tokenizer from"):
+    with pytest.raises(DataError, match="no text to learn a tokenizer from"):
         train_tokenizer(config(), [("", " ")])
 
 

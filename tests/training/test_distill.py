@@ -24,11 +24,11 @@ from nmt.bundle import load_bundle
 from nmt.config import Config, load_config
 from nmt.data.cache import find_translations
 from nmt.data.corpus import open_corpus
-from nmt.data.survey import survey
+from nmt.data.scan import scan_corpus
 from nmt.errors import NmtError, UsageError
 from nmt.inference.search import Translation
 from nmt.inference.translator import Translator
-from nmt.preflight.check import check
+from nmt.preflight.run_check import check
 from nmt.reading import sha256
 from nmt.storage import locked
 from nmt.training.checkpoints import checkpoint_files
@@ -313,7 +313,7 @@ def test_a_run_that_lost_its_translations_needs_the_teacher_that_it_had(
     manifest = tmp_path / "teacher" / "bundle.json"
     content = manifest.read_text()
     manifest.write_text(json.dumps(json.loads(content), indent=1))
-    told = rf"data.distill.teacher: {tmp_path}/teacher is not the model that it was when the run"
+    told = rf"data.distill.teacher: {tmp_path}/teacher has changed since the run began"
     with pytest.raises(UsageError, match=told):
         running.train(begun, tmp_path / "run", resume=True)
     (tmp_path / "teacher").rename(tmp_path / "away")
@@ -399,7 +399,7 @@ def test_what_a_user_gets_wrong_is_one_line_and_leaves_nothing(
 def place_of(config: Config, teacher: Path) -> Path:
     """Where a student's translations would be."""
     who = sha256(teacher / "model" / "bundle.json")
-    return find_translations(config.data, survey(open_corpus(config.data)), [who]).folder
+    return find_translations(config.data, scan_corpus(open_corpus(config.data)), [who]).folder
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(

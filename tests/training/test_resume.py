@@ -348,4 +348,4 @@ def test_another_number_of_threads_is_warned_about(
     running.train(changed(constant, max_updates=22), run, resume=True)
     assert "began with" not in caplog.text
     running.train(changed(constant, max_updates=24, threads=2), run, resume=True)
-    assert "began with 1 threads, now there are 2" in caplog.text
+    assert "began with 1 threads and resumes with 2" in caplog.text

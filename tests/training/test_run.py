@@ -19,7 +19,7 @@ from nmt.config import Config, load_config
 from nmt.data.cache import encode_pairs
 from nmt.data.corpus import open_corpus
 from nmt.data.loader import Updates
-from nmt.data.survey import survey
+from nmt.data.scan import scan_corpus
 from nmt.errors import ConfigError, NmtError
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.checkpoints import Checkpoints, checkpoint_files
@@ -92,7 +92,7 @@ def test_a_run_gives_the_weights_of_a_plain_torch_loop(
 
     tokenizer = load_tokenizer(run / "tokenizer")
     corpus = open_corpus(config.data)
-    pairs = encode_pairs(config, corpus, survey(corpus), tokenizer)
+    pairs = encode_pairs(config, corpus, scan_corpus(corpus), tokenizer)
     updates = Updates(
         pairs,
         tokenizer,

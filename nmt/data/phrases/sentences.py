@@ -1,4 +1,4 @@
-"""Random sentences that make sense: who does what to what, when, where and why."""
+"""Random sensible sentences: who does what to what, when, where and why."""
 
 import random
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ THINGS = ("small", "read", "clothing", "food", "drink", "room", "town", "vehicle
 
 
 class NonsenseError(Exception):
-    """The random choices so far make no sensible sentence: make others."""
+    """The random choices so far make no sensible sentence; choose again."""
 
 
 class Chance(random.Random):
@@ -30,12 +30,12 @@ class Chance(random.Random):
         return choices[int(self.random() * len(choices))]
 
     def word(self, words: str) -> str:
-        """Return one of the words; one that is there twice is twice as likely."""
+        """Return one of the words; a repeated word is more likely."""
         return self.pick(words.split())
 
 
 def require(sensible: object) -> None:
-    """Give up a sentence that is not sensible."""
+    """Raise NonsenseError unless the sentence is sensible."""
     if not sensible:
         raise NonsenseError
 
@@ -63,18 +63,18 @@ def _verbs(mood: str, subject: Kinds, thing: Kinds = ()) -> list[Verb]:
 
 
 def _same(one: Nominal | None, *others: Nominal | None) -> bool:
-    """Tell whether a nominal might be one of the others (ich, mich; ich, uns)."""
+    """Return whether a nominal might be one of the others (ich, mich; ich, uns)."""
     keys = [thing and (thing.noun or (0, 1, 2, 0)[thing.form]) for thing in (one, *others)]
     return one is not None and keys[0] in keys[1:]
 
 
 def _vague(thing: Nominal | None) -> bool:
-    """Tell whether a nominal is nobody in particular (ein Mann, zwei Kinder)."""
+    """Return whether a nominal is nobody in particular (ein Mann, zwei Kinder)."""
     return thing is not None and thing.determiner in ("ein", *lexicon.NUMBERS)
 
 
 def _noun(chance: Chance, noun: Noun, words: Sequence[str] = KNOWN) -> Nominal:
-    """Return a noun with one of the determiners, as far as it suits, and often an adjective."""
+    """Return a noun with one of the determiners, if it fits, and often an adjective."""
     word = chance.pick(words)
     plural = noun.plural != "" and (word == "wie viele" or chance.random() < 0.25)
     require(plural or word != "wie viele")
@@ -84,7 +84,7 @@ def _noun(chance: Chance, noun: Noun, words: Sequence[str] = KNOWN) -> Nominal:
         word = "der"
     elif word == "ein" and plural and ("person" in noun.kinds or chance.random() < 0.5):
         word = chance.pick([*lexicon.NUMBERS])
-    choices = [one for one in _adjectives(noun.kinds) if "beast" not in one.kinds]
+    choices = [word for word in _adjectives(noun.kinds) if "beast" not in word.kinds]
     adjective = chance.pick(choices) if choices and chance.random() < 0.28 else None
     return noun_phrase(noun, word, adjective, plural)
 
@@ -155,13 +155,13 @@ def _with_place(chance: Chance, c: Clause, plain: bool) -> Clause:
 
 
 def quality(chance: Chance, subject: Nominal, word: str = "") -> Clause:
-    """Return how a subject is: as the word says, or somehow."""
-    found = ADJECTIVES[word] if word else chance.pick(_adjectives(subject.kinds))
-    both = {found, subject.adjective}
-    require(len(both) == 2 and _fit(subject.kinds, found.kinds))
+    """Return a clause with a predicate adjective: the given word, or a random one."""
+    adjective = ADJECTIVES[word] if word else chance.pick(_adjectives(subject.kinds))
+    both = {adjective, subject.adjective}
+    require(len(both) == 2 and _fit(subject.kinds, adjective.kinds))
     rows = lexicon.OPPOSITES.split(",")
-    require(not any(both <= {ADJECTIVES[one] for one in row.split()} for row in rows))
-    return Clause(subject, VERBS["sein"], None, chance.random() < 0.35, predicate=found)
+    require(not any(both <= {ADJECTIVES[word] for word in row.split()} for row in rows))
+    return Clause(subject, VERBS["sein"], None, chance.random() < 0.35, predicate=adjective)
 
 
 def statement(chance: Chance, pronouns: Sequence[Nominal] = TELLERS) -> Clause:
@@ -196,11 +196,11 @@ def question(chance: Chance) -> Clause:
 
 
 def _shows_roles(c: Clause) -> bool:
-    """Tell whether German shows who does it to whom where the object may come first."""
+    """Return whether German shows who does it to whom where the object may come first."""
     if not c.object or not (c.object.leads or c.subject.leads) or "dat" in c.verb.marks:
         return True
     apart = _fit(c.subject.kinds, ALIVE) and not _fit(c.object.kinds, ALIVE)
-    return apart or any(one.forms[0] != one.forms[1] for one in (c.subject, c.object))
+    return apart or any(each.forms[0] != each.forms[1] for each in (c.subject, c.object))
 
 
 def relative(chance: Chance) -> Clause:
@@ -231,7 +231,7 @@ def _related(chance: Chance, main: Clause, head: Nominal) -> Nominal:
     c = _with_time(chance, c, 0.3)._replace(front=False)
     require(_shows_roles(c) and c.verb != main.verb and (c.past or not main.past))
     require(not (main.time and c.time) and not (main.negated and c.negated))
-    require(any(one.past or one.modal or "state" in one.verb.marks for one in (main, c)))
+    require(any(each.past or each.modal or "state" in each.verb.marks for each in (main, c)))
     others = [thing for thing in (c.subject, c.object, c.indirect) if thing != own]
     require(not any(_same(thing, main.subject, main.object, own) for thing in others))
     return head._replace(relative=c)
@@ -239,7 +239,7 @@ def _related(chance: Chance, main: Clause, head: Nominal) -> Nominal:
 
 def reason(chance: Chance) -> Clause:
     """Return what someone does because (weil), or although (obwohl), something is so."""
-    hard, duties = ([v for v in VERBS.values() if one in v.marks] for one in ("hard", "duty"))
+    hard, duties = ([v for v in VERBS.values() if mark in v.marks] for mark in ("hard", "duty"))
     if chance.random() < 0.4:
         c = clause(chance, "modal", verb=chance.pick(hard), negated=True)
         given = {"verb": chance.pick(duties), "subject": tree.pronoun_for(c.subject)}
@@ -259,8 +259,8 @@ def reason(chance: Chance) -> Clause:
     if word in ADJECTIVES:
         about = about if _fit(about.kinds, ADJECTIVES[word].kinds) else c.subject
         require(about is c.object or word in "müde krank faul hungrig durstig glücklich traurig")
-        found = quality(chance, about, word)
-        why = found._replace(subject=it if about is c.object else he, past=c.past)
+        described = quality(chance, about, word)
+        why = described._replace(subject=it if about is c.object else he, past=c.past)
     else:
         require(_fit(about.kinds, VERBS[word.strip("!")].object))
         why = Clause(he, VERBS[word.strip("!")], it, c.past, negated=word[0] == "!")
@@ -268,16 +268,18 @@ def reason(chance: Chance) -> Clause:
     return c._replace(after=("obwohl" if against else "weil", why))
 
 
-def reported(chance: Chance, said: Clause | None = None) -> Clause:
+def reported(chance: Chance, content: Clause | None = None) -> Clause:
     """Return what someone says, believes or hopes (dass), asks or does not know (ob)."""
-    name = chance.word("sagen glauben denken wissen" + " hoffen wissen fragen fragen" * (not said))
-    ask = name == "fragen" or (name == "wissen" and not said and chance.random() < 0.5)
-    said = (said or statement(chance, OTHERS))._replace(front=False)
+    name = chance.word(
+        "sagen glauben denken wissen" + " hoffen wissen fragen fragen" * (not content)
+    )
+    ask = name == "fragen" or (name == "wissen" and not content and chance.random() < 0.5)
+    content = (content or statement(chance, OTHERS))._replace(front=False)
     speaker = _person(chance, (ER, SIE) if name in ("sagen", "fragen") else TELLERS)
-    require(not _same(speaker, said.subject, said.object, said.indirect))
-    require(not _vague(said.subject) and not (said.negated and (ask or name == "hoffen")))
-    require(name != "hoffen" or not (said.predicate or said.modal))
-    after, negated = ("ob" if ask else "dass", said), ask and name == "wissen"
+    require(not _same(speaker, content.subject, content.object, content.indirect))
+    require(not _vague(content.subject) and not (content.negated and (ask or name == "hoffen")))
+    require(name != "hoffen" or not (content.predicate or content.modal))
+    after, negated = ("ob" if ask else "dass", content), ask and name == "wissen"
     return Clause(speaker, VERBS[name], negated=negated, after=after)
 
 

@@ -106,14 +106,14 @@ def _decline(noun: Noun, article: str, adjective: Adjective | None, plural: bool
 
 
 def pronoun_for(thing: Nominal) -> Nominal:
-    """Return the pronoun that takes a nominal up again: by the noun's gender in German."""
+    """Return the pronoun that refers back to a nominal; in German it has the noun's gender."""
     if not thing.noun:
         return thing
     neuter = GIRL if thing.noun.german == "Mädchen" else ES
-    found = THEY if thing.form == 3 else {"m": ER, "f": SIE, "n": neuter}[thing.noun.gender]
+    pronoun = THEY if thing.form == 3 else {"m": ER, "f": SIE, "n": neuter}[thing.noun.gender]
     if thing.form == 2 and "person" not in thing.kinds:
-        found = found._replace(forms=(*found.forms[:SUBJECT], "it", "it"))
-    return found._replace(kinds=thing.kinds)
+        pronoun = pronoun._replace(forms=(*pronoun.forms[:SUBJECT], "it", "it"))
+    return pronoun._replace(kinds=thing.kinds)
 
 
 def relative_pronoun(thing: Nominal) -> Nominal:

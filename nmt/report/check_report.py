@@ -1,13 +1,14 @@
-"""The page of `nmt check`."""
+"""The report of `nmt check`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nmt.data.round_trip import shown
+from nmt.diagnosis.records import Verdict
 from nmt.log import percent
 from nmt.preflight.advice import usual_sizes
-from nmt.preflight.records import Check
-from nmt.report.blocks import Block, Finding, Numbers, Paragraph, Report, Section, Sentences, Table
+from nmt.preflight.check_records import Check
+from nmt.report.blocks import Block, Numbers, Paragraph, Report, Section, Sentences, Table
 
 _SHARES = ("unknown", "used")
 _SIDE = ("sentences", "tokens", "median", "longest", "per_word", *_SHARES)
@@ -15,19 +16,19 @@ _OVERLAP = ("size", "pairs", "sources", "targets")
 
 
 def check_report(config: str, check: Check) -> Report:
-    """Lay out a check; `config` is the path of its config."""
+    """Make the report of a check; `config` is the path of its config."""
     sides = {
         f"{name} {language}": side
         for name, split in check.splits.items()
         for language, side in zip(check.languages, (split.source, split.target), strict=True)
     }
-    common = {f"{one.split} in {one.other}": one for one in check.overlaps if one.sources}
+    common = {f"{each.split} in {each.other}": each for each in check.overlaps if each.sources}
     legend = (
         "tokens: without end tokens; median, longest: tokens of a sentence; unknown: share "
-        "of the tokens; used: pieces of the vocabulary. Per word and the columns after it "
-        f"of train: of {check.splits['train'].sampled:,} raw pairs, evenly spread."
+        "of the tokens; used: share of the vocabulary's pieces. For train, the columns from per "
+        f"word on are measured on an even sample of {check.splits['train'].sampled:,} raw pairs."
     )
-    warnings = [Finding("warning", line) for line in check.warnings]
+    warnings = [Verdict("warning", line) for line in check.warnings]
     return Report(
         f"{config}: {' → '.join(check.languages)}",
         [
@@ -39,7 +40,7 @@ def check_report(config: str, check: Check) -> Report:
             ),
             Section("Tokenizer", _tokenizer(check)),
             Section("Cost", [Numbers([*_items(check.cost), *_teacher(check)])]),
-            Section("Warnings", warnings or [Finding("good", "none")]),
+            Section("Warnings", warnings or [Verdict("good", "none")]),
         ],
     )
 
@@ -53,13 +54,13 @@ def _table(first: str, records: Mapping[str, object], names: Sequence[str]) -> T
 
 
 def _items(record: Any) -> list[tuple[str, str, str]]:
-    """Return each field's name and value, as `Numbers` shows them."""
+    """Return the fields of a record as items of `Numbers`."""
     items = vars(record).items()
     return [(name.replace("_", " "), _cell(name, value), "") for name, value in items]
 
 
 def _cell(name: str, value: Any) -> str:
-    """Show a field's value in its unit."""
+    """Format a field's value in its unit."""
     if name in _SHARES:
         return percent(value)
     if isinstance(value, str):
@@ -99,8 +100,8 @@ def _tokenizer(check: Check) -> list[Block]:
     items = [("pieces", sizes, usual)]
     examples = []
     for language, trip in zip(check.languages, check.round_trip, strict=True):
-        told = f"of the text that comes back; {trip.changed:,} of {trip.sentences:,} changed"
-        items.append((f"{language}: BLEU", f"{trip.bleu:.2f}", told))
+        note = f"of the decoded text; {trip.changed:,} of {trip.sentences:,} sentences changed"
+        items.append((f"{language}: BLEU", f"{trip.bleu:.2f}", note))
         examples += [Paragraph(shown(text, back)) for text, back in trip.examples]
     return [Numbers(items), *examples]
 
@@ -108,5 +109,5 @@ def _tokenizer(check: Check) -> list[Block]:
 def _teacher(check: Check) -> list[tuple[str, str, str]]:
     if check.translated is None:
         return []
-    told = f"of {check.translated[1]:,} sentences translated; references stand in for them here"
-    return [("teacher", f"{check.translated[0]:,}", told)]
+    note = f"of {check.translated[1]:,} sentences translated; this check reads the references"
+    return [("teacher", f"{check.translated[0]:,}", note)]

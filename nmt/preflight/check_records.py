@@ -1,4 +1,4 @@
-"""Plain numbers and words of a check, as `nmt check --json` writes them."""
+"""The record of a check in plain numbers and text, as `nmt check --json` writes it."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ from nmt.preflight.statistics import SideFacts
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """A split.
+    """The measurements of a split.
 
     Attributes:
-        source: its source side.
-        target: its target side.
+        source: of the source side.
+        target: of the target side.
         examples: up to three raw pairs, evenly spread.
-        sampled: raw pairs that were measured; of a large train, every so many.
+        sampled: number of raw pairs measured; an even sample of a large train.
     """
 
     source: SideFacts
@@ -29,20 +29,20 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class Check:
-    """All that a check measures.
+    """The measurements and warnings of a check.
 
     Attributes:
         languages: tags of source and target.
         splits: facts by split, train first.
-        facts: raw pairs of train, and those that the filters leave.
-        filters: setting of each filter; None and False are off.
-        overlaps: what splits have in common.
-        round_trip: of the held-out splits, their sources and their targets.
-        vocabularies: sizes of the one or the two.
+        facts: counts of raw and kept pairs of train.
+        filters: setting of each filter; None and False mean off.
+        overlaps: sentences that two splits share.
+        round_trip: of the sources and the targets of the held-out splits.
+        vocabularies: size of the shared vocabulary, or sizes of both.
         cost: of the whole training.
-        translated: training sources that a teacher has translated, and all; None without one.
-            References stand in for its translations in all else.
-        warnings: what to change before training, a line each.
+        translated: number of training sources that a teacher has translated, and of all; None
+            without a teacher. Everything else is measured on the references.
+        warnings: changes to make before training, a line each.
     """
 
     languages: tuple[str, str]

@@ -4,9 +4,9 @@ import unicodedata
 
 import pytest
 
-from nmt.data.marks import CONTROL, OVERLAP, UNTRANSLATED, Marker, Scripts, script_of
+from nmt.data.pair_features import CONTROL, OVERLAP, UNTRANSLATED, PairTests, Scripts, script_of
 
-MARKER = Marker({"validation": [("Guten Tag.", "Good day."), ("", "")], "test": [("Ja", "Yes")]})
+TESTS = PairTests({"validation": [("Guten Tag.", "Good day."), ("", "")], "test": [("Ja", "Yes")]})
 
 
 @pytest.mark.parametrize(
@@ -29,13 +29,13 @@ MARKER = Marker({"validation": [("Guten Tag.", "Good day."), ("", "")], "test": 
     ],
 )
 def test_marks(source: str, target: str, mark: int) -> None:
-    assert MARKER.marks([("x", "y"), (source, target)]).tolist() == [0, mark]
+    assert TESTS.flags([("x", "y"), (source, target)]).tolist() == [0, mark]
 
 
 def test_control_characters_are_unicodes() -> None:
     for code in range(0x250):
         control = unicodedata.category(chr(code)) == "Cc" and chr(code) != "\t"
-        assert bool(MARKER.marks([(f"a{chr(code)}b", "c")])[0] & CONTROL) == control
+        assert bool(TESTS.flags([(f"a{chr(code)}b", "c")])[0] & CONTROL) == control
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,6 @@ def test_rare_scripts_of_the_sample_do_not_count() -> None:
 
 
 def test_the_worse_side_counts_by_the_scripts_of_validation() -> None:
-    marker = Marker({"validation": [("да", "yes")], "test": [("漢", "漢")]})
+    tests = PairTests({"validation": [("да", "yes")], "test": [("漢", "漢")]})
     pairs = [("да", "yes"), ("да", "дa"), ("da", "yes"), ("漢", "yes"), ("1", "2")]
-    assert marker.shares(pairs).tolist() == [100, 50, 0, 0, 100]
+    assert tests.script_shares(pairs).tolist() == [100, 50, 0, 0, 100]

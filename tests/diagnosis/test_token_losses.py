@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nmt.diagnosis.losses import TokenLosses, frequency_losses, position_losses, token_losses
 from nmt.diagnosis.records import FrequencyLoss, PositionLoss
+from nmt.diagnosis.token_losses import TokenLosses, frequency_losses, position_losses, token_losses
 from nmt.errors import DataError
 from nmt.models.batch import pad
 from tests.diagnosis.made import OPTIONS, PAIRS, TOKENIZER, made

@@ -1,4 +1,4 @@
-"""The first pass over a corpus: how much there is, and which text it is."""
+"""The first pass over a corpus: its size, its fingerprint and its held-out splits."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from nmt.data.corpus import Corpus
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What has to be known of a corpus before it is encoded.
+class CorpusScan:
+    """Size, fingerprint and held-out splits of a corpus, needed before encoding.
 
     Attributes:
         fingerprint: SHA-256 of the raw training text, in hexadecimal.
@@ -31,18 +31,18 @@ class Survey:
         return sum(self.sizes)
 
 
-def survey(corpus: Corpus) -> Survey:
+def scan_corpus(corpus: Corpus) -> CorpusScan:
     """Read every split once: the training split as a stream, the others into memory.
 
     Raises:
-        DataError: what is wrong with the data.
+        DataError: the data is invalid.
     """
     held_out = {name: list(corpus.pairs(name)) for name in corpus.splits if name != "train"}
     digest = hashlib.sha256()
     sizes = [
         _digest(digest, show_progress(chunked(part), "reading")) for part in corpus.parts("train")
     ]
-    return Survey(digest.hexdigest(), tuple(sizes), held_out)
+    return CorpusScan(digest.hexdigest(), tuple(sizes), held_out)
 
 
 def text_fingerprint(pairs: Iterable[Pair]) -> str:

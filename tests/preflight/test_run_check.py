@@ -11,8 +11,8 @@ from nmt.config import Config, load_config
 from nmt.data.phrases import read_split
 from nmt.errors import NmtError
 from nmt.models.seq2seq import Seq2Seq
-from nmt.preflight.check import check
-from nmt.preflight.records import Check
+from nmt.preflight.check_records import Check
+from nmt.preflight.run_check import check
 from nmt.training import run as running
 from nmt.training.checkpoints import checkpoint_files
 from tests.conftest import write_pairs
@@ -112,7 +112,7 @@ def test_a_cut_validation_does_not_leak(tiny_config: Path) -> None:
 def test_of_a_large_train_every_so_many_pairs_are_measured(
     tiny_config: Path, tiny_check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.preflight.check._SAMPLE", 150)
+    monkeypatch.setattr("nmt.preflight.run_check._SAMPLE", 150)
     found = check(load_config(tiny_config)).splits["train"]
     assert found.sampled == 134  # every third of 400
     assert found.examples == [read_split("train")[row] for row in (0, 135, 270)]

@@ -1,18 +1,18 @@
-"""The page of a study: the argument, one table with a column a model, and their gradients."""
+"""The report of a study: the argument, a table with a column for each model, and gradients."""
 
-from nmt.diagnosis.study import Study
-from nmt.report.blocks import Block, Figure, Finding, Paragraph, Report, Section, Table
+from nmt.diagnosis.study_records import Study
+from nmt.report.blocks import Block, Figure, Paragraph, Report, Section, Table
 from nmt.report.gradients import compared, reach
 from nmt.report.plots import Line, lines
 from nmt.report.tables import interval
 
 
 def study_report(study: Study) -> Report:
-    """Lay out a study."""
+    """Make the report of a study."""
     title = f"One decoder behind {len(study.rows)} encoders, {study.updates:,} updates each"
     flows = [(row.name, row.flow) for row in study.rows if row.flow.reach is not None]
     sections = [
-        Section("The argument", [Finding(step.level, step.text) for step in study.steps]),
+        Section("The argument", study.steps),
         Section("BLEU by source length", _scores(study)),
         Section("Gradient flow", compared(flows)),
     ]
@@ -24,8 +24,8 @@ def _scores(study: Study) -> list[Block]:
     spans = [f"{group.first}–{group.last}" for group in groups[0]]
     plotted = []
     for number, (row, own) in enumerate(zip(models, groups, strict=True)):
-        found = [(group.bleu.score, group.bleu.low, group.bleu.high) for group in own]
-        ys, low, high = zip(*found, strict=True)
+        points = [(group.bleu.score, group.bleu.low, group.bleu.high) for group in own]
+        ys, low, high = zip(*points, strict=True)
         plotted.append(Line(row.name, range(len(own)), ys, number, points=True, low=low, high=high))
     draw = lines(plotted, "words of the source", "BLEU", names=spans)
     scores = [[group.bleu for group in row] for row in zip(*groups, strict=True)]

@@ -1,4 +1,4 @@
-"""What callers in Python give: texts in any iterable."""
+"""Reads texts from callers in Python: any iterable of strings."""
 
 import re
 from collections.abc import Iterable
@@ -7,26 +7,26 @@ from nmt.errors import UsageError, shown
 
 
 def read_texts(name: str, texts: Iterable[str]) -> list[str]:
-    """Return texts as a list, whatever holds them: a generator, an array, a table's column.
+    """Return texts from any iterable, such as a generator or a table's column, as a list.
 
     Args:
-        name: of the argument, for errors.
+        name: name of the argument in errors.
         texts: strings, in order.
 
     Raises:
-        UsageError: a single string, no iterable, or an item that is no text; its row is counted
-            from 0.
+        UsageError: a single string, not an iterable, or an item that is not text; rows count from
+            0.
     """
     if isinstance(texts, str | bytes):
         raise UsageError(
             f"{name}: {shown(texts)} is one text; give a list of texts, such as [text]"
         )
     if not isinstance(texts, Iterable):
-        raise UsageError(f"{name}: {shown(texts)} is no list of texts")
+        raise UsageError(f"{name}: {shown(texts)} is not a list of texts; give one")
     rows = list(texts)
     for row, text in enumerate(rows):
         if not isinstance(text, str):
             raise UsageError(f"{name}: row {row} is {shown(text)}, not text; leave it out")
         if re.search("[\ud800-\udfff]", text):
-            raise UsageError(f"{name}: row {row} is no valid Unicode: {shown(text)}")
+            raise UsageError(f"{name}: row {row} is not valid Unicode: {shown(text)}; leave it out")
     return rows

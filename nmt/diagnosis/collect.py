@@ -1,4 +1,4 @@
-"""Everything that is found out about one model, gathered."""
+"""Runs every diagnosis of one model, and makes the models to diagnose."""
 
 import dataclasses
 import logging
@@ -12,11 +12,11 @@ from nmt.config import Config, DataConfig
 from nmt.data.columns import Pair
 from nmt.data.distilled import references_alone
 from nmt.diagnosis.gradient_flow import gradient_flow
-from nmt.diagnosis.losses import frequency_losses, position_losses, token_losses
 from nmt.diagnosis.records import Diagnosis, GradientFlow, StateMap
-from nmt.diagnosis.samples import samples
+from nmt.diagnosis.sample_translations import samples
 from nmt.diagnosis.state_map import state_map
 from nmt.diagnosis.state_probes import state_probes
+from nmt.diagnosis.token_losses import frequency_losses, position_losses, token_losses
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import find_bleu_metric
 from nmt.models.batch import Padded, pad
@@ -26,13 +26,13 @@ from nmt.training.data_module import TranslationData
 from nmt.training.module import TranslationModule
 
 SENTENCES = 32
-"""Enough for steady means: a curve's distances are met by most of them many times."""
+"""Sentences of gradient flow; enough for stable means at most distances."""
 MOST_TOKENS = 50
-"""Longer sides are cut to so many tokens: time and memory grow with source × target length."""
+"""Bound on the tokens of each side: time and memory grow with source × target length."""
 PROBED = 200
-"""Each of some 25 probes translates and scores so many sentences."""
+"""Sentences that each of some 25 probes translates and scores."""
 MAPPED = 20
-"""Labels of more would hide each other."""
+"""Sentences on the map; more labels would overlap."""
 SAMPLES = 5
 T = TypeVar("T")
 _log = logging.getLogger("nmt")
@@ -47,15 +47,15 @@ def diagnose(
     start: Bundle | None = None,
     sentences: int = SENTENCES,
 ) -> Diagnosis:
-    """Find out about a model what there is to find; before its training, how gradients flow.
+    """Diagnose a model: gradient flow, and, once it is trained, losses, probes, map and samples.
 
     Args:
         bundle: the model.
         pairs: raw sentence pairs of a split.
-        split: its name.
+        split: name of the split.
         weights: SHA-256 of the weights; empty for a model before its training.
-        start: the model before its training, where that is known.
-        sentences: how many gradients are averaged over.
+        start: the model before its training, if known.
+        sentences: number of sentences whose gradients are averaged.
     """
     target = TargetLanguage.of(bundle.config.data)
     scored = find_bleu_metric(target) is not None
@@ -64,15 +64,15 @@ def diagnose(
     flows = [flow_of(bundle, pairs, "trained" if weights else "start", sentences)]
     if start is not None:
         flows.append(flow_of(start, pairs, "start", sentences))
-    found = Diagnosis(split, weights, flows, [], [], None, None, [])
+    diagnosis = Diagnosis(split, weights, flows, [], [], None, None, [])
     if not weights:
-        return found
+        return diagnosis
     _log.info("losses: %d sentences", len(pairs))
     losses = token_losses(bundle, pairs)
     probed = spread(pairs, PROBED)
-    _log.info("probes of what is handed over: %d sentences", len(probed))
+    _log.info("probes of the final state: %d sentences", len(probed))
     return dataclasses.replace(
-        found,
+        diagnosis,
         losses=position_losses(losses),
         frequencies=frequency_losses(losses, bundle.model.decoder.token_counts),
         probes=state_probes(bundle, probed) if scored and len(probed) > 1 else None,
@@ -82,14 +82,14 @@ def diagnose(
 
 
 def _map(bundle: Bundle, pairs: Sequence[Pair]) -> StateMap | None:
-    """Map sentences of the shorter half, whose text fits beside a point."""
+    """Map sentences from the shorter half of a split, whose text fits beside a point."""
     sources = sorted({source for source, _ in pairs if not is_blank(source)}, key=len)
     chosen = spread(sources[: -(-len(sources) // 2)], MAPPED)
     return state_map(bundle, chosen) if len(chosen) > 2 else None
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:
-    """Return some of the items, evenly spread over them, or all where there are fewer."""
+    """Return at most `count` items, evenly spread."""
     count = min(count, len(items))
     return [items[number * len(items) // count] for number in range(count)]
 
@@ -97,13 +97,13 @@ def spread(items: Sequence[T], count: int) -> list[T]:
 def flow_of(
     bundle: Bundle, pairs: Sequence[Pair], moment: str, sentences: int = SENTENCES
 ) -> GradientFlow:
-    """Look at the gradients of a model, over sentences from all over a split.
+    """Measure the gradient flow of a model, over evenly spread sentences of a split.
 
     Args:
         bundle: the model.
         pairs: raw sentence pairs.
-        moment: as in the record.
-        sentences: how many, fewer where there are fewer.
+        moment: see `GradientFlow`.
+        sentences: bound on the number of sentences.
     """
     chosen, config = spread(pairs, sentences), bundle.config.model
     _log.info("gradient flow, %s, %s: %d sentences", config.cell, moment, len(chosen))
@@ -112,7 +112,7 @@ def flow_of(
 
 
 def encoded(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> tuple[Padded, Padded]:
-    """Make tokens of sentence pairs, at most `MOST_TOKENS` beside the special ones of each side."""
+    """Encode sentence pairs; each side is cut to `MOST_TOKENS`, special tokens aside."""
     sources, targets = (list(side) for side in zip(*pairs, strict=True))
     read, write = tokenizer.source, tokenizer.target
     source = [read.input_ids(ids, MOST_TOKENS) for ids in read.encode(sources)]
@@ -121,7 +121,7 @@ def encoded(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> tuple[Padded, Padded
 
 
 def at_start(config: Config, tokenizer: Tokenizer) -> Bundle:
-    """Make a model with the weights with which its training began."""
+    """Make a model with the weights from before its training."""
     if config.training.init_from is not None:
         model = load_bundle(config.training.init_from).model
     else:
@@ -132,10 +132,10 @@ def at_start(config: Config, tokenizer: Tokenizer) -> Bundle:
 
 
 def about_to_train(config: Config) -> Bundle:
-    """Make the model that a run of a config would begin with, and learn its tokenizer.
+    """Make the initial model of a config's run, and learn its tokenizer.
 
     Raises:
-        ConfigError, DataError, BundleError: what `train` would raise.
+        ConfigError, DataError, BundleError: as `train` would.
     """
     torch.manual_seed(config.seed)
     config = dataclasses.replace(config, data=without_teachers(config.data))
@@ -146,5 +146,5 @@ def about_to_train(config: Config) -> Bundle:
 
 
 def without_teachers(config: DataConfig) -> DataConfig:
-    """Let the references stand in for translations that would have to be made first."""
+    """Return a config that reads the references in place of a teacher's translations."""
     return references_alone(config) if config.distill.teachers else config

@@ -4,7 +4,7 @@ import hashlib
 
 from nmt.data.chunks import CHUNK
 from nmt.data.corpus import Corpus
-from nmt.data.survey import survey, text_fingerprint
+from nmt.data.scan import scan_corpus, text_fingerprint
 
 
 def test_fingerprints_tell_sides_and_lines_apart() -> None:
@@ -20,7 +20,7 @@ def test_a_survey_counts_by_place_and_reads_the_other_splits() -> None:
     places = {"a": [("x", "y")], "b": many, "v": [("1", "2")]}
     train = ["a", {"place": "b", "weight": 2.0}, "a"]
     corpus = Corpus("made", {"train": train, "validation": "v"}, lambda name: iter(places[name]))
-    found = survey(corpus)
+    found = scan_corpus(corpus)
     assert (found.sizes, found.pairs) == ((1, CHUNK + 3, 1), CHUNK + 5)
     assert found.held_out == {"validation": [("1", "2")]}
     text = "".join(f"{s}\n{t}\n" for s, t in [("x", "y"), *many, ("x", "y")])

@@ -1,8 +1,8 @@
-"""A recurrent layer of an engine: packed products, and few passes over its gates.
+"""A recurrent layer of the fast engine: packed products, and few passes over its gates.
 
-σ(x) = 1 / (1 + exp(-x)) and tanh(x) = 2 σ(2 x) - 1: with the signs and twos folded into the
-weights, one exponential serves all gates. Its kernel is faster than that of tanh, and unlike that
-of σ it gives a value the same result wherever in a tensor it stands.
+σ(x) = 1 / (1 + exp(-x)) and tanh(x) = 2 σ(2 x) - 1. With the signs and twos folded into the
+weights, one exponential serves all gates. The kernel of exp is faster than that of tanh. Unlike
+that of σ, its result does not depend on a value's position in the tensor.
 """
 
 from collections.abc import Sequence
@@ -10,26 +10,26 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nmt.inference.products import Arithmetic, InputTable, Matrix
+from nmt.inference.engine_products import Arithmetic, InputTable, Matrix
 from nmt.models.cells import CELLS, LayerState
 from nmt.models.stacks import Layer
 
 _OUTPUT_UNUSED = ("lstm", "tanh", "relu")
-"""Cells that read their last output in the recurrent product alone."""
+"""Cells that read their last output only in the recurrent product."""
 
 
 class FastLayer(Layer):
     """A layer whose state is its packed output, then the fp32 states that its cell reads.
 
-    LSTM and GRU have steps of their own here; every other cell runs its equations.
+    LSTM and GRU have optimized steps; every other cell runs its equations.
 
     Args:
         kind: a name in `CELLS`.
         weights: of the layer, in torch's order.
         arithmetic: fp32 or integers.
-        embedding: of a first layer, whose inputs are tokens; None for a layer above another.
+        embedding: of a first layer, whose inputs are tokens; None for the layers above.
         context: columns of the fed context in the first layer's inputs, after the embedding.
-        input_feed: columns of the last readout, after those.
+        input_feed: columns of the last readout, after the context.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class FastLayer(Layer):
         input_feed: int = 0,
     ):
         super().__init__(CELLS[kind], weights)
-        self.weights = ()  # an int8 engine keeps none in fp32
+        self.weights = ()  # frees the fp32 weights of an int8 engine
         self.kind, self.arithmetic = kind, arithmetic
         self.pack, self.unpack = arithmetic.pack, arithmetic.unpack  # type: ignore[assignment]
         of_inputs, of_hidden = arithmetic.matrices(*weights[:2])
@@ -84,8 +84,8 @@ class FastLayer(Layer):
 
     def final(self, state: LayerState) -> LayerState:
         """Return hidden and cell states in fp32."""
-        kept = state[1:]
-        return (self.unpack(state[0]), *kept) if self.kind in _OUTPUT_UNUSED else kept
+        floats = state[1:]
+        return (self.unpack(state[0]), *floats) if self.kind in _OUTPUT_UNUSED else floats
 
     def read(self, embedded: Tensor, context: Tensor | None, input_feed: Tensor | None) -> Tensor:
         """Return the first layer's input product for tokens, `(rows,)`; see `Layer.read`."""
@@ -100,7 +100,7 @@ class FastLayer(Layer):
 
     def step(self, inputs: Tensor, state: LayerState) -> LayerState:
         """Advance one step; `inputs` are from `read`, or the packed output of the layer below."""
-        packed, kept = state[0], state[1:]
+        packed, floats = state[0], state[1:]
         if not self.cell.sums:
             inputs = inputs if self.first else self._read_below(inputs)
             recurrent = self._product(packed)
@@ -110,22 +110,22 @@ class FastLayer(Layer):
             inputs = self._product(torch.cat([inputs, packed], dim=1))
             recurrent = inputs.new_zeros(())
         if self.kind == "lstm":
-            return self._carry(self._lstm(inputs, kept[0]))
+            return self._carry(self._lstm(inputs, floats[0]))
         if self.kind == "gru":
-            return self._carry(self._gru(inputs, recurrent, kept[0]))
-        return self._carry(self.cell.equations(inputs, recurrent, kept)[0])
+            return self._carry(self._gru(inputs, recurrent, floats[0]))
+        return self._carry(self.cell.equations(inputs, recurrent, floats)[0])
 
     def _carry(self, state: LayerState) -> LayerState:
         return self.pack(state[0]), *state[self.kind in _OUTPUT_UNUSED :]
 
     def _lstm(self, gates: Tensor, cell: Tensor) -> LayerState:
-        """Step with -i, -f, -o and -2 g."""
+        """Advance an LSTM whose gates are -i, -f, -o and -2 g."""
         entry, forget, output, candidate = _sigmoid_of_negative(gates).split(self.size, dim=1)
         cell = (forget * cell).add_(candidate.mul_(2).sub_(1).mul_(entry))
         return _sigmoid_of_negative(cell * -2).mul_(2).sub_(1).mul_(output), cell
 
     def _gru(self, gates: Tensor, recurrent: Tensor, before: Tensor) -> LayerState:
-        """Step with -r, -z and n."""
+        """Advance a GRU whose gates are -r, -z and n."""
         size = self.size
         open_ = _sigmoid_of_negative(gates[:, : 2 * size] + recurrent[:, : 2 * size])
         new = open_[:, :size].mul_(recurrent[:, 2 * size :]).add_(gates[:, 2 * size :]).tanh_()
@@ -133,5 +133,5 @@ class FastLayer(Layer):
 
 
 def _sigmoid_of_negative(values: Tensor) -> Tensor:
-    """Turn x into σ(-x), in place."""
+    """Replace x by σ(-x), in place."""
     return values.exp_().add_(1).reciprocal_()

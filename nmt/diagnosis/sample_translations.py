@@ -1,12 +1,12 @@
-"""Chosen sentences with the likeliest translations, and where attention looked."""
+"""Chosen sentences with their likeliest translations and attention weights."""
 
 from collections.abc import Sequence
 
 import torch
 
 from nmt.bundle import Bundle
-from nmt.diagnosis.handed_over import translator_of
-from nmt.diagnosis.records import Candidate, Sample
+from nmt.diagnosis.decoder_inputs import translator_of
+from nmt.diagnosis.records import Sample, ScoredText
 from nmt.models.batch import pad
 
 
@@ -16,11 +16,11 @@ def samples(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, n_best: int = 5
     Args:
         bundle: the model.
         pairs: raw (source, reference).
-        n_best: candidates of each, by a beam of at least as many.
+        n_best: candidates of each; the beam is at least as large.
 
     Raises:
-        UsageError: fewer than one candidate.
-        NmtError: the model gives no numbers.
+        UsageError: `n_best` is below 1.
+        NmtError: the search fails.
     """
     translator = translator_of(bundle)
     sources = [source for source, _ in pairs]
@@ -28,22 +28,22 @@ def samples(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, n_best: int = 5
     translations = translator.translate(sources, n_best=n_best, beam_size=beam_size)
     read, write = bundle.tokenizer.source, bundle.tokenizer.target
     limit = bundle.config.decoding.max_source_length
-    found = []
+    chosen = []
     encoded = read.encode(sources)
     for (source, reference), ids, translation in zip(pairs, encoded, translations, strict=True):
         source_ids = read.input_ids(ids, limit)
         target_ids = write.input_ids(translation.n_best[0].tokens)
-        found.append(
+        chosen.append(
             Sample(
                 source=source,
                 reference=reference,
-                candidates=[Candidate(one.text, one.score) for one in translation.n_best],
+                candidates=[ScoredText(c.text, c.score) for c in translation.n_best],
                 source_pieces=read.pieces(source_ids),
                 target_pieces=write.pieces(target_ids),
                 alignment=_alignment(bundle, source_ids, [write.bos_id, *target_ids]),
             )
         )
-    return found
+    return chosen
 
 
 @torch.inference_mode()

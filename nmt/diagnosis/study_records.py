@@ -1,4 +1,4 @@
-"""Records of `nmt study`: one small decoder behind several encoders, and what that shows."""
+"""Records of `nmt study`: the scores of one small decoder behind several encoders."""
 
 from dataclasses import dataclass
 
@@ -21,10 +21,13 @@ class StudyRow:
 
     Attributes:
         name: one of `MODELS`.
-        state_size: numbers in the final state, whatever the length of the sentence.
+        state_size: numbers in the final state, for sentences of any length.
         parameters: number of weights.
-        test: BLEU of the split, as are `long` and `shuffled` (test with shuffled source words).
-        test_lengths: scores by source length, the shortest first; `long_lengths`: of long.
+        test: BLEU on the split test.
+        long: BLEU on the split long.
+        shuffled: BLEU on test with shuffled source words.
+        test_lengths: scores on test by source length, the shortest first.
+        long_lengths: the same on long.
         flow: gradient flow over the longest sentences of test.
     """
 
@@ -41,7 +44,7 @@ class StudyRow:
 
 @dataclass(frozen=True)
 class Study:
-    """All models, trained for so many updates each, and the steps of the argument.
+    """All models, trained for `updates` updates each, and the steps of the argument.
 
     A step is "good" if its claim holds, "bad" if it fails, "warning" if intervals overlap.
     """

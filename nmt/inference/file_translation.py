@@ -1,4 +1,4 @@
-"""Translating files: as many lines out as came in, in order, whatever happens to one of them."""
+"""Translates files: one output line for each input line, in order, also if a line fails."""
 
 import contextlib
 import dataclasses
@@ -18,23 +18,23 @@ from nmt.log import PROGRESS, ProgressBar
 from nmt.text.lines import open_output
 
 _log = logging.getLogger("nmt")
-_CHARACTERS = 2**21  # in a chunk, and those of one more line
-_NAMED = 10  # problems named on standard error where there is no file for them
-_FIRST_CHUNK = 1000  # lines, before the pace is known
-_SECONDS = 10  # that a chunk takes
+_CHARACTERS = 2**21  # a chunk exceeds this by at most one line
+_NAMED = 10  # problems listed on standard error if there is no file for them
+_FIRST_CHUNK = 1000  # lines, before the speed is known
+_SECONDS = 10  # time that a chunk should take
 
 Format = Literal["text", "tsv", "jsonl"]
 Item = tuple[str, str]
-"""A line, and how its translation begins."""
+"""A line, and the prefix of its translation."""
 
 
 class LineWriter:
-    """Writes translations line by line and counts what went wrong.
+    """Writes translations line by line, and collects their problems.
 
     Args:
-        stream: where the lines go.
+        stream: receives the lines.
         layout: text (the best translation), tsv (line, rank, rank score, text) or jsonl; the latter
-            two also hold alignments, where there are some.
+            two also hold alignments if requested.
     """
 
     def __init__(self, stream: IO[bytes], layout: Format):
@@ -44,20 +44,20 @@ class LineWriter:
         self.problems: list[tuple[int, str]] = []
         self.failed = 0
         self.notes: dict[int, str] = {}
-        """What is wrong with input lines by themselves, by their numbers from 1 on."""
+        """Problems of the input lines themselves, by line number from 1."""
 
     def resume(self, items: Iterator[Item]) -> Iterator[Item]:
-        """Skip the items whose translations are there, before the first write."""
+        """Skip the items that an earlier call translated; called before the first write."""
         return items
 
     def write(self, chunk: Sequence[Item], translations: Sequence[Translation]) -> None:
-        """Write what became of the next input lines."""
-        written = b"".join(self._row(translation).encode("utf-8") for translation in translations)
-        self.stream.write(written)
-        self.keep(chunk, written)
+        """Write the translations of the next input lines."""
+        output = b"".join(self._row(translation).encode("utf-8") for translation in translations)
+        self.stream.write(output)
+        self.flush(chunk, output)
 
-    def keep(self, chunk: Sequence[Item], written: bytes) -> None:
-        """Hand on what was written, before the next lines are read."""
+    def flush(self, chunk: Sequence[Item], output: bytes) -> None:
+        """Flush the output of a chunk, before the next lines are read."""
         self.stream.flush()
 
     def _row(self, translation: Translation) -> str:
@@ -75,8 +75,8 @@ class LineWriter:
             return f"{translation.text}\n"
         if self.layout == "tsv":
             return "".join(
-                f"{self.lines}\t{rank}\t{one.rank_score:.6f}\t{one.text}{_links(one)}\n"
-                for rank, one in enumerate(translation.n_best, start=1)
+                f"{self.lines}\t{rank}\t{each.rank_score:.6f}\t{each.text}{_links(each)}\n"
+                for rank, each in enumerate(translation.n_best, start=1)
             )
         row = {
             "line": self.lines,
@@ -90,14 +90,14 @@ class LineWriter:
 
 
 def _present(candidate: Candidate) -> dict[str, Any]:
-    """Return what users read of a candidate, without an alignment that nobody asked for."""
-    present = {"text": candidate.text, "score": candidate.score}
-    present |= {"rank_score": candidate.rank_score, "alignment": candidate.alignment}
-    return {name: value for name, value in present.items() if value is not None}
+    """Return the JSON of a candidate, with its alignment if requested."""
+    values = {"text": candidate.text, "score": candidate.score}
+    values |= {"rank_score": candidate.rank_score, "alignment": candidate.alignment}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _links(candidate: Candidate) -> str:
-    """Return a column of links `source-target`, as Pharaoh writes them; none where none are."""
+    """Return a column of links `source-target` in Pharaoh's format; empty without alignments."""
     if candidate.alignment is None:
         return ""
     return "\t" + " ".join(f"{source}-{target}" for source, target in candidate.alignment)
@@ -113,26 +113,26 @@ def translate_lines(
     total: int | None = None,
     line_buffered: bool = False,
 ) -> None:
-    """Translate a stream of lines in bounded memory, from where the writer stands.
+    """Translate a stream of lines in bounded memory; the writer may skip lines done earlier.
 
     Args:
         translator: the model.
         lines: raw text.
-        writer: takes the translations, in order.
+        writer: receives the translations, in order.
         options: from `Translator.options`.
-        prefixes: how each line's translation begins; see `Translator.translate`.
-        total: how many lines there are, for the progress bar.
-        line_buffered: answer each line before the next is read.
+        prefixes: of each line's translation; see `Translator.translate`.
+        total: number of lines, for the progress bar.
+        line_buffered: write each translation before the next line is read.
     """
-    begins = itertools.repeat("") if prefixes is None else prefixes
-    items = writer.resume(zip(lines, begins, strict=False))
+    paired = itertools.repeat("") if prefixes is None else prefixes
+    items = writer.resume(zip(lines, paired, strict=False))
     before, started = writer.lines, time.perf_counter()
     bar = None if line_buffered else ProgressBar("line", total, before)
     try:
         for chunk in _chunks(items, line_buffered):
             texts = [text for text, _ in chunk]
-            begun = None if prefixes is None else [prefix for _, prefix in chunk]
-            writer.write(chunk, translator.translate(texts, options, prefixes=begun))
+            starts = None if prefixes is None else [prefix for _, prefix in chunk]
+            writer.write(chunk, translator.translate(texts, options, prefixes=starts))
             if bar is not None:
                 bar.advance(len(chunk))
                 _log.log(PROGRESS, "%s, %s", counted(writer.lines, "line"), bar.pace())
@@ -146,10 +146,10 @@ def translate_lines(
 
 
 def _chunks(items: Iterator[Item], line_buffered: bool) -> Iterator[list[Item]]:
-    """Group items; a chunk takes about `_SECONDS` to translate, so that a stop loses no more.
+    """Group items into chunks that take about `_SECONDS` to translate, which a stop may lose.
 
-    It holds no more characters than memory does. What could be read is translated before an error
-    of reading is raised.
+    The number of characters in a chunk is bounded. Lines before an error of reading are yielded
+    before it is raised.
     """
     size = 1 if line_buffered else min(CHUNK, _FIRST_CHUNK)
     while True:
@@ -176,14 +176,14 @@ def _chunks(items: Iterator[Item], line_buffered: bool) -> Iterator[list[Item]]:
 
 @contextlib.contextmanager
 def line_writer(output: Path | None, layout: Format) -> Iterator[LineWriter]:
-    """Open a stream, and name its problems on standard error: it has no place beside it.
+    """Open a stream, whose problems are listed on standard error for lack of a side file.
 
     Args:
-        output: a pipe or device; standard output where it is None.
+        output: a pipe or device; None for standard output.
         layout: see `LineWriter`.
 
     Raises:
-        DataError: it cannot be written.
+        DataError: the output cannot be written.
     """
     with open_output(output) as stream:
         writer = LineWriter(stream, layout)
@@ -194,7 +194,7 @@ def line_writer(output: Path | None, layout: Format) -> Iterator[LineWriter]:
 
 
 def write_problems(writer: LineWriter, path: Path) -> None:
-    """Write each line's problem to a file, in place of those of an older translation."""
+    """Write each line's problem to a file; replace the file of an earlier translation."""
     path.unlink(missing_ok=True)
     if writer.problems:
         with open_output(path) as stream:

@@ -1,15 +1,15 @@
-"""The blocks of a report in the terminal; of figures, only their tables."""
+"""Prints the blocks of a report in the terminal, without figures."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from nmt.diagnosis.records import Verdict
 from nmt.report.blocks import (
     Block,
     Code,
+    Details,
     Figure,
-    Finding,
-    Fold,
     Numbers,
     Paragraph,
     Report,
@@ -41,7 +41,7 @@ def print_report(report: Report) -> None:
 
 
 def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
-    """Print blocks with a blank line after each; all text as it is, whatever it holds."""
+    """Print blocks with a blank line after each; their text is never read as markup."""
     from rich.console import Group
     from rich.text import Text
 
@@ -50,14 +50,14 @@ def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
         match block:
             case Figure() | Code():
                 continue
-            case Fold(title, inner):
-                if any(not isinstance(one, Figure | Code) for one in inner):
+            case Details(title, inner):
+                if any(not isinstance(block, Figure | Code) for block in inner):
                     console.print(Text(title, style="italic"))
                     print_blocks(console, inner)
                 continue
             case Paragraph(text):
                 shown = Text(printable(text))
-            case Finding(level, text):
+            case Verdict(level, text):
                 shown = Text.assemble((f"{level}: ", _COLOURS[level]), printable(text))
             case Numbers(items):
                 shown = _word_table((name, f"{value}  {note}") for name, value, note in items)
@@ -71,7 +71,7 @@ def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
 
 
 def _word_table(rows: Iterable[tuple[str, str]]) -> "Grid":
-    """Return words, and beside them text that may be longer than a line."""
+    """Lay out labels, each beside text that may be longer than a line."""
     from rich.table import Table as Grid
     from rich.text import Text
 
@@ -100,28 +100,29 @@ def _grid(table: Table, columns: Sequence[int]) -> "RenderableType":
 
 
 def _broken(cell: str) -> str:
-    """Break a signature of sacreBLEU between its fields."""
+    """Break a sacreBLEU signature between its fields."""
     if "|" not in cell or " " in cell:
         return printable(cell)
     return "\n".join(textwrap.wrap(printable(cell).replace("|", "| "), 56)).replace("| ", "|")
 
 
 def _parts(table: Table, width: int) -> list[list[int]]:
-    """Divide the columns of numbers over tables that fit into a width, each with the words."""
+    """Divide the columns into tables that fit into a width; each repeats the columns of words."""
     widths = [least + 2 for least in _widths(table)]
     words = [column for column in range(len(widths)) if column in table.words]
     parts = [words]
     for column in range(len(widths)):
         if column in table.words:
             continue
-        if parts[-1] != words and sum(widths[one] for one in parts[-1]) + widths[column] > width:
+        used = sum(widths[other] for other in parts[-1])
+        if parts[-1] != words and used + widths[column] > width:
             parts.append(words)
         parts[-1] = sorted([*parts[-1], column])
     return parts
 
 
 def _widths(table: Table) -> list[int]:
-    """Return how narrow each column may be: numbers stay on one line, text is folded."""
+    """Return the minimum width of each column: numbers stay on one line, text wraps."""
     columns = enumerate(zip(table.columns, *table.rows, strict=True))
     widest = {number: max(map(len, column)) for number, column in columns}
     return [min(w, _FOLDED) if number in table.words else w for number, w in widest.items()]

@@ -1,4 +1,4 @@
-"""`nmt check`: what training would learn from, what it would cost, what to change before."""
+"""`nmt check`: measures the data and the cost of a training, and advises changes before it."""
 
 import dataclasses
 import itertools
@@ -11,16 +11,16 @@ from nmt.data.chunks import chunked, show_progress
 from nmt.data.columns import Pair
 from nmt.data.corpus import open_corpus
 from nmt.data.distilled import references_alone
-from nmt.data.filters import Rules
+from nmt.data.filters import FilterSettings
 from nmt.data.round_trip import RoundTrip, round_trip
-from nmt.data.survey import survey
+from nmt.data.scan import scan_corpus
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.references import scoring_warnings
 from nmt.inference.device import find_device, find_precision
 from nmt.preflight.advice import advice
+from nmt.preflight.check_records import Check, SplitFacts
 from nmt.preflight.cost import measure
 from nmt.preflight.leakage import Overlap, find_overlaps
-from nmt.preflight.records import Check, SplitFacts
 from nmt.preflight.statistics import Lengths, side_facts
 from nmt.preflight.suspicions import suspicions
 from nmt.training.data_module import TranslationData
@@ -33,13 +33,13 @@ _EXAMPLES = 3
 
 
 def check(config: Config) -> Check:
-    """Look at everything a run would do, without doing it. Only the data cache is written.
+    """Check the data and the cost of a run without training it; only the data cache is written.
 
     Args:
-        config: the run's.
+        config: of the run.
 
     Raises:
-        ConfigError, DataError, BundleError: what `train` would raise.
+        ConfigError, DataError, BundleError: as `train` would.
         NmtError: training does not fit into memory.
     """
     device = find_device(config.training.device, "training.device")
@@ -58,14 +58,14 @@ def check(config: Config) -> Check:
     for name, split in held_out.items():
         doubts += suspicions(name, split, config.data)
     lengths = pairs.source_lengths - 1, pairs.target_lengths - 1
-    found = Check(
+    measured = Check(
         languages=(config.data.source_language, config.data.target_language),
         splits={
             "train": _split_facts(data, sample, lengths),
             **{name: _split_facts(data, split) for name, split in held_out.items()},
         },
         facts=pairs.facts,
-        filters=Rules.of(config).settings,
+        filters=FilterSettings.of(config).by_name,
         overlaps=overlaps,
         round_trip=_round_trips(data, target),
         vocabularies=sorted({len(tokenizer.source), len(tokenizer.target)}),
@@ -74,13 +74,13 @@ def check(config: Config) -> Check:
         warnings=doubts,
     )
     references = [text for _, text in data.held_out["validation"]]
-    warnings = [*doubts, *scoring_warnings(references, target), *advice(found, config)]
-    return dataclasses.replace(found, warnings=warnings)
+    warnings = [*doubts, *scoring_warnings(references, target), *advice(measured, config)]
+    return dataclasses.replace(measured, warnings=warnings)
 
 
 def _translated(config: DataConfig) -> tuple[int, int]:
-    """Look whether the teacher can translate, and count what it has; nothing is written."""
-    scan = survey(open_corpus(config))
+    """Check the teacher, and count its translations and all sentences; nothing is written."""
+    scan = scan_corpus(open_corpus(config))
     translations = find_translations(config, scan, teachers_of(config))
     return scan.pairs - translations.sentences(translations.missing()), scan.pairs
 
@@ -88,7 +88,7 @@ def _translated(config: DataConfig) -> tuple[int, int]:
 def _read_train(
     data: TranslationData, held_out: Mapping[str, Sequence[Pair]]
 ) -> tuple[list[Pair], list[Overlap], list[str]]:
-    """Read train once: a sample of it, what it shares with other splits, and what looks wrong."""
+    """Read train once, and return a sample of it, its overlaps with other splits, and doubts."""
     _log.info("comparing train with the other splits")
     size = data.pairs.facts.pairs
     every = -(-size // _SAMPLE)
@@ -112,7 +112,7 @@ def _read_train(
 def _split_facts(
     data: TranslationData, pairs: Sequence[Pair], lengths: tuple[Lengths, Lengths] | None = None
 ) -> SplitFacts:
-    """Measure a split, or of train a sample and the lengths of all pairs to train on."""
+    """Measure a split; of train, `pairs` is a sample and `lengths` are of all kept pairs."""
     sources, targets = zip(*pairs, strict=True)
     whole = lengths or (None, None)
     return SplitFacts(

@@ -1,4 +1,4 @@
-"""What a pair's text alone tells the filters; the tests that need neither tokens nor settings."""
+"""The features of a pair that the filters read: lengths, text flags, shares of the right script."""
 
 from __future__ import annotations
 
@@ -7,18 +7,38 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.columns import Pair
 
+Lengths = NDArray[np.uint16]
 CONTROL, UNTRANSLATED, OVERLAP, DUPLICATE = 1, 2, 4, 8
-"""Bits of a pair's mark; `DUPLICATE` is set once all pairs are known (`nmt.data.duplicates`)."""
+"""Bits of a pair's flags; `DUPLICATE` is set once all pairs are known (`nmt.data.duplicates`)."""
 
-_RARE = 0.01  # of a language's letters; names in other scripts are no script of its own
+_RARE = 0.01  # share of letters below which a script is not one of the language, as in names
 _ALL = 100
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")  # category Cc without the tab
+
+
+@dataclass(frozen=True)
+class PairFeatures:
+    """The features of all raw pairs, in their order.
+
+    Attributes:
+        lengths: tokens of source and target with the end token, `(2, pairs)`.
+        flags: bits such as `CONTROL`, `(pairs,)`.
+        script_shares: percentage of letters in the right script, `(pairs,)`.
+    """
+
+    lengths: Lengths
+    flags: NDArray[np.uint8]
+    script_shares: NDArray[np.uint8]
+
+    def __getitem__(self, block: slice) -> PairFeatures:
+        return PairFeatures(self.lengths[:, block], self.flags[block], self.script_shares[block])
 
 
 class Scripts:
@@ -31,16 +51,17 @@ class Scripts:
 
     def __init__(self, sample: Iterable[str]):
         letters = Counter(letter for text in sample for letter in text if letter.isalpha())
-        found: Counter[str] = Counter()
+        scripts: Counter[str] = Counter()
         for letter, count in letters.items():
-            found[script_of(letter)] += count
-        self.names = frozenset(n for n, count in found.items() if count >= _RARE * found.total())
+            scripts[script_of(letter)] += count
+        rare = _RARE * scripts.total()
+        self.names = frozenset(name for name, count in scripts.items() if count >= rare)
         self._right: set[str] = set()
 
     def share(self, text: str) -> int:
-        """Return the share of a text's letters that are of these scripts, in percent, rounded down.
+        """Return the percentage of a text's letters in these scripts, rounded down.
 
-        It is 100 where the text has no letter.
+        A text without letters has 100.
         """
         if self._right.issuperset(text):  # the common case, at the speed of C
             return _ALL
@@ -57,56 +78,57 @@ class Scripts:
 def script_of(letter: str) -> str:
     """Return a letter's script as Unicode's names spell it, such as LATIN or CJK.
 
-    It is the first word of the name, of the compatibility form: a full-width A is LATIN.
+    The script is the first word of the compatibility form's name: a full-width A is LATIN.
     """
     name = unicodedata.name(unicodedata.normalize("NFKC", letter)[0], "")
     return re.split("[ -]", name)[0].replace("IDEOGRAPHIC", "CJK")
 
 
-class Marker:
-    """Tests the texts of pairs, for the filters.
+class PairTests:
+    """Computes the features of pairs that depend on their text alone.
 
     Args:
-        held_out: pairs of every other split than train; the scripts are those of `validation`.
+        held_out: pairs of all splits but train; the scripts are learned from `validation`.
     """
 
     def __init__(self, held_out: Mapping[str, Sequence[Pair]]):
         validation = held_out.get("validation", ())
         self.scripts = tuple(Scripts(pair[side] for pair in validation) for side in (0, 1))
         self._held_out = tuple(
-            {folded(pair[side]) for pairs in held_out.values() for pair in pairs} - {""}
+            {normalize_whitespace(pair[side]) for pairs in held_out.values() for pair in pairs}
+            - {""}
             for side in (0, 1)
         )
 
-    def marks(self, pairs: Sequence[Pair]) -> NDArray[np.uint8]:
-        """Return the bits of each pair that its own text decides, `(pairs,)`."""
-        return np.fromiter((self._mark(*pair) for pair in pairs), np.uint8, len(pairs))
+    def flags(self, pairs: Sequence[Pair]) -> NDArray[np.uint8]:
+        """Return the flags of each pair, all but `DUPLICATE`, `(pairs,)`."""
+        return np.fromiter((self._flags(*pair) for pair in pairs), np.uint8, len(pairs))
 
-    def shares(self, pairs: Sequence[Pair]) -> NDArray[np.uint8]:
+    def script_shares(self, pairs: Sequence[Pair]) -> NDArray[np.uint8]:
         """Return the percentage of letters in the right script, of the worse side, `(pairs,)`."""
         source, target = self.scripts
         shares = (min(source.share(pair[0]), target.share(pair[1])) for pair in pairs)
         return np.fromiter(shares, np.uint8, len(pairs))
 
-    def _mark(self, source: str, target: str) -> int:
-        mark = CONTROL if _CONTROL.search(source) or _CONTROL.search(target) else 0
-        source, target = folded(source), folded(target)
+    def _flags(self, source: str, target: str) -> int:
+        flags = CONTROL if _CONTROL.search(source) or _CONTROL.search(target) else 0
+        source, target = normalize_whitespace(source), normalize_whitespace(target)
         if source == target != "":
-            mark |= UNTRANSLATED
+            flags |= UNTRANSLATED
         if source in self._held_out[0] or target in self._held_out[1]:
-            mark |= OVERLAP
-        return mark
+            flags |= OVERLAP
+        return flags
 
 
-def folded(text: str) -> str:
-    """Return a text without its outer white space, and with one space for each other run of it."""
+def normalize_whitespace(text: str) -> str:
+    """Strip a text and replace each run of white space by one space."""
     return " ".join(text.split())
 
 
 def text_hashes(pairs: Sequence[Pair]) -> NDArray[np.uint64]:
-    """Return 64 bits of BLAKE2b of each pair's text, `(pairs,)`.
+    """Return the first 64 bits of BLAKE2b of each pair's text, `(pairs,)`.
 
-    Among 50 million pairs, two different ones share them with a probability of 1 in 15,000.
+    Among 50 million different pairs a collision has a probability of 1 in 15,000.
     """
     digests = (
         hashlib.blake2b(f"{source}\n{target}".encode("utf-8", "surrogatepass"), digest_size=8)

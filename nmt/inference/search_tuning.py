@@ -1,4 +1,4 @@
-"""Choosing how a model searches by default: the beam size and length penalty of the best BLEU."""
+"""Tunes the default search of a model: the beam size and length penalty of the best BLEU."""
 
 import itertools
 import logging
@@ -19,7 +19,7 @@ LENGTH_PENALTIES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of the search, and what its translations are worth.
+    """One setting of the search, and its BLEU.
 
     Attributes:
         beam_size: hypotheses kept at every step.
@@ -32,18 +32,18 @@ class Trial:
     bleu: float
 
     def rank(self) -> tuple[float, int, float]:
-        """Return what is largest for the best: of equals the cheaper, then the more usual."""
+        """Return the sort key, largest for the best: of equals the cheaper, then the more usual."""
         return self.bleu, -self.beam_size, -abs(self.length_penalty - 1)
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """All settings that were tried.
+    """The trials of a grid search.
 
     Attributes:
-        grid: the trials, beam size by beam size.
-        hypotheses: the translations of the best.
-        signature: sacreBLEU's own account of how BLEU was computed.
+        grid: the trials, by beam size.
+        hypotheses: the translations of the best trial.
+        signature: sacreBLEU's signature of BLEU.
     """
 
     grid: list[Trial]
@@ -65,8 +65,8 @@ class Tuning:
         for beam_size, row in itertools.groupby(self.grid, key=lambda trial: trial.beam_size):
             lines.append(f"{beam_size:4}" + "".join(f"{trial.bleu:7.2f}" for trial in row))
         best = self.best
-        told = f"beam size {best.beam_size}, length penalty {best.length_penalty:g}"
-        return "\n".join(["BLEU by beam size and length penalty", *lines, f"best: {told}"])
+        setting = f"beam size {best.beam_size}, length penalty {best.length_penalty:g}"
+        return "\n".join(["BLEU by beam size and length penalty", *lines, f"best: {setting}"])
 
 
 def tune(
@@ -76,17 +76,17 @@ def tune(
     target: TargetLanguage,
     options: SearchOptions,
 ) -> Tuning:
-    """Translate with every setting of a small grid, which the model's own defaults belong to.
+    """Translate with every setting of a small grid, the model's own defaults included.
 
     Args:
         translator: the model.
-        sources: raw text that the model was not trained on, and that no result is reported on.
+        sources: raw text that is neither training data nor used for reported results.
         references: the human translations.
         target: their language.
         options: from `Translator.options`; the other settings.
 
     Raises:
-        DataError: unequal numbers, nothing to score, or a tokenizer that is not installed.
+        DataError: unequal numbers, no sentences, or a missing tokenizer.
         NmtError: a sentence could not be translated.
     """
     check_lengths(sources, references)
@@ -100,15 +100,15 @@ def tune(
     try:
         for beam_size, penalty in itertools.product(beam_sizes, penalties):
             search = replace(options, beam_size=beam_size, length_penalty=penalty)
-            found = translator.translate_all(sources, search)
-            trial = Trial(beam_size, penalty, float(metric.corpus_score(found, None).score))
+            texts = translator.translate_all(sources, search)
+            trial = Trial(beam_size, penalty, float(metric.corpus_score(texts, None).score))
             grid.append(trial)
             if trial is max(grid, key=Trial.rank):
-                hypotheses = found
+                hypotheses = texts
             bar.advance()
-            told = f"beam {beam_size}, length penalty {penalty:g}: BLEU {trial.bleu:.2f}"
-            bar.show(told)
-            _log.log(PROGRESS, "%s, %s left", told, bar.time_left())
+            result = f"beam {beam_size}, length penalty {penalty:g}: BLEU {trial.bleu:.2f}"
+            bar.show(result)
+            _log.log(PROGRESS, "%s, %s left", result, bar.time_left())
     finally:
         bar.stop()
     return Tuning(grid, hypotheses, str(metric.get_signature()))

@@ -1,4 +1,4 @@
-"""What the decoder is given of each of many sentences, as one matrix."""
+"""The decoder's inputs for many sentences, initial states and fed contexts, as one matrix."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ _BATCH = 64
 
 
 @dataclass(frozen=True)
-class HandedOver:
-    """The decoder's first states and fed contexts, those of each sentence side by side.
+class DecoderInputs:
+    """The decoder's initial states and fed contexts, concatenated for each sentence.
 
     Attributes:
-        vectors: `(sentences, width)`; each different sentence has one row.
-        parts: what a row consists of, in order; each part is `hidden_size` wide.
+        vectors: `(sentences, width)`; one row for each distinct sentence.
+        parts: names of the parts of a row, in order; each is `hidden_size` wide.
         rows: row of each sentence, by its token ids, the end token last.
-        order: row of each sentence, as they were given; sentences may share one.
+        order: row of each given sentence; equal sentences share one.
     """
 
     vectors: Tensor
@@ -36,14 +36,14 @@ class HandedOver:
     order: list[int]
 
 
-def handed_over(bundle: Bundle, sources: Sequence[str]) -> HandedOver:
-    """Read sentences, and keep what the bridge makes of each.
+def decoder_inputs(bundle: Bundle, sources: Sequence[str]) -> DecoderInputs:
+    """Read sentences, and return the bridge's output for each.
 
-    That is every layer's hidden state, every layer's cell where there are cells, and the context
-    where it is fed. What attention looks at does not belong to it.
+    A row holds every layer's hidden state, every layer's cell state if the cell has one, and the
+    context if it is fed; the memory of attention is not included.
 
     Raises:
-        NmtError: the model gives no numbers.
+        NmtError: the encoder's states are not finite.
     """
     vocabulary, limit = bundle.tokenizer.source, bundle.config.decoding.max_source_length
     encoded = [tuple(vocabulary.input_ids(ids, limit)) for ids in vocabulary.encode(sources)]
@@ -57,24 +57,24 @@ def handed_over(bundle: Bundle, sources: Sequence[str]) -> HandedOver:
     vectors = torch.cat(batches)
     if not bool(vectors.isfinite().all()):
         raise NmtError(
-            "the encoder's final states are no finite numbers: the model's weights are damaged, or "
-            "its training diverged"
+            "the encoder's final states are not finite: the model's weights are damaged, or its "
+            "training diverged"
         )
     rows = {ids: row for row, ids in enumerate(ordered)}
-    return HandedOver(vectors, _parts(config), rows, [rows[ids] for ids in encoded])
+    return DecoderInputs(vectors, _parts(config), rows, [rows[ids] for ids in encoded])
 
 
 def translator_of(bundle: Bundle, stepper: Stepper | None = None) -> Translator:
-    """Return what translates and scores with a bundle's model, or with another in its place."""
+    """Return a translator with a bundle's model, or with another stepper in its place."""
     return Translator(
         stepper or bundle.model, bundle.tokenizer, bundle.config, device=_device(bundle)
     )
 
 
-def taken_apart(vectors: Tensor, config: ModelConfig) -> DecoderInit:
-    """Turn rows, `(batch, width)`, back into what is handed over.
+def to_init(vectors: Tensor, config: ModelConfig) -> DecoderInit:
+    """Split rows, `(batch, width)`, into the decoder's initial state and context.
 
-    The context has no columns where it is not fed.
+    The context has no columns if it is not fed.
     """
     states = config.layers * CELLS[config.cell].states
     flat, context = vectors.split(
@@ -86,7 +86,7 @@ def taken_apart(vectors: Tensor, config: ModelConfig) -> DecoderInit:
 
 
 def _side_by_side(init: DecoderInit, config: ModelConfig) -> Tensor:
-    """Put what is handed over into rows, `(batch, width)`."""
+    """Concatenate initial states and fed context into rows, `(batch, width)`."""
     states = [state for states in init.state.tensors for state in states]
     return torch.cat([*states, *([init.context] if config.feed_context else [])], dim=1)
 

@@ -54,12 +54,12 @@ def test_any_iterable_of_texts_will_do(translator: Translator, hold: Callable[..
     [
         ("Hund", "'Hund' is one text"),
         (b"Hund", "b'Hund' is one text"),
-        (None, "None is no list of texts"),
-        (3, "3 is no list of texts"),
+        (None, "None is not a list of texts"),
+        (3, "3 is not a list of texts"),
         (["Hund", None], "row 1 is None, not text"),
         ([float("nan")], "row 0 is nan, not text"),
         (["Hund", b"Hund"], "row 1 is b'Hund', not text"),
-        (["a", "b\ud800"], "row 1 is no valid Unicode"),
+        (["a", "b\ud800"], "row 1 is not valid Unicode"),
     ],
 )
 def test_what_is_no_text_is_named_by_argument_and_row(

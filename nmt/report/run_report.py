@@ -1,11 +1,11 @@
-"""The whole report of one run or several, from their folders."""
+"""The report of one run or several, from their folders."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.config import Config
-from nmt.diagnosis.records import Diagnosis
-from nmt.report.blocks import Block, Finding, Paragraph, Report, Section
+from nmt.diagnosis.records import Diagnosis, Verdict
+from nmt.report.blocks import Block, Paragraph, Report, Section
 from nmt.report.curves import curves
 from nmt.report.gradients import gradients
 from nmt.report.lengths import lengths
@@ -19,8 +19,8 @@ from nmt.report.states import probes, state_map
 from nmt.text.lines import open_output
 
 _STALE = (
-    "The diagnosis of {} is of other weights than its best model has now; `nmt diagnose RUN` looks "
-    "at these."
+    "The diagnosis of {} is of other weights than those of its best model; `nmt diagnose RUN` "
+    "updates it."
 )
 _SECTIONS = (
     *(scores, curves, lengths, losses, gradients, probes, state_map, samples, candidates),
@@ -29,14 +29,14 @@ _SECTIONS = (
 
 
 def make_report(folders: Sequence[Path]) -> Report:
-    """Gather what run folders hold; the first is the one that the others are compared with.
+    """Make the report of run folders; the others are compared with the first.
 
     Raises:
-        DataError: a folder holds no run, or a file of it is damaged; the message names it.
+        DataError: a folder is not a run, or a file in it is damaged; the message names it.
     """
     runs = read_runs(folders)
     sections = [section for make in _SECTIONS if (section := make(runs)).blocks]
-    stale = [Finding("warning", _STALE.format(run.name)) for run in runs if run.stale]
+    stale = [Verdict("warning", _STALE.format(run.name)) for run in runs if run.stale]
     sections[0] = Section(sections[0].title, [*stale, *sections[0].blocks])
     if missing := _missing(runs):
         sections.append(Section("Not computed", missing))
@@ -46,12 +46,12 @@ def make_report(folders: Sequence[Path]) -> Report:
 
 
 def diagnosis_report(name: str, config: Config, diagnosis: Diagnosis) -> Report:
-    """Lay out what a diagnosis alone says, of a run or of another model.
+    """Make the report of a diagnosis alone, of a run or of another model.
 
     Args:
         name: of the model.
-        config: how it was made.
-        diagnosis: what was found out.
+        config: of the model.
+        diagnosis: of the model.
     """
     runs = [Run(name, config, {}, [], {}, {}, {}, diagnosis, stale=False)]
     made = (gradients, probes, losses, state_map, candidates)
@@ -60,10 +60,10 @@ def diagnosis_report(name: str, config: Config, diagnosis: Diagnosis) -> Report:
 
 
 def write_page(report: Report, out: Path) -> None:
-    """Write the report as one HTML file, whole or not at all.
+    """Write the report as one HTML file, atomically.
 
     Raises:
-        DataError, NmtError: it cannot be written.
+        DataError, NmtError: the file cannot be written.
     """
     content = page(report)
     with open_output(out) as stream:
@@ -71,23 +71,23 @@ def write_page(report: Report, out: Path) -> None:
 
 
 def _missing(runs: Sequence[Run]) -> list[Block]:
-    """Say which parts are missing, and what computes them."""
+    """Return a line for each missing part, with the command that computes it."""
     lines = []
     for run in runs:
         if run.diagnosis is None:
             lines.append(
                 f"{run.name}: gradient flow, loss of the tokens, state probes, the map of final "
-                "states, candidates and alignments are not computed; `nmt diagnose RUN` does that."
+                "states, candidates and alignments are missing; `nmt diagnose RUN` computes them."
             )
         if not run.scores:
             lines.append(
-                f"{run.name}: no test split is scored; `nmt train CONFIG --resume` does that at "
+                f"{run.name}: no test split is scored; `nmt train CONFIG --resume` scores them at "
                 "the end of training."
             )
         elif run.scores.keys() - run.translations.keys():
             splits = ", ".join(sorted(run.scores.keys() - run.translations.keys()))
             lines.append(
-                f"{run.name}: the translations of {splits} were not kept; without its "
-                f"scores.NAME.json, `nmt train CONFIG --resume` makes both anew."
+                f"{run.name}: the translations of {splits} are missing; delete scores.NAME.json, "
+                "and `nmt train CONFIG --resume` makes both again."
             )
     return [Paragraph(line) for line in lines]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nmt.decoding.alignment import forced_attention
-from nmt.diagnosis.samples import samples
+from nmt.diagnosis.sample_translations import samples
 from nmt.inference.translator import Translator
 from nmt.models.batch import pad
 from tests.decoding.scoring import forced_scores

@@ -1,4 +1,4 @@
-"""Where the remaining loss lies: by place in the target sentence, and by how rare a token is."""
+"""The loss by position in the target sentence, and by frequency of the token in training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nmt.bundle import Bundle
-from nmt.diagnosis.handed_over import translator_of
+from nmt.diagnosis.decoder_inputs import translator_of
 from nmt.diagnosis.records import FrequencyLoss, PositionLoss
 from nmt.errors import DataError
 
@@ -17,8 +17,8 @@ class TokenLosses:
     """The loss of every target token of some sentences, sentence by sentence.
 
     Attributes:
-        tokens: ids, the end tokens among them, `(tokens,)`.
-        positions: places in their sentences, from 1, `(tokens,)`.
+        tokens: ids, end tokens included, `(tokens,)`.
+        positions: positions in their sentences, from 1, `(tokens,)`.
         losses: in nats, without label smoothing, `(tokens,)`, in double precision.
     """
 
@@ -38,47 +38,47 @@ def token_losses(bundle: Bundle, pairs: Sequence[tuple[str, str]]) -> TokenLosse
         DataError: there are no pairs.
     """
     if not pairs:
-        raise DataError("there is no loss to look at: the split has no sentences")
+        raise DataError("the split has no sentences, and so no losses; choose another")
     target = bundle.tokenizer.target
     references = [reference for _, reference in pairs]
     scores = translator_of(bundle).token_scores([source for source, _ in pairs], references)
     ids = [target.input_ids(row) for row in target.encode(references)]
     return TokenLosses(
         tokens=torch.tensor([token for row in ids for token in row]),
-        positions=torch.tensor([place for row in ids for place in range(1, len(row) + 1)]),
+        positions=torch.tensor([position for row in ids for position in range(1, len(row) + 1)]),
         losses=-torch.tensor([score for row in scores for score in row], dtype=torch.float64),
     )
 
 
-def position_losses(found: TokenLosses) -> list[PositionLoss]:
-    """Return the mean loss at each place that there is, the first first."""
-    counts = found.positions.bincount().tolist()
-    totals = found.positions.bincount(found.losses).tolist()
+def position_losses(losses: TokenLosses) -> list[PositionLoss]:
+    """Return the mean loss at each position, in order."""
+    counts = losses.positions.bincount().tolist()
+    totals = losses.positions.bincount(losses.losses).tolist()
     return [
-        PositionLoss(place, totals[place] / counts[place], counts[place])
-        for place in range(1, len(counts))
+        PositionLoss(position, totals[position] / counts[position], counts[position])
+        for position in range(1, len(counts))
     ]
 
 
-def frequency_losses(found: TokenLosses, counts: Tensor) -> list[FrequencyLoss]:
-    """Return the mean loss of tokens by how often they came in training, the rarest first.
+def frequency_losses(losses: TokenLosses, counts: Tensor) -> list[FrequencyLoss]:
+    """Return the mean loss of tokens in bands of training frequency, the rarest first.
 
-    Bands are 0, 1 to 9, 10 to 99 and so on, those that hold tokens.
+    Bands are 0, 1 to 9, 10 to 99 and so on; empty ones are left out.
 
     Args:
-        found: the losses.
-        counts: of the targets of training, `(vocabulary,)`; such as `decoder.token_counts`.
+        losses: of all tokens.
+        counts: of each token in the training targets, `(vocabulary,)`; see `decoder.token_counts`.
 
     Returns:
-        Nothing where nobody counted.
+        An empty list if all counts are 0.
     """
     if not bool(counts.any()):
         return []
-    seen = counts.cpu()[found.tokens]
+    seen = counts.cpu()[losses.tokens]
     records, first, last = [], 0, 0
     while first <= int(counts.max()):
-        losses = found.losses[(seen >= first) & (seen <= last)]
-        if len(losses):
-            records.append(FrequencyLoss(first, last, float(losses.mean()), len(losses)))
+        band = losses.losses[(seen >= first) & (seen <= last)]
+        if len(band):
+            records.append(FrequencyLoss(first, last, float(band.mean()), len(band)))
         first, last = last + 1, 10 * (last + 1) - 1
     return records

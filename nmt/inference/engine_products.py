@@ -1,4 +1,4 @@
-"""Products with fixed matrices, in fp32 or in 8-bit integers: an engine's leaves."""
+"""Products with fixed matrices in fp32 or 8-bit integers, the leaf modules of the fast engine."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ from nmt.models.products import Product, prepared_product
 from nmt.models.quantization import LEVELS, round_rows
 
 _ZERO = LEVELS + 1
-"""The byte that stands for 0 where values in [-1, 1] are packed."""
+"""The byte of the value 0 in packed values from [-1, 1]."""
 _EXACT = 2**24 // LEVELS**2
-"""Products of two bytes whose sum is exact in fp32, whatever their values."""
+"""Number of products of two bytes whose sum is always exact in fp32."""
 _BLOCK = 64
-"""Tokens whose rows of an `InputTable` are computed together."""
+"""Rows of an `InputTable` that are computed together."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,11 @@ class Integers:
     def _sums(self, values: Tensor) -> Product:
         """Make a product of packed values with an int8 matrix, `(outputs, inputs)`, in steps of 1.
 
-        Kernels differ in how they scale what they have summed, and their choice depends on the
-        number of rows: they are left nothing to scale.
+        Kernels scale their sums differently, and the choice of kernel depends on the number of
+        rows: all scales are 1 here.
         """
         if not has_integer_kernels():
-            # Whole numbers are exact in fp32, too, up to 2²⁴.
+            # Integers up to 2²⁴ are also exact in fp32.
             wide = torch.float32 if values.shape[1] <= _EXACT else torch.float64
             whole = values.to(wide)
             return lambda packed: F.linear(packed.to(wide) - _ZERO, whole).float()
@@ -115,8 +115,8 @@ class Integers:
         multiply = torch.ops.onednn.qlinear_pointwise
 
         def integer_sums(packed: Tensor) -> Tensor:
-            read = (packed, 1.0, _ZERO, weight, ones, zeros, None)
-            output: Tensor = multiply(*read, 1.0, 0, torch.float32, "none", [], "")
+            inputs = (packed, 1.0, _ZERO, weight, ones, zeros, None)
+            output: Tensor = multiply(*inputs, 1.0, 0, torch.float32, "none", [], "")
             return output
 
         return integer_sums
@@ -145,18 +145,18 @@ Arithmetic = Floats | Integers
 
 
 def has_integer_kernels() -> bool:
-    """Tell whether this processor multiplies bytes without overflow (AVX-512 VNNI)."""
+    """Return whether this processor multiplies bytes without overflow (AVX-512 VNNI)."""
     return torch.backends.mkldnn.is_available() and bool(torch.cpu._is_vnni_supported())
 
 
 class FastLinear(nn.Module):
-    """An `nn.Linear` as an engine computes it.
+    """An `nn.Linear` with the products of the fast engine.
 
     Args:
         matrix: its weights.
         bias: `(outputs,)`.
         arithmetic: fp32 or integers.
-        wide: whether its inputs may leave [-1, 1].
+        wide: whether inputs may lie outside [-1, 1].
     """
 
     def __init__(self, matrix: Matrix, bias: Tensor, arithmetic: Arithmetic, *, wide: bool = False):
@@ -167,7 +167,7 @@ class FastLinear(nn.Module):
 
     @classmethod
     def of(cls, linear: nn.Linear, arithmetic: Arithmetic, *, wide: bool = False) -> "FastLinear":
-        """Replace a module."""
+        """Return the fast form of a module."""
         (matrix,) = arithmetic.matrices(linear.weight)
         return cls(matrix, linear.bias, arithmetic, wide=wide)
 
@@ -181,10 +181,10 @@ class FastLinear(nn.Module):
 
 
 class InputTable:
-    """The share of each token in the gates of the first layer: embedding × input weights + bias.
+    """The input product of each token in the first layer: embedding × input weights + bias.
 
-    A row is computed when its token first comes up, so the table costs nothing to make and memory
-    only for the tokens in use.
+    A row is computed when its token first occurs, so the table costs nothing to make, and memory
+    only for tokens in use.
 
     Args:
         embedding: `(vocabulary, embedding_size)`.
@@ -206,7 +206,7 @@ class InputTable:
         if not bool(known.all()):
             for block in blocks[~known].unique().tolist():
                 part = slice(block * _BLOCK, (block + 1) * _BLOCK)
-                # In double precision, so that a row's fp32 value does not depend on the call.
+                # Double precision: the fp32 value of a row must not depend on the call.
                 rows = self._embedding.rows(part).floats.double() @ self._weight + self._bias
                 self._rows[part] = rows.float()
                 self._known[block] = True

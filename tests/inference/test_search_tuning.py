@@ -9,8 +9,8 @@ from sacrebleu.metrics import BLEU
 from nmt.config import SearchOptions
 from nmt.errors import DataError
 from nmt.evaluation.languages import TargetLanguage
-from nmt.inference import tuning
-from nmt.inference.tuning import tune
+from nmt.inference import search_tuning
+from nmt.inference.search_tuning import tune
 
 SOURCES = ["a", "b"]
 REFERENCES = ["the dog sees the small cat today", "one two three four five"]
@@ -35,7 +35,7 @@ class Translator:
         return self.answer(options.beam_size, options.length_penalty)
 
 
-def tuned(answer: Callable[[int, float], list[str]], **defaults: Any) -> tuning.Tuning:
+def tuned(answer: Callable[[int, float], list[str]], **defaults: Any) -> search_tuning.Tuning:
     translator = Translator(answer, **defaults)
     return tune(translator, SOURCES, REFERENCES, TargetLanguage("en"), translator.defaults)  # type: ignore[arg-type]
 
@@ -47,7 +47,11 @@ def test_the_best_of_the_whole_grid_is_found_with_its_translations() -> None:
     found = tuned(answer)
     assert (found.best.beam_size, found.best.length_penalty) == (8, 1.75)
     assert found.hypotheses == GOOD and found.best.bleu == pytest.approx(100)
-    axes = [(beam, penalty) for beam in tuning.BEAM_SIZES for penalty in tuning.LENGTH_PENALTIES]
+    axes = [
+        (beam, penalty)
+        for beam in search_tuning.BEAM_SIZES
+        for penalty in search_tuning.LENGTH_PENALTIES
+    ]
     assert [(one.beam_size, one.length_penalty) for one in found.grid] == axes
     for one in found.grid:
         texts = answer(one.beam_size, one.length_penalty)
@@ -89,8 +93,8 @@ def test_the_models_own_setting_is_tried_too_and_others_are_passed_on() -> None:
 
 
 def test_the_table_has_a_row_for_each_beam_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "BEAM_SIZES", (1, 5))
-    monkeypatch.setattr(tuning, "LENGTH_PENALTIES", (0.0, 1.0))
+    monkeypatch.setattr(search_tuning, "BEAM_SIZES", (1, 5))
+    monkeypatch.setattr(search_tuning, "LENGTH_PENALTIES", (0.0, 1.0))
     bad = BLEU().corpus_score(BAD, [REFERENCES]).score
     assert str(tuned(lambda beam, penalty: GOOD if (beam, penalty) == (5, 0) else BAD)) == (
         "BLEU by beam size and length penalty\n"
