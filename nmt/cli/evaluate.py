@@ -14,7 +14,7 @@ from nmt.cli.arguments import (
     search_settings,
     write_json,
 )
-from nmt.cli.texts import Texts, add_text_arguments, read_texts, refuse_senseless
+from nmt.cli.compared_texts import Texts, add_text_arguments, read_texts, refuse_senseless
 from nmt.cli.tuning import refuse_senseless_tuning, tune_model
 from nmt.config import BleuTokenizer, Config
 from nmt.errors import UsageError
