@@ -105,7 +105,7 @@ def load(
     """Load a model and make a translator of it.
 
     Args:
-        path: a run folder, a bundle folder, or `hf://owner/name`.
+        path: a run folder, a bundle folder, or `hf://owner/name[@revision]`.
         ensemble: another model or several, which predict together with the first, whose defaults
             of the search hold. All must have the same tokenizers.
         device: auto, cpu or cuda.

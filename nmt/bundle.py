@@ -11,14 +11,15 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, get_args
 
 import safetensors
 
 from nmt import __version__
 from nmt.card import Metrics, model_card
-from nmt.config import Config, dump_config, load_stored_config
+from nmt.config import CellName, Config, dump_config, load_stored_config
 from nmt.errors import BundleError, DataError, NmtError, shown
+from nmt.model_hub import PREFIX, download
 from nmt.models.quantization import tensors_of
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import (
@@ -28,8 +29,9 @@ from nmt.models.weights import (
     save_weights,
     shapes_only,
 )
+from nmt.plugins import CELL_GROUP, find_plugin, package_of
 from nmt.reading import MOST_BYTES, read_json, read_record, sha256
-from nmt.storage import atomic_folder, require_hub_cache
+from nmt.storage import atomic_folder
 from nmt.text.tokenizer import MODEL_FILES, Tokenizer, load_tokenizer
 
 FORMAT = 3
@@ -44,6 +46,8 @@ _MANIFEST, _CONFIG, _WEIGHTS, _METRICS, _CARD = (
 _HEADER = 2**24  # bytes of names and shapes in a file of weights
 _DESCRIPTIONS = {_CONFIG, _METRICS, _CARD}
 _PARTS = (_CONFIG, _WEIGHTS, _METRICS, _CARD, *MODEL_FILES)
+FILES = (_MANIFEST, *_PARTS)
+"""Every file that a bundle may hold."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,19 @@ class _Manifest:
         if missing:
             return f"it does not list {missing[0]}"
         return f"{shown(others[0])} is no part of a bundle" if others else None
+
+
+class _Cell(TypedDict):
+    """A cell that is not ours."""
+
+    name: str
+    package: str
+
+
+class _Cells(TypedDict, total=False):
+    """What `bundle.json` says of it."""
+
+    cell: _Cell
 
 
 @dataclass(frozen=True)
@@ -143,16 +160,33 @@ def save_tuned(folder: Path, tuned: dict[str, Any]) -> None:
         BundleError: it is damaged.
         OSError: the system refused; the path then holds what it held before.
     """
+    chosen = {name: tuned[name] for name in ("beam_size", "length_penalty")}
+    with atomic_folder(folder) as temporary:
+        copy_bundle(folder, temporary, {"tuned": tuned}, chosen)
+
+
+def copy_bundle(
+    folder: Path, out: Path, facts: dict[str, Any], search: Mapping[str, Any] | None = None
+) -> None:
+    """Copy a bundle, and tell more of it in its metrics and its model card.
+
+    Args:
+        folder: the bundle.
+        out: an empty folder.
+        facts: what is told: entries of `Metrics`.
+        search: other values of its config's `decoding`.
+
+    Raises:
+        BundleError: it is damaged.
+    """
     manifest = _read_manifest(folder)
     config = load_stored_config(folder / _CONFIG)
-    chosen = {name: tuned[name] for name in ("beam_size", "length_penalty")}
-    config = replace(config, decoding=replace(config.decoding, **chosen))
-    metrics = read_json(folder / _METRICS) | {"tuned": tuned}
+    config = replace(config, decoding=replace(config.decoding, **(search or {})))
+    metrics = read_json(folder / _METRICS) | facts
     kept = {name: manifest.files[name] for name in manifest.files.keys() - _DESCRIPTIONS}
-    with atomic_folder(folder) as temporary:
-        for name in kept:
-            shutil.copyfile(folder / name, temporary / name)
-        _describe(temporary, config, metrics, manifest.precision, kept)
+    for name in kept:
+        shutil.copyfile(folder / name, out / name)
+    _describe(out, config, metrics, manifest.precision, kept)
 
 
 def _describe(
@@ -169,6 +203,9 @@ def _describe(
     # Hashes that are known stay: those of files that were damaged meanwhile must not fit.
     hashes = {file.name: sha256(file) for file in sorted(folder.iterdir())} | dict(kept or {})
     manifest = {"format": FORMAT, "nmt": __version__, "precision": precision, "files": hashes}
+    if config.model.cell not in get_args(CellName):
+        point = find_plugin(CELL_GROUP, config.model.cell)
+        manifest["cell"] = {"name": config.model.cell, "package": package_of(point)}
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
 
 
@@ -199,7 +236,7 @@ def is_bundle(folder: Path) -> bool:
     """Tell whether a folder is a bundle and holds nothing beside it."""
     if not (folder / _MANIFEST).is_file():
         return False
-    return {path.name for path in folder.iterdir()} <= {_MANIFEST, *_PARTS}
+    return {path.name for path in folder.iterdir()} <= {*FILES}
 
 
 def weights_size(folder: Path) -> int:
@@ -214,11 +251,10 @@ def weights_hash(folder: Path) -> str:
 
 def find_bundle(path: str | Path) -> Path:
     """Return the folder that holds the bundle which `path` names. See `load_bundle`."""
-    if str(path).startswith("hf://"):
-        return _download(str(path).removeprefix("hf://"))
-    folder = Path(path)
+    folder = download(str(path), FILES) if str(path).startswith(PREFIX) else Path(path)
     for candidate in (folder, folder / "model"):
         if (candidate / _MANIFEST).exists():
+            _require_cell(candidate)
             return candidate
     if not folder.exists():
         raise BundleError(f"there is no model at {folder}: no such folder")
@@ -227,14 +263,37 @@ def find_bundle(path: str | Path) -> Path:
     raise BundleError(f"{folder} is neither a run nor a model: it holds no {_MANIFEST}")
 
 
+def _require_cell(folder: Path) -> None:
+    """Check that the package is installed that has the cell of a bundle.
+
+    Raises:
+        BundleError: it is not, or another package has a cell of this name.
+    """
+    try:
+        cell = read_record(folder / _MANIFEST, _Cells).get("cell")
+    except DataError as error:
+        raise BundleError(f"{error}; copy the model again") from None
+    if cell is None:
+        return
+    name, package = shown(cell["name"]), shown(cell["package"])
+    point = find_plugin(CELL_GROUP, cell["name"])
+    if point is None:
+        raise BundleError(f"{folder} needs the cell {name} of the package {package}; install it")
+    if (other := package_of(point)) != cell["package"]:
+        raise BundleError(
+            f"{folder} needs the cell {name} of the package {package}, and {other} has one of this "
+            "name, too; uninstall that"
+        )
+
+
 def _read_manifest(folder: Path) -> _Manifest:
     path = folder / _MANIFEST
     try:
         version = read_json(path).get("format")
         if isinstance(version, int) and version > FORMAT:
             raise BundleError(
-                f"{folder} has bundle format {version}, and nmt {__version__} reads up to {FORMAT};"
-                " install a newer nmt"
+                f"{path} has bundle format {shown(version)}, and nmt {__version__} reads up to "
+                f"{FORMAT}; install a newer nmt"
             )
         manifest = read_record(path, _Manifest)
     except DataError as error:
@@ -274,28 +333,3 @@ def _check(folder: Path, manifest: _Manifest, name: str, most: int = MOST_BYTES)
         raise BundleError(f"{path} is a link out of the bundle")
     if sha256(path, most) != manifest.files[name]:
         raise BundleError(f"{path} is damaged: its SHA-256 is not the one in {_MANIFEST}")
-
-
-def _download(repository: str) -> Path:
-    """Fetch a bundle from the hub, or find it in the hub's cache."""
-    require_hub_cache()
-    import huggingface_hub
-    from huggingface_hub import errors
-
-    names = [_MANIFEST, *_PARTS]
-    try:
-        folder = Path(
-            huggingface_hub.snapshot_download(repository, etag_timeout=5, allow_patterns=names)
-        )
-        if (folder / _MANIFEST).exists():
-            return folder
-        problem = f"is no model of nmt: it holds no {_MANIFEST}"
-    except errors.HFValidationError:
-        problem = "is no name of the form owner/name"
-    except errors.RepositoryNotFoundError:
-        problem = "is not on the hub, or is private: check the name, or log in"
-    except errors.LocalEntryNotFoundError:
-        problem = "cannot be fetched: the hub is out of reach, and there is no cached copy"
-    except (errors.HfHubHTTPError, OSError) as error:
-        problem = f"cannot be fetched: {' '.join(str(error).split())}"
-    raise BundleError(f"hf://{repository} {problem}")

@@ -1,9 +1,12 @@
 """What is known of how a model was made, and its model card: a bundle's README.md."""
 
+import re
 from typing import Any, TypedDict
 
+import yaml
+
 from nmt import __version__
-from nmt.config import Config, ModelConfig
+from nmt.config import Config, DataConfig, ModelConfig
 
 
 class DataFacts(TypedDict, total=False):
@@ -42,6 +45,24 @@ class Tuned(TypedDict):
     signature: str
 
 
+class Scored(TypedDict):
+    """A score of a test split; see `nmt.evaluation.metrics.Score`."""
+
+    score: float
+    low: float
+    high: float
+    signature: str
+
+
+class Published(TypedDict):
+    """What `nmt push` tells of a model."""
+
+    address: str
+    license: str | None
+    scores: dict[str, dict[str, Scored]]
+    """By test split and metric."""
+
+
 class Metrics(Environment, total=False):
     """What `metrics.json` holds."""
 
@@ -49,6 +70,7 @@ class Metrics(Environment, total=False):
     validation: dict[str, float]
     averaged_updates: list[int]
     tuned: Tuned
+    published: Published
 
 
 def model_card(config: Config, metrics: dict[str, Any], precision: str) -> str:
@@ -60,11 +82,9 @@ def model_card(config: Config, metrics: dict[str, Any], precision: str) -> str:
         precision: how the weights are stored.
     """
     data, model = config.data, config.model
+    published = metrics.get("published")
     return f"""---
-language: [{data.source_language}, {data.target_language}]
-library_name: nmt
-pipeline_tag: translation
----
+{_metadata(data, published)}---
 # {data.source_language} → {data.target_language}
 
 {_networks(model)} ({model.layers} layers of {model.hidden_size}, cell {model.cell}, attention
@@ -72,12 +92,44 @@ pipeline_tag: translation
 ({metrics.get("data", {}).get("kept", 0):,} sentence pairs).{_search(metrics)} Weights: \
 {_origin(config, metrics, precision)}.
 
-    nmt translate FOLDER input.{data.source_language} -o output.{data.target_language}
+    nmt translate {published["address"] if published else "FOLDER"} input.{data.source_language} \
+-o output.{data.target_language}
 
 {_scores(metrics)}
-
+{_test_scores(metrics)}
 `config.yaml` has every setting, `metrics.json` the data's fingerprints and all versions.
 """
+
+
+def _metadata(data: DataConfig, published: Published | None) -> str:
+    """Write what the hub reads of a card, in YAML."""
+    tags = [data.source_language, data.target_language]
+    languages = [tag.replace("_", "-").partition("-")[0].lower() for tag in tags]
+    head: dict[str, Any] = {"language": list(dict.fromkeys(languages))}
+    head |= {"library_name": "nmt", "pipeline_tag": "translation"}
+    corpus = re.sub("[@#].*", "", data.corpus.removeprefix("hub:"))
+    if re.fullmatch(r"hub:[\w.-]+/[\w.-]+([@#].*)?", data.corpus):
+        head["datasets"] = [corpus]
+    if published is not None:
+        if published["license"] is not None:
+            head["license"] = published["license"]
+        results = [
+            {
+                "task": {"type": "translation"},
+                "dataset": {"type": corpus, "name": data.corpus, "split": split},
+                "metrics": [_result(name, score) for name, score in scores.items()],
+            }
+            for split, scores in published["scores"].items()
+        ]
+        if results:
+            name = published["address"].rpartition("/")[2]
+            head["model-index"] = [{"name": name, "results": results}]
+    return yaml.safe_dump(head, sort_keys=False, allow_unicode=True, default_flow_style=None)
+
+
+def _result(name: str, score: Scored) -> dict[str, Any]:
+    details = {key: value for key, value in score.items() if key != "score"}
+    return {"type": name.lower(), "name": name, "value": score["score"], "args": details}
 
 
 def _networks(model: ModelConfig) -> str:
@@ -109,6 +161,24 @@ def _origin(config: Config, metrics: dict[str, Any], precision: str) -> str:
         scored = " after the scores below were taken" if "validation" in metrics else ""
         told.append(f"rounded to int8{scored}")
     return ", ".join(told)
+
+
+def _test_scores(metrics: dict[str, Any]) -> str:
+    """Return a table of the test splits; empty where none is known."""
+    published = metrics.get("published")
+    if not published or not published["scores"]:
+        return "\n"
+    before = " and before its search was tuned" if "tuned" in metrics else ""
+    escaped = r"\|"  # a bar ends a cell, in code too
+    rows = [
+        f"| {split} | {name} | {one['score']:.2f} [{one['low']:.2f}, {one['high']:.2f}] "
+        f"| `{one['signature'].replace('|', escaped)}` |"
+        for split, scores in published["scores"].items()
+        for name, one in scores.items()
+    ]
+    heading = f"Scores on test splits at the end of training{before}, with 95 % intervals:"
+    head = ["| split | metric | score | signature |", "|---|---|---|---|"]
+    return "\n".join(["", heading, "", *head, *rows, "", ""])
 
 
 def _scores(metrics: dict[str, Any]) -> str:

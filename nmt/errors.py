@@ -4,9 +4,10 @@ Every message is one line and names the value, where it came from and the remedy
 prints it as `nmt: error: …` and leaves with `exit_code`.
 """
 
+import contextlib
 import difflib
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 100
@@ -67,3 +68,12 @@ class DataError(UsageError):
 
 class BundleError(UsageError):
     """A model folder is missing, damaged, or of another format."""
+
+
+@contextlib.contextmanager
+def naming_key(key: str) -> Iterator[None]:
+    """Put the config key that names a model before an error of that model."""
+    try:
+        yield
+    except BundleError as error:
+        raise BundleError(f"{key}: {error}") from None

@@ -98,7 +98,8 @@ def read_record(path: Path, kind: type[_Record]) -> _Record:
 def parse_record(data: bytes, name: object, kind: type[_Record]) -> _Record:
     """Parse a dataclass, or a typed dict, that was written as JSON.
 
-    A dataclass leaves out what it does not know, a typed dict keeps it.
+    A dataclass leaves out what it does not know, a typed dict keeps it. Fields with
+    a default may be missing.
 
     Args:
         data: the JSON.
@@ -121,7 +122,8 @@ def _built(kind: Any, plain: Any) -> Any:
     inner = typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         kinds = typing.get_type_hints(kind)
-        return kind(**{field: _built(kinds[field], plain[field]) for field in kinds})  # type: ignore[operator]
+        given = [one.name for one in dataclasses.fields(kind) if one.name in plain or _needed(one)]
+        return kind(**{field: _built(kinds[field], plain[field]) for field in given})  # type: ignore[operator]
     container = dict if typing.is_typeddict(kind) else typing.get_origin(kind)
     if container in (list, dict) and not isinstance(plain, container):
         raise TypeError(f"{shown(plain)} is no {container.__name__}")
@@ -140,6 +142,10 @@ def _built(kind: Any, plain: Any) -> Any:
     if kind in (int, float, str) and not isinstance(plain, (int, float) if kind is float else kind):
         raise TypeError(f"{shown(plain)} is no {kind.__name__}")
     return plain
+
+
+def _needed(one: dataclasses.Field[Any]) -> bool:
+    return one.default is one.default_factory is dataclasses.MISSING
 
 
 def read_rows(path: Path) -> tuple[list[dict[str, str]], int]:

@@ -261,7 +261,10 @@ def cut(name: str) -> Callable[[Path], None]:
         (cut("bundle.json"), r"bundle.json is not valid JSON: .*; copy the model again"),
         (lambda f: (f / "weights.safetensors").unlink(), r"weights.safetensors: No such file"),
         (lambda f: (f / "bundle.json").write_text("[]"), r"bundle.json is not"),
-        (change_manifest(format=4), r"has bundle format 4, and nmt .* reads up to 3; install"),
+        (
+            change_manifest(format=4),
+            r"bundle.json has bundle format 4, and nmt .* reads up to 3; install",
+        ),
         (change_manifest(precision="int4"), r"bundle.json is damaged: precision "),
         (change_manifest(precision="int8"), r"does not fit nmt .*: the weights are not int8"),
         (change_manifest(files={}), r"bundle.json is damaged: it does not list config.yaml"),

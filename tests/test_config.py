@@ -219,7 +219,7 @@ def test_changed_keys_are_named_by_path() -> None:
         (
             "",
             ["--model.cell", "gruu"],
-            "model.cell: gruu must be lstm, gru, tanh or relu; did you mean gru?",
+            "model.cell: gruu must be lstm, gru, tanh or relu",
         ),
         ("model: 3", [], "c.yaml: model: 3 must be a mapping of keys"),
         ("model: [", [], "c.yaml: not valid YAML"),
@@ -235,6 +235,13 @@ def test_changed_keys_are_named_by_path() -> None:
             ["--data.source_language", "../x"],
             "data.source_language: ../x must be a language tag",
         ),
+        (
+            "data: {source_language: German, target_language: en}",
+            [],
+            "data.source_language: 'German' must be a language tag such as de or pt_BR; did you "
+            "mean de?",
+        ),
+        (MINIMAL, ["--data.target_language", "brazil"], "such as de or pt_BR"),
         (MINIMAL, ["--data.target_language", "de"], "data.target_language: 'de' is refused"),
         (MINIMAL, ["--data.corpus", "nowhere"], "data.corpus: nowhere must be files, builtin:NAME"),
         (

@@ -14,6 +14,8 @@ import pytest
 from nmt.cli.main import VERBS
 from nmt.config import parse_config
 from tests.conftest import ROOT, Command, save_member, write_pairs
+from tests.data.hub_server import HubServer, reach_hub
+from tests.serving.conftest import serving
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ALL = README + "".join(
@@ -74,7 +76,9 @@ def cases() -> list[Any]:
 
 
 @pytest.mark.parametrize("line", cases())
-def test_a_command_of_the_readme_runs(line: str, readers_folder: Path, nmt: Command) -> None:
+def test_a_command_of_the_readme_runs(
+    line: str, readers_folder: Path, nmt: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if line.startswith("echo "):
         line = line.replace("nmt ", f"{sys.executable} -m nmt ")
         done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
@@ -86,6 +90,10 @@ def test_a_command_of_the_readme_runs(line: str, readers_folder: Path, nmt: Comm
         assert subprocess.run(words, env=os.environ | {"PYTHONPATH": str(ROOT)}).returncode == 0
         return
     assert words.pop(0) == "nmt"
+    if words[0] == "serve":
+        with serving(Path("log"), *words[1:]) as server:
+            assert server.stop() == 0
+        return
     if words[0] == "train":
         temporary = "--run" in words or "--verify-resume" in words
         words += SHORT if temporary else [*SHORT, "--run", "runs/readme"]
@@ -93,7 +101,12 @@ def test_a_command_of_the_readme_runs(line: str, readers_folder: Path, nmt: Comm
         words += SMALL
     if words[0] == "study":
         words += ["--updates", "4", "--models", "bag"]
-    result = nmt(*words)
+    if words[0] == "push":
+        with HubServer({}).running() as hub:
+            reach_hub(monkeypatch, hub.url, readers_folder / "home")
+            result = nmt(*words, "--yes")
+    else:
+        result = nmt(*words)
     assert result.code == 0, result.err
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.config import Config, SearchOptions, load_stored_config
+from nmt.config.options import refuse_unused
 from nmt.config.sections import Threads
-from nmt.config.values import describe, field_types, word_reader
+from nmt.config.values import describe, field_texts, field_types, word_reader
 from nmt.errors import DataError, UsageError, counted
 from nmt.storage import is_stream
 
@@ -54,7 +55,7 @@ def add_config_argument(parser: argparse.ArgumentParser, words: list[str]) -> No
 
 
 def _add_keys(parser: argparse.ArgumentParser, section: Any, prefix: str, asked: bool) -> None:
-    texts = _field_texts(type(section)) if asked else {}
+    texts = _help_texts(type(section)) if asked else {}
     for name, kind in field_types(type(section)).items():
         default, key = getattr(section, name), f"{prefix}{name}"
         if dataclasses.is_dataclass(default):
@@ -70,15 +71,8 @@ def _add_keys(parser: argparse.ArgumentParser, section: Any, prefix: str, asked:
             )
 
 
-def _field_texts(kind: type) -> dict[str, str]:
-    """Return what stands below each field of a dataclass and of those that it extends."""
-    import docstring_parser
-
-    texts: dict[str, str] = {}
-    for each in reversed(kind.__mro__[:-1]):
-        for entry in docstring_parser.parse_from_object(each).params:
-            texts[entry.arg_name] = " ".join(str(entry.description).split()).replace("%", "%%")
-    return texts
+def _help_texts(kind: type) -> dict[str, str]:
+    return {name: text.replace("%", "%%") for name, text in field_texts(kind).items()}
 
 
 def refuse_output(out: str | Path | None, *inputs: str | Path | None) -> None:
@@ -157,7 +151,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fal
         "model",
         metavar="MODEL",
         nargs="?" if optional else None,
-        help="run folder, bundle folder, or hf://owner/name",
+        help="run folder, bundle folder, or hf://owner/name[@revision]",
     )
     parser.add_argument(
         "--ensemble",
@@ -191,7 +185,7 @@ def add_search_arguments(parser: argparse.ArgumentParser, words: list[str]) -> N
         words: the command line; its help alone needs the fields' docstrings.
     """
     asked = "-h" in words or "--help" in words
-    texts = _field_texts(SearchOptions) if asked else {}
+    texts = _help_texts(SearchOptions) if asked else {}
     way = parser.add_mutually_exclusive_group()
     for name, kind in field_types(SearchOptions).items():
         if name in ("max_source_length", "alignments"):
@@ -209,15 +203,7 @@ def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(SearchOptions)]
     given = {name: getattr(arguments, name, None) for name in names}
     settings = {name: value for name, value in given.items() if value is not None}
-    sampling = [name for name in ("temperature", "top_k", "top_p", "seed") if name in settings]
-    if sampling and not settings.get("sample"):
-        raise UsageError(f"--{sampling[0].replace('_', '-')} belongs to --sample; give that, too")
-    ranking = [name for name in ("length_penalty", "coverage_penalty", "prune") if name in settings]
-    if ranking and (settings.get("greedy") or settings.get("sample")):
-        other = "greedy" if settings.get("greedy") else "sample"
-        raise UsageError(
-            f"--{ranking[0].replace('_', '-')} belongs to beam search; leave it or --{other} out"
-        )
+    refuse_unused(settings, lambda name: f"--{name.replace('_', '-')}")
     n_best = settings.get("n_best", 1)
     if n_best > 1 and getattr(arguments, "format", "text") == "text":
         raise UsageError(

@@ -17,9 +17,9 @@ from nmt.cli.arguments import (
 )
 from nmt.cli.report import report_training
 from nmt.cli.terminal import print_report
-from nmt.config import CellName, Config
+from nmt.config import CellName, Config, ModelConfig
 from nmt.config.sections import Count
-from nmt.config.values import word_reader
+from nmt.config.values import field_types, read_value, word_reader
 from nmt.diagnosis.records import Diagnosis, write_record
 from nmt.errors import DataError, UsageError
 from nmt.report.run_report import diagnosis_report
@@ -27,8 +27,6 @@ from nmt.training.fine_tuning import load_training_config
 
 if TYPE_CHECKING:
     from nmt.bundle import Bundle
-
-CELLS = typing.get_args(CellName)
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -53,7 +51,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument(
         "--cells",
         metavar="CELL,…",
-        help=f"compare these at their start and after a short training: {','.join(CELLS)}",
+        help="compare these at their start and after a short training: "
+        + ",".join(typing.get_args(CellName)),
     )
     parser.add_argument("--json", metavar="OUT", help="print JSON instead (-), or write it to OUT")
     parser.add_argument(
@@ -72,7 +71,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     return 0
 
 
-def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[CellName]:
+def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[str]:
     """Refuse what cannot be before any work, and return the cells to compare."""
     place = Path(arguments.model)
     if not place.exists() and not arguments.model.startswith("hf://"):
@@ -91,11 +90,8 @@ def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[Ce
             if getattr(arguments, option) is not None:
                 raise UsageError(f"--{option} belongs to --cells; give that, too")
         return []
-    cells: list[CellName] = list(dict.fromkeys(arguments.cells.split(",")))
-    for cell in cells:
-        if cell not in CELLS:
-            raise UsageError(f"--cells: {cell!r} is not one of {', '.join(CELLS)}")
-    return cells
+    kind = field_types(ModelConfig)["cell"]
+    return [read_value(kind, cell, "--cells") for cell in dict.fromkeys(arguments.cells.split(","))]
 
 
 def _config(arguments: argparse.Namespace, keys: list[str], is_config: bool) -> Config:
@@ -137,7 +133,7 @@ def _diagnose(
     is_config: bool,
     pairs: list[tuple[str, str]],
     split: str,
-    cells: list[CellName],
+    cells: list[str],
 ) -> Diagnosis:
     """Find out, and keep it where there is a run."""
     from nmt.bundle import find_bundle, load_bundle, weights_hash

@@ -4,8 +4,6 @@ import argparse
 import logging
 import sys
 import typing
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.cli.arguments import (
@@ -13,15 +11,14 @@ from nmt.cli.arguments import (
     add_search_arguments,
     load_translator,
     model_config,
-    read_split,
-    refuse_output,
-    refuse_unequal,
     search_settings,
     write_json,
 )
+from nmt.cli.compared_texts import Texts, add_text_arguments, read_texts, refuse_senseless
 from nmt.cli.tuning import refuse_senseless_tuning, tune_model
 from nmt.config import BleuTokenizer, Config
 from nmt.errors import UsageError
+from nmt.text.lines import open_output
 
 _log = logging.getLogger("nmt")
 
@@ -30,35 +27,16 @@ if TYPE_CHECKING:
     from nmt.inference.search_tuning import Tuning
 
 
-@dataclass(frozen=True)
-class Texts:
-    """What is compared, line by line.
-
-    Attributes:
-        sources: to translate; None where there are hypotheses already.
-        hypotheses: translations to score.
-        references: human translations.
-        baseline: another system's translations.
-    """
-
-    sources: list[str] | None
-    hypotheses: list[str] | None
-    references: list[str]
-    baseline: list[str] | None
-
-
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb, translate where needed, and score."""
     parser.usage = (
-        "nmt evaluate MODEL [--split NAME | --source F --reference F] [options]\n"
-        "       nmt evaluate --hypotheses F --reference F [--target-language TAG] [options]"
+        "nmt evaluate MODEL [--split NAME | --test-set NAME … | --source F --reference F …] "
+        "[options]\n"
+        "       nmt evaluate --hypotheses F --reference F … [--target-language TAG] [options]\n"
+        "       nmt evaluate --test-set list"
     )
     add_model_arguments(parser, optional=True)
-    parser.add_argument("--split", help="a split of the model's own corpus (default: test)")
-    parser.add_argument("--source", type=Path, help="file to translate")
-    parser.add_argument("--reference", type=Path, help="file of human translations")
-    parser.add_argument("--hypotheses", type=Path, help="score these instead of translating")
-    parser.add_argument("--baseline", type=Path, help="translations of another system to compare")
+    add_text_arguments(parser)
     parser.add_argument("--json", metavar="OUT", help="also write the scores there; - for stdout")
     parser.add_argument(
         "--target-language",
@@ -78,44 +56,44 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     )
     add_search_arguments(parser, words)
     arguments = parser.parse_intermixed_args(words)
-    _refuse_senseless(arguments)
+    if arguments.test_set == ["list"]:
+        from nmt.data.public_sets import public_sets
+
+        print(public_sets())
+        return 0
+    refuse_senseless(arguments)
     settings = _settings(arguments)
     config = None if arguments.model is None else model_config(arguments.model)
-    texts = _read(arguments, config)
+    every = read_texts(arguments, config)
     target = _target(arguments, config)
-    _warn(arguments, texts, target)
-    if texts.hypotheses is not None:
-        return _report(arguments, texts, texts.hypotheses, target)
-    assert texts.sources is not None
-    if arguments.tune:
-        tuning = tune_model(arguments, texts.sources, texts.references, target, settings)
-        return _report(arguments, texts, tuning.hypotheses, target, tuning)
-    translator = load_translator(arguments)
-    options = translator.options(**settings)
-    hypotheses = translator.translate_all(texts.sources, options, progress=True)
-    return _report(arguments, texts, hypotheses, target)
+    _warn(arguments, every, target)
+    found = _evaluate(arguments, every, target, settings)
+    if arguments.json:
+        write_json(arguments.json, found if len(found) > 1 else found[every[0].name])
+    return 0
 
 
-def _refuse_senseless(arguments: argparse.Namespace) -> None:
-    if arguments.n_best is not None:
-        raise UsageError("--n-best: only the best translation is scored; leave it out")
-    if arguments.split and (arguments.source or arguments.reference):
-        raise UsageError(
-            "--split has its own source and reference; leave --source and --reference out"
-        )
-    if arguments.model is None:
-        if arguments.hypotheses is None or arguments.reference is None:
-            raise UsageError("without MODEL, give --hypotheses and --reference")
-        if arguments.source or arguments.split:
-            raise UsageError("--source and --split need a MODEL to translate with")
-    elif arguments.source and not arguments.reference:
-        raise UsageError("--source needs --reference to compare with")
-    elif arguments.reference and not (arguments.source or arguments.hypotheses):
-        raise UsageError("--reference needs --source to translate, or --hypotheses")
-    elif arguments.hypotheses and arguments.source:
-        raise UsageError("--hypotheses are scored as they are; leave --source out")
-    read = (arguments.source, arguments.reference, arguments.hypotheses, arguments.baseline)
-    refuse_output(arguments.json, *read, arguments.model, *arguments.ensemble)
+def _evaluate(
+    arguments: argparse.Namespace,
+    every: list[Texts],
+    target: "TargetLanguage",
+    settings: dict[str, Any],
+) -> dict[str, Any]:
+    """Translate where needed, and return the scores of each text by its name."""
+    translator, found = None, {}
+    for texts in every:
+        hypotheses, tuning = texts.hypotheses, None
+        if arguments.tune:
+            assert texts.sources is not None
+            tuning = tune_model(arguments, texts.sources, texts.references[0], target, settings)
+            hypotheses = tuning.hypotheses
+        elif hypotheses is None:
+            assert texts.sources is not None
+            translator = translator or load_translator(arguments)
+            options = translator.options(**settings)
+            hypotheses = translator.translate_all(texts.sources, options, progress=True)
+        found[texts.name] = _report(arguments, texts, hypotheses, target, tuning)
+    return found
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -128,31 +106,6 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
         name = given[0].replace("_", "-")
         raise UsageError(f"--{name}: --hypotheses are scored as they are; leave it out")
     return settings
-
-
-def _read(arguments: argparse.Namespace, config: Config | None) -> Texts:
-    """Read all that is compared, and refuse what does not match, before any work."""
-    from nmt.text.lines import read_lines
-
-    def lines(path: Path | None) -> list[str] | None:
-        return None if path is None else list(read_lines(path))
-
-    sources, references = lines(arguments.source), lines(arguments.reference)
-    where = arguments.reference
-    if references is None:
-        where = f"the split {arguments.split or 'test'}"
-        assert config is not None
-        pairs = read_split(arguments.model, config, arguments.split or "test")
-        sources, references = (list(side) for side in zip(*pairs, strict=True))
-    texts = Texts(sources, lines(arguments.hypotheses), references, lines(arguments.baseline))
-    for path, side in [
-        (arguments.source, texts.sources),
-        (arguments.hypotheses, texts.hypotheses),
-        (arguments.baseline, texts.baseline),
-    ]:
-        if side is not None:
-            refuse_unequal(path, len(side), where, len(references))
-    return texts
 
 
 def _target(arguments: argparse.Namespace, config: Config | None) -> "TargetLanguage":
@@ -172,7 +125,7 @@ def _target(arguments: argparse.Namespace, config: Config | None) -> "TargetLang
     return TargetLanguage(tag or "en", tokenizer)
 
 
-def _warn(arguments: argparse.Namespace, texts: Texts, target: "TargetLanguage") -> None:
+def _warn(arguments: argparse.Namespace, every: list[Texts], target: "TargetLanguage") -> None:
     """Say before any work what will be wrong with the scores.
 
     Raises:
@@ -181,9 +134,10 @@ def _warn(arguments: argparse.Namespace, texts: Texts, target: "TargetLanguage")
     from nmt.evaluation.metrics import bleu_metric
     from nmt.evaluation.references import scoring_warnings
 
-    if arguments.tune or texts.baseline is not None:
+    if arguments.tune or arguments.baseline is not None:
         bleu_metric(target)
-    for warning in scoring_warnings(texts.references, target):
+    references = [line for texts in every for side in texts.references for line in side]
+    for warning in scoring_warnings(references, target):
         _log.warning(warning)
 
 
@@ -192,23 +146,28 @@ def _report(
     texts: Texts,
     hypotheses: list[str],
     target: "TargetLanguage",
-    tuning: "Tuning | None" = None,
-) -> int:
+    tuning: "Tuning | None",
+) -> dict[str, Any]:
+    """Keep the translations where that was asked for, print their scores and return these."""
     from nmt.evaluation.metrics import corpus_scores
     from nmt.evaluation.significance import paired_bootstrap
 
-    scores = corpus_scores(hypotheses, texts.references, target)
+    if texts.output is not None:
+        with open_output(texts.output) as stream:
+            stream.writelines(f"{hypothesis}\n".encode() for hypothesis in hypotheses)
+    first, *more = texts.references
+    scores = corpus_scores(hypotheses, first, target, more_references=more, labels=texts.labels)
     result = scores.to_json()
-    report = str(scores)
+    report = f"{texts.name}\n{scores}" if texts.name else str(scores)
     if texts.baseline is not None:
-        comparison = paired_bootstrap(texts.baseline, hypotheses, texts.references, target)
+        comparison = paired_bootstrap(
+            *(texts.baseline, hypotheses, first, target), more_references=more, labels=texts.labels
+        )
         result["baseline"] = vars(comparison)
         report = f"{report}\n{comparison}"
     if tuning is not None:
         grid = [vars(trial) for trial in tuning.grid]
         result["tuned"] = {"split": arguments.split, **tuning.to_json(), "grid": grid}
         report = f"{tuning}\n{report}"
-    print(report, file=sys.stderr if arguments.json == "-" else sys.stdout)
-    if arguments.json:
-        write_json(arguments.json, result)
-    return 0
+    print(report, file=sys.stderr if arguments.json == "-" else sys.stdout, flush=True)
+    return result

@@ -28,7 +28,9 @@ VERBS = {
     "diagnose": "look at how gradients flow through a model, and what it hands over",
     "study": "train one decoder behind several encoders: what order, memory and gates are worth",
     "report": "show what is known of runs on one HTML page, or in the terminal",
+    "serve": "translate over HTTP: LibreTranslate's API, our own, and a page to type on",
     "export": "write a model as a folder of its own, also averaged, or with weights of 8 bits",
+    "push": "upload a model to the Hugging Face hub, private unless told otherwise",
 }
 
 

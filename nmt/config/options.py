@@ -5,7 +5,8 @@ Flags, help texts and config keys come from these fields.
 
 import dataclasses
 import math
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 from nmt.config.values import Range, field_types, read_value
 from nmt.errors import UsageError
@@ -77,3 +78,22 @@ class SearchOptions(DecodingConfig):
                 f"n_best: {self.n_best} exceeds the beam of {self.beam_size}; "
                 f"give a beam_size of at least {self.n_best}"
             )
+
+
+def refuse_unused(settings: Mapping[str, Any], named: Callable[[str], str] = str) -> None:
+    """Refuse options that the search which was asked for does not read.
+
+    Args:
+        settings: the options that a user gave, by name.
+        named: turns a name into the user's: a flag or key.
+
+    Raises:
+        UsageError: names the option.
+    """
+    sampling = [name for name in ("temperature", "top_k", "top_p", "seed") if name in settings]
+    if sampling and not settings.get("sample"):
+        raise UsageError(f"{named(sampling[0])} belongs to {named('sample')}; give that, too")
+    ranking = [name for name in ("length_penalty", "coverage_penalty", "prune") if name in settings]
+    if ranking and (settings.get("greedy") or settings.get("sample")):
+        other = named("greedy" if settings.get("greedy") else "sample")
+        raise UsageError(f"{named(ranking[0])} belongs to beam search; leave it or {other} out")

@@ -9,12 +9,27 @@ from typing import Annotated, Literal, Self
 
 from nmt.config.options import BeamSize, DecodingConfig, Seed
 from nmt.config.values import Matches, Range
+from nmt.plugins import CELL_GROUP, Plugged
 
 Column = Annotated[int, Range(1, 10_000)] | str
 Count = Annotated[int, Range(1, 10**9)]
 Share = Annotated[float, Range(0, 1, below=True)]
 Threads = Annotated[int, Range(1, 1024)]
-_TAG = Matches(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){,5}", "a language tag such as de or pt_BR")
+
+
+def _language_code(name: str) -> str:
+    """Return the code of a language's English name, or an empty string."""
+    import iso639  # reads its tables for a fifth of a second
+
+    try:
+        language = iso639.Language.match(name.title())
+    except iso639.LanguageNotFoundError:
+        return ""
+    return str(language.part1 or language.part3)
+
+
+_TAG_PATTERN = r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){,5}"
+_TAG = Matches(_TAG_PATTERN, "a language tag such as de or pt_BR", _language_code)
 LanguageTag = Annotated[str, _TAG]
 _CORPUS = Matches("files|(builtin|hub):.+", "files, builtin:NAME or hub:OWNER/NAME")
 _SPLIT = Matches(r"[\w-]{1,100}", "a split's name of up to 100 letters, digits, - and _")
@@ -25,7 +40,7 @@ BleuTokenizer = Literal["13a", "intl", "zh", "ja-mecab", "ko-mecab", "char"]
 Normalization = Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"]
 
 CellName = Literal["lstm", "gru", "tanh", "relu"]
-"""Names in `nmt.models.cells.CELLS`."""
+"""Names in `nmt.models.cells.CELLS`; other packages register more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +169,7 @@ class TokenizerConfig:
 class ModelConfig:
     """The two recurrent networks."""
 
-    cell: CellName = "lstm"
+    cell: CellName | Annotated[str, Plugged(CELL_GROUP)] = "lstm"
     """Recurrent cell of encoder and decoder."""
     recurrent_init: Literal["auto", "orthogonal", "identity", "uniform"] = "auto"
     """Initial recurrent matrices. auto: the identity for relu, orthogonal for other cells; uniform:

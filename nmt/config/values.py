@@ -47,10 +47,17 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class Matches:
-    """Legal text: full matches of a regular expression."""
+    """Legal text: full matches of a regular expression.
+
+    Attributes:
+        pattern: the expression.
+        what: what it stands for, in errors.
+        meant: returns what a user may have meant by other text, or an empty string.
+    """
 
     pattern: str
     what: str
+    meant: Callable[[str], str] = lambda text: ""
 
     def __contains__(self, value: str) -> bool:
         return re.fullmatch(self.pattern, value) is not None
@@ -84,7 +91,7 @@ def read_value(kind: Any, value: object, key: str) -> Any:
     try:
         return _convert(kind, value, key)
     except _MisfitError:
-        hint = suggestion(value, _choices(kind)) if isinstance(value, str) else ""
+        hint = _hint(kind, value) if isinstance(value, str) else ""
         text = "null" if value is None else shown(value)
         raise ConfigError(f"{key}: {text} must be {describe(kind)}{hint}") from None
 
@@ -98,6 +105,17 @@ def field_types(kind: type) -> dict[str, Any]:
     """Return the type hints of a dataclass's fields by name, with their ranges."""
     hints = typing.get_type_hints(kind, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def field_texts(kind: type) -> dict[str, str]:
+    """Return what stands below each field of a dataclass and of those that it extends."""
+    import docstring_parser
+
+    texts: dict[str, str] = {}
+    for each in reversed(kind.__mro__[:-1]):
+        for entry in docstring_parser.parse_from_object(each).params:
+            texts[entry.arg_name] = " ".join(str(entry.description).split())
+    return texts
 
 
 def read_section(kind: Any, values: object, key: str, defaults: object = None) -> Any:
@@ -157,6 +175,12 @@ def describe(kind: Any) -> str:
     if origin is list:
         return f"a list of {describe(parts[0])}"
     return _NAMES.get(origin or kind, "a mapping of keys")
+
+
+def _hint(kind: Any, text: str) -> str:
+    """Return `; did you mean …?` with what a type has for a text, or nothing."""
+    rules = [part.meant(text) for part in typing.get_args(kind) if isinstance(part, Matches)]
+    return f"; did you mean {rules[0]}?" if any(rules) else suggestion(text, _choices(kind))
 
 
 def _choices(kind: Any) -> Iterator[str]:

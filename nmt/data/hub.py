@@ -18,6 +18,7 @@ from nmt.config import DataConfig
 from nmt.data.columns import Pair, arrow_rows, join_lines, read_pairs, top_columns
 from nmt.errors import ConfigError, DataError
 from nmt.storage import require_hub_cache
+from nmt.text.lines import wide_encoding
 
 _PROBE_SECONDS = 4
 # Cells are text: `NA` is a word, and a quote in a TSV is a character.
@@ -230,6 +231,9 @@ def _explain(error: Exception, address: _Address) -> str:
             f"no configuration {address.config!r}" if address.config else "several configurations"
         )
         return f"{name} has {wrong}; give one after a #: {configs[1]}"
+    for cause in chain:
+        if isinstance(cause, UnicodeDecodeError) and (wide := wide_encoding(cause.object)):
+            return f"{name} has a file in {wide}, not UTF-8; use a copy of the data set in UTF-8"
     return f"{name} cannot be loaded: {type(chain[-1]).__name__}: {_first_line(chain[-1])}"
 
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmt.config import CellName, Config
+from nmt.config import Config
 from nmt.data.columns import Pair
 from nmt.diagnosis.collect import SENTENCES, at_start, flow_of, without_teachers
 from nmt.diagnosis.records import GradientFlow
@@ -20,7 +20,7 @@ _log = logging.getLogger("nmt")
 def compare_cells(
     config: Config,
     tokenizer: Tokenizer,
-    cells: Sequence[CellName],
+    cells: Sequence[str],
     pairs: Sequence[Pair],
     *,
     updates: int = UPDATES,
@@ -58,7 +58,7 @@ def compare_cells(
     return flows
 
 
-def _variant(config: Config, cell: CellName, updates: int, tokenizer: Path) -> Config:
+def _variant(config: Config, cell: str, updates: int, tokenizer: Path) -> Config:
     """Return the config of one short training."""
     training = dataclasses.replace(config.training.shortened(updates), init_from=None)
     return dataclasses.replace(

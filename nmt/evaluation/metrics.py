@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nmt.errors import DataError
@@ -11,7 +11,7 @@ from nmt.evaluation.languages import TargetLanguage
 
 if TYPE_CHECKING:  # sacrebleu takes a while to import
     from sacrebleu.metrics import BLEU
-    from sacrebleu.metrics.base import Metric
+    from sacrebleu.metrics.base import Metric, Signature
 
 RESAMPLES = 1000
 """Bootstrap samples behind every interval."""
@@ -43,21 +43,24 @@ class Scores:
         chrf: corpus chrF2.
         ter: translation edit rate.
         sentences: how many sentences were compared.
+        others: scores by metrics of other packages.
     """
 
     bleu: Score | None
     chrf: Score
     ter: Score
     sentences: int
+    others: dict[str, Score] = field(default_factory=dict)
 
     def by_metric(self) -> dict[str, Score]:
         """Return the scores that were taken, by the names of their metrics."""
-        scores = {"BLEU": self.bleu, "chrF": self.chrf, "TER": self.ter}
+        scores = {"BLEU": self.bleu, "chrF": self.chrf, "TER": self.ter, **self.others}
         return {name: score for name, score in scores.items() if score is not None}
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts, strings and numbers."""
-        return asdict(self)
+        values = asdict(self)
+        return {name: value for name, value in values.items() if name != "others" or value}
 
     def __str__(self) -> str:
         lines = [
@@ -68,7 +71,12 @@ class Scores:
 
 
 def corpus_scores(
-    hypotheses: Sequence[str], references: Sequence[str], target: TargetLanguage
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    target: TargetLanguage,
+    *,
+    more_references: Sequence[Sequence[str]] = (),
+    labels: Mapping[str, str] | None = None,
 ) -> Scores:
     """Score raw translations against untouched references.
 
@@ -78,21 +86,28 @@ def corpus_scores(
         hypotheses: one translation for each reference.
         references: the human translations.
         target: their language.
+        more_references: those of further translators, each as long as the first.
+        labels: further fields of the signatures: `test` and `lang`.
 
     Raises:
         DataError: unequal numbers, or nothing to score.
     """
     from sacrebleu.metrics import CHRF, TER
 
-    check_lengths(hypotheses, references)
+    from nmt.evaluation.other_metrics import other_scores  # it needs our records
+
+    every = [references, *more_references]
+    for one in every:
+        check_lengths(hypotheses, one)
     bleu = find_bleu_metric(target)
     # TER's support for Asian scripts is a part of its normalisation.
     ter = TER(normalized=target.asian, asian_support=target.asian)
     return Scores(
-        bleu=None if bleu is None else with_interval(bleu, hypotheses, references),
-        chrf=with_interval(CHRF(), hypotheses, references),
-        ter=with_interval(ter, hypotheses, references),
+        bleu=None if bleu is None else with_interval(bleu, hypotheses, *every, labels=labels),
+        chrf=with_interval(CHRF(), hypotheses, *every, labels=labels),
+        ter=with_interval(ter, hypotheses, *every, labels=labels),
         sentences=len(references),
+        others=other_scores(hypotheses, every),
     )
 
 
@@ -114,8 +129,12 @@ def quick_scores(
     }
 
 
-def bleu_metric(target: TargetLanguage, references: Sequence[str] | None = None) -> BLEU:
+def bleu_metric(target: TargetLanguage, *references: Sequence[str]) -> BLEU:
     """Return BLEU with the tokenizer of a target language, bound to references if given.
+
+    Args:
+        target: the language.
+        references: for each translator, the translations of all sentences.
 
     Raises:
         DataError: the tokenizer needs a package that is not installed.
@@ -128,7 +147,7 @@ def bleu_metric(target: TargetLanguage, references: Sequence[str] | None = None)
         return BLEU(
             tokenize=tokenizer,
             force=True,
-            references=[list(references)] if references else None,
+            references=[list(one) for one in references] or None,
         )
     except (ImportError, RuntimeError):
         raise DataError(
@@ -159,8 +178,20 @@ def check_lengths(hypotheses: Sequence[str], references: Sequence[str]) -> None:
         raise DataError("there is nothing to score: the references are empty")
 
 
-def with_interval(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
-    """Score translations by one of sacreBLEU's metrics, with a bootstrap interval."""
+def with_interval(
+    metric: Metric,
+    hypotheses: Sequence[str],
+    *references: Sequence[str],
+    labels: Mapping[str, str] | None = None,
+) -> Score:
+    """Score translations by one of sacreBLEU's metrics, with a bootstrap interval.
+
+    Args:
+        metric: the metric.
+        hypotheses: the translations.
+        references: for each translator, the translations of all sentences.
+        labels: see `corpus_scores`.
+    """
     # sacreBLEU 2.6 gives samples that score nothing another type of number than the others, and
     # then cannot average them: make all of them plain floats.
     compute = metric._compute_score_from_stats
@@ -172,9 +203,16 @@ def with_interval(metric: Metric, hypotheses: Sequence[str], references: Sequenc
 
     metric._compute_score_from_stats = compute_plainly  # type: ignore[method-assign]
     # One sentence has no spread to sample.
-    resamples = RESAMPLES if len(references) > 1 else 1
-    result = metric.corpus_score(list(hypotheses), [list(references)], n_bootstrap=resamples)
+    resamples = RESAMPLES if len(hypotheses) > 1 else 1
+    every = [list(one) for one in references]
+    result = metric.corpus_score(list(hypotheses), every, n_bootstrap=resamples)
     mean, half = (result._mean, result._ci) if resamples > 1 else (result.score, 0.0)
-    signature = str(metric.get_signature())
     low, high = max(0.0, float(mean - half)), float(mean + half)
-    return Score(float(result.score), low, high, signature)
+    return Score(float(result.score), low, high, signed(metric.get_signature(), labels))
+
+
+def signed(signature: Signature, labels: Mapping[str, str] | None) -> str:
+    """Return a signature as text, with further fields, which sacreBLEU names and leaves empty."""
+    for name, value in (labels or {}).items():
+        signature.update(name, value)
+    return str(signature)

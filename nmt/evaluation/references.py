@@ -28,6 +28,11 @@ def scoring_warnings(references: Sequence[str], target: TargetLanguage) -> list[
             "the references look tokenised (full stops stand alone): BLEU is not comparable with "
             "published figures, which are taken of raw text"
         )
+    elif (target.bleu_tokenizer, target.tokenizer) == (None, "13a") and _korean(references):
+        warnings.append(
+            f"the references are Korean, and {target.tag} is another language: BLEU's tokenizer is "
+            "13a; give the tag ko, or set data.bleu_tokenizer: ko-mecab"
+        )
     elif target.tokenizer in ("13a", "intl") and _lack_spaces(references):
         warnings.append(
             f"the references have few spaces, and BLEU's tokenizer {target.tokenizer} takes what "
@@ -47,3 +52,8 @@ def _lack_spaces(references: Sequence[str]) -> bool:
     words = [text.split() for text in references]
     characters = sum(len(word) for row in words for word in row)
     return characters > _CHARACTERS_PER_SPACE * max(1, sum(max(len(row) - 1, 0) for row in words))
+
+
+def _korean(references: Sequence[str]) -> bool:
+    letters = [one for text in references for one in text if one.isalpha()]
+    return 2 * sum("\uac00" <= one <= "\ud7a3" for one in letters) > len(letters)

@@ -1,10 +1,10 @@
 """Whether one translation is better than another by more than chance."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nmt.evaluation.languages import TargetLanguage
-from nmt.evaluation.metrics import RESAMPLES, bleu_metric, check_lengths
+from nmt.evaluation.metrics import RESAMPLES, bleu_metric, check_lengths, signed
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,9 @@ def paired_bootstrap(
     system: Sequence[str],
     references: Sequence[str],
     target: TargetLanguage,
+    *,
+    more_references: Sequence[Sequence[str]] = (),
+    labels: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Compare two systems' translations by resampling sentences.
 
@@ -43,6 +46,8 @@ def paired_bootstrap(
         system: the same of the other system.
         references: the human translations.
         target: their language.
+        more_references: see `corpus_scores`.
+        labels: see `corpus_scores`.
 
     Raises:
         DataError: unequal numbers, or nothing to compare.
@@ -51,11 +56,12 @@ def paired_bootstrap(
     """
     from sacrebleu.significance import PairedTest
 
-    check_lengths(baseline, references)
-    check_lengths(system, references)
+    for one in (references, *more_references):
+        check_lengths(baseline, one)
+        check_lengths(system, one)
     signatures, results = PairedTest(
         [("baseline", list(baseline)), ("system", list(system))],
-        {"BLEU": bleu_metric(target, references)},
+        {"BLEU": bleu_metric(target, references, *more_references)},
         references=None,
         test_type="bs",
         n_samples=RESAMPLES,
@@ -64,4 +70,5 @@ def paired_bootstrap(
     # sacreBLEU counts strictly larger differences, and so finds no difference significant.
     p_value = after.p_value if before.score != after.score else None
     p_value = 1.0 if p_value is None else float(p_value)
-    return Comparison(float(before.score), float(after.score), p_value, str(signatures["BLEU"]))
+    signature = signed(signatures["BLEU"], labels)
+    return Comparison(float(before.score), float(after.score), p_value, signature)

@@ -295,13 +295,15 @@ class Translator:
 
     def _shortlist(self, size: int) -> Shortlist:
         """Return the model restricted to the most frequent tokens; the last one is cached."""
-        if self._listed is None or self._listed[0] != size:
+        listed = self._listed  # other threads may replace it
+        if listed is None or listed[0] != size:
             target = self.tokenizer.target
             if not self.models:
                 raise UsageError(f"shortlist: {size} needs a loaded model; leave it out")
             special = {target.bos_id, target.eos_id}
-            self._listed = size, shortlist(self.models, size, special, target.unk_id)
-        return self._listed[1]
+            listed = size, shortlist(self.models, size, special, target.unk_id)
+            self._listed = listed
+        return listed[1]
 
 
 def _batches(rows: Sequence[int], lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:

@@ -1,7 +1,8 @@
 """Recurrent cells: the equations of each kind, and the registry.
 
 To add a cell, write its equations here, add a line to `CELLS`, and add its name to `CellName` in
-`nmt.config.sections`.
+`nmt.config.sections`. A package of its own registers it as an entry point instead; see
+`configs/README.md`.
 """
 
 import functools
@@ -11,6 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from nmt.plugins import CELL_GROUP, load_plugin
 
 LayerState = tuple[Tensor, ...]
 """The state of a layer between steps, `(rows, size)` each: its output, then any other states."""
@@ -78,15 +81,26 @@ def relu(inputs: Tensor, recurrent: Tensor, state: LayerState) -> tuple[LayerSta
     return (torch.relu(inputs + recurrent),), {}
 
 
-CELLS: dict[str, Cell] = {
-    "lstm": Cell(lstm, gates=4, states=2, forget_gate=1, module=nn.LSTM, kernel=torch.lstm_cell),
-    "gru": Cell(gru, gates=3, sums=False, module=nn.GRU, kernel=torch.gru_cell),
-    "tanh": Cell(tanh, module=nn.RNN, kernel=torch.rnn_tanh_cell),
-    "relu": Cell(
-        relu,
-        squash=torch.relu,
-        identity=True,
-        module=functools.partial(nn.RNN, nonlinearity="relu"),
-        kernel=torch.rnn_relu_cell,
-    ),
-}
+class _Cells(dict[str, Cell]):
+    """Cells by name; those of other packages are imported when they are asked for."""
+
+    def __missing__(self, name: str) -> Cell:
+        return self.setdefault(name, load_plugin(CELL_GROUP, name, Cell))
+
+
+CELLS: dict[str, Cell] = _Cells(
+    {
+        "lstm": Cell(
+            lstm, gates=4, states=2, forget_gate=1, module=nn.LSTM, kernel=torch.lstm_cell
+        ),
+        "gru": Cell(gru, gates=3, sums=False, module=nn.GRU, kernel=torch.gru_cell),
+        "tanh": Cell(tanh, module=nn.RNN, kernel=torch.rnn_tanh_cell),
+        "relu": Cell(
+            relu,
+            squash=torch.relu,
+            identity=True,
+            module=functools.partial(nn.RNN, nonlinearity="relu"),
+            kernel=torch.rnn_relu_cell,
+        ),
+    }
+)

@@ -74,14 +74,14 @@ def decode_lines(
 
 
 def _refuse_wide(start: bytes, name: str) -> None:
-    encoding = _wide_encoding(start)
+    encoding = wide_encoding(start)
     if encoding is not None:
         raise DataError(
             f"{name} is {encoding}, not UTF-8; convert it, as with iconv -f {encoding} -t UTF-8"
         )
 
 
-def _wide_encoding(start: bytes) -> str | None:
+def wide_encoding(start: bytes) -> str | None:
     """Return the name of UTF-16 or UTF-32, in which PowerShell and spreadsheets save text.
 
     Args:

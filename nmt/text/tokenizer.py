@@ -13,7 +13,7 @@ from typing import Any
 import sentencepiece
 
 from nmt.config import TokenizerConfig
-from nmt.errors import BundleError, ConfigError, DataError
+from nmt.errors import BundleError, ConfigError, DataError, naming_key
 from nmt.reading import read_bytes
 from nmt.text.lines import is_blank, one_line
 
@@ -182,7 +182,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
         try:
             vocabularies[file] = Vocabulary(read_bytes(file), str(file))
         except DataError as error:
-            raise BundleError(f"tokenizer: {error}") from None
+            raise BundleError(str(error)) from None
     return Tokenizer(vocabularies[source], vocabularies[target])
 
 
@@ -203,7 +203,8 @@ def train_tokenizer(
         DataError: no text to learn from.
     """
     if config.path is not None:
-        return load_tokenizer(Path(config.path)), []
+        with naming_key("tokenizer.path"):
+            return load_tokenizer(Path(config.path)), []
     rules = config.normalization, config.target_normalization
     if not config.shared:
         sides = (

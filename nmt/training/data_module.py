@@ -10,14 +10,14 @@ import lightning
 import torch
 
 from nmt.bundle import Bundle, load_bundle
-from nmt.config import Config
+from nmt.config import Config, check_config
 from nmt.data.cache import encode_pairs, learn_tokenizer
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus, open_corpus
 from nmt.data.encoded import EncodedPairs
 from nmt.data.loader import UpdateLoader, Updates
 from nmt.data.scan import scan_corpus
-from nmt.errors import ConfigError, UsageError
+from nmt.errors import ConfigError, UsageError, naming_key
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
 from nmt.text.tokenizer import Tokenizer
@@ -106,6 +106,7 @@ class TranslationData(lightning.LightningDataModule):
         teachers: list[str] | None = None,
     ):
         super().__init__()
+        check_config(config, "config")
         self.config = follow_base(config)
         self.teachers = teachers or []
         self._known_tokenizer = tokenizer
@@ -180,7 +181,8 @@ class TranslationData(lightning.LightningDataModule):
     def base(self) -> Bundle | None:
         """The model in `training.init_from`."""
         base = self.config.training.init_from
-        return None if base is None else load_bundle(base)
+        with naming_key("training.init_from"):
+            return None if base is None else load_bundle(base)
 
     def updates(self, rank: int = 0, world_size: int = 1) -> Updates:
         """Return one rank's share of every update."""

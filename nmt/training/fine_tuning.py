@@ -15,7 +15,7 @@ from nmt.config import (
     load_config,
     load_stored_config,
 )
-from nmt.errors import ConfigError, shown
+from nmt.errors import ConfigError, naming_key, shown
 
 _log = logging.getLogger("nmt")
 _NOISE = (
@@ -86,7 +86,8 @@ def _base(config: Config, run: Path | None = None) -> Config | None:
         return load_stored_config(run / "config.yaml")
     from nmt.bundle import find_bundle  # imports torch
 
-    return load_stored_config(find_bundle(config.training.init_from) / "config.yaml")
+    with naming_key("training.init_from"):
+        return load_stored_config(find_bundle(config.training.init_from) / "config.yaml")
 
 
 def adopt_network(config: Config, base: Config, *, only_defaults: bool = False) -> Config:

@@ -1,11 +1,8 @@
 """The teacher models whose translations a student learns from: their checks and their hashes."""
 
-import contextlib
-from collections.abc import Iterator
-
 from nmt.bundle import find_bundle, load_bundle
 from nmt.config import DataConfig, DistillConfig
-from nmt.errors import BundleError, ConfigError, DataError
+from nmt.errors import ConfigError, DataError, naming_key
 from nmt.inference.loading import misfit
 from nmt.inference.translator import Translator
 from nmt.reading import sha256
@@ -24,7 +21,7 @@ def teachers_of(config: DataConfig) -> list[str]:
     distill = config.distill
     if not distill.teachers:
         return []
-    with _naming_the_key():
+    with naming_key("data.distill.teacher"):
         bundles = {name: load_bundle(name) for name in distill.teachers}
     first = next(iter(bundles))
     for name, bundle in bundles.items():
@@ -59,7 +56,7 @@ def load_teacher(distill: DistillConfig, device: str, teachers: list[str]) -> Tr
         DataError: a model has changed since its hash was taken.
     """
     first, *others = distill.teachers
-    with _naming_the_key():
+    with naming_key("data.distill.teacher"):
         translator = Translator.load(first, ensemble=others, device=device)
         now = _hashes(distill)
     for name, before, after in zip(distill.teachers, teachers, now, strict=True):
@@ -73,11 +70,3 @@ def load_teacher(distill: DistillConfig, device: str, teachers: list[str]) -> Tr
 
 def _hashes(distill: DistillConfig) -> list[str]:
     return [sha256(find_bundle(name) / "bundle.json") for name in distill.teachers]
-
-
-@contextlib.contextmanager
-def _naming_the_key() -> Iterator[None]:
-    try:
-        yield
-    except BundleError as error:
-        raise BundleError(f"data.distill.teacher: {error}") from None

@@ -98,8 +98,8 @@ def test_a_bundle_is_looked_at_with_sentences_that_are_given(
         (["{run}", "--split", "dev"], "has no split 'dev'; it has"),
         (["{config}", "--split", "dev"], "has no split 'dev'; it has"),
         (["{run}/model"], "{run}/model is a bundle, which does not say where its data lies"),
-        (["{run}", "--cells", "gru,lstn"], "--cells: 'lstn' is not one of lstm, gru, tanh, relu"),
-        (["{run}", "--cells", ""], "--cells: '' is not one of"),
+        (["{run}", "--cells", "gru,lstn"], "--cells: 'lstn' must be lstm, gru, tanh or relu"),
+        (["{run}", "--cells", ""], "--cells: '' must be lstm, gru, tanh or relu"),
         (["{run}", "--updates", "5"], "--updates belongs to --cells"),
         (
             ["{run}", "--cells", "gru", "--updates", "0"],

@@ -56,33 +56,44 @@ def test_a_missing_tokenizer_is_said_first_and_leaves_what_does_not_need_it(
     assert result.code == 2 and "nmt[ja]" in result.err and result.out == ""
 
 
-@pytest.mark.usefixtures("without_mecab")
-def test_a_missing_tokenizer_does_not_forbid_training_by_loss(
-    nmt: Command, tiny_config: Path, corpus_folder: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def japanese(tiny_config: Path, corpus_folder: Path, tmp_path: Path) -> list[object]:
+    """Words that train ten updates into Japanese, without BLEU's tokenizer."""
     for name in ("train", "val", "test"):
         shutil.copy(corpus_folder / f"{name}.de", tmp_path)
         shutil.copy(corpus_folder / f"{name}.en", tmp_path / f"{name}.ja")
+    places = [f"--data.splits.{name}={tmp_path}/{file}" for name, file in SPLITS.items()]
+    words = ["train", tiny_config, "--run", tmp_path / "run", "--data.target_language", "ja"]
+    return [*words, *places, "--training.max_updates", "10"]
+
+
+@pytest.mark.usefixtures("without_mecab")
+def test_a_missing_tokenizer_does_not_forbid_training_by_loss(
+    nmt: Command, japanese: list[object], tmp_path: Path
+) -> None:
     run = tmp_path / "run"
-    words = ["train", tiny_config, "--run", run, "--data.target_language", "ja"]
-    words += [f"--data.splits.{name}={tmp_path}/{file}" for name, file in SPLITS.items()]
-    words += ["--training.max_updates", "10"]
-    refused = nmt(*words)
+    refused = nmt(*japanese)
     assert refused.code == 2 and "nmt[ja]" in refused.err and not run.exists()
-    result = nmt(*words, "--training.monitor", "loss")
+    result = nmt(*japanese, "--training.monitor", "loss")
     assert result.code == 0, result.err
-    said, started = result.err.index("BLEU is left out"), result.err.index("update 5")
-    assert said < started
+    assert result.err.index("BLEU is left out") < result.err.index("update 5")
     scores = json.loads((run / "scores.test.json").read_text())
     assert scores["bleu"] is None and scores["chrf"]["score"] > 0
-    result = nmt("diagnose", run, "--sentences", "2")
-    assert result.code == 0, result.err
-    said, started = result.err.index("ja-mecab is not installed"), result.err.index("losses:")
-    assert said < started
     page = tmp_path / "page.html"
     result = nmt("report", run, "-o", page)
     assert result.code == 0, result.err
     assert "tokenizer ja-mecab is not installed" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_mecab")
+def test_a_missing_tokenizer_is_said_before_a_diagnosis(
+    nmt: Command, japanese: list[object], tmp_path: Path
+) -> None:
+    assert nmt(*japanese, "--training.monitor", "loss").code == 0
+    result = nmt("diagnose", tmp_path / "run", "--sentences", "2")
+    assert result.code == 0, result.err
+    assert result.err.index("ja-mecab is not installed") < result.err.index("losses:")
 
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}

@@ -112,6 +112,7 @@ def test_options_train_from_end_to_end(
     assert scores["sentences"] == 20
 
 
+@pytest.mark.slow
 def test_the_built_in_corpus_trains_without_any_file(
     nmt: Command, tiny_config: Path, tmp_path: Path
 ) -> None:
@@ -165,8 +166,8 @@ def place(corpus: Path, name: str, source: bytes, target: bytes) -> Path:
         (["--data.corpus", "builtin:novels"], "there is no builtin corpus 'novels'"),
         (["--data.splits", "{{train: '{tmp}/train'}}"], "there is no validation split"),
         (["--tokenizer.vocabulary_size", "10"], "tokenizer.vocabulary_size: 10 is too small"),
-        (["--tokenizer.path", "{tmp}/no.model"], "cannot read {tmp}/no.model"),
-        (["--training.init_from", "{tmp}/no"], "there is no model at {tmp}/no"),
+        (["--tokenizer.path", "{tmp}/no.model"], "tokenizer.path: cannot read {tmp}/no.model"),
+        (["--training.init_from", "{tmp}/no"], "training.init_from: there is no model at {tmp}/no"),
         (["--data.max_length", "1"], "no pair of the training split is left"),
         (["--training.batch_tokens", "50"], "training.batch_tokens: 50 is refused: one sentence"),
         (["stray"], "unrecognized arguments: stray"),

@@ -1,12 +1,18 @@
 """A hub on 127.0.0.1: the few answers that huggingface_hub and datasets need of one."""
 
+import base64
 import contextlib
 import hashlib
 import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from huggingface_hub import constants
 
 Files = dict[str, bytes]
 
@@ -16,10 +22,22 @@ def commit_of(files: Files) -> str:
     return hashlib.sha1(repr(sorted(files.items())).encode()).hexdigest()
 
 
+def reach_hub(monkeypatch: pytest.MonkeyPatch, url: str, home: Path) -> None:
+    """Point the hub's library at a server; it has read its variables when it was imported."""
+    files = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", "writer")
+
+
 class HubServer(ThreadingHTTPServer):
     """Serves `repositories`: OWNER/NAME → file path → content. All have one branch, main.
 
-    The files of `gated` ones are withheld; `refused` ones answer with an HTTP status.
+    The files of `gated` ones are withheld; `refused` ones answer with an HTTP status. The token
+    `writer` may upload, others not; a card with the license `wrong` is refused.
     """
 
     daemon_threads = True
@@ -34,6 +52,12 @@ class HubServer(ThreadingHTTPServer):
         self.repositories = repositories
         self.gated = gated
         self.refused = refused or {}
+        self.private: set[str] = set()
+        self.bad_names: set[str] = set()
+        self.history: dict[str, Files] = {}
+        """The files of every commit that was uploaded."""
+        self.large: Files = {}
+        """Large files by their SHA-256."""
 
     @property
     def url(self) -> str:
@@ -69,6 +93,19 @@ class _Handler(BaseHTTPRequestHandler):
                 *file,
             ]:
                 self._resolve(f"{owner}/{name}", revision, "/".join(file))
+            case ["api", "repos", "create"]:
+                self._create(json.loads(self._body()))
+            case ["api", "validate-yaml"]:
+                faults = [{"message": "license must be known"}] * (
+                    b"license: wrong" in self._body()
+                )
+                answer = json.dumps({"warnings": [], "errors": faults})
+                self._send(400 if faults else 200, answer.encode())
+            case [owner, name, "info", "lfs", "objects", "batch"]:
+                self._batch(json.loads(self._body())["objects"])
+            case ["large", oid]:
+                self.server.large[oid] = self._body()
+                self._send(200, b"")
             case ["storage", owner, name, *file]:
                 self._send(200, self.server.repositories[f"{owner}/{name}"]["/".join(file)])
             case _:
@@ -76,14 +113,85 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
     do_POST = do_GET  # noqa: N815
+    do_PUT = do_GET  # noqa: N815
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            parts = iter(lambda: self.rfile.read(int(self.rfile.readline(), 16) + 2)[:-2], b"")
+            return b"".join(parts)
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _may_write(self) -> bool:
+        """Tell; where not, the answer is given."""
+        token = self.headers.get("Authorization", "")
+        if token != "Bearer writer":
+            self._refuse(403 if token else 401, "this token may not")
+        return token == "Bearer writer"
+
+    def _refuse(self, status: int, reason: str) -> None:
+        answer = json.dumps({"error": reason}).encode()
+        self._send(status, answer, {"Content-Type": "application/json"})
+
+    def _create(self, wanted: dict[str, str]) -> None:
+        repository = f"{wanted['organization']}/{wanted['name']}"
+        if not self._may_write():
+            return None
+        if repository in self.server.bad_names:
+            return self._refuse(400, "no such name here")
+        if wanted["visibility"] == "private":
+            self.server.private.add(repository)
+        self.server.repositories[repository] = {".gitattributes": b"* text\n"}
+        return self._send(200, json.dumps({"url": f"{self.server.url}/{repository}"}).encode())
+
+    def _batch(self, objects: list[dict[str, object]]) -> None:
+        for one in objects:
+            href = f"{self.server.url}/large/{one['oid']}"
+            one["actions"] = {"upload": {"href": href, "header": {}}}
+        self._send(200, json.dumps({"transfer": "basic", "objects": objects}).encode())
+
+    def _preupload(self, wanted: list[dict[str, object]]) -> None:
+        answers = [
+            {
+                "path": one["path"],
+                "uploadMode": "lfs" if str(one["path"]).endswith("tensors") else "regular",
+                "shouldIgnore": False,
+            }
+            for one in wanted
+        ]
+        self._send(200, json.dumps({"files": answers}).encode())
+
+    def _commit(self, repository: str, lines: list[bytes]) -> None:
+        """Change all files of a commit at once."""
+        files = dict(self.server.repositories[repository])
+        for operation in map(json.loads, lines):
+            value = operation["value"]
+            match operation["key"]:
+                case "file":
+                    files[value["path"]] = base64.b64decode(value["content"])
+                case "lfsFile":
+                    files[value["path"]] = self.server.large[value["oid"]]
+                case "deletedFile":
+                    del files[value["path"]]
+        commit = commit_of(files)
+        self.server.repositories[repository] = self.server.history[commit] = files
+        url = f"{self.server.url}/{repository}/commit/{commit}"
+        answer = {"commitUrl": url, "commitOid": commit}
+        self._send(200, json.dumps(answer).encode())
 
     def _api(self, repository: str, rest: list[str]) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self._body()
         if repository in self.server.refused:
             return self._send(self.server.refused[repository], b"")
         files = self.server.repositories.get(repository)
-        if files is None:
+        hidden = repository in self.server.private and "Authorization" not in self.headers
+        if files is None or hidden:
             return self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
+        if rest[:1] == ["preupload"]:
+            return self._preupload(json.loads(body)["files"])
+        if rest[:1] == ["commit"]:
+            return self._commit(repository, body.splitlines()) if self._may_write() else None
+        if len(rest) > 1:
+            files = self.server.history.get(rest[1], files)
         commit = commit_of(files)
         if len(rest) > 1 and rest[1] not in ("main", commit):
             return self._send(404, b"", {"X-Error-Code": "RevisionNotFound"})
@@ -91,7 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
         match rest[:1]:
             case [] | ["revision"]:
                 siblings = [{"rfilename": path} for path in files]
-                answer: object = {"id": repository, "sha": commit, "siblings": siblings}
+                answer: Any = {"id": repository, "sha": commit, "siblings": siblings}
+                answer |= {"private": repository in self.server.private}
             case ["tree"]:
                 answer = _tree(files, "/".join(rest[2:]), "ecursive=true" in self.path.lower())
             case ["paths-info"]:
@@ -103,6 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _resolve(self, repository: str, revision: str, file: str) -> None:
         files = self.server.repositories.get(repository, {})
+        files = self.server.history.get(revision, files)
         commit = {"X-Repo-Commit": commit_of(files)}
         if repository in self.server.gated:
             return self._send(403, b"", commit | {"X-Error-Code": "GatedRepo"})

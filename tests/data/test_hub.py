@@ -337,6 +337,10 @@ def test_folders_in_the_hubs_layout(tmp_path: Path) -> None:
     write("scripted", {"scripted.py": b""})
     write("empty", {"picture.xyz": b""})
     write("o/lines", NEW)
+    write(
+        "wide",
+        {name: text.decode().encode("utf-16") for name, text in REPOSITORIES["o/tabs"].items()},
+    )
     jobs: dict[str, Job] = {
         "lines": ("hub:mine", {"validation": {"cut": 1}}, None),
         "absolute": (f"hub:{tmp_path}/mine", NO_TEST, None),
@@ -346,6 +350,7 @@ def test_folders_in_the_hubs_layout(tmp_path: Path) -> None:
         "config": ("hub:words#three", NO_TEST, None),
         "scripted": ("hub:scripted", NO_TEST, None),
         "empty": ("hub:empty", NO_TEST, None),
+        "wide": ("hub:wide", NO_TEST, None),
         "revision": ("hub:mine@main", NO_TEST, None),
         "missing": ("hub:yours", NO_TEST, None),
         "packaged": ("hub:json", NO_TEST, None),
@@ -362,6 +367,7 @@ def test_folders_in_the_hubs_layout(tmp_path: Path) -> None:
     assert "hub:words#three has no configuration 'three'" in results["config"]
     assert "hub:scripted needs its loading script" in results["scripted"]
     assert "hub:empty has no data files" in results["empty"]
+    assert "hub:wide has a file in UTF-16" in results["wide"]
     assert results["revision"] == (
         "ConfigError: data.corpus: hub:mine@main: the folder mine has no revisions"
     )

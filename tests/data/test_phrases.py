@@ -59,11 +59,11 @@ def test_one_translation_each_way() -> None:
     chance = Chance("bijection")
     english_of: dict[str, str] = {}
     german_of: dict[str, str] = {}
-    for number in range(100_000):
+    for number in range(40_000):
         german, english = random_pair(chance, "short" if number % 7 else "long")
         assert english_of.setdefault(german, english) == english
         assert german_of.setdefault(english, german) == german
-    assert len(german_of) > 80_000
+    assert len(german_of) > 30_000
 
 
 def test_long_is_longer_than_all_of_train(corpus: Corpus) -> None:

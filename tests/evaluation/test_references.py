@@ -12,6 +12,7 @@ RAW = ["Two dogs run.", "A man reads.", "Is it late?", "He said: no .", "It is c
 TOKENIZED = ["Two dogs run .", "A man reads .", "Is it late ?", "He said : no.", "It is cold"]
 FRENCH = ["Où est-il ?", "Il est là !", "Il dort.", "« Viens » .", "Bien."]
 THAI = ["สุนัขสองตัวกำลังวิ่งอยู่ในหิมะ", "ผู้ชายคนหนึ่งกำลังอ่านหนังสือพิมพ์"]
+KOREAN = ["개 두 마리가 눈 속을 달린다.", "한 남자가 신문을 읽는다."]
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,7 @@ THAI = ["สุนัขสองตัวกำลังวิ่งอยู�
         (["犬が走る。", "本を読む。"], "zh", ""),
         (THAI, "th", ""),
         (THAI, "en", "few spaces"),
+        (KOREAN, "kr", "ko-mecab"),  # Kanuri
         (RAW, "xx", "'xx'"),
         ([], "en", ""),
         (["", "."], "en", ""),

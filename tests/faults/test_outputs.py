@@ -202,6 +202,7 @@ def test_a_lock_is_on_the_file_that_is_there(
     assert out.read_text() == nmt("translate", tiny_run, source).out
 
 
+@pytest.mark.slow
 def test_killed_translations_end_as_one_that_was_not(tiny_run: Path, tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     source.write_text("".join(f"Der Hund schläft {n} mal.\n" for n in range(5000)))

@@ -63,7 +63,14 @@ def test_killed_training_goes_on_to_the_same_weights() -> None:
     assert re.search(r"after 2 kills all \d+ weight tensors are equal bit for bit", done.stdout)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGUSR1, marks=pytest.mark.slow),
+    ],
+)
 def test_interrupted_training_is_saved_and_says_so_in_one_line(
     tiny_config: Path, tmp_path: Path, stop: signal.Signals
 ) -> None:
@@ -80,6 +87,7 @@ def test_interrupted_training_is_saved_and_says_so_in_one_line(
     assert "once more stops at once" in told and "Traceback" not in told
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_training_in_one_line_and_keeps_what_was_there(
     tiny_config: Path, tmp_path: Path
 ) -> None:

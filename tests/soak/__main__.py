@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nmt.data.phrases import read_split
 from tests.conftest import write_pairs
-from tests.soak import files, kills, lines
+from tests.soak import configs, disks, files, kills, lines, together
 from tests.soak.kinds import KINDS, World, nmt
 
 CONFIG = """
@@ -21,7 +21,14 @@ training: {{max_updates: 30, warmup_updates: 5, batch_tokens: 256, learning_rate
            validate_every: 10, log_every: 5}}
 decoding: {{beam_size: 3}}
 """
-_ATTACKS = (files, kills, lines)  # imported for the kinds that they register
+_ATTACKS = (
+    configs,
+    disks,
+    files,
+    kills,
+    lines,
+    together,
+)  # imported for the kinds that they register
 
 
 def make_world(folder: Path, seed: int) -> World:
@@ -50,7 +57,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     chosen = [one for one in KINDS if arguments.only in one.name]
-    shares = sum(one.share for one in chosen)
+    seconds, shares = arguments.minutes * 55, sum(one.share for one in chosen)
     with tempfile.TemporaryDirectory(prefix="nmt-soak-") as name:
         world = make_world(Path(name), arguments.seed)
         print(f"{'kind':42} {'cases':>8} {'goal':>8} {'faults':>7} {'seconds':>8}", flush=True)
@@ -59,7 +66,8 @@ def main() -> None:
             place.mkdir()
             goal = max(1, round(one.goal * arguments.cases))
             here = World(place, world.config, world.run, arguments.seed)
-            one.run(here, goal, arguments.minutes * 55 * one.share / shares)
+            one.run(here, goal, seconds * one.share / shares)
+            seconds, shares = seconds - one.seconds, shares - one.share
             row = f"{one.name:42} {one.cases:8,} {goal:8,} {len(one.faults):7,} {one.seconds:8.0f}"
             print(row, flush=True)
             place.rename(Path(name, f"done-{len(os.listdir(name))}"))

@@ -13,6 +13,7 @@ from nmt.config import Config, load_config
 from nmt.data.cache import encode_pairs, learn_tokenizer
 from nmt.data.corpus import open_corpus
 from nmt.data.scan import scan_corpus
+from nmt.log import quiet
 from nmt.training.checkpoints import checkpoint_files
 from tests.soak.damage import damages, link_out, reseal
 from tests.soak.kinds import Hangs, Outcome, World, kind, nmt, patience, refusal_fault
@@ -119,7 +120,7 @@ def caches(world: World) -> Iterator[Outcome]:
         damage(path, draw)
         fault = None
         try:
-            with patience():
+            with patience(), quiet():
                 if learned(config) != expected:
                     fault = "other pairs, in silence"
         except (Exception, Hangs) as error:

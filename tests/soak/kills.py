@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import torch
@@ -47,6 +48,22 @@ def _command(words: list[str], out: Connection | None, log: Path) -> None:
     main(words)
 
 
+def begin(words: list[object], log: Path, out: Connection | None = None) -> ForkServerProcess:
+    """Start `nmt WORDS…`; both streams go to a file, or standard output to a pipe."""
+    with _empty_main():
+        process = _PROCESSES.Process(target=_command, args=([*map(str, words)], out, log))
+        process.start()
+    return process
+
+
+def send(how: signal.Signals, process: int) -> None:
+    """Signal a command and its children."""
+    try:
+        os.killpg(process, how)
+    except ProcessLookupError:  # it is too young to have a group of its own
+        os.kill(process, how)
+
+
 def kill(words: list[object], wait: float, how: signal.Signals | None, log: Path) -> Outcome | bool:
     """Run a command and kill it, or close its standard output where `how` is None.
 
@@ -54,10 +71,7 @@ def kill(words: list[object], wait: float, how: signal.Signals | None, log: Path
         False where it had ended by then; else what was wrong with its end.
     """
     reader, writer = _PROCESSES.Pipe(duplex=False)
-    out = writer if how is None else None
-    with _empty_main():
-        process = _PROCESSES.Process(target=_command, args=([*map(str, words)], out, log))
-        process.start()
+    process = begin(words, log, writer if how is None else None)
     writer.close()
     process.join(wait)
     if process.exitcode is not None:
@@ -66,7 +80,7 @@ def kill(words: list[object], wait: float, how: signal.Signals | None, log: Path
     try:
         reader.close()
         if how is not None:
-            os.killpg(process.pid or 0, how)
+            send(how, process.pid or 0)
         process.join(PATIENCE)
         if process.exitcode is None:
             return f"goes on after {how}"
@@ -81,7 +95,7 @@ def kill(words: list[object], wait: float, how: signal.Signals | None, log: Path
         return told[-300:] if bad else None
     finally:
         if process.exitcode is None:
-            os.killpg(process.pid or 0, signal.SIGKILL)
+            send(signal.SIGKILL, process.pid or 0)
 
 
 def kills(

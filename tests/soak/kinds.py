@@ -109,7 +109,7 @@ def nmt(*words: object) -> tuple[int, bytes, str]:
     streams = sys.stdout, sys.stderr
     out, err = io.BytesIO(), io.BytesIO()
     sys.stdout = io.TextIOWrapper(out, encoding="utf-8", write_through=True)
-    sys.stderr = io.TextIOWrapper(err, encoding="utf-8", write_through=True)
+    sys.stderr = io.TextIOWrapper(err, "utf-8", errors="backslashreplace", write_through=True)
     handlers = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGUSR1)}
     code: Any = None
     try:

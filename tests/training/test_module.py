@@ -64,6 +64,11 @@ def every(updates: int) -> dict[str, Any]:
     return {"val_check_interval": updates, "check_val_every_n_epoch": None}
 
 
+def test_data_of_a_config_made_in_python_is_checked(tiny_config: Path) -> None:
+    with pytest.raises(ConfigError, match=r"training.accumulate: 0"):
+        nmt.TranslationData(changed(tiny_config, accumulate=0))
+
+
 def test_stock_callbacks_and_loggers_find_the_metrics(tiny_config: Path, tmp_path: Path) -> None:
     stopping = EarlyStopping("validation/bleu", mode="max", patience=1, min_delta=1000.0)
     best = ModelCheckpoint(tmp_path / "best", monitor="validation/loss", save_top_k=1)

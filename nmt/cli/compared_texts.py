@@ -1,0 +1,167 @@
+"""What `nmt evaluate` compares: files, a split of the model's corpus, or public test sets."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from nmt.cli.arguments import read_split, refuse_output, refuse_unequal
+from nmt.config import Config
+from nmt.errors import UsageError
+from nmt.text.lines import read_lines, writing_to
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts:
+    """What is compared, line by line.
+
+    Attributes:
+        name: of the text, where there are several.
+        sources: to translate; None where there are hypotheses already.
+        hypotheses: translations to score.
+        references: for each translator, the translations of all sources.
+        baseline: another system's translations.
+        output: where the translations are kept.
+        labels: fields of the signatures; see `corpus_scores`.
+    """
+
+    name: str
+    sources: list[str] | None
+    hypotheses: list[str] | None
+    references: list[list[str]]
+    baseline: list[str] | None
+    output: Path | None
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def add_text_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says which texts are compared."""
+    parser.add_argument("--split", help="a split of the model's own corpus (default: test)")
+    parser.add_argument(
+        "--test-set",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a public test set of sacreBLEU, such as wmt14/full, in the model's direction; "
+        "downloaded once, to $SACREBLEU or ~/.sacrebleu; repeat it for several; A,B scores two as "
+        "one text; list shows all",
+    )
+    parser.add_argument("--source", type=Path, help="file to translate")
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        action="append",
+        default=[],
+        help="file of human translations; repeat it for those of several translators",
+    )
+    parser.add_argument("--hypotheses", type=Path, help="score these instead of translating")
+    parser.add_argument("--baseline", type=Path, help="translations of another system to compare")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        help="also write the translations there: a file, or a folder for several test sets",
+    )
+
+
+def refuse_senseless(arguments: argparse.Namespace) -> None:
+    """Refuse calls that do not say what to compare with what, before any work."""
+    sets, files = arguments.test_set, arguments.source or arguments.reference
+    if arguments.split and files:
+        raise UsageError(
+            "--split has its own source and reference; leave --source and --reference out"
+        )
+    if sets and (arguments.split or files):
+        raise UsageError(
+            f"--test-set {sets[0]} has its own source and references; leave --split, --source and "
+            "--reference out"
+        )
+    if arguments.model is None:
+        if sets:
+            raise UsageError(f"--test-set {sets[0]} needs a MODEL: its languages are the direction")
+        if arguments.hypotheses is None or not arguments.reference:
+            raise UsageError("without MODEL, give --hypotheses and --reference")
+        if arguments.source or arguments.split:
+            raise UsageError("--source and --split need a MODEL to translate with")
+    elif arguments.source and not arguments.reference:
+        raise UsageError("--source needs --reference to compare with")
+    elif arguments.reference and not (arguments.source or arguments.hypotheses):
+        raise UsageError("--reference needs --source to translate, or --hypotheses")
+    elif arguments.hypotheses and arguments.source:
+        raise UsageError("--hypotheses are scored as they are; leave --source out")
+    for name in ("hypotheses", "baseline"):
+        if len(sets) > 1 and getattr(arguments, name):
+            raise UsageError(f"--{name} belongs to one test set; give one --test-set")
+    if twice := [name for name in sets if sets.count(name) > 1]:
+        raise UsageError(f"--test-set {twice[0]} is given twice; give it once")
+    if arguments.output and arguments.hypotheses:
+        raise UsageError("-o: --hypotheses are there already; leave it out")
+    if arguments.tune and (sets or len(arguments.reference) > 1):
+        given = f"--test-set {sets[0]} must" if sets else "several --reference files do"
+        raise UsageError(f"--tune: {given} not choose a setting; give --split validation")
+
+
+def read_texts(arguments: argparse.Namespace, config: Config | None) -> list[Texts]:
+    """Read all that is compared, and refuse what does not match, before any work."""
+    if arguments.test_set:
+        assert config is not None
+        return _public_texts(arguments, config)
+    sources = _lines(arguments.source)
+    references = [list(read_lines(path)) for path in arguments.reference]
+    where = arguments.reference[0] if references else f"the split {arguments.split or 'test'}"
+    if not references:
+        assert config is not None
+        pairs = read_split(arguments.model, config, arguments.split or "test")
+        sources, *references = (list(side) for side in zip(*pairs, strict=True))
+    return [_texts(arguments, where, sources, references, arguments.output)]
+
+
+def _public_texts(arguments: argparse.Namespace, config: Config) -> list[Texts]:
+    """Read the test sets, once it is known that all of them exist."""
+    from nmt.data.public_sets import check_public_set, language_pair, read_public_set
+
+    names, folder = arguments.test_set, arguments.output
+    pair = language_pair(config.data.source_language, config.data.target_language)
+    for name in names:
+        check_public_set(name, pair)
+    if len(names) > 1 and folder is not None:
+        with writing_to(folder):
+            folder.mkdir(exist_ok=True)
+    found = []
+    for one in [read_public_set(name, pair) for name in names]:
+        output = folder / one.file_name if folder is not None and folder.is_dir() else folder
+        where = f"the test set {one.name}"
+        texts = _texts(arguments, where, one.sources, one.references, output)
+        found.append(dataclasses.replace(texts, name=one.name, labels=one.labels))
+    return found
+
+
+def _texts(
+    arguments: argparse.Namespace,
+    where: Path | str,
+    sources: list[str] | None,
+    references: list[list[str]],
+    output: Path | None,
+) -> Texts:
+    """Read the other systems' translations, and require as many lines of all."""
+    hypotheses, baseline = _lines(arguments.hypotheses), _lines(arguments.baseline)
+    sides = [
+        *zip(arguments.reference, references, strict=False),
+        (arguments.source, sources),
+        (arguments.hypotheses, hypotheses),
+        (arguments.baseline, baseline),
+    ]
+    for path, side in sides:
+        if side is not None and path is not None:
+            refuse_unequal(path, len(side), where, len(references[0]))
+    read = [path for path, _ in sides if path is not None]
+    if output is not None and output.is_dir():
+        raise UsageError(f"-o {output} is a folder; name a file")
+    for written in (output, arguments.json):
+        refuse_output(written, *read, arguments.model, *arguments.ensemble)
+    if output is not None and str(output) == arguments.json:
+        raise UsageError(f"-o and --json: {output} cannot hold both; name two files")
+    return Texts("", sources, hypotheses, references, baseline, output)
+
+
+def _lines(path: Path | None) -> list[str] | None:
+    return None if path is None else list(read_lines(path))

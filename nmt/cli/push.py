@@ -1,0 +1,86 @@
+"""`nmt push MODEL hf://owner/name`: a model for others, or for another machine."""
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from nmt.cli.arguments import run_of
+from nmt.errors import StoppedError, UsageError
+
+
+def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
+    """Parse the words after the verb, show what would be uploaded, ask, and upload it."""
+    parser.add_argument("model", metavar="MODEL", help="run folder or bundle folder")
+    parser.add_argument("address", metavar="hf://OWNER/NAME", help="where to upload it")
+    parser.add_argument(
+        "--public", action="store_true", help="anybody may read it (default: private)"
+    )
+    parser.add_argument(
+        "--license", metavar="ID", help="as the hub names it, such as mit; --public needs one"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    arguments = parser.parse_args(words)
+    if arguments.public and arguments.license is None:
+        raise UsageError("--public: nobody may use a model without a license; give --license ID")
+
+    from nmt.bundle import FILES, copy_bundle, find_bundle, load_bundle
+    from nmt.model_hub import Repository
+
+    bundle = find_bundle(arguments.model)
+    published = {
+        "address": arguments.address,
+        "license": arguments.license,
+        "scores": _test_scores(run_of(arguments.model, bundle)),
+    }
+    with tempfile.TemporaryDirectory(prefix="nmt-push-") as name:
+        folder = Path(name)
+        copy_bundle(bundle, folder, {"published": published})
+        load_bundle(folder)  # what is uploaded is whole, and loads
+        repository = Repository(arguments.address)
+        _agree(arguments, repository.private, sorted(folder.iterdir()))
+        commit = repository.upload(folder, public=arguments.public, stale=FILES)
+    print(f"{arguments.address}@{commit}")
+    return 0
+
+
+def _test_scores(run: Path | None) -> dict[str, Any]:
+    """Read the scores that a finished run took of its test splits."""
+    from nmt.evaluation.metrics import Scores
+    from nmt.reading import read_record
+
+    found = {}
+    for path in sorted(run.glob("scores.*.json")) if run is not None else []:
+        split = path.name.removeprefix("scores.").removesuffix(".json")
+        scores = read_record(path, Scores).by_metric()
+        found[split] = {name: dataclasses.asdict(score) for name, score in scores.items()}
+    return found
+
+
+def _agree(arguments: argparse.Namespace, private: bool | None, files: list[Path]) -> None:
+    """Show what would be uploaded, and ask.
+
+    Raises:
+        UsageError: nobody can be asked, or the repository is read by others than the call says.
+        StoppedError: the user disagrees.
+    """
+    address = arguments.address
+    if private is False and not arguments.public:
+        raise UsageError(f"{address} is there, and public; give --public, or another name")
+    if private and arguments.public:
+        raise UsageError(f"--public: {address} is there, and private; make it public on its page")
+    sizes = [file.stat().st_size for file in files]
+    for file, size in zip(files, sizes, strict=True):
+        print(f"{size:>15,} bytes  {file.name}", file=sys.stderr)
+    state = "a new repository" if private is None else "in place of the model there"
+    who = "public" if arguments.public else "private"
+    print(f"{sum(sizes):>15,} bytes  to {address}, {who}, {state}", file=sys.stderr)
+    if arguments.yes:
+        return
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError("--yes is needed where nobody can be asked; nothing was uploaded")
+    print("upload? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise StoppedError(f"{address}: nothing was uploaded")

@@ -1,0 +1,107 @@
+"""The application: endpoints, page, metrics, and errors in one shape."""
+
+import contextlib
+import importlib.resources
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse
+
+from nmt import __version__
+from nmt.errors import shorten
+from nmt.serving.guard import Guard
+from nmt.serving.libretranslate import libretranslate_routes
+from nmt.serving.own_api import own_routes
+from nmt.serving.served import Models
+from nmt.serving.service import RefusedError, ServeOptions, Service
+
+_FILES = {
+    "/": ("page.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def create_app(models: Models, options: ServeOptions) -> FastAPI:
+    """Return an ASGI application that serves models.
+
+    Its shutdown finishes what was accepted.
+
+    Args:
+        models: what to serve.
+        options: how.
+    """
+    service = Service(models, options)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.close()
+
+    app = FastAPI(
+        title="nmt", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan
+    )
+    app.include_router(libretranslate_routes(service))
+    app.include_router(own_routes(service))
+    _add_files(app)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(service.counters.page(), media_type="text/plain; version=0.0.4")
+
+    app.add_exception_handler(RefusedError, _refuse)
+    app.add_exception_handler(HTTPException, _refuse_by_framework)
+    app.add_exception_handler(RequestValidationError, _refuse_body)
+    if options.allow_origin is not None:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=[options.allow_origin],
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    app.add_middleware(Guard, service=service)
+    return app
+
+
+def _add_files(app: FastAPI) -> None:
+    folder = importlib.resources.files("nmt.serving")
+    headers = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"}
+    for path, (name, kind) in _FILES.items():
+        text = (folder / name).read_text(encoding="utf-8")
+        answer = Response(text, media_type=kind, headers=headers | {"Cache-Control": "no-cache"})
+        app.add_route(path, _sending(answer))
+
+
+def _sending(answer: Response) -> Callable[[Request], Awaitable[Response]]:
+    async def send_file(request: Request) -> Response:
+        return answer
+
+    return send_file
+
+
+def _answer(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": message}, status, headers)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    return _answer(error.status, error.message, error.headers)
+
+
+async def _refuse_by_framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _answer(error.status_code, str(error.detail), dict(error.headers or {}))
+
+
+async def _refuse_body(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"][1:])
+    return _answer(400, shorten(f"{place}: {first['msg']}".lstrip(": ")))

@@ -1,0 +1,107 @@
+"""Around every request: its body is read within limits, it is counted and logged, it always ends.
+
+Plain ASGI: Starlette's own middleware class hides from handlers that the client has left.
+"""
+
+import asyncio
+import json
+import logging
+import time
+import traceback
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nmt.errors import shorten, shown
+from nmt.serving.service import CLOSED, RefusedError, Service, too_long
+
+_log = logging.getLogger("nmt")
+_DRAINED = 2**26  # bytes of a body that are read and dropped, so that the client reads the answer
+
+
+class Guard:
+    """Middleware for all requests.
+
+    Args:
+        app: handles them.
+        service: has the limits and the counters.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service):
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 0
+
+        async def counted_send(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            body = await self._read_body(receive)
+            started = time.perf_counter()
+            await self._app(scope, _replay(body, receive), counted_send)
+        except RefusedError as refused:
+            answer = {"error": refused.message}
+            await JSONResponse(answer, refused.status)(scope, receive, counted_send)
+        except Exception as error:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            told = shorten(f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})")
+            _log.error("%s %s failed: %s", scope["method"], shown(scope["path"]), told)
+            if not status:
+                answer = {"error": "the server failed; its log shows where"}
+                await JSONResponse(answer, 500)(scope, receive, counted_send)
+        finally:
+            self._count(scope, status, time.perf_counter() - started)
+
+    async def _read_body(self, receive: Receive) -> bytes:
+        parts: list[bytes] = []
+        size, most = 0, self._service.options.max_bytes
+        try:
+            async with asyncio.timeout(self._service.options.time_limit):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise RefusedError(CLOSED, "the client left")
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size <= most:
+                        parts.append(part)
+                    if not message.get("more_body", False) or size > _DRAINED:
+                        break
+        except TimeoutError:
+            raise RefusedError(408, "the request did not arrive in time") from None
+        if size > most:
+            raise RefusedError(400, too_long(size, most))
+        return b"".join(parts)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        path = getattr(scope.get("route"), "path", "other")
+        self._service.counters.request(path, status, seconds)
+        texts = scope.get("nmt.texts", [])
+        told = ""
+        if texts and self._service.options.log_texts:
+            told = f": {json.dumps(texts, ensure_ascii=False)}"  # in one line
+        _log.info(
+            "%s %s %d, %d texts, %.0f ms%s",
+            *(scope["method"], path, status, len(texts), 1000 * seconds, told),
+        )
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the whole body first."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

@@ -1,0 +1,177 @@
+"""The models of a server: found by name or by pair, replaced when a run has a better one."""
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nmt.bundle import find_bundle
+from nmt.config import SearchOptions
+from nmt.errors import NmtError, UsageError
+from nmt.inference.next_words import Prediction, predict
+from nmt.inference.search import Translation
+from nmt.inference.translator import Translator
+from nmt.serving.detection import language_name
+
+_log = logging.getLogger("nmt")
+Line = tuple[str, str]
+"""A line of raw text, and the whole words with which its translation begins."""
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Work for a `Batcher`: equal ones search with one model and the same settings."""
+
+    translator: Translator
+    options: SearchOptions
+
+    def __call__(self, lines: Sequence[Line]) -> list[Translation]:
+        """Translate lines as `nmt translate` does."""
+        texts, prefixes = zip(*lines, strict=True)
+        return self.translator.translate(
+            texts, self.options, prefixes=prefixes if any(prefixes) else None
+        )
+
+
+@dataclass(frozen=True)
+class NextWords:
+    """Work for a `Batcher`: the likeliest next words; see `nmt.inference.next_words`."""
+
+    translator: Translator
+    top: int
+
+    def __call__(self, lines: Sequence[Line]) -> list[Prediction]:
+        """Predict what follows each prefix."""
+        return [predict(self.translator, text, prefix, top=self.top) for text, prefix in lines]
+
+
+@dataclass(eq=False)
+class ServedModel:
+    """One model, and the newest translator of it.
+
+    Attributes:
+        path: run folder, bundle folder, or `hf://owner/name`.
+        device: auto, cpu or cuda.
+        precision: auto, fp32, bf16 or int8.
+        name: the last part of the path.
+        reloads: how often a newer model was loaded.
+    """
+
+    path: str
+    device: str = "auto"
+    precision: str = "auto"
+    name: str = field(init=False)
+    reloads: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        remote = self.path.startswith("hf://")
+        self.name = Path(self.path if remote else Path(self.path).resolve()).name
+        self._stamp: tuple[int, int] | None = None
+        self._newer = None if remote else self._stamp_now()
+        self.translator = self._load()
+        self._stamp = self._newer
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The tags of source and target language."""
+        data = self.translator.config.data
+        return data.source_language, data.target_language
+
+    def translate(self, settings: dict[str, Any]) -> Translate:
+        """Return the work of translating with the newest model; see `Translator.options`."""
+        translator = self.translator
+        return Translate(translator, translator.options(**settings))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what clients may know of it."""
+        source, target = self.pair
+        return {
+            "name": self.name,
+            "source": source,
+            "target": target,
+            "source_name": language_name(source),
+            "target_name": language_name(target),
+            "attention": self.translator.stepper.attends,
+            "settings": dataclasses.asdict(self.translator.defaults),
+        }
+
+    def reload(self) -> None:
+        """Load the model again if its folder holds a newer one.
+
+        Requests that were accepted before are answered by the model they began with. A model that
+        cannot be loaded, or translates another pair, changes nothing and is named in the log.
+        """
+        if self._stamp is None:
+            return
+        try:
+            newer = self._stamp_now()
+            if newer == self._stamp:
+                return
+            self._stamp = newer
+            translator = self._load()
+            data = translator.config.data
+            if (data.source_language, data.target_language) != self.pair:
+                raise UsageError(f"{self.path} now translates another pair; restart the server")
+        except (NmtError, OSError) as error:
+            _log.warning("%s stays as it was loaded: %s", self.name, error)
+            return
+        self.translator = translator
+        self.reloads += 1
+        _log.info("%s: loaded the newer model", self.name)
+
+    def _load(self) -> Translator:
+        return Translator.load(self.path, device=self.device, precision=self.precision)
+
+    def _stamp_now(self) -> tuple[int, int]:
+        status = (find_bundle(self.path) / "bundle.json").stat()
+        return status.st_ino, status.st_mtime_ns
+
+
+class Models:
+    """The models of a server.
+
+    Args:
+        models: at least one; for a pair the first one that translates it is the default.
+
+    Raises:
+        UsageError: two models of one name.
+    """
+
+    def __init__(self, models: Sequence[ServedModel]):
+        self.models = list(models)
+        names = [model.name for model in models]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise UsageError(f"MODEL: two models are called {twice[0]}; rename one folder")
+        self._stop = threading.Event()
+
+    def named(self, name: str) -> ServedModel | None:
+        """Return the model of a name."""
+        return next((model for model in self.models if model.name == name), None)
+
+    def of_pair(self, source: str, target: str) -> ServedModel | None:
+        """Return the first model of a pair."""
+        return next((model for model in self.models if model.pair == (source, target)), None)
+
+    def languages(self) -> dict[str, list[str]]:
+        """Return the targets of every language that is source or target, sorted."""
+        pairs = [model.pair for model in self.models]
+        every = sorted({tag for pair in pairs for tag in pair})
+        return {tag: sorted({target for source, target in pairs if source == tag}) for tag in every}
+
+    def watch(self, seconds: float) -> None:
+        """Reload models whose folders change, from a thread of its own, until `stop`."""
+
+        def watch() -> None:
+            while not self._stop.wait(seconds):
+                for model in self.models:
+                    model.reload()
+
+        threading.Thread(target=watch, name="nmt-reload", daemon=True).start()
+
+    def stop(self) -> None:
+        """End `watch`."""
+        self._stop.set()

@@ -1,0 +1,191 @@
+"""What every endpoint shares: settings, models, the queue, and refusals as clients read them."""
+
+import asyncio
+import hmac
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from nmt.errors import NmtError, shorten
+from nmt.serving.batcher import WINDOW, Batcher, FullError, Run, TooManyError
+from nmt.serving.counters import Counters
+from nmt.serving.served import Models, ServedModel
+
+CLOSED = 499
+"""Status in log and metrics of a request whose client left; the number is nginx's."""
+
+
+class ErrorAnswer(BaseModel):
+    """Why a request was refused, or failed."""
+
+    error: str
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorAnswer},
+    "5XX": {"model": ErrorAnswer},
+}
+"""Every endpoint's answers that are no success, for OpenAPI."""
+
+
+class RefusedError(Exception):
+    """A request that is answered by an error.
+
+    Args:
+        status: of HTTP.
+        message: one line, for people.
+        headers: of the answer.
+    """
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None):
+        super().__init__(message)
+        self.status, self.message, self.headers = status, shorten(message), headers
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """How a server treats its clients.
+
+    Attributes:
+        max_characters: of the texts of one request.
+        max_queue: lines that may be queued or in work at once.
+        time_limit: seconds that a request may take, its upload included.
+        window: seconds that a request waits for company.
+        reload: seconds between looks for newer models; 0 for none.
+        keys: API keys; empty where everybody may translate.
+        allow_origin: whose pages may call the server from a browser, `*` for all; None for its own.
+        log_texts: log the texts of requests.
+    """
+
+    max_characters: int = 100_000
+    max_queue: int = 2048
+    time_limit: float = 60.0
+    window: float = WINDOW
+    reload: float = 5.0
+    keys: frozenset[str] = field(default=frozenset(), repr=False)
+    allow_origin: str | None = None
+    log_texts: bool = False
+
+    @property
+    def max_bytes(self) -> int:
+        """Bytes of a body: every character may be escaped, as two code units of six bytes."""
+        return 12 * self.max_characters + 2**16
+
+
+class Service:
+    """Models, queue and counters of one server.
+
+    Args:
+        models: what it serves.
+        options: how.
+    """
+
+    def __init__(self, models: Models, options: ServeOptions):
+        self.models, self.options = models, options
+        self.batcher = Batcher(options.max_queue, window=options.window, observe=self._observe)
+        self.counters = Counters(lambda: self.batcher.waiting)
+        for model in models.models:
+            self.counters.follow_reloads(model)
+        if options.reload:
+            models.watch(options.reload)
+
+    def close(self) -> None:
+        """Finish what was accepted, and stop the threads."""
+        self.models.stop()
+        self.batcher.close()
+
+    def _observe(self, count: int, seconds: float) -> None:
+        self.counters.batch(count, seconds)
+
+    def check_key(self, key: object) -> None:
+        """Refuse a wrong or missing API key as LibreTranslate does."""
+        if not self.options.keys:
+            return
+        if not key:
+            raise RefusedError(400, "Please contact the server operator to get an API key")
+        given = key if isinstance(key, bytes) else str(key).encode("utf-8", "surrogatepass")
+        if not any([hmac.compare_digest(given, one.encode()) for one in self.options.keys]):
+            raise RefusedError(403, "Invalid API key")
+
+    def check_size(self, texts: Sequence[str]) -> None:
+        """Refuse too long texts, and text that is no valid Unicode."""
+        characters, most = sum(map(len, texts)), self.options.max_characters
+        if characters > most:
+            raise RefusedError(400, too_long(characters, most))
+        for text in texts:
+            if not text.isascii() and any("\ud800" <= one <= "\udfff" for one in text):
+                raise RefusedError(400, "Invalid request: a text is no valid Unicode")
+
+    async def work(
+        self, request: Request, model: ServedModel, run: Run, items: Sequence[Any]
+    ) -> list[Any]:
+        """Do work in company, and drop it where the client leaves.
+
+        Args:
+            request: its body was read.
+            model: for the counters.
+            run: see `Batcher.submit`.
+            items: lines; there may be none.
+
+        Raises:
+            RefusedError: no room (429), no time (503), or the work failed (400 or 500).
+        """
+        if not items:
+            return []
+        try:
+            future = self.batcher.submit(run, items)
+        except TooManyError:
+            raise RefusedError(400, too_long(len(items), self.options.max_queue)) from None
+        except FullError as full:
+            wait = {"Retry-After": str(max(1, math.ceil(full.seconds)))}
+            raise RefusedError(429, "Slowdown: the queue is full", wait) from None
+        self.counters.lines(model.name, len(items))
+        work, gone = asyncio.wrap_future(future), asyncio.ensure_future(_left(request))
+        try:
+            await asyncio.wait(
+                (work, gone), timeout=self.options.time_limit, return_when=asyncio.FIRST_COMPLETED
+            )
+            if work.done():
+                return work.result()
+        except NmtError as error:
+            raise RefusedError(400 if error.exit_code == 2 else 500, str(error)) from None
+        finally:
+            gone.cancel()
+            work.cancel()
+        if gone.done():
+            raise RefusedError(CLOSED, "the client left")
+        seconds = f"{self.options.time_limit:g} s"
+        raise RefusedError(
+            503, f"not done within {seconds}; send fewer lines", {"Retry-After": "1"}
+        )
+
+
+async def _left(request: Request) -> None:
+    """Return when the client has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def too_long(size: int, most: int) -> str:
+    """Say as LibreTranslate does that a request is too large."""
+    return f"Invalid request: request ({size}) exceeds text limit ({most})"
+
+
+def read_json(body: bytes) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        RefusedError: it is something else.
+    """
+    try:
+        values = json.loads(body)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise RefusedError(400, "Invalid JSON format")
+    return values
