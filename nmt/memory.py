@@ -4,7 +4,7 @@ import contextlib
 import ctypes
 import os
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 _LARGEST = 32 * 2**20
 """Bytes of the largest block that glibc agrees to keep."""
 _KERNELS = "32"
@@ -33,10 +33,27 @@ def _keep_freed_memory() -> None:
 
     Source: mallopt(3).
     """
+    _mallopt({_MMAP_THRESHOLD: _LARGEST, _TRIM_THRESHOLD: -1})
+
+
+def limit_arenas() -> None:
+    """Let threads share as many arenas as there are processors, not 8 times as many.
+
+    Each batch's threads are new and take any arena, and with `tune_memory` every arena keeps what
+    it ever held: in a minute of `nmt serve` with 64 clients on two cores the process grew from 446
+    to 560 MB with 16 arenas; with 2 it grew from 436 to 464 MB in 20 s, and then no more.
+
+    Source: mallopt(3).
+    """
+    _mallopt({_ARENA_MAX: os.cpu_count() or 1})
+
+
+def _mallopt(values: dict[int, int]) -> None:
+    """Set parameters of glibc's allocator."""
     with contextlib.suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_MMAP_THRESHOLD, _LARGEST)
-        mallopt(_TRIM_THRESHOLD, -1)
+        for name, value in values.items():
+            mallopt(name, value)
 
 
 def _keep_few_kernels() -> None:

@@ -10,9 +10,10 @@ from typing import Annotated
 from nmt.config.sections import Threads
 from nmt.config.values import Range, word_reader
 from nmt.errors import DataError, UsageError
+from nmt.memory import limit_arenas
 
 _log = logging.getLogger("nmt")
-_NEEDED = ("fastapi", "uvicorn", "multipart", "py3langid", "prometheus_client")
+_NEEDED = ("fastapi", "uvicorn", "python_multipart", "py3langid", "prometheus_client")
 _Port = Annotated[int, Range(0, 65_535)]
 _Size = Annotated[int, Range(1, 10_000_000)]
 _Seconds = Annotated[float, Range(0, 86_400)]
@@ -90,6 +91,7 @@ def _read_keys(path: str) -> frozenset[str]:
 
 
 def _serve(arguments: argparse.Namespace, keys: frozenset[str]) -> None:
+    limit_arenas()  # before threads start
     import torch
 
     from nmt.serving.app import create_app
