@@ -96,10 +96,11 @@ def infinite_weights(world: World) -> Iterator[Outcome]:
 
 def learned(config: Config) -> tuple[bytes, bytes, list[list[int]], list[int]]:
     """Return what training would learn from: tokenizers, all rows and their lengths."""
-    corpus = open_corpus(config.data)
-    scan = scan_corpus(corpus)
-    tokenizer, _ = learn_tokenizer(config, corpus, scan)
-    pairs = encode_pairs(config, corpus, scan, tokenizer)
+    with quiet():
+        corpus = open_corpus(config.data)
+        scan = scan_corpus(corpus)
+        tokenizer, _ = learn_tokenizer(config, corpus, scan)
+        pairs = encode_pairs(config, corpus, scan, tokenizer)
     sources, targets = pairs[np.arange(len(pairs))]
     lengths = [*pairs.source_lengths.tolist(), *pairs.target_lengths.tolist()]
     return tokenizer.source.model, tokenizer.target.model, sources + targets, lengths
@@ -120,7 +121,7 @@ def caches(world: World) -> Iterator[Outcome]:
         damage(path, draw)
         fault = None
         try:
-            with patience(), quiet():
+            with patience():
                 if learned(config) != expected:
                     fault = "other pairs, in silence"
         except (Exception, Hangs) as error:
