@@ -53,7 +53,7 @@ def test_print_config_shows_every_key_and_does_nothing(
 def test_help_explains_every_key(nmt: Command) -> None:
     result = nmt("train", "--help")
     assert result.code == 0
-    for key in ("--run RUN", "--model.cell {lstm,gru,tanh,relu}", "--decoding.max_length_ratio"):
+    for key in ("--run RUN", "--model.cell CELL", "--decoding.max_length_ratio"):
         assert key in result.out
 
 
