@@ -68,6 +68,12 @@ def test_a_source_too_long_is_cut_and_said(translator: Translator) -> None:
     assert "source of" in found.problem or "was cut at" in found.problem
 
 
+def test_a_source_too_long_is_cut_where_it_is_scored_too(translator: Translator) -> None:
+    sources = ["Hund " * 1500, "Hund " * 1500 + "Katze", "Hund"]
+    long, longer, short = translator.score(sources, ["A dog."] * 3)
+    assert long == longer != short
+
+
 def test_a_sentence_that_fails_takes_no_other_with_it(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

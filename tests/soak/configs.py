@@ -102,7 +102,7 @@ def mixed(world: World) -> Iterator[Outcome]:
         yield fault and f"{values}: {fault}"
 
 
-@kind("configs that are accepted, trained", goal=60, share=0.05)
+@kind("configs that are accepted, trained", goal=60, share=0.1)
 def accepted(world: World) -> Iterator[Outcome]:
     """Train an update with values from the ends of ranges: a model, or a line that names a key."""
     draw = random.Random(world.seed)

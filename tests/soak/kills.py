@@ -144,7 +144,7 @@ def again(*words: object) -> Outcome:
     return None if code == 0 else f"again: exit {code}: {err[-200:]}"
 
 
-@kind("kills of train", goal=70, share=0.26)
+@kind("kills of train", goal=70, share=0.4)
 def train(world: World) -> Iterator[Outcome]:
     """Training goes on to the same weights."""
     run, expected = world.folder / "run", last_weights(world.run)
@@ -221,7 +221,7 @@ def report(world: World) -> Iterator[Outcome]:
     yield from kills(world, ["report", run], lambda: page.write_text("old"), fault)
 
 
-@kind("kills of evaluate --tune", goal=20, share=0.1)
+@kind("kills of evaluate --tune", goal=20, share=0.15)
 def tune(world: World) -> Iterator[Outcome]:
     """The bundle loads, with the same weights."""
     model = fresh(world.run / "model", world.folder / "models" / "model")
