@@ -185,7 +185,7 @@ def test_an_interval_is_sacrebleus(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """sacreBLEU's own BLEU, taken as another package's metric."""
     code = """
 from sacrebleu.metrics import BLEU
-from nmt.evaluation.other_metrics import CorpusMetric
+from nmt.evaluation.plugin_metrics import CorpusMetric
 
 def statistics(hypotheses, references):
     return BLEU()._extract_corpus_statistics(list(hypotheses), [list(one) for one in references])

@@ -98,6 +98,8 @@ def _evaluate(
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the settings of the search, and refuse those of none and of one that is tuned."""
+    if arguments.n_best is not None:
+        raise UsageError("--n-best: only the best translation is scored; leave it out")
     settings = search_settings(arguments)
     if arguments.tune:
         refuse_senseless_tuning(arguments, settings)

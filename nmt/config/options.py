@@ -32,8 +32,9 @@ class DecodingConfig:
     prune: Annotated[float, Range(0, math.inf, above=True)] | None = 8.0
     """Drop hypotheses whose log-probability lies more than this, in nats, below the best of their
     sentence; null or inf keeps all. A search for several candidates keeps all."""
-    shortlist: Annotated[int, Range(1, 1_000_000)] | None = None
-    """Search only among this many target tokens, the most frequent in training; null for all."""
+    shortlist: Annotated[int, Range(3, 1_000_000)] | None = None
+    """Search only among this many target tokens, start and end included, the most frequent in
+    training; null for all."""
     max_source_length: Annotated[int, Range(1, 100_000)] = 1000
     """Longer source sentences are cut to this many tokens, and reported as a problem."""
 

@@ -94,7 +94,7 @@ def corpus_scores(
     """
     from sacrebleu.metrics import CHRF, TER
 
-    from nmt.evaluation.other_metrics import other_scores  # it needs our records
+    from nmt.evaluation.plugin_metrics import other_scores  # it needs our records
 
     every = [references, *more_references]
     for one in every:

@@ -83,12 +83,8 @@ def frequent_tokens(counts: Tensor, size: int, special: set[int]) -> Tensor:
         special: ids that are always listed.
 
     Raises:
-        UsageError: the counts are unknown, or the size too small.
+        UsageError: the counts are unknown.
     """
-    if size <= len(special):
-        raise UsageError(
-            f"shortlist: {size} is too small: start and end tokens take {len(special)}; give more"
-        )
     if not bool(counts.any()):
         raise UsageError(
             f"shortlist: {size} needs the token counts of training, and this model has none; "

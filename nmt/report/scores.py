@@ -18,14 +18,17 @@ def scores(runs: Sequence[Run]) -> Section:
     blocks: list[Block] = [Paragraph(text) for run in runs if (text := _summary(runs, run))]
     if len(runs) == 1 and (items := _headline(runs[0])):
         blocks.append(Numbers(items))
+    metrics = ["BLEU", "chrF", "TER"]
+    metrics += dict.fromkeys(name for run in runs for s in run.scores.values() for name in s.others)
     rows = [
-        (run, [split, *map(with_interval, (s.bleu, s.chrf, s.ter)), f"{s.sentences:,}"])
+        (run, [split, *map(with_interval, map(s.by_metric().get, metrics)), f"{s.sentences:,}"])
         for split in _splits(runs)
         for run in runs
         if (s := run.scores.get(split))
     ]
     if rows:
-        columns = ["split", "BLEU", "chrF", "TER (lower is better)", "sentences"]
+        metrics[2] += " (lower is better)"
+        columns = ["split", *metrics, "sentences"]
         blocks.append(run_table(runs, columns, rows, title="With 95 % bootstrap intervals"))
         if any(run.config.data.corpus == _BUILTIN and "long" in run.scores for run in runs):
             blocks.append(Paragraph(_LONG))

@@ -102,7 +102,7 @@ def test_a_model_that_does_not_know_its_counts_says_so(tiny_run: Path, tmp_path:
         package.load(str(tmp_path / "old")).translate(["Hund"], shortlist=50)
     with pytest.raises(UsageError, match="shortlist: 50 needs a loaded model"):
         Translator(bundle.model, bundle.tokenizer, bundle.config).translate(["Hund"], shortlist=50)
-    for size, told in ((0, "shortlist: 0 must be a whole number from 1 to"), (2, "shortlist: 2 ")):
+    for size, told in ((0, "shortlist: 0 must be a whole number from 3 to"), (2, "shortlist: 2 ")):
         with pytest.raises(UsageError, match=told):
             package.load(str(tiny_run)).translate(["Hund"], shortlist=size)
 
@@ -119,5 +119,5 @@ def test_a_run_may_have_a_shortlist_which_serves_the_engine_alone(
     plain = Translator(bundle.model, bundle.tokenizer, bundle.config)
     assert plain.defaults.shortlist is None
     wrong = nmt("translate", run, tiny_config, "-o", tmp_path / "no", "--resume", "--shortlist", 1)
-    assert wrong.code == 2 and "shortlist: 1 is too small" in wrong.err
+    assert wrong.code == 2 and "--shortlist: 1 must be" in wrong.err
     assert not list(tmp_path.glob("no*"))

@@ -120,7 +120,7 @@ def test_models_are_listed(client: TestClient) -> None:
         ({"settings": {"greedy": True, "prune": 2.0}}, "prune"),
         ({"settings": {"alignments": True}}, "attention"),
         ({"settings": {"batch_size": 3}}, "batch_size"),
-        ({"settings": {"shortlist": 1}}, "shortlist: 1"),
+        ({"settings": {"shortlist": 1}}, "settings.shortlist"),
         ({"settings": []}, "settings"),
         ({"text": "x" * 100_001}, "100001"),
     ],

@@ -266,6 +266,6 @@ def test_an_error_before_training_is_told_once(tiny_config: Path, tmp_path: Path
 
 
 def test_divergence_on_several_ranks_is_told_once(tiny_config: Path, tmp_path: Path) -> None:
-    config = changed(tiny_config, learning_rate=1e30, clip_norm=0.0, warmup_updates=0, devices=2)
+    config = changed(tiny_config, learning_rate=10.0, clip_norm=0.0, warmup_updates=0, devices=2)
     with pytest.raises(NmtError, match=r"training diverged"):
         running.train(config, tmp_path / "run")

@@ -282,7 +282,7 @@ def test_a_network_unlike_the_bundles_is_refused(
 
 def test_divergence_is_an_error_and_not_a_model(tiny_config: Path, tmp_path: Path) -> None:
     config = changed(
-        tiny_config, learning_rate=1e30, clip_norm=0.0, warmup_updates=0, validate_every=100
+        tiny_config, learning_rate=10.0, clip_norm=0.0, warmup_updates=0, validate_every=100
     )
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, cell="relu"))
     with pytest.raises(NmtError, match=r"training diverged: the loss is"):
