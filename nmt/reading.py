@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from nmt.errors import DataError, shown
 
 MOST_BYTES = 64 * 2**20
-"""That a file may hold, weights and corpora aside."""
+"""Maximum bytes of a file other than weights and corpora."""
 _MOST_JSON = 16 * 2**20
 _SUMS = "sums.json"
 _Record = TypeVar("_Record")
@@ -176,7 +176,7 @@ def seal(folder: Path) -> None:
 
 
 def is_sealed(folder: Path) -> bool:
-    """Tell whether a folder holds what it held when it was sealed, byte for byte."""
+    """Return whether a folder's files are unchanged since it was sealed, byte for byte."""
     try:
         sums = read_json(folder / _SUMS)
         names = {file.name for file in folder.iterdir()} - {_SUMS}
