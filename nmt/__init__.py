@@ -44,11 +44,11 @@ def load_config(path: "str | Path", overrides: Mapping[str, Any] | None = None) 
     """Read a config file.
 
     Args:
-        path: a YAML file that holds what differs from the defaults.
+        path: a YAML file of the keys that differ from the defaults.
         overrides: values by key, such as `{"model.cell": "gru"}`.
 
     Raises:
-        ConfigError: the file cannot be read, or a key or its value is refused.
+        ConfigError: the file cannot be read, or a key or its value is invalid.
         BundleError: there is no model at `training.init_from`.
     """
     import json
@@ -73,8 +73,8 @@ def train(
 
     Args:
         config: as of `load_config`.
-        run: the run folder; it must not exist, or be one to resume.
-        resume: continue the run; start it where there is none.
+        run: the run folder; it must not exist, or hold a run to resume.
+        resume: continue the run; start it if there is none.
         callbacks: Lightning callbacks beside our own. With several processes, start the script with
             torchrun.
         loggers: Lightning loggers beside those of `training.loggers`.
@@ -82,8 +82,8 @@ def train(
     Raises:
         UsageError: the folder exists, another process trains in it, or its run was made with
             another config.
-        DataError: the corpus is not what the config says, or not what the run began with.
-        StoppedError: Ctrl-C or a signal; what is done is saved, for `resume=True`.
+        DataError: the corpus does not fit the config, or has changed since the run began.
+        StoppedError: Ctrl-C or a signal; progress is saved for `resume=True`.
     """
     from pathlib import Path
 
@@ -102,7 +102,7 @@ def load(
     device: str = "auto",
     precision: str = "auto",
 ) -> "Translator":
-    """Load a model and make a translator of it.
+    """Load a model or an ensemble as a translator.
 
     Args:
         path: a run folder, a bundle folder, or `hf://owner/name[@revision]`.
@@ -113,8 +113,8 @@ def load(
             fp32.
 
     Raises:
-        BundleError: nothing there, or damaged.
-        UsageError: a device that this machine does not have, or models of different tokenizers.
+        BundleError: a bundle is missing or damaged.
+        UsageError: the machine lacks the device, or the models have different tokenizers.
     """
     from nmt.inference.translator import Translator  # torch takes seconds to import
 

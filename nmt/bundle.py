@@ -52,7 +52,7 @@ FILES = (_MANIFEST, *_PARTS)
 
 @dataclass(frozen=True)
 class _Manifest:
-    """What `bundle.json` says."""
+    """The contents of `bundle.json`."""
 
     format: int
     precision: StoredPrecision
@@ -60,7 +60,7 @@ class _Manifest:
     """SHA-256 by name."""
 
     def fault(self) -> str | None:
-        """Say what is wrong with it."""
+        """Return the fault of the manifest, if any."""
         if self.precision not in STORED_PRECISIONS:
             known = ", ".join(STORED_PRECISIONS)
             return f"precision {shown(self.precision)} is not one of {known}"
@@ -72,21 +72,21 @@ class _Manifest:
 
 
 class _Cell(TypedDict):
-    """A cell that is not ours."""
+    """A cell from another package."""
 
     name: str
     package: str
 
 
 class _Cells(TypedDict, total=False):
-    """What `bundle.json` says of it."""
+    """The entry of the cell in `bundle.json`."""
 
     cell: _Cell
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded model with all that belongs to it.
+    """A loaded model with its tokenizer, config and metrics.
 
     Attributes:
         model: the network, in evaluation mode.
@@ -122,9 +122,9 @@ def save_bundle(
     metrics: dict[str, Any],
     precision: StoredPrecision = "fp32",
 ) -> None:
-    """Write a bundle, or put it in the place of the one that is there.
+    """Write a bundle, or replace an existing one.
 
-    A reader at any moment finds a whole one.
+    A reader always finds a complete bundle.
 
     Args:
         folder: the bundle's path.
@@ -147,9 +147,9 @@ def save_bundle(
 
 
 def save_tuned(folder: Path, tuned: dict[str, Any]) -> None:
-    """Change how a bundle searches by default; its weights stay as they are, byte for byte.
+    """Change a bundle's default search; its weights stay unchanged, byte for byte.
 
-    A reader at any moment finds a whole bundle.
+    A reader always finds a complete bundle.
 
     Args:
         folder: the bundle, with nothing beside it; see `is_bundle`.
@@ -168,12 +168,12 @@ def save_tuned(folder: Path, tuned: dict[str, Any]) -> None:
 def copy_bundle(
     folder: Path, out: Path, facts: dict[str, Any], search: Mapping[str, Any] | None = None
 ) -> None:
-    """Copy a bundle, and tell more of it in its metrics and its model card.
+    """Copy a bundle, and add entries to its metrics and its model card.
 
     Args:
         folder: the bundle.
         out: an empty folder.
-        facts: what is told: entries of `Metrics`.
+        facts: the added entries of `Metrics`.
         search: other values of its config's `decoding`.
 
     Raises:
@@ -196,7 +196,7 @@ def _describe(
     precision: StoredPrecision,
     kept: Mapping[str, str] | None = None,
 ) -> None:
-    """Write what stands beside weights and tokenizer; `kept` are hashes that are known."""
+    """Write the files other than weights and tokenizer; `kept` are the known hashes."""
     (folder / _CONFIG).write_text(dump_config(config, portable=True), encoding="utf-8")
     (folder / _METRICS).write_text(json.dumps(metrics, indent=2), encoding="utf-8")
     (folder / _CARD).write_text(model_card(config, metrics, precision), encoding="utf-8")
@@ -233,7 +233,7 @@ def load_bundle(path: str | Path) -> Bundle:
 
 
 def is_bundle(folder: Path) -> bool:
-    """Tell whether a folder is a bundle and holds nothing beside it."""
+    """Return whether a folder holds a bundle and nothing else."""
     if not (folder / _MANIFEST).is_file():
         return False
     return {path.name for path in folder.iterdir()} <= {*FILES}

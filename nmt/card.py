@@ -1,4 +1,4 @@
-"""What is known of how a model was made, and its model card: a bundle's README.md."""
+"""The provenance of a model, and its model card: a bundle's README.md."""
 
 import re
 from typing import Any, TypedDict
@@ -10,7 +10,7 @@ from nmt.config import Config, DataConfig, ModelConfig
 
 
 class DataFacts(TypedDict, total=False):
-    """What `environment.json` says of the data; see `nmt.data.encoded.Facts`."""
+    """The facts on the data in `environment.json`; see `nmt.data.encoded.Facts`."""
 
     fingerprint: str
     pairs: int
@@ -27,7 +27,7 @@ class DataFacts(TypedDict, total=False):
 
 
 class Environment(TypedDict, total=False):
-    """What `environment.json` holds."""
+    """The contents of `environment.json`."""
 
     seed: int
     data: DataFacts
@@ -36,7 +36,7 @@ class Environment(TypedDict, total=False):
 
 
 class Tuned(TypedDict):
-    """How a bundle's search was chosen."""
+    """The tuning of a bundle's search."""
 
     split: str | None
     beam_size: int
@@ -55,7 +55,7 @@ class Scored(TypedDict):
 
 
 class Published(TypedDict):
-    """What `nmt push` tells of a model."""
+    """The facts that `nmt push` adds to a model card."""
 
     address: str
     license: str | None
@@ -64,7 +64,7 @@ class Published(TypedDict):
 
 
 class Metrics(Environment, total=False):
-    """What `metrics.json` holds."""
+    """The contents of `metrics.json`."""
 
     update: int
     validation: dict[str, float]
@@ -102,7 +102,7 @@ def model_card(config: Config, metrics: dict[str, Any], precision: str) -> str:
 
 
 def _metadata(data: DataConfig, published: Published | None) -> str:
-    """Write what the hub reads of a card, in YAML."""
+    """Return the card's metadata for the hub, in YAML."""
     tags = [data.source_language, data.target_language]
     languages = [tag.replace("_", "-").partition("-")[0].lower() for tag in tags]
     head: dict[str, Any] = {"language": list(dict.fromkeys(languages))}
@@ -140,7 +140,7 @@ def _networks(model: ModelConfig) -> str:
 
 
 def _search(metrics: dict[str, Any]) -> str:
-    """Say how the search was tuned, where it was."""
+    """Describe the tuning of the search, if any."""
     tuned = metrics.get("tuned")
     if tuned is None:
         return ""
@@ -152,7 +152,7 @@ def _search(metrics: dict[str, Any]) -> str:
 
 
 def _origin(config: Config, metrics: dict[str, Any], precision: str) -> str:
-    """Say how the weights are stored and what they are made of."""
+    """Describe the storage and the origin of the weights."""
     told = [precision]
     if "averaged_updates" in metrics:
         updates = ", ".join(f"{update:,}" for update in metrics["averaged_updates"])
@@ -164,7 +164,7 @@ def _origin(config: Config, metrics: dict[str, Any], precision: str) -> str:
 
 
 def _test_scores(metrics: dict[str, Any]) -> str:
-    """Return a table of the test splits; empty where none is known."""
+    """Return a table of the test scores; empty if there are none."""
     published = metrics.get("published")
     if not published or not published["scores"]:
         return "\n"

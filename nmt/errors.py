@@ -14,12 +14,12 @@ _short.maxstring = _short.maxother = _short.maxlong = 100
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it: as `repr` does, a long one in part."""
+    """Format a value for a message: its `repr`, shortened if long."""
     return _short.repr(value)
 
 
 def shorten(text: str, most: int = 500) -> str:
-    """Return text in one line of at most `most` characters, without its middle if need be."""
+    """Return text as one line of at most `most` characters; cut its middle if necessary."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most * 3 // 5]} … {line[-most * 3 // 10 :]}"
 
@@ -30,7 +30,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` with the known name that is nearest or ends alike, or nothing."""
+    """Return `; did you mean …?` with the nearest known name, or an empty string."""
     known = list(known)
     near = difflib.get_close_matches(name[:100], known, n=1)
     near += [one for one in known if one.rpartition(".")[2] == name.strip("-")]
@@ -38,7 +38,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 class NmtError(Exception):
-    """The work failed: exit code 1."""
+    """The command failed: exit code 1."""
 
     exit_code = 1
 
@@ -47,13 +47,13 @@ class NmtError(Exception):
 
 
 class UsageError(NmtError):
-    """A wrong call, config or input: exit code 2, and nothing was touched."""
+    """Invalid arguments, config or input: exit code 2; no file was changed."""
 
     exit_code = 2
 
 
 class StoppedError(NmtError):
-    """The user stopped it: exit code 130, as a shell says it."""
+    """The user stopped the command: exit code 130, as in a shell."""
 
     exit_code = 130
 
@@ -63,7 +63,7 @@ class ConfigError(UsageError):
 
 
 class DataError(UsageError):
-    """A corpus, a file or one of its lines is not what it should be."""
+    """A corpus, a file or one of its lines is missing or invalid."""
 
 
 class BundleError(UsageError):
@@ -72,7 +72,7 @@ class BundleError(UsageError):
 
 @contextlib.contextmanager
 def naming_key(key: str) -> Iterator[None]:
-    """Put the config key that names a model before an error of that model."""
+    """Prefix a model's error with the config key that names the model."""
     try:
         yield
     except BundleError as error:

@@ -1,4 +1,4 @@
-"""What the program says while it works: on standard error, and into a run's log file."""
+"""Logging and progress bars: on standard error, and in a run's log file."""
 
 import contextlib
 import datetime
@@ -25,7 +25,7 @@ def shows_bars() -> bool:
 
 
 class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
-    """Writes to whatever `sys.stderr` is at the moment: a progress bar takes it over."""
+    """Writes to the current `sys.stderr`, which a progress bar may replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -59,7 +59,7 @@ def log_to_stderr(*, quiet: bool = False, unless_configured: bool = False) -> No
 
 @contextlib.contextmanager
 def kept_log() -> Iterator[logging.handlers.MemoryHandler]:
-    """Keep what is said in a block, until it is known which file it goes to."""
+    """Buffer the records of a block until the log file is known."""
     handler = logging.handlers.MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1)
     logger = logging.getLogger("nmt")
     logger.addHandler(handler)
@@ -71,7 +71,7 @@ def kept_log() -> Iterator[logging.handlers.MemoryHandler]:
 
 @contextlib.contextmanager
 def log_to_file(path: Path, earlier: logging.handlers.MemoryHandler) -> Iterator[None]:
-    """Let everything that is said, and was kept earlier, also go to a file, with the time."""
+    """Also write all records, and those buffered earlier, to a file, with timestamps."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     earlier.setTarget(handler)
@@ -133,7 +133,7 @@ class ProgressBar:
             self._bar.update(self._task, completed=self._done)
 
     def show(self, numbers: str) -> None:
-        """Put numbers beside the bar."""
+        """Show numbers beside the bar."""
         if self._bar is not None:
             self._bar.update(self._task, numbers=numbers)
 
@@ -153,7 +153,7 @@ class ProgressBar:
         return str(datetime.timedelta(seconds=round(pace * (self._total - self._done))))
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -169,5 +169,5 @@ def percent(share: float) -> str:
 
 
 def memory_size(size: float) -> str:
-    """Show bytes."""
+    """Format a number of bytes."""
     return f"{size / 2**30:,.2f} GiB" if size >= 2**30 else f"{size / 2**20:,.1f} MiB"

@@ -1,4 +1,4 @@
-"""How the process deals with memory: what it frees, and the kernels that it makes."""
+"""Memory settings of the process: freed blocks, arenas and cached kernels."""
 
 import contextlib
 import ctypes
@@ -11,7 +11,7 @@ _KERNELS = "32"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error, of torch in one of several ways, means that memory ran out."""
+    """Return whether an error means that memory ran out; torch has several such errors."""
     told = str(error).lower()
     return isinstance(error, MemoryError) or any(
         words in told for words in ("out of memory", "not enough memory", "can't allocate memory")
@@ -19,13 +19,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def tune_memory() -> None:
-    """Keep large blocks that are freed, and few kernels; to be called before the first product."""
+    """Keep freed large blocks, and cache few kernels; call before the first product."""
     _keep_freed_memory()
     _keep_few_kernels()
 
 
 def _keep_freed_memory() -> None:
-    """Let the process keep large blocks that it frees, and use them again.
+    """Keep large freed blocks in the process, for reuse.
 
     By default glibc maps every large block anew and gives it back when it is freed. Each step of
     a network frees and asks for the same tens of megabytes, and touching fresh pages costs more

@@ -1,4 +1,4 @@
-"""Cells and metrics of other packages, which name them as entry points.
+"""Cells and metrics of other packages, which register them as entry points.
 
 A package is installed by the user, and only its own entry points say what it offers: neither a
 config nor a bundle can make other code run.
@@ -46,12 +46,12 @@ def find_plugin(group: str, name: str) -> EntryPoint | None:
 
 
 def package_of(point: EntryPoint | None) -> str:
-    """Return the name of the package that an entry point belongs to; empty where it has none."""
+    """Return the name of an entry point's package; an empty string without one."""
     return "" if point is None or point.dist is None else point.dist.name
 
 
 def load_plugin(group: str, name: str, kind: type[_Plugin]) -> _Plugin:
-    """Import what a package has registered.
+    """Import an object that a package has registered.
 
     Args:
         group: `CELL_GROUP` or `METRIC_GROUP`.

@@ -1,4 +1,4 @@
-"""Child processes that end when this one ends, however it ends and however early."""
+"""Child processes that end with this process, even if it is killed."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ class ChildProcess(subprocess.Popen[bytes]):
             os.close(reading)
 
     def end(self) -> None:
-        """Kill the process and all that it has started, and wait for its end."""
+        """Kill the process and its descendants, and wait until it has ended."""
         if self.poll() is None:
             os.killpg(self.pid, signal.SIGKILL)
         self.communicate()

@@ -1,4 +1,4 @@
-"""Reading files that may be damaged or hostile: regular files alone, of bounded size and depth."""
+"""Reading files that may be damaged or hostile: only regular files of bounded size and depth."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from nmt.errors import DataError, shown
 
 MOST_BYTES = 64 * 2**20
-"""That a file may hold, weights and corpora aside."""
+"""Maximum bytes of a file other than weights and corpora."""
 _MOST_JSON = 16 * 2**20
 _SUMS = "sums.json"
 _Record = TypeVar("_Record")
@@ -91,7 +91,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_record(path: Path, kind: type[_Record]) -> _Record:
-    """Read a file that holds one. See `parse_record`."""
+    """Read a file that holds a record. See `parse_record`."""
     return parse_record(read_bytes(path, _MOST_JSON), path, kind)
 
 
@@ -118,7 +118,7 @@ def parse_record(data: bytes, name: object, kind: type[_Record]) -> _Record:
 
 
 def _built(kind: Any, plain: Any) -> Any:
-    """Make a value of a type from what JSON knows."""
+    """Convert a JSON value to a type."""
     inner = typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         kinds = typing.get_type_hints(kind)
@@ -176,7 +176,7 @@ def seal(folder: Path) -> None:
 
 
 def is_sealed(folder: Path) -> bool:
-    """Tell whether a folder holds what it held when it was sealed, byte for byte."""
+    """Return whether a folder's files are unchanged since it was sealed, byte for byte."""
     try:
         sums = read_json(folder / _SUMS)
         names = {file.name for file in folder.iterdir()} - {_SUMS}

@@ -1,4 +1,4 @@
-"""Writing files and folders so that their path holds either the old content or the new, whole."""
+"""Atomic writing of files and folders: a path has its complete old or new content."""
 
 import contextlib
 import ctypes

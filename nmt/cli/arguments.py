@@ -1,4 +1,4 @@
-"""Arguments that several verbs share: which config or model, on what, how it searches, JSON."""
+"""Arguments that several verbs share: config, model, device, search options, JSON output."""
 
 import argparse
 import contextlib
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def split_words(words: list[str]) -> tuple[list[str], list[str]]:
-    """Tell a command's own words from config keys, which are `--seed` or hold a dot, with values.
+    """Separate a command's own words from config keys (`--seed` or with a dot) and their values.
 
     Args:
         words: what follows the verb.
@@ -43,14 +43,14 @@ def split_words(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def add_config_argument(parser: argparse.ArgumentParser, words: list[str]) -> None:
-    """Add CONFIG and, for help and suggestions, every config key; `split_words` takes their values.
+    """Add CONFIG and, for help and suggestions, every config key; `split_words` reads their values.
 
     Args:
         parser: takes them.
         words: the command line; its help alone needs the keys' docstrings.
     """
     parser.allow_abbrev = False  # it would take `--see` for `--seed`
-    parser.add_argument("config", metavar="CONFIG", help="YAML file; every key is an option, too")
+    parser.add_argument("config", metavar="CONFIG", help="YAML file; every key is also an option")
     _add_keys(parser, Config(), "", "-h" in words or "--help" in words)
 
 
@@ -115,7 +115,7 @@ def _identity(file: Path | int) -> tuple[int, int]:
 
 
 def _own_files(path: Path) -> Iterator[Path]:
-    """Yield an input file, or what a run or bundle consists of, but for its results."""
+    """Yield an input file, or the files of a run or bundle except its results."""
     if not path.is_dir():
         yield path
     elif (path / "bundle.json").exists():
@@ -138,7 +138,7 @@ def refuse_unequal(one: object, count: int, other: object, other_count: int) -> 
 
 
 def write_json(out: str, values: dict[str, Any]) -> None:
-    """Write to a file, or to standard output where `out` is `-`."""
+    """Write JSON to a file, or to standard output if `out` is `-`."""
     from nmt.text.lines import open_output
 
     with open_output(None if out == "-" else out) as stream:
@@ -146,7 +146,7 @@ def write_json(out: str, values: dict[str, Any]) -> None:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    """Add what every command with a model takes."""
+    """Add the arguments of every command that loads a model."""
     parser.add_argument(
         "model",
         metavar="MODEL",
@@ -160,20 +160,20 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fal
         action="extend",
         default=[],
         help="more models with the same tokenizers, whose log-probabilities are averaged with "
-        "MODEL's; takes all words up to the next option, so put it last, or repeat it",
+        "MODEL's; reads every word up to the next option: put it last, or repeat it",
     )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument(
         "--precision",
         choices=["auto", "fp32", "bf16", "int8"],
         default="auto",
-        help="auto is fp32, or int8 where all weights are; with bf16 a translation may depend on "
-        "the sentences beside it, with int8 it does not (with attention: to a rounding of states)",
+        help="auto is int8 if all weights are int8, else fp32; with bf16 a translation may depend "
+        "on the rest of its batch, with int8 it does not (with attention: up to rounding)",
     )
     parser.add_argument(
         "--threads",
         type=word_reader(Threads, "--threads"),
-        help="processor threads (default: torch's choice)",
+        help="CPU threads (default: torch's default)",
     )
 
 
@@ -199,7 +199,7 @@ def add_search_arguments(parser: argparse.ArgumentParser, words: list[str]) -> N
 
 
 def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the search options that were given, and refuse those that exclude each other."""
+    """Return the given search options; refuse combinations that exclude each other."""
     names = [field.name for field in dataclasses.fields(SearchOptions)]
     given = {name: getattr(arguments, name, None) for name in names}
     settings = {name: value for name, value in given.items() if value is not None}
@@ -215,7 +215,7 @@ def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def load_translator(arguments: argparse.Namespace) -> "Translator":
-    """Load the model, or the ensemble, on the device that was asked for."""
+    """Load the model, or the ensemble, on the requested device."""
     gc.disable()  # a tenth of torch's import goes into looking for garbage, and there is none
     import torch
 
@@ -234,7 +234,7 @@ def load_translator(arguments: argparse.Namespace) -> "Translator":
 
 
 def model_config(model: str) -> Config:
-    """Return how a model was made; that of a run says where its data lies, a bundle's does not."""
+    """Return a model's config; only that of a run has the places of its data."""
     from nmt.bundle import find_bundle
 
     bundle = find_bundle(model)
@@ -242,7 +242,7 @@ def model_config(model: str) -> Config:
 
 
 def run_of(model: str, bundle: Path) -> Path | None:
-    """Return the run folder that was named, of which this is the bundle; None for a bundle."""
+    """Return the run folder if the argument names one; None for a bundle."""
     return Path(model) if bundle == Path(model) / "model" else None
 
 
@@ -255,8 +255,8 @@ def read_split(model: str, config: Config, split: str) -> list[tuple[str, str]]:
         split: its name.
 
     Raises:
-        UsageError: nobody knows where the corpus lies.
-        DataError: there is no such split, or nothing in it, or it lies in another folder.
+        UsageError: the place of the corpus is unknown.
+        DataError: the split is missing or empty, or its path is relative to another folder.
     """
     from nmt.data.corpus import open_corpus
 
@@ -270,7 +270,7 @@ def read_split(model: str, config: Config, split: str) -> list[tuple[str, str]]:
 
 
 def _refuse_elsewhere(model: str, config: Config, split: str) -> None:
-    """Refuse places that were relative to another folder than the one of this call."""
+    """Refuse relative places if the current folder is not the one they are relative to."""
     from nmt.data.corpus import corpus_places, place_parts
 
     places = corpus_places(config.data)

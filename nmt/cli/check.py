@@ -9,7 +9,7 @@ from nmt.training.fine_tuning import load_training_config
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
-    """Parse the words after the verb, look, and tell."""
+    """Parse the words after the verb, run the check, and report."""
     parser.usage = "nmt check CONFIG [--json [OUT]] [--KEY VALUE …]"
     own, keys = split_words(words)
     parser.add_argument(

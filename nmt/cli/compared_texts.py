@@ -34,7 +34,7 @@ class Texts:
 
 
 def add_text_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says which texts are compared."""
+    """Add the arguments that select the texts to compare."""
     parser.add_argument("--split", help="a split of the model's own corpus (default: test)")
     parser.add_argument(
         "--test-set",
@@ -42,8 +42,8 @@ def add_text_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="a public test set of sacreBLEU, such as wmt14/full, in the model's direction; "
-        "downloaded once, to $SACREBLEU or ~/.sacrebleu; repeat it for several; A,B scores two as "
-        "one text; list shows all",
+        "downloaded once, to $SACREBLEU or ~/.sacrebleu; repeat the option for several sets; A,B "
+        "scores two as one text; list prints all names",
     )
     parser.add_argument("--source", type=Path, help="file to translate")
     parser.add_argument(
@@ -51,20 +51,24 @@ def add_text_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        help="file of human translations; repeat it for those of several translators",
+        help="file of human translations; repeat the option for several translators",
     )
-    parser.add_argument("--hypotheses", type=Path, help="score these instead of translating")
-    parser.add_argument("--baseline", type=Path, help="translations of another system to compare")
+    parser.add_argument(
+        "--hypotheses", type=Path, help="file of translations to score instead of translating"
+    )
+    parser.add_argument(
+        "--baseline", type=Path, help="file of another system's translations to compare with"
+    )
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
-        help="also write the translations there: a file, or a folder for several test sets",
+        help="file for the translations, or a folder for several test sets",
     )
 
 
 def refuse_senseless(arguments: argparse.Namespace) -> None:
-    """Refuse calls that do not say what to compare with what, before any work."""
+    """Refuse calls that do not specify what to compare, before any work."""
     sets, files = arguments.test_set, arguments.source or arguments.reference
     if arguments.split and files:
         raise UsageError(
@@ -101,7 +105,7 @@ def refuse_senseless(arguments: argparse.Namespace) -> None:
 
 
 def read_texts(arguments: argparse.Namespace, config: Config | None) -> list[Texts]:
-    """Read all that is compared, and refuse what does not match, before any work."""
+    """Read all texts to compare, and refuse unequal line counts, before any work."""
     if arguments.test_set:
         assert config is not None
         return _public_texts(arguments, config)
@@ -116,7 +120,7 @@ def read_texts(arguments: argparse.Namespace, config: Config | None) -> list[Tex
 
 
 def _public_texts(arguments: argparse.Namespace, config: Config) -> list[Texts]:
-    """Read the test sets, once it is known that all of them exist."""
+    """Check that all test sets exist, then read them."""
     from nmt.data.public_sets import check_public_set, language_pair, read_public_set
 
     names, folder = arguments.test_set, arguments.output
@@ -142,7 +146,7 @@ def _texts(
     references: list[list[str]],
     output: Path | None,
 ) -> Texts:
-    """Read the other systems' translations, and require as many lines of all."""
+    """Read the other systems' translations, and require equal line counts."""
     hypotheses, baseline = _lines(arguments.hypotheses), _lines(arguments.baseline)
     sides = [
         *zip(arguments.reference, references, strict=False),

@@ -1,4 +1,4 @@
-"""`nmt diagnose RUN|CONFIG`: how gradients flow through a model, and what that means."""
+"""`nmt diagnose RUN|CONFIG`: the gradient flow of a model, with verdicts."""
 
 import argparse
 import dataclasses
@@ -30,33 +30,33 @@ if TYPE_CHECKING:
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
-    """Parse the words after the verb, look, and tell."""
+    """Parse the words after the verb, diagnose, and report."""
     parser.usage = "nmt diagnose RUN|MODEL|CONFIG [options] [--KEY VALUE …]"
     parser.epilog = (
-        "RUN/diagnosis.json keeps what is found out about a run. With a CONFIG, each config key is "
-        "an option, too (see nmt check --help)."
+        "The diagnosis of a run is stored in RUN/diagnosis.json. With a CONFIG, each config key is "
+        "also an option (see nmt check --help)."
     )
     own, keys = split_words(words)
     parser.add_argument(
         "model", metavar="RUN|MODEL|CONFIG", help="run or bundle folder, hf://owner/name, or YAML"
     )
-    parser.add_argument("--split", help="of the model's own corpus (default: validation)")
-    parser.add_argument("--source", type=Path, help="look at these sentences instead")
-    parser.add_argument("--reference", type=Path, help="their human translations")
+    parser.add_argument("--split", help="split of the model's own corpus (default: validation)")
+    parser.add_argument("--source", type=Path, help="file of source sentences to use instead")
+    parser.add_argument("--reference", type=Path, help="file of their human translations")
     for name, what in {
-        "--sentences": "to average gradients over (default: 32)",
-        "--updates": "of each short training (default: 100)",
+        "--sentences": "number of sentences to average gradients over (default: 32)",
+        "--updates": "updates of each short training run (default: 100)",
     }.items():
         parser.add_argument(name, type=word_reader(Count, name), help=what)
     parser.add_argument(
         "--cells",
         metavar="CELL,…",
-        help="compare these at their start and after a short training: "
+        help="compare these cells before and after a short training run: "
         + ",".join(typing.get_args(CellName)),
     )
     parser.add_argument("--json", metavar="OUT", help="print JSON instead (-), or write it to OUT")
     parser.add_argument(
-        "--device", choices=["auto", "cpu", "cuda"], help="where the short trainings run"
+        "--device", choices=["auto", "cpu", "cuda"], help="device of the short training runs"
     )
     arguments = parser.parse_args(own)
     cells = _refuse_senseless(arguments, keys)
@@ -72,7 +72,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 
 def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[str]:
-    """Refuse what cannot be before any work, and return the cells to compare."""
+    """Refuse invalid combinations before any work, and return the cells to compare."""
     place = Path(arguments.model)
     if not place.exists() and not arguments.model.startswith("hf://"):
         raise UsageError(f"there is no run, model or config at {place}")
@@ -95,7 +95,7 @@ def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[st
 
 
 def _config(arguments: argparse.Namespace, keys: list[str], is_config: bool) -> Config:
-    """Read what is to be trained, or how the model was made."""
+    """Read the config to train, or the config of the model."""
     if is_config:
         config = load_training_config(arguments.model, keys)
     else:
@@ -112,7 +112,7 @@ def _config(arguments: argparse.Namespace, keys: list[str], is_config: bool) -> 
 
 
 def _pairs(arguments: argparse.Namespace, config: Config) -> tuple[list[tuple[str, str]], str]:
-    """Read the sentences to look at, and name them."""
+    """Return the sentence pairs to use, and their name."""
     from nmt.text.lines import read_lines
 
     if arguments.source is None:
@@ -135,7 +135,7 @@ def _diagnose(
     split: str,
     cells: list[str],
 ) -> Diagnosis:
-    """Find out, and keep it where there is a run."""
+    """Diagnose the model, and store the result in its run if there is one."""
     from nmt.bundle import find_bundle, load_bundle, weights_hash
     from nmt.diagnosis.collect import SENTENCES, about_to_train, at_start, diagnose
     from nmt.diagnosis.compare import UPDATES, compare_cells

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
-    """Parse the words after the verb, translate where needed, and score."""
+    """Parse the words after the verb, translate if necessary, and score."""
     parser.usage = (
         "nmt evaluate MODEL [--split NAME | --test-set NAME … | --source F --reference F …] "
         "[options]\n"
@@ -37,11 +37,12 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     )
     add_model_arguments(parser, optional=True)
     add_text_arguments(parser)
-    parser.add_argument("--json", metavar="OUT", help="also write the scores there; - for stdout")
+    parser.add_argument("--json", metavar="OUT", help="also write the scores to OUT; - for stdout")
     parser.add_argument(
         "--target-language",
         metavar="TAG",
-        help="chooses BLEU's tokenizer and TER's kind (default: the model's, else en)",
+        help="language that determines BLEU's tokenizer and the kind of TER (default: the model's, "
+        "else en)",
     )
     parser.add_argument(
         "--bleu-tokenizer",
@@ -51,8 +52,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument(
         "--tune",
         action="store_true",
-        help="try beam sizes and length penalties on --split validation, and keep the best as the "
-        "model's own defaults (until training goes on and finds a better model)",
+        help="try beam sizes and length penalties on --split validation, and store the best as the "
+        "model's own defaults (until further training replaces the model)",
     )
     add_search_arguments(parser, words)
     arguments = parser.parse_intermixed_args(words)
@@ -79,7 +80,7 @@ def _evaluate(
     target: "TargetLanguage",
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """Translate where needed, and return the scores of each text by its name."""
+    """Translate if necessary, and return the scores of each text by its name."""
     translator, found = None, {}
     for texts in every:
         hypotheses, tuning = texts.hypotheses, None
@@ -97,7 +98,7 @@ def _evaluate(
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings of the search, and refuse those of none and of one that is tuned."""
+    """Return the search settings; refuse them if there is no search or if it is tuned."""
     if arguments.n_best is not None:
         raise UsageError("--n-best: only the best translation is scored; leave it out")
     settings = search_settings(arguments)
@@ -111,7 +112,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _target(arguments: argparse.Namespace, config: Config | None) -> "TargetLanguage":
-    """Return the language of the references; flags come before the model's own."""
+    """Return the language of the references; flags take precedence over the model's config."""
     from nmt.evaluation.languages import TargetLanguage
 
     tag, tokenizer = arguments.target_language, arguments.bleu_tokenizer
@@ -128,7 +129,7 @@ def _target(arguments: argparse.Namespace, config: Config | None) -> "TargetLang
 
 
 def _warn(arguments: argparse.Namespace, every: list[Texts], target: "TargetLanguage") -> None:
-    """Say before any work what will be wrong with the scores.
+    """Warn before any work of faults that would mislead the scores.
 
     Raises:
         DataError: BLEU is needed to choose or compare, and its tokenizer is not installed.
@@ -150,7 +151,7 @@ def _report(
     target: "TargetLanguage",
     tuning: "Tuning | None",
 ) -> dict[str, Any]:
-    """Keep the translations where that was asked for, print their scores and return these."""
+    """Save the translations if requested; print the scores and return them."""
     from nmt.evaluation.metrics import corpus_scores
     from nmt.evaluation.significance import paired_bootstrap
 

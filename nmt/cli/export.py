@@ -1,4 +1,4 @@
-"""`nmt export MODEL OUT`: a model as a folder of its own, also averaged, or with 8 bits."""
+"""`nmt export MODEL OUT`: a model in a new folder, optionally averaged or in 8 bits."""
 
 import argparse
 import logging
@@ -18,21 +18,19 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument(
         "model", metavar="MODEL", help="run folder, bundle folder, or hf://owner/name"
     )
-    parser.add_argument(
-        "out", metavar="OUT", help="the new folder; one that holds a bundle is replaced"
-    )
+    parser.add_argument("out", metavar="OUT", help="the new folder; an existing bundle is replaced")
     parser.add_argument(
         "--precision",
         choices=["fp32", "int8"],
-        help="how weights are stored; int8 rounds them, to a quarter of the size "
-        "(default: as the model's are)",
+        help="storage of the weights; int8 rounds them, for a quarter of the size "
+        "(default: the model's own)",
     )
     parser.add_argument(
         "--average",
         type=word_reader(Count, "--average"),
         metavar="N",
-        help="take the mean of the weights in the N newest checkpoints of the run MODEL, in place "
-        "of its best model; it has no validation scores",
+        help="export the mean of the weights in the N newest checkpoints of the run MODEL instead "
+        "of its best model; the mean has no validation scores",
     )
     arguments = parser.parse_args(words)
     # What stands behind a link is replaced, not the link.

@@ -1,4 +1,4 @@
-"""`nmt VERB …`: finds the verb's own file and turns errors into one line and an exit code."""
+"""`nmt VERB …`: runs the verb's module, and turns errors into one line and an exit code."""
 
 import argparse
 import errno
@@ -19,33 +19,33 @@ from nmt.memory import tune_memory
 from nmt.text.lines import writing_to
 
 VERBS = {
-    "check": "look at data, settings and cost before training",
-    "train": "train a model from a config, report BLEU on its test splits",
-    "translate": "translate files, or what is typed",
+    "check": "check data, settings and cost before training",
+    "train": "train a model from a config and report BLEU on its test splits",
+    "translate": "translate files or standard input",
     "evaluate": "report BLEU, chrF and TER with intervals and signatures",
-    "score": "log-probability of given translations",
-    "predict": "the likeliest next words of a translation, with probabilities",
-    "diagnose": "look at how gradients flow through a model, and what it hands over",
-    "study": "train one decoder behind several encoders: what order, memory and gates are worth",
-    "report": "show what is known of runs on one HTML page, or in the terminal",
-    "serve": "translate over HTTP: LibreTranslate's API, our own, and a page to type on",
-    "export": "write a model as a folder of its own, also averaged, or with weights of 8 bits",
-    "push": "upload a model to the Hugging Face hub, private unless told otherwise",
+    "score": "print the log-probability of given translations",
+    "predict": "print the likeliest next words of a translation, with probabilities",
+    "diagnose": "measure the gradient flow of a model and the use of its final state",
+    "study": "measure the value of word order, memory and gates with one decoder, several encoders",
+    "report": "show the results of runs on one HTML page or in the terminal",
+    "serve": "serve models over HTTP: LibreTranslate's API, a native API and a web page",
+    "export": "write a model to a new folder, optionally averaged or with 8-bit weights",
+    "push": "upload a model to the Hugging Face hub, by default to a private repository",
 }
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are ours."""
+    """An argument parser that raises our own errors."""
 
     def error(self, message: str) -> NoReturn:
-        """Refuse a call, and suggest the option that is nearest to an unknown one."""
+        """Raise a UsageError; for an unknown option, suggest the nearest one."""
         if unknown := re.search(r"unrecognized arguments: .*?(--[^\s=]+)", message):
             message += suggestion(unknown[1], self._option_string_actions)
         raise UsageError(f"{message} (see {self.prog} --help)")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and leave with its exit code: 0, 1 (the work failed) or 2 (a wrong call)."""
+    """Run one command and exit: 0, 1 (the command failed) or 2 (invalid usage)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug, quiet = "--debug" in words, "--quiet" in words
     if not debug and not sys.warnoptions:
@@ -85,9 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _open_streams() -> None:
-    """Open the standard streams that the caller has closed; what can not be printed becomes `?`.
+    """Reopen closed standard streams; print `?` for characters that cannot be encoded.
 
-    Else files that are opened take their places. Writing to a closed standard output fails.
+    Otherwise newly opened files would take their descriptors. Writing to a closed stdout fails.
     """
     for number in range(3):
         try:
@@ -103,7 +103,7 @@ def _open_streams() -> None:
 
 
 def _run(words: list[str], quiet: bool) -> int:
-    """Run the verb that comes first."""
+    """Run the verb named by the first word."""
     for word in words:
         if not word.isprintable() and re.search("[\udc80-\udcff]", word):
             raise UsageError(f"{word!r} is not UTF-8; rename the file, or check the locale")
@@ -118,8 +118,8 @@ def _run(words: list[str], quiet: bool) -> int:
         hint = suggestion(verb, VERBS) or f"; there are {', '.join(VERBS)}"
         raise UsageError(f"unknown command {shown(verb)}{hint}")
     parser = Parser(prog=f"nmt {verb}", description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.")
-    parser.add_argument("--debug", action="store_true", help="show where an error arose")
-    parser.add_argument("--quiet", action="store_true", help="show warnings and errors alone")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--quiet", action="store_true", help="show only warnings and errors")
     log_to_stderr(quiet=quiet)
     tune_memory()
     module = importlib.import_module(f"nmt.cli.{verb}")

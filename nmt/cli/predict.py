@@ -16,35 +16,40 @@ if TYPE_CHECKING:
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
-    """Parse the words after the verb and show what may come next."""
+    """Parse the words after the verb and show the likeliest next words."""
     parser.description = (
-        "The likeliest next words of a translation, with probabilities. A word is a run of letters "
-        "and digits, or one piece of anything else, such as a full stop (in scripts without spaces "
-        "every piece is one); its probability is that of all its spellings in pieces together."
+        "Print the likeliest next words of a translation, with probabilities. A word is a run of "
+        "letters and digits, or one piece of anything else, such as a full stop. In scripts "
+        "without spaces every piece is a word. A word's probability is the sum over all its "
+        "segmentations into pieces."
     )
     add_model_arguments(parser)
     parser.add_argument(
         "text",
         metavar="TEXT",
         nargs="?",
-        help="the sentence to translate (default: none; the decoder alone, from a zero state, is a "
+        help="the sentence to translate (default: none; the decoder runs from a zero state as a "
         "language model; not for models with attention)",
     )
     parser.add_argument(
         "--prefix",
         metavar="WORDS",
         default="",
-        help="whole words with which the translation begins (default: none)",
+        help="whole words that begin the translation (default: none)",
     )
     parser.add_argument(
         "--top",
         metavar="K",
         type=word_reader(Count, "--top"),
         default=10,
-        help="words shown (default 10)",
+        help="number of words to show (default 10)",
     )
-    parser.add_argument("--pieces", action="store_true", help="show single pieces, ▁ for a space")
-    parser.add_argument("--json", metavar="OUT", help="also write them there; - for stdout")
+    parser.add_argument(
+        "--pieces", action="store_true", help="show single pieces, with ▁ for a space"
+    )
+    parser.add_argument(
+        "--json", metavar="OUT", help="also write the predictions to OUT; - for stdout"
+    )
     arguments = parser.parse_intermixed_args(words)
     refuse_output(arguments.json, arguments.model, *arguments.ensemble)
     translator = load_translator(arguments)
@@ -67,7 +72,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 
 def _lines(found: "Prediction", sentence: str | None, units: str) -> Iterator[str]:
-    """Show what was read, what may come next, and what else there is to 100 %."""
+    """Format the prefix, the likeliest next words, and the remaining probability."""
     if sentence is None:
         yield "no source: the decoder alone, from a zero state"
     if found.prefix:

@@ -1,4 +1,4 @@
-"""`nmt push MODEL hf://owner/name`: a model for others, or for another machine."""
+"""`nmt push MODEL hf://owner/name`: upload a model for other people or machines."""
 
 import argparse
 import dataclasses
@@ -14,14 +14,16 @@ from nmt.errors import StoppedError, UsageError
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb, show what would be uploaded, ask, and upload it."""
     parser.add_argument("model", metavar="MODEL", help="run folder or bundle folder")
-    parser.add_argument("address", metavar="hf://OWNER/NAME", help="where to upload it")
+    parser.add_argument("address", metavar="hf://OWNER/NAME", help="repository to upload to")
     parser.add_argument(
-        "--public", action="store_true", help="anybody may read it (default: private)"
+        "--public", action="store_true", help="make the repository public (default: private)"
     )
     parser.add_argument(
-        "--license", metavar="ID", help="as the hub names it, such as mit; --public needs one"
+        "--license",
+        metavar="ID",
+        help="the hub's identifier of a license, such as mit; required by --public",
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--yes", action="store_true", help="upload without confirmation")
     arguments = parser.parse_args(words)
     if arguments.public and arguments.license is None:
         raise UsageError("--public: nobody may use a model without a license; give --license ID")
@@ -47,7 +49,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 
 def _test_scores(run: Path | None) -> dict[str, Any]:
-    """Read the scores that a finished run took of its test splits."""
+    """Read a finished run's scores on its test splits."""
     from nmt.evaluation.metrics import Scores
     from nmt.reading import read_record
 
@@ -63,8 +65,9 @@ def _agree(arguments: argparse.Namespace, private: bool | None, files: list[Path
     """Show what would be uploaded, and ask.
 
     Raises:
-        UsageError: nobody can be asked, or the repository is read by others than the call says.
-        StoppedError: the user disagrees.
+        UsageError: there is no terminal to ask at, or the repository's visibility differs from
+            the call's.
+        StoppedError: the user declined.
     """
     address = arguments.address
     if private is False and not arguments.public:

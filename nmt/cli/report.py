@@ -1,4 +1,4 @@
-"""`nmt report RUN…`: what is known of runs, as one HTML page, images, or lines in the terminal."""
+"""`nmt report RUN…`: the results of runs as one HTML page, images, or text in the terminal."""
 
 import argparse
 import logging
@@ -11,18 +11,18 @@ _log = logging.getLogger("nmt")
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
-    """Parse the words after the verb, gather, and write."""
+    """Parse the words after the verb, make the report, and write it."""
     parser.usage = "nmt report RUN… [-o OUT.html] [--text] [--images FOLDER]"
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", type=Path,
-        help="run folder; several are compared, with the first as the baseline",
+        help="run folder; with several, the first is the baseline of the comparison",
     )  # fmt: skip
     parser.add_argument(
         "-o", dest="out", metavar="OUT.html", type=Path,
-        help="the page (default: report.html in the folder of a single RUN)",
+        help="file to write (default: report.html in the folder of a single RUN)",
     )  # fmt: skip
     parser.add_argument(
-        "--text", action="store_true", help="print the numbers; a page is written only with -o"
+        "--text", action="store_true", help="print the numbers; write a page only with -o"
     )
     parser.add_argument(
         "--images", metavar="FOLDER", type=Path, help="also write each figure as PNG and as SVG"
@@ -51,7 +51,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 
 def report_training(run: Path) -> None:
-    """Write the page of a run that has ended; where that fails, the training is as good as ever."""
+    """Write the report of a finished run; a failure does not affect the trained model."""
     from nmt.report.run_report import make_report, write_page
 
     try:
@@ -64,7 +64,7 @@ def report_training(run: Path) -> None:
 
 
 def _place(arguments: argparse.Namespace) -> Path | None:
-    """Return where the page goes; None where only text is wanted."""
+    """Return the path of the page; None if only text is requested."""
     out: Path | None = arguments.out
     if out is not None or arguments.text:
         return out

@@ -1,4 +1,4 @@
-"""`nmt score MODEL --source F --target F`: how likely the model finds given translations."""
+"""`nmt score MODEL --source F --target F`: the log-probability of given translations."""
 
 import argparse
 from pathlib import Path
@@ -9,10 +9,10 @@ from nmt.config.values import word_reader
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
-    """Parse the words after the verb and print one log-probability a line."""
+    """Parse the words after the verb and print one log-probability per line."""
     add_model_arguments(parser)
-    parser.add_argument("--source", type=Path, required=True, help="source sentences")
-    parser.add_argument("--target", type=Path, required=True, help="their translations")
+    parser.add_argument("--source", type=Path, required=True, help="file of source sentences")
+    parser.add_argument("--target", type=Path, required=True, help="file of their translations")
     parser.add_argument(
         "--batch-size",
         type=word_reader(BatchSize, "--batch-size"),

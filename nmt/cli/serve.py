@@ -1,4 +1,4 @@
-"""`nmt serve MODEL…`: models over HTTP, and a page to try them."""
+"""`nmt serve MODEL…`: models over HTTP, with a web page."""
 
 import argparse
 import importlib.util
@@ -25,15 +25,15 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.description = (
         "Serve models over HTTP: LibreTranslate's API (POST /translate, GET /languages, "
         "POST /detect), /v1/translate with n-best lists, scores, prefixes and search settings, "
-        "/v1/next, /openapi.json, /metrics for Prometheus, and a page at /. Answers are those of "
-        "nmt translate. SIGTERM and Ctrl-C finish the requests that were accepted."
+        "/v1/next, /openapi.json, /metrics for Prometheus, and a web page at /. Answers equal "
+        "those of nmt translate. On SIGTERM or Ctrl-C, the server finishes accepted requests."
     )
     parser.add_argument(
         "models",
         metavar="MODEL",
         nargs="+",
         help="run folder, bundle folder, or hf://owner/name; a run's newer best model is loaded "
-        "as it appears; of several for one pair the first is LibreTranslate's",
+        "automatically; LibreTranslate's API uses the first model of each language pair",
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine)"
@@ -42,36 +42,38 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "--port",
         type=word_reader(_Port, "--port"),
         default=5000,
-        help="(default 5000, as LibreTranslate; 0 for any free one)",
+        help="port to listen on (default 5000, as in LibreTranslate; 0 picks a free one)",
     )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument(
         "--precision",
         choices=["auto", "fp32", "bf16", "int8"],
         default="auto",
-        help="of all MODELs",
+        help="precision of every MODEL",
     )
     parser.add_argument("--threads", type=word_reader(Threads, "--threads"))
     parser.add_argument(
-        "--api-keys", metavar="FILE", help="one key a line; clients must send one of them"
+        "--api-keys",
+        metavar="FILE",
+        help="file with one key per line; clients must send one of them",
     )
     parser.add_argument(
         "--allow-origin",
         metavar="ORIGIN",
-        help="web pages of this origin may call the server from a browser, * for all "
-        "(default: its own page alone)",
+        help="allow web pages of this origin to call the server from a browser, * for all "
+        "(default: only its own page)",
     )
     for flag, kind, default, text in (
-        ("--max-characters", _Size, 100_000, "texts of one request together"),
-        ("--max-queue", _Size, 2048, "lines queued or in work; more are refused with status 429"),
-        ("--time-limit", _TimeLimit, 60.0, "seconds for a request, and for its upload"),
-        ("--reload", _Seconds, 5.0, "seconds between looks for newer models, 0 for none"),
+        ("--max-characters", _Size, 100_000, "total characters of one request"),
+        ("--max-queue", _Size, 2048, "maximum lines queued or in progress; more get status 429"),
+        ("--time-limit", _TimeLimit, 60.0, "maximum seconds for a request, and for its upload"),
+        ("--reload", _Seconds, 5.0, "seconds between checks for newer models, 0 for none"),
     ):
         reader = word_reader(kind, flag)
         parser.add_argument(
             flag, type=reader, default=default, help=f"{text} (default {default:,})"
         )
-    parser.add_argument("--log-texts", action="store_true", help="log the texts of requests, too")
+    parser.add_argument("--log-texts", action="store_true", help="also log the texts of requests")
     arguments = parser.parse_args(words)
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:

@@ -1,4 +1,4 @@
-"""`nmt study`: the argument for gates, on models that are trained for it."""
+"""`nmt study`: the case for gates, measured on models trained for it."""
 
 import argparse
 import dataclasses
@@ -15,14 +15,26 @@ _log = logging.getLogger("nmt")
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb, train, measure, and report."""
     parser.description = (
-        "Trains a small decoder behind seven encoders (a bag of words, windows of 2 and 7 tokens, "
-        "four recurrent cells) on builtin:phrases, and measures by BLEU what order, memory and "
-        "gates are worth. Takes 16 minutes of CPU time (AMD EPYC, 2026-11-27), one training a "
-        "core. The same call continues a stopped study."
+        "Train a small decoder with seven encoders (a bag of words, windows of 2 and 7 tokens, "
+        "four recurrent cells) on builtin:phrases, and measure the value of word order, memory and "
+        "gates in BLEU. Takes 16 minutes of CPU time (AMD EPYC, 2026-11-27), one training run per "
+        "core. Repeat the command to continue an interrupted study."
     )
     add, names = parser.add_argument, ", ".join(MODELS)
-    add("--out", metavar="DIR", type=Path, default=Path("runs/study"), help="default: %(default)s")
-    add("--updates", metavar="N", type=int, default=UPDATES, help="a run (default: %(default)s)")
+    add(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("runs/study"),
+        help="folder of the study (default: %(default)s)",
+    )
+    add(
+        "--updates",
+        metavar="N",
+        type=int,
+        default=UPDATES,
+        help="updates per run (default: %(default)s)",
+    )
     add("--models", metavar="M", nargs="+", choices=MODELS, default=[*MODELS], help=names)
     add("--json", metavar="OUT", nargs="?", const="-", help="print JSON, or write it to OUT")
     arguments = parser.parse_args(words)

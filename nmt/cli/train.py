@@ -1,4 +1,4 @@
-"""`nmt train CONFIG`: train a model, keep the best, score it."""
+"""`nmt train CONFIG`: trains a model, and scores the best one."""
 
 import argparse
 from pathlib import Path
@@ -19,15 +19,15 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     add_config_argument(parser, own)
     parser.add_argument("--run", type=Path, help="run folder (default: runs/ + CONFIG's stem)")
     parser.add_argument(
-        "--resume", action="store_true", help="go on with the run, or start it where there is none"
+        "--resume", action="store_true", help="continue the run, or start it if there is none"
     )
     parser.add_argument(
         "--verify-resume",
         action="store_true",
-        help="prove with a short run that a killed training goes on to the same weights, and leave",
+        help="verify on a short run that a killed training resumes to the same weights, and exit",
     )
     parser.add_argument(
-        "--print-config", action="store_true", help="show every key with its value, and leave"
+        "--print-config", action="store_true", help="print every key with its value, and exit"
     )
     arguments = parser.parse_args(own)
     folder = arguments.run or Path("runs") / Path(arguments.config).stem

@@ -43,29 +43,32 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "--prefix-file",
         metavar="F",
         type=Path,
-        help="line by line, the whole words with which the translation of a line begins (an empty "
-        "line: free); such lines are searched without --shortlist, and all are held in memory",
+        help="file with the whole words that begin each line's translation (empty: no prefix); "
+        "prefixed lines ignore --shortlist, and all lines are held in memory",
     )
     parser.add_argument(
         "--alignments",
         action="store_true",
         default=None,
-        help="with attention: also which source word each word comes from, counted from 0, as one "
-        "more column SOURCE-TARGET … of tsv, or field of jsonl",
+        help="with attention: also write the source word of each target word, counted from 0, as a "
+        "further column SOURCE-TARGET … of tsv, or field of jsonl",
     )
     parser.add_argument(
-        "--invalid-utf8", choices=["error", "replace"], default="error", help="what to do with it"
+        "--invalid-utf8",
+        choices=["error", "replace"],
+        default="error",
+        help="treatment of invalid UTF-8",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="keep outputs that are there (needs -o); a stopped one is continued in any case",
+        help="keep complete outputs (needs -o); interrupted ones always continue",
     )
     parser.add_argument(
         "--line-buffered",
         action="store_true",
-        help="answer each line before the next is read, as at a terminal: slower, for programs "
-        "that write a line and wait",
+        help="write each translation before the next line is read, as at a terminal; slower; for "
+        "programs that write a line and wait",
     )
     arguments = parser.parse_intermixed_args(words)
     settings = search_settings(arguments)
@@ -84,7 +87,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 
 def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]]:
-    """Pair inputs with outputs, and refuse what cannot work before any work is done."""
+    """Pair inputs with outputs, and refuse invalid pairs before any work."""
     files, output = arguments.files, arguments.output
     if str(output) in ("-", "/dev/stdout"):
         output = None
@@ -141,7 +144,7 @@ def _refuse_overwriting(
 
 
 def _count(source: Path | None, invalid_utf8: "InvalidUtf8") -> int | None:
-    """Count the lines of an input and find invalid bytes; None for what can be read only once."""
+    """Count the lines of an input and find invalid bytes; None for a pipe."""
     from nmt.text.lines import decode_lines, read_lines
 
     if source is not None:
@@ -161,7 +164,7 @@ def _read_prefixes(
     arguments: argparse.Namespace,
     replaced: "Replaced",
 ) -> tuple[Iterator[str], list[str]]:
-    """Read the lines and as many prefixes.
+    """Read the lines and their prefixes.
 
     Raises:
         DataError: their numbers differ.
@@ -225,7 +228,7 @@ def _translate(
 
 
 def _key(arguments: argparse.Namespace, options: SearchOptions) -> str:
-    """Return a hash of all but the lines that a translation depends on."""
+    """Return a hash of everything except the lines that a translation depends on."""
     from nmt.bundle import find_bundle
     from nmt.reading import sha256
 

@@ -18,7 +18,7 @@ _SPLIT = "validation"
 
 
 def refuse_senseless_tuning(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
-    """Refuse what tuning cannot work on or with, before any work."""
+    """Refuse models and options that cannot be tuned, before any work."""
     given = [name for name in ("hypotheses", "ensemble") if getattr(arguments, name)]
     given += [name for name in settings if name != "batch_size"]
     if given:
@@ -49,7 +49,7 @@ def tune_model(
     """Try the settings, and write the best one into the model's bundle.
 
     Raises:
-        UsageError: another process is at work there, or the folder holds more than a bundle.
+        UsageError: another process uses the folder, or it holds more than a bundle.
         DataError: it cannot be written.
     """
     from nmt.bundle import find_bundle, is_bundle, save_tuned

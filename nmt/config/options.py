@@ -28,7 +28,7 @@ class DecodingConfig:
     """With attention: coverage penalty β (Wu et al. 2016), adds β × the sum over source tokens of
     log min(attention, 1) to the rank."""
     max_length_ratio: Annotated[float, Range(0, 50, above=True)] = 2.0
-    """A translation has at most this × source length + 10 tokens."""
+    """Maximum length of a translation: this × source length + 10 tokens."""
     prune: Annotated[float, Range(0, math.inf, above=True)] | None = 8.0
     """Drop hypotheses whose log-probability lies more than this, in nats, below the best of their
     sentence; null or inf keeps all. A search for several candidates keeps all."""
@@ -36,7 +36,7 @@ class DecodingConfig:
     """Search only among this many target tokens, start and end included, the most frequent in
     training; null for all."""
     max_source_length: Annotated[int, Range(1, 100_000)] = 1000
-    """Longer source sentences are cut to this many tokens, and reported as a problem."""
+    """Truncate longer source sentences to this many tokens, and report a problem."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class SearchOptions(DecodingConfig):
     """
 
     n_best: Annotated[int, Range(1, 20_000)] = 1
-    """Candidates of each sentence; at most beam_size in beam search."""
+    """Candidates per sentence; at most beam_size in beam search."""
     alignments: bool = False
     """With attention: also the source word of each target word, counted from 0."""
     greedy: bool = False
@@ -59,13 +59,13 @@ class SearchOptions(DecodingConfig):
     temperature: Annotated[float, Range(0, 100, above=True)] = 1.0
     """Sampling temperature; below 1 favours likely tokens."""
     top_k: Annotated[int, Range(1, 1_000_000)] | None = None
-    """Sample among this many most likely tokens."""
+    """Sample from this many most likely tokens."""
     top_p: Annotated[float, Range(0, 1, above=True)] | None = None
-    """Sample among the most likely tokens with this total probability."""
+    """Sample from the most likely tokens with this total probability."""
     seed: Seed = 1
     """Seed of sampling."""
     batch_size: BatchSize = 256
-    """Sentences searched together; affects the speed, not the result."""
+    """Sentences per batch; affects the speed, not the result."""
 
     def __post_init__(self) -> None:
         for name, kind in field_types(type(self)).items():
@@ -82,7 +82,7 @@ class SearchOptions(DecodingConfig):
 
 
 def refuse_unused(settings: Mapping[str, Any], named: Callable[[str], str] = str) -> None:
-    """Refuse options that the search which was asked for does not read.
+    """Refuse options that the requested search does not use.
 
     Args:
         settings: the options that a user gave, by name.

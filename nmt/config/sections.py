@@ -79,9 +79,9 @@ class FiltersConfig:
     length_ratio: Annotated[float, Range(1, 1000)] | None = None
     """Maximum of longer ÷ shorter side, in tokens with the end token."""
     overlap: bool = False
-    """Leave out pairs that share a sentence with validation or a test split, white space aside."""
+    """Leave out pairs that share a sentence with validation or a test split, up to white space."""
     duplicates: bool = False
-    """Leave out repetitions of an earlier training pair, both sides equal."""
+    """Leave out pairs that repeat an earlier training pair on both sides."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,9 +98,9 @@ class DistillConfig:
     """Factor on the weight of each place's references; 0 leaves the references out. The teacher's
     translations have the weight of the place."""
     n_best: BeamSize = 1
-    """Translations of each source sentence, distinct as text, each a pair of its own."""
+    """Number of distinct translations of each source sentence; each gives a training pair."""
     beam_size: BeamSize | None = None
-    """Hypotheses that the teacher keeps at every step; null takes the teacher's own beam size."""
+    """Hypotheses that the teacher keeps at every step; null means the teacher's own beam size."""
 
     @property
     def teachers(self) -> list[str]:
@@ -132,9 +132,9 @@ class DataConfig:
     filters: FiltersConfig = FiltersConfig()
     """Filters of training pairs."""
     distill: DistillConfig = DistillConfig()
-    """A teacher to learn from, beside the references."""
+    """A teacher to learn from, in addition to the references."""
     bleu_tokenizer: BleuTokenizer | None = None
-    """sacreBLEU's tokenizer for BLEU; null takes that of the target language."""
+    """sacreBLEU's tokenizer for BLEU; null means the target language's default."""
     cache: str | None = None
     """Folder of encoded corpora and teachers' translations; null is nmt under $XDG_CACHE_HOME or
     ~/.cache."""
@@ -147,9 +147,9 @@ class TokenizerConfig:
     model: Literal["unigram", "bpe", "char", "word"] = "unigram"
     """Kind of pieces: subwords (unigram or bpe), characters, or words."""
     vocabulary_size: Annotated[int, Range(5, 1_000_000)] = 8000
-    """Pieces of one vocabulary, special tokens included; lowered if the corpus has fewer."""
+    """Size of a vocabulary in pieces, special tokens included; smaller if the corpus has fewer."""
     shared: bool = True
-    """One vocabulary for both languages, or one for each."""
+    """Share one vocabulary between the languages; false: one for each."""
     byte_fallback: bool = False
     """Spell unknown characters in bytes (adds 256 pieces) instead of one unknown token."""
     normalization: Normalization = "nmt_nfkc"
@@ -158,9 +158,9 @@ class TokenizerConfig:
     """Unicode normalisation of the target. Only identity keeps every character of the references;
     the other rules rewrite some, such as full-width punctuation and m²."""
     character_coverage: Annotated[float, Range(0.98, 1)] = 1.0
-    """Share of the corpus's characters that get a piece of their own."""
+    """Share of the corpus's characters that get their own piece."""
     max_pairs: Annotated[int, Range(1, 100_000_000)] = 200_000
-    """Pairs to learn from, which SentencePiece holds in memory; a larger corpus is sampled."""
+    """Maximum pairs to train on, held in memory by SentencePiece; a larger corpus is sampled."""
     path: str | None = None
     """A model file, or a folder such as a run's tokenizer/, to use instead of training one."""
 
@@ -211,7 +211,7 @@ class ModelConfig:
     source_word_dropout: Share = 0.0
     """Share of source tokens whose whole embedding is dropped."""
     target_word_dropout: Share = 0.0
-    """Share of the target tokens that the decoder reads whose whole embedding is dropped."""
+    """Share of the decoder's input tokens whose whole embedding is dropped."""
     tie_embeddings: bool | Literal["target"] = True
     """One matrix for target embedding and output, and, with true and a shared vocabulary, for the
     source embedding; a bottleneck of embedding_size precedes the output."""
@@ -228,7 +228,7 @@ class TrainingConfig:
     batch_tokens: Annotated[int, Range(1, 10_000_000)] = 4096
     """Bound on sentences × longest sentence (the longer side) of one micro-batch."""
     accumulate: Annotated[int, Range(1, 10_000)] = 1
-    """Micro-batches summed into one update."""
+    """Micro-batches accumulated into one update."""
     learning_rate: Annotated[float, Range(0, 10, above=True)] = 2e-3
     """Peak learning rate of Adam."""
     weight_decay: Annotated[float, Range(0, 10)] = 0.0
@@ -246,23 +246,23 @@ class TrainingConfig:
     clip_norm: Annotated[float, Range(0, 1_000_000)] = 1.0
     """Maximum norm of the gradient; 0 turns clipping off."""
     validate_every: Count = 500
-    """Updates between two validations."""
+    """Updates between validations."""
     checkpoint_every: Count | None = None
     """Updates between two checkpoints; null writes one at each validation."""
     keep_checkpoints: Annotated[int, Range(1, 10_000)] = 2
     """Number of newest checkpoints to keep; `nmt export --average` needs several."""
     monitor: Literal["bleu", "chrf", "loss"] = "bleu"
-    """Validation score that chooses the best model."""
+    """Validation score that selects the best model."""
     patience: Count | None = None
     """Stop after this many validations without a better score."""
     log_every: Count = 50
-    """Updates between two lines of the training log."""
+    """Updates between lines of the training log."""
     workers: Annotated[int, Range(0, 64)] = 0
     """Processes that prepare batches; 0 prepares them in the training process."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic; auto is bf16 on a GPU that supports it, else fp32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Device to train on; auto takes a GPU if there is one."""
+    """Device to train on; auto uses a GPU if there is one."""
     devices: Annotated[int, Range(1, 1024)] | Literal["auto"] = 1
     """Processes on this machine, each with a GPU or a share of the cores. Each takes its own
     micro-batches: the effective batch size is multiplied by their number. auto: every GPU, or one
@@ -297,4 +297,4 @@ class Config:
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()  # noqa: RUF009 (frozen, from another module)
     seed: Seed = 1
-    """Seed of everything random."""
+    """Seed of all random number generators."""

@@ -199,7 +199,7 @@ def _find_cached(address: _Address) -> Any:
 
 
 def _explain(error: Exception, address: _Address) -> str:
-    """Describe a libraries' error in one line, with the remedy."""
+    """Describe a library's error in one line, with the remedy."""
     from datasets.data_files import EmptyDatasetError
     from datasets.exceptions import DataFilesNotFoundError
     from huggingface_hub import errors as hub_errors

@@ -66,7 +66,7 @@ class Updates(Dataset[Update]):
 
     Args:
         pairs: the encoded training split.
-        tokenizer: knows the start and end tokens.
+        tokenizer: source of the start and end tokens.
         batch_tokens: see `plan_epoch`.
         accumulate: see `plan_epoch`.
         seed: see `plan_epoch`.

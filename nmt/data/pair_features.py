@@ -121,7 +121,7 @@ class PairTests:
 
 
 def normalize_whitespace(text: str) -> str:
-    """Strip a text and replace each run of white space by one space."""
+    """Strip a text and replace each run of white space with one space."""
     return " ".join(text.split())
 
 

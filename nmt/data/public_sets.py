@@ -40,7 +40,7 @@ class PublicSet:
 
 
 def public_sets() -> str:
-    """Return every set with its pairs, a line each."""
+    """Return every set with its language pairs, one per line."""
     from sacrebleu import utils
 
     sets = {name: utils.get_langpairs_for_testset(name) for name in utils.get_available_testsets()}
@@ -57,7 +57,7 @@ def check_public_set(name: str, pair: str) -> None:
     """Require that sacreBLEU has a set, and in this direction.
 
     Raises:
-        UsageError: it does not.
+        UsageError: the set or the direction is unknown.
     """
     from sacrebleu import utils
 
@@ -72,10 +72,10 @@ def check_public_set(name: str, pair: str) -> None:
 
 
 def read_public_set(name: str, pair: str) -> PublicSet:
-    """Read a set from sacreBLEU's cache; it is downloaded if it is not there.
+    """Read a set from sacreBLEU's cache; download it if it is missing.
 
     Raises:
-        DataError: it cannot be downloaded, or its files do not belong together.
+        DataError: the download fails, or the files do not match.
     """
     sources: list[str] = []
     references: list[list[str]] = []

@@ -13,7 +13,7 @@ from nmt.models.batch import Padded
 
 
 class DecoderState(Protocol):
-    """The state of decoding between two steps; only the state itself knows its row axes."""
+    """The state of decoding between two steps; its row axes are private."""
 
     @property
     def coverage(self) -> Tensor | None:

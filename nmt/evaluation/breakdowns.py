@@ -1,4 +1,4 @@
-"""Where translations are good and where they fail: by source length, and by what goes wrong."""
+"""Scores of translations by source length, and the rates of known faults."""
 
 import itertools
 import re
@@ -24,7 +24,7 @@ class LengthGroup:
     Attributes:
         first: length of the shortest source of the group.
         last: length of the longest.
-        sentences: how many there are.
+        sentences: number of sentences.
         bleu: their corpus BLEU.
         chrf: their corpus chrF2.
         length_ratio: length of the hypotheses ÷ length of the references, in BLEU's tokens.
@@ -40,14 +40,14 @@ class LengthGroup:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """What a translation is worth by source length, and how often it fails in known ways.
+    """Scores of a translation by source length, and the rates of known faults.
 
     Attributes:
         unit: what source lengths count.
         groups: by source length, the shortest first.
         length_ratio: of all sentences; see `LengthGroup`.
-        repetition: share of hypotheses that say something twice in a row; see `repeats`. What the
-            reference repeats, too, does not count.
+        repetition: share of hypotheses with an immediate repetition; see `repeats`. What the
+            reference also repeats does not count.
         empty: share of hypotheses without text whose references have some.
         unknown: share of hypotheses with SentencePiece's sign of an unknown token, ⁇, whose
             references have none.
@@ -69,7 +69,7 @@ def breakdown(
     *,
     groups: int | Sequence[int] = 5,
 ) -> Breakdown:
-    """Score translations by the lengths of their sources, and count what goes wrong.
+    """Score translations by source length, and count known faults.
 
     The groups depend on the sources alone: those of several systems on one split are the same, and
     can stand side by side.
@@ -123,10 +123,10 @@ def breakdown(
 
 
 def source_lengths(sources: Sequence[str]) -> tuple[Unit, list[int]]:
-    """Return how long each source is, in words between white space.
+    """Return the length of each source, in words between white space.
 
     Where all sources together have less than one space for 15 other characters, as in Chinese or
-    Thai, words cannot be told apart so: lengths are then in characters, without white space.
+    Thai, words cannot be separated this way: lengths are then in characters, without white space.
     """
     words = [source.split() for source in sources]
     characters = [sum(map(len, one)) for one in words]
@@ -163,7 +163,7 @@ def length_groups(lengths: Sequence[int], groups: int | Sequence[int]) -> list[l
 
 
 def repeats(tokens: Sequence[str]) -> set[tuple[str, ...]]:
-    """Return what is said twice in a row: runs of 1 to 10 tokens that come again at once.
+    """Return immediate repetitions: runs of 1 to 10 tokens that directly recur.
 
     Case is ignored. Runs without any letter or digit do not count, nor do single ideographs, whose
     doubling makes ordinary words.

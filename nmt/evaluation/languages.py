@@ -1,4 +1,4 @@
-"""How a target language is scored: BLEU's tokenizer, TER's kind, and whether spaces part words."""
+"""Scoring of a target language: BLEU's tokenizer, TER's kind, and words without spaces."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TargetLanguage:
 
     @classmethod
     def of(cls, config: DataConfig) -> TargetLanguage:
-        """Return the target language of a config, with its own tokenizer where it names one."""
+        """Return the target language of a config, with the config's tokenizer if set."""
         return cls(config.target_language, config.bleu_tokenizer)
 
     @property
@@ -50,7 +50,7 @@ class TargetLanguage:
 
     @property
     def note(self) -> str | None:
-        """What to tell a user whose tag is no language code; None if it is one."""
+        """A warning if the tag is no language code; None if it is one."""
         taken = _find_script(self.tag).taken_for
         if taken is None or self.bleu_tokenizer is not None:
             return None

@@ -22,10 +22,10 @@ class Score:
     """One metric's value for a whole corpus.
 
     Attributes:
-        score: the metric, 0 to 100 (TER: lower is better, and it may pass 100).
+        score: the metric, 0 to 100 (TER: lower is better, and it may exceed 100).
         low: lower end of the 95 % bootstrap interval.
-        high: upper end of it.
-        signature: sacreBLEU's own account of how it was computed.
+        high: upper end of the interval.
+        signature: sacreBLEU's own description of the computation.
     """
 
     score: float
@@ -36,13 +36,13 @@ class Score:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a translation is worth against its references.
+    """Scores of a translation against its references.
 
     Attributes:
         bleu: corpus BLEU; None where its tokenizer is not installed.
         chrf: corpus chrF2.
         ter: translation edit rate.
-        sentences: how many sentences were compared.
+        sentences: number of sentences compared.
         others: scores by metrics of other packages.
     """
 
@@ -53,7 +53,7 @@ class Scores:
     others: dict[str, Score] = field(default_factory=dict)
 
     def by_metric(self) -> dict[str, Score]:
-        """Return the scores that were taken, by the names of their metrics."""
+        """Return the available scores, by the names of their metrics."""
         scores = {"BLEU": self.bleu, "chrF": self.chrf, "TER": self.ter, **self.others}
         return {name: score for name, score in scores.items() if score is not None}
 
@@ -165,7 +165,7 @@ def find_bleu_metric(target: TargetLanguage) -> BLEU | None:
 
 
 def check_lengths(hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    """Refuse what sacreBLEU would score without a word.
+    """Refuse unequal or empty texts, which sacreBLEU would score silently.
 
     Raises:
         DataError: unequal numbers, or none.
@@ -212,7 +212,7 @@ def with_interval(
 
 
 def signed(signature: Signature, labels: Mapping[str, str] | None) -> str:
-    """Return a signature as text, with further fields, which sacreBLEU names and leaves empty."""
+    """Return a signature as text, with values for the fields that sacreBLEU leaves empty."""
     for name, value in (labels or {}).items():
         signature.update(name, value)
     return str(signature)

@@ -1,4 +1,4 @@
-"""References whose scores would mislead, found before anything is translated or trained."""
+"""Detects references with misleading scores, before translation or training."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _CHARACTERS_PER_SPACE = 15
 
 
 def scoring_warnings(references: Sequence[str], target: TargetLanguage) -> list[str]:
-    """Return what to know of the scores before they are taken, a line each.
+    """Return warnings about the scores, a line each.
 
     Args:
         references: raw human translations.
@@ -42,7 +42,7 @@ def scoring_warnings(references: Sequence[str], target: TargetLanguage) -> list[
 
 
 def look_tokenized(references: Sequence[str]) -> bool:
-    """Tell whether most of the full stops at the ends of lines stand alone."""
+    """Return whether most full stops at the ends of lines are separate tokens."""
     ends = [text.rstrip() for text in references]
     stopped = [text[:-1] for text in ends if text.endswith(_STOPS) and len(text) > 1]
     return 2 * sum(text.endswith(" ") for text in stopped) > len(stopped)

@@ -1,4 +1,4 @@
-"""Whether one translation is better than another by more than chance."""
+"""Significance of the difference between two systems."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ class Comparison:
     Attributes:
         baseline: BLEU of the baseline.
         system: BLEU of the system.
-        p_value: probability of a difference this large where there is none.
-        signature: sacreBLEU's account of the test.
+        p_value: probability of a difference this large under the null hypothesis.
+        signature: sacreBLEU's description of the test.
     """
 
     baseline: float

@@ -1,4 +1,4 @@
-"""The translations behind a score, kept beside it: one JSON object a line."""
+"""The translations behind a score, stored next to it: one JSON object per line."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ from nmt.storage import atomic_write
 
 @dataclass(frozen=True)
 class Translations:
-    """A test split's sentences, as long as each other."""
+    """A test split's sentences, in lists of equal length."""
 
     sources: Sequence[str]
     references: Sequence[str]
@@ -27,7 +27,7 @@ class _Row:
 
 
 def write_translations(path: Path, translations: Translations) -> None:
-    """Write them, whole or not at all.
+    """Write translations atomically.
 
     Raises:
         OSError: as of `open` and `write`.
@@ -39,7 +39,7 @@ def write_translations(path: Path, translations: Translations) -> None:
 
 
 def read_translations(path: Path) -> Translations:
-    """Read them back.
+    """Read translations from a file.
 
     Raises:
         DataError: the file does not hold translations, naming the line.

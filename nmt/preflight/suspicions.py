@@ -34,7 +34,7 @@ _BLOCK, _SHIFTS = 1000, (-3, -2, -1, 1, 2, 3)
 def suspicions(
     name: str, pairs: Sequence[Pair], config: DataConfig, first: int = 1
 ) -> Iterator[str]:
-    """Yield suspicions about consecutive raw pairs, a line each with the remedy.
+    """Yield a warning with its remedy for each suspicion about consecutive raw pairs.
 
     Args:
         name: of their split.
@@ -104,7 +104,7 @@ def _likeness(texts: Sequence[str], tag: str) -> float:
 
 
 def _find_shift(pairs: Sequence[Pair]) -> int:
-    """Return by how many lines the target is late, by the correlation of the sides' lengths."""
+    """Return the shift of the target in lines, by the correlation of the sides' lengths."""
     if len(pairs) < _LEAST_PAIRS:
         return 0
     source, target = (np.array([len(pair[side]) for pair in pairs], float) for side in (0, 1))

@@ -1,4 +1,4 @@
-"""Translations to read: samples, best and worst ones, candidates and alignments."""
+"""Sample translations: an even sample, the best and worst, candidates and alignments."""
 
 import difflib
 from collections.abc import Sequence

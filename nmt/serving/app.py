@@ -32,11 +32,11 @@ _POLICY = (
 def create_app(models: Models, options: ServeOptions) -> FastAPI:
     """Return an ASGI application that serves models.
 
-    Its shutdown finishes what was accepted.
+    At shutdown it finishes accepted requests.
 
     Args:
-        models: what to serve.
-        options: how.
+        models: the models to serve.
+        options: limits, keys and reloading.
     """
     service = Service(models, options)
 

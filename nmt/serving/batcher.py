@@ -1,7 +1,7 @@
-"""Groups the work of requests that arrive together, and does it in one thread.
+"""Batches the work of concurrent requests, and runs it in one thread.
 
-The batcher knows neither models nor HTTP. One thread serves all models: torch's number of threads
-is one for the process, and two batches side by side would only share the same cores.
+The batcher is independent of models and HTTP. One thread serves all models: torch has one thread
+count per process, and two concurrent batches would only share the same cores.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ class FullError(Exception):
 
 
 class TooManyError(Exception):
-    """One request has more items than the queue ever holds."""
+    """One request has more items than the queue can hold."""
 
 
 @dataclass(eq=False)
@@ -48,7 +48,7 @@ class _Job:
 
     @property
     def part(self) -> list[Any]:
-        """The items that are done next."""
+        """The items of the next batch."""
         return self.items[len(self.results) : len(self.results) + _SHARE]
 
 
@@ -56,9 +56,9 @@ class Batcher:
     """A bounded queue and the thread that empties it.
 
     Args:
-        most_waiting: items that may be queued or in work at once.
+        most_waiting: maximum number of items queued or in progress.
         window: seconds; see `WINDOW`.
-        observe: called with the number of items of each batch that was done, and its seconds.
+        observe: called after each batch with its number of items and its seconds.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """How many items are queued or in work."""
+        """Number of items queued or in progress."""
         return self._waiting
 
     def submit(self, run: Run, items: Sequence[Any]) -> "Future[list[Any]]":
@@ -90,11 +90,11 @@ class Batcher:
             items: at least one.
 
         Returns:
-            A future of the results, in order. Cancelling it drops the items not yet in work.
+            A future of the results, in order. Cancelling it drops the items not yet started.
 
         Raises:
-            FullError: no room now.
-            TooManyError: there will never be room.
+            FullError: the queue is full.
+            TooManyError: the job exceeds the queue's capacity.
         """
         job = _Job(run, list(items))
         if len(job.items) > self._most:
@@ -118,7 +118,7 @@ class Batcher:
         self._thread.join()
 
     def _leave(self, job: _Job) -> None:
-        """Make room for others; a job that was cancelled leaves the queue."""
+        """Remove a cancelled job from the queue."""
         with self._changed:
             self._waiting -= len(job.items)
             if job.future.cancelled():
@@ -143,7 +143,7 @@ class Batcher:
                 self._jobs.extend(job for job in batch if not job.future.done())
 
     def _next_batch(self) -> list[_Job] | None:
-        """Wait for jobs; None once closed and empty. Some may have been cancelled meanwhile."""
+        """Wait for jobs; None once closed and empty. Some may be cancelled already."""
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._closed)
             if not self._jobs:
@@ -161,7 +161,7 @@ class Batcher:
 
 
 def _advance(run: Run, jobs: list[_Job]) -> None:
-    """Do the next part of some jobs together; where that fails, one by one."""
+    """Run the next part of some jobs as one batch; if it fails, one by one."""
     parts = [job.part for job in jobs]
     try:
         results = iter(run([item for part in parts for item in part]))

@@ -1,4 +1,4 @@
-"""What a server counts, for Prometheus."""
+"""The metrics of a server, for Prometheus."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ class Counters:
     """The metrics of one server.
 
     Args:
-        waiting: returns the lines that are queued or in work.
+        waiting: returns the number of lines queued or in progress.
     """
 
     def __init__(self, waiting: Callable[[], float]):
@@ -43,23 +43,23 @@ class Counters:
         queue.set_function(waiting)
 
     def request(self, path: str, status: int, seconds: float) -> None:
-        """Count a request; `path` is one of few, or the labels would grow without bound."""
+        """Count a request; `path` is one of a fixed set, which bounds the labels."""
         self._requests.labels(path, status).inc()
         self._seconds.labels(path).observe(seconds)
 
     def lines(self, model: str, count: int) -> None:
-        """Count lines that were accepted."""
+        """Count accepted lines."""
         self._lines.labels(model).inc(count)
 
     def batch(self, count: int, seconds: float) -> None:
-        """Count a batch that was done."""
+        """Count a finished batch."""
         self._batches.observe(count)
         self._work.inc(seconds)
 
     def follow_reloads(self, model: ServedModel) -> None:
-        """Show how often a model was replaced."""
+        """Expose the number of reloads of a model."""
         self._reloads.labels(model.name).set_function(lambda: model.reloads)
 
     def page(self) -> bytes:
-        """Return all of them in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""Names of languages, and which one a text is written in."""
+"""Names of languages, and detection of a text's language."""
 
 import functools
 import re
@@ -10,7 +10,7 @@ _READ = 2000  # characters of a text
 
 @functools.cache
 def language_name(tag: str) -> str:
-    """Return the English name of a language; the tag itself where it is no code of ISO 639."""
+    """Return the English name of a language; the tag itself if it is no ISO 639 code."""
     import iso639
 
     try:
@@ -21,15 +21,15 @@ def language_name(tag: str) -> str:
 
 
 def detect(text: str, tags: Iterable[str]) -> list[dict[str, Any]]:
-    """Return languages that a text may be in, as LibreTranslate does, the likeliest first.
+    """Detect the language of a text; return candidates as LibreTranslate does, likeliest first.
 
     Args:
         text: raw text.
         tags: languages to choose from; at least one.
 
     Returns:
-        `language`, and `confidence` in percent among all languages that the detector knows, so that
-        a text in none of `tags` shows. The first tag with 0 where the detector knows none.
+        Dicts of `language` and `confidence`, in percent among all languages of the detector: low
+        for a text in none of `tags`. The first tag with 0 if the detector supports none of them.
     """
     tags = list(tags)
     ranks = dict(_identifier().rank(text[:_READ]))

@@ -1,6 +1,6 @@
-"""Around every request: its body is read within limits, it is counted and logged, it always ends.
+"""Middleware for every request: limits its body and time, counts it and logs it.
 
-Plain ASGI: Starlette's own middleware class hides from handlers that the client has left.
+Plain ASGI: Starlette's own middleware class hides a client's disconnection from handlers.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ class Guard:
     """Middleware for all requests.
 
     Args:
-        app: handles them.
-        service: has the limits and the counters.
+        app: the application that handles them.
+        service: limits and counters.
     """
 
     def __init__(self, app: ASGIApp, service: Service):
@@ -94,7 +94,7 @@ class Guard:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that gives the whole body first."""
+    """Return a `receive` that first returns the whole body."""
     given = False
 
     async def replay() -> Message:

@@ -1,7 +1,7 @@
-"""LibreTranslate's API, so that its clients work unchanged.
+"""LibreTranslate's API, compatible with its clients.
 
-Source: LibreTranslate, `libretranslate/app.py` and its guide to the API; statuses and messages of
-errors are its own.
+Source: LibreTranslate, `libretranslate/app.py` and its guide to the API; error
+statuses and messages are the same.
 """
 
 import re
@@ -24,7 +24,7 @@ _KEY = _TEXT | {"default": "", "description": "where the server needs one"}
 
 
 def _body(**properties: dict[str, Any]) -> dict[str, Any]:
-    """Describe a body for OpenAPI, as JSON and as form."""
+    """Return the OpenAPI description of a body, as JSON and as a form."""
     needed = [name for name, kind in properties.items() if "default" not in kind]
     schema = {"type": "object", "properties": properties, "required": needed}
     kinds = ("application/json", "application/x-www-form-urlencoded")
@@ -165,7 +165,7 @@ def _alternatives(values: dict[str, Any]) -> int:
 def _detected(
     texts: Sequence[str], source: str, target: str, service: Service
 ) -> list[dict[str, Any]]:
-    """Return each text's language; of `auto` one from which there is a model."""
+    """Return each text's language; for `auto`, one that a model translates from."""
     if source != "auto":
         return [{"confidence": 100.0, "language": source} for _ in texts]
     sources = [one for one, targets in service.models.languages().items() if target in targets]
@@ -194,7 +194,7 @@ async def _translate(
 ) -> list[list[str]]:
     """Return each text's translation and `extra` others, line by line.
 
-    More candidates than the beam holds widen the beam, as they have to for `nmt translate`.
+    If there are more candidates than the beam holds, the beam is widened.
     """
     settings = {}
     if extra:
@@ -219,6 +219,6 @@ async def _translate(
 
 
 def split_lines(text: str) -> list[str]:
-    r"""Split text as `nmt translate` does: at `\n`, with one `\r` before it, and nowhere else."""
+    r"""Split text as `nmt translate` does: only at `\n`, with one optional `\r` before it."""
     *lines, last = text.split("\n")
     return [*(line.removesuffix("\r") for line in lines), last]

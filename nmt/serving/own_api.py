@@ -1,4 +1,4 @@
-"""Our own endpoints: n-best lists, scores, prefixes, search settings, next words."""
+"""The native endpoints: n-best lists, scores, prefixes, search settings, next words."""
 
 import types
 import typing
@@ -24,7 +24,7 @@ _STRICT = ConfigDict(strict=True, extra="forbid")
 
 
 def _settings_field(name: str, kind: Any, text: str) -> tuple[Any, Any]:
-    """Turn a field of `SearchOptions` into pydantic's."""
+    """Convert a field of `SearchOptions` to a pydantic field."""
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
         (kind,) = (part for part in typing.get_args(kind) if part is not types.NoneType)
     limits: dict[str, float] = {}
@@ -50,7 +50,7 @@ else:
 
 
 class Asked(BaseModel):
-    """What every request names: a model, or a pair of languages."""
+    """The model or language pair of every request."""
 
     model_config = _STRICT
     model: str | None = Field(None, description="name of a model; or give source and target")
@@ -67,7 +67,7 @@ class TranslateRequest(Asked):
 
 
 class NextWordsRequest(Asked):
-    """A sentence, and how its translation begins."""
+    """A sentence, and the prefix of its translation."""
 
     text: str
     prefix: str = ""
@@ -82,7 +82,7 @@ class TranslateAnswer(BaseModel):
 
 
 class ModelsAnswer(BaseModel):
-    """What the server has."""
+    """The models and limits of the server."""
 
     models: list[dict[str, Any]]
     key_required: bool
@@ -142,7 +142,7 @@ def own_routes(service: Service) -> APIRouter:
 
 
 def _model(service: Service, asked: Asked) -> ServedModel:
-    """Find the model; a server of one needs no name."""
+    """Find the requested model; the name is optional if there is only one model."""
     models = service.models
     if asked.model is not None:
         model = models.named(asked.model)

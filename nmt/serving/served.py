@@ -1,4 +1,4 @@
-"""The models of a server: found by name or by pair, replaced when a run has a better one."""
+"""The models of a server: found by name or by pair, and reloaded when their runs improve."""
 
 import dataclasses
 import logging
@@ -23,7 +23,7 @@ Line = tuple[str, str]
 
 @dataclass(frozen=True)
 class Translate:
-    """Work for a `Batcher`: equal ones search with one model and the same settings."""
+    """Work for a `Batcher`: equal instances share model and search settings."""
 
     translator: Translator
     options: SearchOptions
@@ -44,20 +44,20 @@ class NextWords:
     top: int
 
     def __call__(self, lines: Sequence[Line]) -> list[Prediction]:
-        """Predict what follows each prefix."""
+        """Predict the next words after each prefix."""
         return [predict(self.translator, text, prefix, top=self.top) for text, prefix in lines]
 
 
 @dataclass(eq=False)
 class ServedModel:
-    """One model, and the newest translator of it.
+    """One model, with a translator of its newest version.
 
     Attributes:
         path: run folder, bundle folder, or `hf://owner/name`.
         device: auto, cpu or cuda.
         precision: auto, fp32, bf16 or int8.
         name: the last part of the path.
-        reloads: how often a newer model was loaded.
+        reloads: number of times a newer model was loaded.
     """
 
     path: str
@@ -86,7 +86,7 @@ class ServedModel:
         return Translate(translator, translator.options(**settings))
 
     def describe(self) -> dict[str, Any]:
-        """Return what clients may know of it."""
+        """Return the model's public description."""
         source, target = self.pair
         return {
             "name": self.name,
@@ -101,8 +101,8 @@ class ServedModel:
     def reload(self) -> None:
         """Load the model again if its folder holds a newer one.
 
-        Requests that were accepted before are answered by the model they began with. A model that
-        cannot be loaded, or translates another pair, changes nothing and is named in the log.
+        Requests accepted earlier keep the model they started with. A model that cannot be loaded,
+        or that translates another pair, is logged and ignored.
         """
         if self._stamp is None:
             return
@@ -134,10 +134,10 @@ class Models:
     """The models of a server.
 
     Args:
-        models: at least one; for a pair the first one that translates it is the default.
+        models: at least one; the first model of a language pair is its default.
 
     Raises:
-        UsageError: two models of one name.
+        UsageError: two models have the same name.
     """
 
     def __init__(self, models: Sequence[ServedModel]):
@@ -149,11 +149,11 @@ class Models:
         self._stop = threading.Event()
 
     def named(self, name: str) -> ServedModel | None:
-        """Return the model of a name."""
+        """Return the model with this name."""
         return next((model for model in self.models if model.name == name), None)
 
     def of_pair(self, source: str, target: str) -> ServedModel | None:
-        """Return the first model of a pair."""
+        """Return the first model of a language pair."""
         return next((model for model in self.models if model.pair == (source, target)), None)
 
     def languages(self) -> dict[str, list[str]]:
@@ -163,7 +163,7 @@ class Models:
         return {tag: sorted({target for source, target in pairs if source == tag}) for tag in every}
 
     def watch(self, seconds: float) -> None:
-        """Reload models whose folders change, from a thread of its own, until `stop`."""
+        """Reload models whose folders change, in a separate thread, until `stop`."""
 
         def watch() -> None:
             while not self._stop.wait(seconds):

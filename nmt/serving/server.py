@@ -1,4 +1,4 @@
-"""Listens on a socket until a signal comes, then finishes what was accepted."""
+"""Serves on a socket until a signal, then finishes accepted requests."""
 
 import logging
 import signal
@@ -21,7 +21,7 @@ def listen(host: str, port: int) -> socket.socket:
         port: 0 for any that is free.
 
     Raises:
-        NmtError: the system refused.
+        NmtError: the address is unavailable.
     """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -38,12 +38,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(app: FastAPI, listening: socket.socket, grace: float) -> None:
-    """Serve until SIGTERM or Ctrl-C, then answer the requests that were accepted.
+    """Serve until SIGTERM or Ctrl-C, then answer accepted requests.
 
     Args:
         app: the application.
         listening: from `listen`.
-        grace: seconds that they may still take; a second Ctrl-C does not wait.
+        grace: maximum seconds for these requests; a second Ctrl-C stops at once.
     """
     for ending in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again at its end
         signal.signal(ending, signal.SIG_IGN)

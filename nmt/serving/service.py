@@ -1,4 +1,4 @@
-"""What every endpoint shares: settings, models, the queue, and refusals as clients read them."""
+"""The state that all endpoints share: settings, models, queue and error responses."""
 
 import asyncio
 import hmac
@@ -21,7 +21,7 @@ CLOSED = 499
 
 
 class ErrorAnswer(BaseModel):
-    """Why a request was refused, or failed."""
+    """The reason why a request was refused or failed."""
 
     error: str
 
@@ -34,7 +34,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 class RefusedError(Exception):
-    """A request that is answered by an error.
+    """A refused request, answered with an HTTP error.
 
     Args:
         status: of HTTP.
@@ -49,15 +49,15 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """How a server treats its clients.
+    """Limits, keys and reloading of a server.
 
     Attributes:
         max_characters: of the texts of one request.
-        max_queue: lines that may be queued or in work at once.
+        max_queue: maximum number of lines queued or in progress.
         time_limit: seconds that a request may take, its upload included.
-        window: seconds that a request waits for company.
-        reload: seconds between looks for newer models; 0 for none.
-        keys: API keys; empty where everybody may translate.
+        window: seconds that a request waits for others to join its batch.
+        reload: seconds between checks for newer models; 0 for none.
+        keys: API keys; empty for public access.
         allow_origin: whose pages may call the server from a browser, `*` for all; None for its own.
         log_texts: log the texts of requests.
     """
@@ -81,8 +81,8 @@ class Service:
     """Models, queue and counters of one server.
 
     Args:
-        models: what it serves.
-        options: how.
+        models: the models to serve.
+        options: limits, keys and reloading.
     """
 
     def __init__(self, models: Models, options: ServeOptions):
@@ -95,7 +95,7 @@ class Service:
             models.watch(options.reload)
 
     def close(self) -> None:
-        """Finish what was accepted, and stop the threads."""
+        """Finish accepted work, and stop the threads."""
         self.models.stop()
         self.batcher.close()
 
@@ -113,7 +113,7 @@ class Service:
             raise RefusedError(403, "Invalid API key")
 
     def check_size(self, texts: Sequence[str]) -> None:
-        """Refuse too long texts, and text that is no valid Unicode."""
+        """Refuse texts that are too long or not valid Unicode."""
         characters, most = sum(map(len, texts)), self.options.max_characters
         if characters > most:
             raise RefusedError(400, too_long(characters, most))
@@ -124,7 +124,7 @@ class Service:
     async def work(
         self, request: Request, model: ServedModel, run: Run, items: Sequence[Any]
     ) -> list[Any]:
-        """Do work in company, and drop it where the client leaves.
+        """Run work in a batch, and drop it if the client disconnects.
 
         Args:
             request: its body was read.
@@ -133,7 +133,7 @@ class Service:
             items: lines; there may be none.
 
         Raises:
-            RefusedError: no room (429), no time (503), or the work failed (400 or 500).
+            RefusedError: full queue (429), timeout (503), or failed work (400 or 500).
         """
         if not items:
             return []
@@ -172,7 +172,7 @@ async def _left(request: Request) -> None:
 
 
 def too_long(size: int, most: int) -> str:
-    """Say as LibreTranslate does that a request is too large."""
+    """Return LibreTranslate's error for a request that is too large."""
     return f"Invalid request: request ({size}) exceeds text limit ({most})"
 
 
@@ -180,7 +180,7 @@ def read_json(body: bytes) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        RefusedError: it is something else.
+        RefusedError: the body is not a JSON object.
     """
     try:
         values = json.loads(body)

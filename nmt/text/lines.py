@@ -32,7 +32,7 @@ def read_lines(
 
     Args:
         path: the file.
-        invalid_utf8: raise at bytes that are not UTF-8, or replace them by U+FFFD.
+        invalid_utf8: raise on bytes that are not UTF-8, or replace them with U+FFFD.
         replaced: called with the number of each line with replaced bytes, from 1 on.
 
     Raises:
@@ -118,7 +118,7 @@ def is_blank(text: str) -> bool:
 
 
 def one_line(text: str) -> str:
-    """Replace runs of line breaks and tabs by one space."""
+    """Replace runs of line breaks and tabs with one space."""
     return re.sub(r"[\r\n\t\v\f\x1c-\x1e\x85\u2028\u2029]+", " ", text)
 
 

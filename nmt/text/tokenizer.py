@@ -223,7 +223,7 @@ def train_tokenizer(
 
 
 def _normalized(pairs: Iterable[tuple[str, str]], rules: Sequence[str]) -> Iterator[list[str]]:
-    """Normalise each side of the pairs by a rule of its own."""
+    """Normalise each side of the pairs by its own rule."""
     normalizers = [
         sentencepiece.SentencePieceNormalizer(rule_name=rule, escape_whitespaces=False)
         for rule in rules

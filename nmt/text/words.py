@@ -59,7 +59,7 @@ def ends_open(pieces: Iterable[str]) -> bool:
 
 
 def _is_letter(character: str) -> bool:
-    """Return whether a character may be part of a longer word; False for an empty text."""
+    """Return whether a character may be part of a longer word; False for an empty string."""
     return (
         character != ""
         and unicodedata.category(character)[0] in "LMN"

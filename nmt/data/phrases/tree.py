@@ -1,4 +1,4 @@
-"""What a sentence says: clauses, and nominals, which know their forms in both languages."""
+"""The content of a sentence: clauses, and nominals with their forms in both languages."""
 
 from functools import cache
 from typing import NamedTuple
