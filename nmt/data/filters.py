@@ -1,7 +1,7 @@
 """Filters of training pairs: masks over the features of every pair.
 
 No pair is deleted: other settings need no new encoding, and matches of filters that are off are
-counted too. A new filter needs its key in `FiltersConfig`, an entry in `FilterSettings.by_name` and a
+counted too. A new filter needs a key in `FiltersConfig`, an entry in `FilterSettings.by_name` and a
 mask here. If it needs a new feature, `pair_features.py` computes it, `encoding.py` and `encoded.py`
 store it, and the version of the format in `cache.py` rises.
 """
