@@ -160,7 +160,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fal
         action="extend",
         default=[],
         help="more models with the same tokenizers, whose log-probabilities are averaged with "
-        "MODEL's; reads every word up to the next option: put it last, or repeat it",
+        "MODEL's; takes every word up to the next option, so put it last or repeat it",
     )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument(

@@ -129,7 +129,7 @@ def _target(arguments: argparse.Namespace, config: Config | None) -> "TargetLang
 
 
 def _warn(arguments: argparse.Namespace, every: list[Texts], target: "TargetLanguage") -> None:
-    """Warn before any work of faults that would mislead the scores.
+    """Before any work, warn of faults that would make the scores misleading.
 
     Raises:
         DataError: BLEU is needed to choose or compare, and its tokenizer is not installed.

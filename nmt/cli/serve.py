@@ -64,8 +64,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "(default: only its own page)",
     )
     for flag, kind, default, text in (
-        ("--max-characters", _Size, 100_000, "total characters of one request"),
-        ("--max-queue", _Size, 2048, "maximum lines queued or in progress; more get status 429"),
+        ("--max-characters", _Size, 100_000, "maximum characters of a request"),
+        ("--max-queue", _Size, 2048, "maximum lines queued or in progress; beyond it, status 429"),
         ("--time-limit", _TimeLimit, 60.0, "maximum seconds for a request, and for its upload"),
         ("--reload", _Seconds, 5.0, "seconds between checks for newer models, 0 for none"),
     ):

@@ -24,7 +24,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument(
         "--verify-resume",
         action="store_true",
-        help="verify on a short run that a killed training resumes to the same weights, and exit",
+        help="verify that a short run, killed and resumed, ends with the same weights; then exit",
     )
     parser.add_argument(
         "--print-config", action="store_true", help="print every key with its value, and exit"

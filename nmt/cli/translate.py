@@ -67,8 +67,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument(
         "--line-buffered",
         action="store_true",
-        help="write each translation before the next line is read, as at a terminal; slower; for "
-        "programs that write a line and wait",
+        help="write each translation before reading the next line (default at a terminal); slower, "
+        "for programs that write a line and wait for its translation",
     )
     arguments = parser.parse_intermixed_args(words)
     settings = search_settings(arguments)

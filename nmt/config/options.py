@@ -25,13 +25,13 @@ class DecodingConfig:
     length_penalty: Annotated[float, Range(0, 5)] = 1.0
     """Rank hypotheses by log-probability ÷ length ** this."""
     coverage_penalty: Annotated[float, Range(0, 100)] = 0.0
-    """With attention: coverage penalty β (Wu et al. 2016), adds β × the sum over source tokens of
-    log min(attention, 1) to the rank."""
+    """Coverage penalty β of a model with attention (Wu et al. 2016): adds β × Σ log min(attention,
+    1), summed over source tokens, to a hypothesis's rank."""
     max_length_ratio: Annotated[float, Range(0, 50, above=True)] = 2.0
     """Maximum length of a translation: this × source length + 10 tokens."""
     prune: Annotated[float, Range(0, math.inf, above=True)] | None = 8.0
     """Drop hypotheses whose log-probability lies more than this, in nats, below the best of their
-    sentence; null or inf keeps all. A search for several candidates keeps all."""
+    sentence; null or inf keeps all. A search for several candidates never prunes."""
     shortlist: Annotated[int, Range(3, 1_000_000)] | None = None
     """Search only among this many target tokens, start and end included, the most frequent in
     training; null for all."""

@@ -67,19 +67,19 @@ class FiltersConfig:
     """
 
     empty: bool = True
-    """Leave out pairs with a side that is blank or has no token; if kept, it is the end token
-    alone."""
+    """Leave out pairs with a side that is blank or has no token; in a pair that is kept, such a
+    side is the end token alone."""
     control_characters: bool = False
     """Leave out pairs that hold control characters (Unicode category Cc) other than tabs."""
     untranslated: bool = False
     """Leave out pairs whose two sides are equal."""
     script: Annotated[float, Range(0.01, 1)] | None = None
-    """Minimum share of a side's letters, to the percent, in its language's scripts: those of at
-    least 1 % of the letters on that side of the validation split."""
+    """Minimum share of a side's letters, rounded to 1 %, that belong to its language's scripts:
+    those with at least 1 % of the letters on that side of the validation split."""
     length_ratio: Annotated[float, Range(1, 1000)] | None = None
     """Maximum of longer ÷ shorter side, in tokens with the end token."""
     overlap: bool = False
-    """Leave out pairs that share a sentence with validation or a test split, up to white space."""
+    """Leave out pairs that share a sentence with validation or a test split, except white space."""
     duplicates: bool = False
     """Leave out pairs that repeat an earlier training pair on both sides."""
 
@@ -120,7 +120,7 @@ class DataConfig:
     """files, builtin:NAME, or hub:OWNER/NAME[@REVISION][#CONFIG]."""
     splits: dict[Annotated[str, _SPLIT], Place | None] | None = None
     """Split name to place. files: PREFIX (PREFIX.de, PREFIX.en) or one .tsv .csv .jsonl .parquet,
-    each also .gz, or a list; hub and builtin: the split's own name. {cut: N} takes N pairs out of
+    each also .gz, or a list; hub, builtin: a split of the corpus. {cut: N} takes N pairs out of
     train. In train's list, {place: NAME, weight: W} repeats each pair W times in an epoch; weight
     2.5: every pair twice, a random half a third time each epoch. hub and builtin default to train,
     validation and test; null leaves one out."""
@@ -153,9 +153,9 @@ class TokenizerConfig:
     byte_fallback: bool = False
     """Spell unknown characters in bytes (adds 256 pieces) instead of one unknown token."""
     normalization: Normalization = "nmt_nfkc"
-    """Unicode normalisation of the source; _cf also folds case."""
+    """Unicode normalization of the source; _cf also folds case."""
     target_normalization: Normalization = "identity"
-    """Unicode normalisation of the target. Only identity keeps every character of the references;
+    """Unicode normalization of the target. Only identity keeps every character of the references;
     the other rules rewrite some, such as full-width punctuation and m²."""
     character_coverage: Annotated[float, Range(0.98, 1)] = 1.0
     """Share of the corpus's characters that get their own piece."""

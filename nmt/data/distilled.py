@@ -1,4 +1,4 @@
-"""A training split with a teacher's translations, which lie in the cache.
+"""A training split with a teacher's translations, which are stored in the cache.
 
 Storage only; `nmt.training.distill` produces the translations.
 """
@@ -23,7 +23,7 @@ from nmt.text.lines import read_lines, writing_to
 class TeacherTranslations:
     """Text files of `CHUNK` lines: one line a sentence, its translations separated by tabs.
 
-    The files are gzipped, whose checksums detect damage. Each is written atomically, so an
+    The files are gzipped: gzip's checksums detect damage. Each is written atomically, so an
     interrupted teacher continues with the missing ones.
 
     Args:

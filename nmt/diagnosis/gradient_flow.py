@@ -1,4 +1,4 @@
-"""Gradient flow: the norm of each loss's gradient by each earlier state, ∂L_t/∂h_k.
+"""Gradient flow: the norm of each loss's gradient with respect to each earlier state, ∂L_t/∂h_k.
 
 Each target step takes one backward pass over all sentences together: a sentence's loss depends on
 its own states alone.
@@ -31,7 +31,7 @@ holds the share of every loss and step in memory."""
 
 @dataclass(frozen=True)
 class Norms:
-    """Norms of the gradients by the states of a layer, or of a whole network.
+    """Norms of the gradients with respect to the states of a layer, or of a whole network.
 
     Attributes:
         network: as in the records.

@@ -186,8 +186,8 @@ def _says_something(run: str) -> bool:
 def sentence_scores(hypotheses: Sequence[str], references: Sequence[str]) -> list[float]:
     """Return sacreBLEU's chrF2 of each sentence, 0 to 100, to find the best and the worst.
 
-    chrF, because BLEU of a single sentence hangs on its smoothing: few share a run of four words
-    with their reference. It needs no tokenizer, either.
+    BLEU of a single sentence depends on its smoothing: few sentences share four words in a row with
+    their reference. chrF needs no tokenizer, either.
 
     Raises:
         DataError: unequal numbers, or none.

@@ -100,7 +100,7 @@ def corpus_scores(
     for one in every:
         check_lengths(hypotheses, one)
     bleu = find_bleu_metric(target)
-    # TER's support for Asian scripts is a part of its normalisation.
+    # TER's support for Asian scripts is a part of its normalization.
     ter = TER(normalized=target.asian, asian_support=target.asian)
     return Scores(
         bleu=None if bleu is None else with_interval(bleu, hypotheses, *every, labels=labels),

@@ -8,7 +8,7 @@ from nmt.config import ModelConfig
 
 
 class UnitDropout(nn.Module):
-    """Drops units, at every step anew or the same units for a whole sentence.
+    """Drops units: a new set at every step, or one set for a whole sentence.
 
     Args:
         share: of the units to drop.

@@ -25,7 +25,7 @@ class Vocabulary:
     """One SentencePiece model: text to ids and back.
 
     Args:
-        model: the serialised SentencePiece model.
+        model: the serialized SentencePiece model.
         name: its name in errors.
     """
 
@@ -103,7 +103,7 @@ class Vocabulary:
         return name.lower()
 
     def with_normalization(self, rule: str) -> "Vocabulary":
-        """Return the same pieces with another of SentencePiece's normalisation rules."""
+        """Return the same pieces with another of SentencePiece's normalization rules."""
         proto = self._proto()
         rules = sentencepiece.SentencePieceNormalizer(rule_name=rule).serialized_model_proto()
         proto.normalizer_spec.CopyFrom(type(proto).FromString(rules).normalizer_spec)
@@ -138,7 +138,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """The vocabularies of the two sides; the same object if pieces and normalisation are equal."""
+    """The vocabularies of the two sides; the same object if pieces and normalization are equal."""
 
     source: Vocabulary
     target: Vocabulary
