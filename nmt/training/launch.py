@@ -8,6 +8,7 @@ import contextlib
 import os
 import pickle
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -109,7 +110,7 @@ def _started(size: int, call: Sequence[object]) -> Iterator[ClusterEnvironment]:
         for other in others:
             other.wait()
     except RuntimeError as error:
-        codes = [code for code in (other.poll() for other in others) if code]
+        codes = _failures(others)
         if not codes:
             raise
         raise NmtError(
@@ -118,6 +119,14 @@ def _started(size: int, call: Sequence[object]) -> Iterator[ClusterEnvironment]:
     finally:
         for other in others:
             other.end()
+
+
+def _failures(others: Sequence[ChildProcess]) -> list[int]:
+    """Return exit codes other than 0; a connection may break a moment before its process ends."""
+    for other in others:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            other.wait(timeout=1)
+    return [code for code in (other.poll() for other in others) if code]
 
 
 @contextlib.contextmanager

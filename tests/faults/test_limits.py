@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from nmt.config import load_config
-from nmt.errors import UsageError
 from nmt.inference.file_translation import LineWriter, translate_lines
 from nmt.inference.translator import Translator
 from nmt.models.seq2seq import Seq2Seq
@@ -152,15 +151,6 @@ def test_a_loss_above_guessing_is_warned_of(
     assert done.code == 0 and "5.7" in lines[0] and "0.7" in lines[0]  # ln 300 = 5.70
     done = nmt("train", tiny_config, "--run", tmp_path / "good")
     assert done.code == 0 and "of guessing" not in done.err
-
-
-def test_a_search_that_scoring_would_refuse_is_refused_before_training(
-    tiny_config: Path, tmp_path: Path
-) -> None:
-    config = load_config(tiny_config, ["--decoding.shortlist", "2"])
-    with pytest.raises(UsageError, match=r"shortlist: 2"):
-        train(config, tmp_path / "run")
-    assert not list((tmp_path / "run" / "checkpoints").glob("*"))
 
 
 def test_a_chunk_is_bounded_by_its_characters(tiny_run: Path) -> None:
