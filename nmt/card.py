@@ -7,6 +7,7 @@ import yaml
 
 from nmt import __version__
 from nmt.config import Config, DataConfig, ModelConfig
+from nmt.evaluation.languages import primary_language
 
 
 class DataFacts(TypedDict, total=False):
@@ -104,7 +105,7 @@ def model_card(config: Config, metrics: dict[str, Any], precision: str) -> str:
 def _metadata(data: DataConfig, published: Published | None) -> str:
     """Return the card's metadata for the hub, in YAML."""
     tags = [data.source_language, data.target_language]
-    languages = [tag.replace("_", "-").partition("-")[0].lower() for tag in tags]
+    languages = [primary_language(tag) for tag in tags]
     head: dict[str, Any] = {"language": list(dict.fromkeys(languages))}
     head |= {"library_name": "nmt", "pipeline_tag": "translation"}
     corpus = re.sub("[@#].*", "", data.corpus.removeprefix("hub:"))

@@ -162,6 +162,11 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fal
         help="more models with the same tokenizers, whose log-probabilities are averaged with "
         "MODEL's; takes every word up to the next option, so put it last or repeat it",
     )
+    add_device_arguments(parser)
+
+
+def add_device_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the device, precision and threads with which models compute."""
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument(
         "--precision",

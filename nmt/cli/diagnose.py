@@ -22,6 +22,7 @@ from nmt.config.sections import Count
 from nmt.config.values import field_types, read_value, word_reader
 from nmt.diagnosis.records import Diagnosis, write_record
 from nmt.errors import DataError, UsageError
+from nmt.model_hub import PREFIX
 from nmt.report.run_report import diagnosis_report
 from nmt.training.fine_tuning import load_training_config
 
@@ -74,7 +75,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[str]:
     """Refuse invalid combinations before any work, and return the cells to compare."""
     place = Path(arguments.model)
-    if not place.exists() and not arguments.model.startswith("hf://"):
+    if not place.exists() and not arguments.model.startswith(PREFIX):
         raise UsageError(f"there is no run, model or config at {place}")
     if keys and not place.is_file():
         raise UsageError(f"{keys[0]}: {arguments.model} is trained; config keys go with a CONFIG")

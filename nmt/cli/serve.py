@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Annotated
 
-from nmt.config.sections import Threads
+from nmt.cli.arguments import add_device_arguments
 from nmt.config.values import Range, word_reader
 from nmt.errors import DataError, UsageError
 from nmt.memory import limit_arenas
@@ -44,14 +44,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         default=5000,
         help="port to listen on (default 5000, as in LibreTranslate; 0 picks a free one)",
     )
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument(
-        "--precision",
-        choices=["auto", "fp32", "bf16", "int8"],
-        default="auto",
-        help="precision of every MODEL",
-    )
-    parser.add_argument("--threads", type=word_reader(Threads, "--threads"))
+    add_device_arguments(parser)
     parser.add_argument(
         "--api-keys",
         metavar="FILE",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nmt.cli.arguments import load_translator
 from nmt.errors import DataError, UsageError
+from nmt.model_hub import PREFIX
 
 if TYPE_CHECKING:
     from nmt.evaluation.languages import TargetLanguage
@@ -32,7 +33,7 @@ def refuse_senseless_tuning(arguments: argparse.Namespace, settings: dict[str, A
             f"--tune: the split {split} must not choose a setting; give --split {_SPLIT}, or "
             "--source and --reference"
         )
-    if arguments.model.startswith("hf://"):
+    if arguments.model.startswith(PREFIX):
         raise UsageError(
             f"--tune: {arguments.model} cannot be changed from here; nmt export it to a folder, "
             "and tune that"

@@ -17,7 +17,7 @@ Share = Annotated[float, Range(0, 1, below=True)]
 Threads = Annotated[int, Range(1, 1024)]
 
 
-def _language_code(name: str) -> str:
+def language_code(name: str) -> str:
     """Return the code of a language's English name, or an empty string."""
     import iso639  # reads its tables for a fifth of a second
 
@@ -29,7 +29,7 @@ def _language_code(name: str) -> str:
 
 
 _TAG_PATTERN = r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){,5}"
-_TAG = Matches(_TAG_PATTERN, "a language tag such as de or pt_BR", _language_code)
+_TAG = Matches(_TAG_PATTERN, "a language tag such as de or pt_BR", language_code)
 LanguageTag = Annotated[str, _TAG]
 _CORPUS = Matches("files|(builtin|hub):.+", "files, builtin:NAME or hub:OWNER/NAME")
 _SPLIT = Matches(r"[\w-]{1,100}", "a split's name of up to 100 letters, digits, - and _")

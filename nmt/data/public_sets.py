@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.errors import DataError, UsageError, counted, suggestion
+from nmt.evaluation.languages import primary_language
 from nmt.text.lines import read_lines
 
 _PATIENCE = 30.0  # seconds without a byte from a server
@@ -135,4 +136,4 @@ def _language(tag: str) -> str:
     try:
         return str(langcodes.Language.get(tag).language)
     except ValueError:
-        return tag.replace("_", "-").partition("-")[0].lower()
+        return primary_language(tag)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nmt.config import DataConfig
+from nmt.config.sections import language_code
 
 _CHINESE = frozenset({"Hans", "Hant", "Hani", "Hanb", "Bopo"})
 _JAPANESE = frozenset({"Jpan", "Hira", "Kana", "Hrkt"})
@@ -92,7 +93,7 @@ def _find_script(tag: str) -> _Script:
 
     if (language := likely(tag)) is not None:
         return _Script(language.script)
-    if (code := _named(tag)) is not None and (language := likely(code)) is not None:
+    if (code := language_code(tag)) and (language := likely(code)) is not None:
         return _Script(language.script)
     country = likely(f"und-{tag}") if len(tag) == 2 else None
     if country is not None and _tokenizer(country.script) != "13a":
@@ -100,11 +101,6 @@ def _find_script(tag: str) -> _Script:
     return _Script(None, "")
 
 
-def _named(name: str) -> str | None:
-    """Return the ISO 639-3 code of a language's English name."""
-    import iso639  # reads its tables for a fifth of a second
-
-    try:
-        return iso639.Language.match(name.title()).part3
-    except iso639.LanguageNotFoundError:
-        return None
+def primary_language(tag: str) -> str:
+    """Return the language of a tag such as `zh_Hant`, in small letters."""
+    return tag.replace("_", "-").partition("-")[0].lower()

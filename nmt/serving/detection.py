@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from nmt.evaluation.languages import primary_language
+
 _READ = 2000  # characters of a text
 
 
@@ -14,7 +16,7 @@ def language_name(tag: str) -> str:
     import iso639
 
     try:
-        name = iso639.Language.match(_primary(tag)).name
+        name = iso639.Language.match(primary_language(tag)).name
     except iso639.LanguageNotFoundError:
         return tag
     return re.sub(r"\s*\(.*\)", "", name)
@@ -33,7 +35,7 @@ def detect(text: str, tags: Iterable[str]) -> list[dict[str, Any]]:
     """
     tags = list(tags)
     ranks = dict(_identifier().rank(text[:_READ]))
-    known = [(100 * ranks[code], tag) for tag in tags if (code := _primary(tag)) in ranks]
+    known = [(100 * ranks[code], tag) for tag in tags if (code := primary_language(tag)) in ranks]
     found = sorted(known, key=lambda one: -one[0]) or [(0.0, tags[0])]
     return [{"confidence": round(share, 1), "language": tag} for share, tag in found]
 
@@ -43,8 +45,3 @@ def _identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-
-
-def _primary(tag: str) -> str:
-    """Return the language of a tag such as `zh_Hant`."""
-    return re.split("[-_]", tag)[0].lower()

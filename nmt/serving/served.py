@@ -14,6 +14,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.inference.next_words import Prediction, predict
 from nmt.inference.search import Translation
 from nmt.inference.translator import Translator
+from nmt.model_hub import PREFIX
 from nmt.serving.detection import language_name
 
 _log = logging.getLogger("nmt")
@@ -67,7 +68,7 @@ class ServedModel:
     reloads: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        remote = self.path.startswith("hf://")
+        remote = self.path.startswith(PREFIX)
         self.name = Path(self.path if remote else Path(self.path).resolve()).name
         self._stamp: tuple[int, int] | None = None
         self._newer = None if remote else self._stamp_now()

@@ -73,8 +73,7 @@ def fit(
     history = run / "metrics.csv" if "csv" in training.loggers else None
     log = RunLog(history, training.log_every, total_updates)
     checkpoints = Checkpoints(run / "checkpoints", training)
-    search = LambdaCallback(on_train_start=lambda trainer, module: module.try_search())
-    ours = [search, LambdaCallback(on_validation_end=save_best), log]
+    ours = [LambdaCallback(on_validation_end=save_best), log]
     patience = [] if training.patience is None else [Patience(training.monitor, training.patience)]
     trainer = lightning.Trainer(
         **_hardware(data.config, device, environment),

@@ -6,7 +6,6 @@ import functools
 import logging
 import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -329,25 +328,14 @@ class TranslationModule(lightning.LightningModule):
         self._require_network()
         return self._translator(copy.deepcopy(self.model).eval())
 
-    def _translator(self, model: Seq2Seq, models: Sequence[Seq2Seq] = ()) -> Translator:
+    def _translator(self, model: Seq2Seq) -> Translator:
         return Translator(
             model,
             self._require_network().tokenizer,
             self.config,
             device=self.device,
             precision=self._precision,
-            models=models,  # for a shortlist, which validation does not use
         )
-
-    def try_search(self) -> None:
-        """Translate a sentence with the `decoding` section, so that faults show before training.
-
-        Raises:
-            NmtError: the search fails.
-        """
-        network = copy.deepcopy(self.model).eval()
-        pairs = self._require_network().held_out["validation"]
-        self._translator(network, [network]).translate([source for source, _ in pairs[:1]])
 
     def save_bundle(self, folder: str | Path, metrics: dict[str, Any] | None = None) -> None:
         """Write the model as a bundle, which `nmt.load` and every command read.
