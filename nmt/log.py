@@ -43,8 +43,7 @@ def log_to_stderr(*, quiet: bool = False, unless_configured: bool = False) -> No
 
     Args:
         quiet: warnings only, and no progress bars.
-        unless_configured: leave a logger's handlers, its parents' and its level as they are. A
-            level that was never set becomes that of progress, for a run's log file.
+        unless_configured: keep handlers that the user has set, and a level that is not `NOTSET`.
     """
     logger = logging.getLogger("nmt")
     if not unless_configured or logger.level == logging.NOTSET:
@@ -98,19 +97,19 @@ def quiet() -> Iterator[None]:
 
 
 class ProgressBar:
-    """Counts work; draws a bar where standard error is a terminal.
+    """Counts work, and draws a bar if standard error is a terminal.
 
     Args:
-        unit: what is counted.
-        total: how much there is in all; None where it is not known.
-        done: how much of it was done before.
+        unit: noun of what is counted.
+        total: number of units; None if unknown.
+        done: units completed earlier.
     """
 
     def __init__(self, unit: str, total: int | None, done: int = 0):
         self._unit, self._total = unit, total
         self._first = self._done = done
         self._started = time.perf_counter()
-        self._bar: Any = None  # rich takes a while to import
+        self._bar: Any = None  # rich is slow to import
         if shows_bars():
             from rich import progress
             from rich.console import Console
@@ -127,7 +126,7 @@ class ProgressBar:
             self._bar.start()
 
     def advance(self, amount: int = 1) -> None:
-        """Count work that is done."""
+        """Count completed units."""
         self._done += amount
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done)

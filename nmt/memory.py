@@ -6,7 +6,7 @@ import os
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 _LARGEST = 32 * 2**20
-"""Bytes of the largest block that glibc agrees to keep."""
+"""Bytes of the largest block that glibc can keep."""
 _KERNELS = "32"
 
 
@@ -27,9 +27,9 @@ def tune_memory() -> None:
 def _keep_freed_memory() -> None:
     """Keep large freed blocks in the process, for reuse.
 
-    By default glibc maps every large block anew and gives it back when it is freed. Each step of
-    a network frees and asks for the same tens of megabytes, and touching fresh pages costs more
-    than most of the arithmetic done on them. Other C libraries are left as they are.
+    By default glibc maps every large block anew and unmaps it when it is freed. Each step of a
+    network frees and allocates the same tens of megabytes, and touching fresh pages costs more
+    than most of the arithmetic on them. Has no effect on other C libraries.
 
     Source: mallopt(3).
     """
@@ -37,11 +37,11 @@ def _keep_freed_memory() -> None:
 
 
 def limit_arenas() -> None:
-    """Let threads share as many arenas as there are processors, not 8 times as many.
+    """Limit glibc to one arena for each processor; its default is eight.
 
-    Each batch's threads are new and take any arena, and with `tune_memory` every arena keeps what
-    it ever held: in a minute of `nmt serve` with 64 clients on two cores the process grew from 446
-    to 560 MB with 16 arenas; with 2 it grew from 436 to 464 MB in 20 s, and then no more.
+    Every batch starts threads, which take any arena, and with `tune_memory` no arena shrinks. In a
+    minute of `nmt serve` with 64 clients on two cores the process grew from 446 to 560 MB with 16
+    arenas; with 2 it grew from 436 to 464 MB in 20 s, and then stayed.
 
     Source: mallopt(3).
     """
@@ -57,13 +57,13 @@ def _mallopt(values: dict[int, int]) -> None:
 
 
 def _keep_few_kernels() -> None:
-    """Let oneDNN, and torch's layer over it, keep the kernels of the last few shapes only.
+    """Let oneDNN, and torch's layer over it, cache only the kernels of the last few shapes.
 
-    They make a kernel for every shape and keep 1,024 by default, with their memory; batches of
-    sentences have new shapes all the time. More do not help beam search either, which meets
-    hundreds of row counts: 1,000 lines with a beam of 5 took 8.2, 7.9, 7.9 and 8.2 CPU seconds and
+    They compile a kernel for every shape and cache 1,024 by default, with their memory, but batches
+    of sentences keep changing shape. More do not help beam search either, with its hundreds of row
+    counts: 1,000 lines with a beam of 5 took 8.2, 7.9, 7.9 and 8.2 CPU seconds and
     518, 621, 672 and 681 MB with 32, 128, 512 and 1,024 kernels (2 × 256, fp32, one run each).
-    Set through environment variables, unless the user has set them.
+    The environment variables of the user take precedence.
 
     Source: oneDNN developer guide, "Primitive cache"; ideep, `lru_cache.hpp`.
     """

@@ -17,11 +17,11 @@ def download(address: str, names: Sequence[str]) -> Path:
     """Fetch a model, or find it in the hub's cache.
 
     Args:
-        address: `hf://owner/name`, with `@` and a branch, tag or commit where one is meant.
-        names: of the files to fetch; the first must be there.
+        address: `hf://owner/name`, optionally with `@` and a branch, tag or commit.
+        names: files to fetch; the first is required.
 
     Raises:
-        BundleError: the hub has no such model, or is out of reach and the cache has none.
+        BundleError: the hub has no such model, or cannot be reached and the cache has no copy.
     """
     require_hub_cache()
     huggingface_hub = _quiet_hub()
@@ -36,15 +36,15 @@ def download(address: str, names: Sequence[str]) -> Path:
         )
         if (folder / names[0]).exists():
             return folder
-        problem = f"is no model of nmt: it holds no {names[0]}"
+        problem = f"is not a model of nmt: it holds no {names[0]}"
     except errors.HFValidationError:
-        problem = "is no name of the form owner/name"
+        problem = "is not a name of the form owner/name"
     except errors.RepositoryNotFoundError:
         problem = "is not on the hub, or is private: check the name, or log in"
     except errors.RevisionNotFoundError:
         problem = "cannot be fetched: there is no such branch, tag or commit"
     except errors.LocalEntryNotFoundError:
-        problem = "cannot be fetched: the hub is out of reach, and there is no cached copy"
+        problem = "cannot be fetched: the hub cannot be reached, and the cache has no copy"
     except (errors.HfHubHTTPError, OSError) as error:
         problem = f"cannot be fetched: {error}"
     raise BundleError(f"{address} {problem}")
@@ -57,8 +57,8 @@ class Repository:
         address: `hf://owner/name`.
 
     Raises:
-        UsageError: it is another kind of text.
-        NmtError: the hub is out of reach, or knows no token.
+        UsageError: the address has another form.
+        NmtError: the hub cannot be reached, or refuses the token.
     """
 
     def __init__(self, address: str):
@@ -66,10 +66,10 @@ class Repository:
 
         self.address, self.name = address, address.removeprefix(PREFIX)
         if not re.fullmatch(rf"{PREFIX}[\w.-]+/[\w.-]+", address, flags=re.ASCII):
-            raise UsageError(f"{address} is no address of the form hf://owner/name")
+            raise UsageError(f"{address} is not an address of the form hf://owner/name")
         self._hub = _quiet_hub().HfApi()
         self.private: bool | None = None
-        """Who may read it; None where it is not there yet."""
+        """Whether only its owner can read it; None if it does not exist yet."""
         try:
             self.private = bool(self._hub.model_info(self.name, timeout=10).private)
         except RepositoryNotFoundError:
@@ -80,12 +80,12 @@ class Repository:
             raise self._failed(error) from error
 
     def upload(self, folder: Path, *, public: bool, stale: Sequence[str]) -> str:
-        """Upload a folder as one commit, so that a reader at any moment finds it whole.
+        """Upload a folder in one commit, so that a reader always finds a complete model.
 
         Args:
-            folder: what to upload.
-            public: anybody may read it, where it is not there yet.
-            stale: names of files that are removed, unless the folder has them.
+            folder: the model.
+            public: whether anybody can read a repository that does not exist yet.
+            stale: files to delete from the repository, unless the folder has them.
 
         Returns:
             The commit.
@@ -96,7 +96,7 @@ class Repository:
         from huggingface_hub import ModelCard
 
         try:
-            # Before anything is made on the hub.
+            # Refuse an invalid card before the hub creates anything.
             ModelCard.load(folder / "README.md").validate(repo_type="model")
             if self.private is None:
                 self._hub.create_repo(self.name, private=not public)
@@ -111,22 +111,20 @@ class Repository:
         return str(commit.oid)
 
     def _failed(self, error: Exception) -> NmtError:
-        """Say in one line what went wrong, and what to do."""
+        """Return the error in one line, with its remedy."""
         response: Any = getattr(error, "response", None)
         if response is None:
             refused = isinstance(error, ValueError)  # of the card's metadata
-            told = "the hub refused the model card" if refused else "the hub cannot be reached"
-            return NmtError(f"{self.address}: {told}: {error}")
-        told = getattr(error, "server_message", None) or str(error)
+            fault = "the hub refused the model card" if refused else "the hub cannot be reached"
+            return NmtError(f"{self.address}: {fault}: {error}")
+        answer = getattr(error, "server_message", None) or str(error)
         if response.status_code in (401, 403):
-            told = (
-                f"{told}; log in with `hf auth login`, or set HF_TOKEN, by a token that may write"
-            )
-        return NmtError(f"{self.address}: the hub refused ({response.status_code}): {told}")
+            answer += "; log in with `hf auth login`, or set HF_TOKEN, to a token that can write"
+        return NmtError(f"{self.address}: the hub refused ({response.status_code}): {answer}")
 
 
 def _quiet_hub() -> Any:
-    """Return the hub's library; its faults are told by our errors, its bars stay at terminals."""
+    """Return the hub's library without its log, and with progress bars only at a terminal."""
     import huggingface_hub
     from huggingface_hub.utils.tqdm import disable_progress_bars
 

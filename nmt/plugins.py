@@ -1,7 +1,7 @@
 """Cells and metrics of other packages, which register them as entry points.
 
-A package is installed by the user, and only its own entry points say what it offers: neither a
-config nor a bundle can make other code run.
+Only entry points of packages that the user has installed are loaded: neither a config nor a bundle
+can run other code.
 """
 
 from dataclasses import dataclass
@@ -28,20 +28,20 @@ class Plugged:
 
 
 def plugin_names(group: str) -> list[str]:
-    """Return the names in a group, in order."""
+    """Return the names in a group, sorted."""
     return sorted(entry_points(group=group).names)
 
 
 def find_plugin(group: str, name: str) -> EntryPoint | None:
-    """Return an entry point, whose `dist` is its package; None where no package has it.
+    """Return an entry point, whose `dist` is its package; None if no package has it.
 
     Raises:
-        UsageError: several packages have it.
+        UsageError: several packages register it.
     """
     found = {package_of(point): point for point in entry_points(group=group, name=name)}
     if len(found) > 1:
-        told = f"{shown(name)} is registered by {' and '.join(sorted(found))}"
-        raise UsageError(f"{group}: {told}; uninstall all but one")
+        packages = " and ".join(sorted(found))
+        raise UsageError(f"{group}: {packages} register {shown(name)}; uninstall all but one")
     return next(iter(found.values()), None)
 
 
@@ -56,10 +56,10 @@ def load_plugin(group: str, name: str, kind: type[_Plugin]) -> _Plugin:
     Args:
         group: `CELL_GROUP` or `METRIC_GROUP`.
         name: of the entry point.
-        kind: what it has to be.
+        kind: the required class.
 
     Raises:
-        UsageError: no package has it, several have, or what is imported is something else.
+        UsageError: no package or several register it, or the object has another class.
     """
     point = find_plugin(group, name)
     if point is None:
@@ -67,11 +67,13 @@ def load_plugin(group: str, name: str, kind: type[_Plugin]) -> _Plugin:
     try:
         plugin = point.load()
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
         raise UsageError(
-            f"{group}: {name} of {package_of(point)} cannot be loaded: {told}"
+            f"{group}: {name} of {package_of(point)} cannot be loaded: "
+            f"{type(error).__name__}: {error}"
         ) from error
     if not isinstance(plugin, kind):
-        told = f"{point.value} is no {kind.__name__}, but {shown(plugin)}"
-        raise UsageError(f"{group}: {name} of {package_of(point)}: {told}")
+        raise UsageError(
+            f"{group}: {name} of {package_of(point)}: {point.value} is {shown(plugin)}, "
+            f"and must be a {kind.__name__}"
+        )
     return plugin

@@ -22,10 +22,10 @@ _Record = TypeVar("_Record")
 
 
 def regular_file(path: str, flags: int) -> int:
-    """Open a regular file; the `opener` of `open`. A pipe or a device might never end.
+    """Open a regular file; an `opener` for `open`. A pipe or a device might never end.
 
     Raises:
-        DataError: it is something else.
+        DataError: it is not a regular file.
     """
     handle = os.open(path, flags | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -39,7 +39,7 @@ def read_bytes(path: str | Path, most: int = MOST_BYTES, *, regular: bool = True
 
     Args:
         path: the file.
-        most: bytes that it may hold.
+        most: maximum size in bytes.
         regular: refuse pipes and devices.
 
     Raises:
@@ -71,10 +71,10 @@ def sha256(path: Path, most: float = math.inf) -> str:
 
 
 def parse_json(data: bytes | str, name: object) -> dict[str, Any]:
-    """Parse a JSON object; `name` stands for it in errors.
+    """Parse a JSON object; `name` is its name in errors.
 
     Raises:
-        DataError: it is something else.
+        DataError: it is not a JSON object.
     """
     try:
         values = json.loads(data)
@@ -96,25 +96,25 @@ def read_record(path: Path, kind: type[_Record]) -> _Record:
 
 
 def parse_record(data: bytes, name: object, kind: type[_Record]) -> _Record:
-    """Parse a dataclass, or a typed dict, that was written as JSON.
+    """Parse JSON as a dataclass or a typed dict.
 
-    A dataclass leaves out what it does not know, a typed dict keeps it. Fields with
-    a default may be missing.
+    Unknown keys are dropped from a dataclass and kept in a typed dict. Fields with a default may be
+    missing.
 
     Args:
         data: the JSON.
-        name: stands for it in errors.
+        name: its name in errors.
         kind: the class.
 
     Raises:
-        DataError: it is no such record.
+        DataError: it is not JSON, or a field is missing or has another type.
     """
     values = parse_json(data, name)
     try:
         return typing.cast(_Record, _built(kind, values))
     except (KeyError, TypeError) as error:
-        told = f"{type(error).__name__}: {error}"
-        raise DataError(f"{name} is damaged, or of another version of nmt ({told})") from None
+        fault = f"{type(error).__name__}: {error}"
+        raise DataError(f"{name} is damaged, or from another version of nmt ({fault})") from None
 
 
 def _built(kind: Any, plain: Any) -> Any:
@@ -122,38 +122,38 @@ def _built(kind: Any, plain: Any) -> Any:
     inner = typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         kinds = typing.get_type_hints(kind)
-        given = [one.name for one in dataclasses.fields(kind) if one.name in plain or _needed(one)]
-        return kind(**{field: _built(kinds[field], plain[field]) for field in given})  # type: ignore[operator]
+        given = [f.name for f in dataclasses.fields(kind) if f.name in plain or _is_required(f)]
+        return kind(**{name: _built(kinds[name], plain[name]) for name in given})  # type: ignore[operator]
     container = dict if typing.is_typeddict(kind) else typing.get_origin(kind)
     if container in (list, dict) and not isinstance(plain, container):
-        raise TypeError(f"{shown(plain)} is no {container.__name__}")
+        raise TypeError(f"{shown(plain)} is not a {container.__name__}")
     if typing.is_typeddict(kind):  # keys may be missing, unless it is total
         if missing := kind.__required_keys__ - plain.keys():
             raise KeyError(min(missing))
-        kinds = {key: one for key, one in typing.get_type_hints(kind).items() if key in plain}
-        return plain | {key: _built(one, plain[key]) for key, one in kinds.items()}
+        hints = {key: hint for key, hint in typing.get_type_hints(kind).items() if key in plain}
+        return plain | {key: _built(hint, plain[key]) for key, hint in hints.items()}
     if container is list:
-        return [_built(inner[0], one) for one in plain]
+        return [_built(inner[0], item) for item in plain]
     if container is dict:
-        return {_built(inner[0], key): _built(inner[1], one) for key, one in plain.items()}
+        return {_built(inner[0], key): _built(inner[1], item) for key, item in plain.items()}
     if isinstance(kind, types.UnionType):
         part = next(part for part in inner if part is not type(None))
         return None if plain is None else _built(part, plain)
     if kind in (int, float, str) and not isinstance(plain, (int, float) if kind is float else kind):
-        raise TypeError(f"{shown(plain)} is no {kind.__name__}")
+        raise TypeError(f"{shown(plain)} is not of the type {kind.__name__}")
     return plain
 
 
-def _needed(one: dataclasses.Field[Any]) -> bool:
-    return one.default is one.default_factory is dataclasses.MISSING
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
 
 
 def read_rows(path: Path) -> tuple[list[dict[str, str]], int]:
     """Read a CSV file of numbers, each row with an `update`.
 
     Returns:
-        The rows, and how many were damaged and are left out. A last row without a line break, as a
-        kill leaves it, is left out and not counted.
+        The undamaged rows, and the number of damaged ones. A last row without a line break, as a
+        kill leaves it, is dropped and not counted.
 
     Raises:
         DataError: the file cannot be read.
@@ -170,7 +170,7 @@ def read_rows(path: Path) -> tuple[list[dict[str, str]], int]:
 
 
 def seal(folder: Path) -> None:
-    """Write the sums of all files in a folder, for `is_sealed`."""
+    """Write the checksums of all files in a folder, for `is_sealed`."""
     sums = {file.name: [file.stat().st_size, sha256(file)] for file in sorted(folder.iterdir())}
     (folder / _SUMS).write_text(json.dumps(sums), encoding="utf-8")
 

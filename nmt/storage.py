@@ -26,11 +26,11 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` that takes its place when the block ends without error.
 
     Args:
-        path: the file to write or replace. Its folder must exist. Streams are written directly,
-            for nothing can take their place.
+        path: the file to write or replace. Its folder must exist. Streams, which cannot be
+            replaced, are appended to.
 
     Raises:
-        OSError: as of `open` and `write`; `path` then holds what it held before.
+        OSError: the file cannot be written; `path` is unchanged.
     """
     if is_stream(path):
         with open(path, "ab") as stream:
@@ -65,7 +65,7 @@ def user_cache() -> Path:
 
 
 def require_hub_cache() -> None:
-    """Check that the hub's library has a folder to download to; it would make one named `~`.
+    """Require a home or cache folder, without which the hub's library makes one named `~`.
 
     Raises:
         DataError: see `user_cache`.
@@ -76,7 +76,7 @@ def require_hub_cache() -> None:
 
 def side_files(output: Path) -> tuple[Path, Path, Path]:
     """Return the files beside a translation: problems, unfinished text, and its journal."""
-    real = Path(os.path.realpath(output))  # what a link leads to is replaced, not the link
+    real = Path(os.path.realpath(output))  # replaces the target of a link, not the link
     problems = output.with_name(f"{output.name}.problems.tsv")
     return problems, real.with_name(f"{real.name}.part"), real.with_name(f"{real.name}.part.json")
 
@@ -85,8 +85,8 @@ def side_files(output: Path) -> tuple[Path, Path, Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Make a temporary folder beside `path` that takes its place when the block ends.
 
-    On Linux the two are exchanged in one system call, so a reader finds a whole folder at any
-    moment. Where the file system cannot do that, two renames follow each other.
+    On Linux the two are exchanged in one system call, so a reader always finds a complete folder.
+    Other file systems need two renames.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _temporary(path, is_folder=True) as temporary:
@@ -106,9 +106,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _temporary(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
-    """Make an empty file or folder beside `path`, which is gone at the end of the block.
+    """Make an empty file or folder beside `path`, and remove it at the end of the block.
 
-    It is locked, so that the next command can clear away what a killed one has left.
+    It is locked: the next command removes the unlocked ones, whose process was killed.
     """
     make: Callable[..., Any] = tempfile.mkdtemp if is_folder else tempfile.mkstemp
     _clear(path.parent)
@@ -146,24 +146,24 @@ def _remove(path: Path) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path, patience: float | None = 10.0) -> Iterator[None]:
-    """Keep other processes that lock the same folder out; the lock ends with the process.
+    """Hold an exclusive lock on a folder; it ends with the process.
 
     Args:
-        folder: what to lock; nothing is written.
-        patience: seconds to wait, for the workers of a killed process outlive it a little; None
-            waits as long as it takes, and says so.
+        folder: the folder; nothing is written to it.
+        patience: seconds to wait, since the workers of a killed process outlive it briefly; None
+            waits without limit, and logs that.
 
     Raises:
-        UsageError: another process has it.
+        UsageError: another process holds the lock.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
         start, free = time.monotonic(), try_lock(handle)
         if not free and patience is None:
-            _log.info("%s: another process is at work there; waiting for its end", folder)
+            _log.info("%s is in use by another process; waiting for it to end", folder)
         while not free:
             if patience is not None and time.monotonic() > start + patience:
-                raise UsageError(f"{folder}: another process is at work there; wait for its end")
+                raise UsageError(f"{folder} is in use by another process; wait for it to end")
             time.sleep(0.1)
             free = try_lock(handle)
         yield
@@ -172,13 +172,13 @@ def locked(folder: Path, patience: float | None = 10.0) -> Iterator[None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` survive a loss of power, where the system can."""
+    """Make renames inside `folder` survive a loss of power, if the system can."""
     with contextlib.suppress(OSError):
         _sync(folder)
 
 
 def sync_stream(stream: IO[bytes]) -> None:
-    """Write what is buffered to the disk."""
+    """Flush a stream, and sync its file to disk."""
     stream.flush()
     os.fsync(stream.fileno())
 

@@ -41,8 +41,8 @@ def test_a_model_on_the_hub_translates_as_the_folder_does(
     ("model", "told"),
     [
         ("hf://someone/else", "hf://someone/else is not on the hub, or is private"),
-        ("hf://a/b/c", "hf://a/b/c is no name of the form owner/name"),
-        ("hf://someone/empty", "hf://someone/empty is no model of nmt: it holds no bundle.json"),
+        ("hf://a/b/c", "hf://a/b/c is not a name of the form owner/name"),
+        ("hf://someone/empty", "hf://someone/empty is not a model of nmt: it holds no bundle.json"),
     ],
 )
 def test_what_the_hub_does_not_have_is_one_line(model: str, told: str, tmp_path: Path) -> None:
@@ -55,5 +55,5 @@ def test_what_the_hub_does_not_have_is_one_line(model: str, told: str, tmp_path:
 def test_a_hub_out_of_reach_is_one_line(tmp_path: Path) -> None:
     done = translate("http://127.0.0.1:9", tmp_path / "home", "hf://someone/model")
     assert done.returncode == 2
-    told = "nmt: error: hf://someone/model cannot be fetched: the hub is out of reach"
+    told = "nmt: error: hf://someone/model cannot be fetched: the hub cannot be reached"
     assert done.stderr.splitlines()[-1].startswith(told)

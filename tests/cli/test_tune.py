@@ -221,7 +221,7 @@ def test_a_run_that_trains_is_not_tuned(
     words = ["evaluate", run.parent / model, "--source", files[0], "--reference", files[1]]
     with locked(run):
         result = nmt(*words, "--tune")
-    assert result.code == 2 and f"{run}: another process is at work there" in result.err
+    assert result.code == 2 and f"{run} is in use by another process" in result.err
     assert "tuned" not in load_bundle(run).metrics
 
 

@@ -418,7 +418,7 @@ def test_who_comes_second_waits_for_the_translations_of_the_first(
     config = student(tiny_config, tmp_path, teacher=tiny_run)
     folder = place_of(config, tiny_run)
     folder.mkdir()
-    waiting = f"{folder}: another process is at work there; waiting for its end"
+    waiting = f"{folder} is in use by another process; waiting for it to end"
 
     def finish(message: str, *values: object) -> None:
         """Do what the other process does, once this one waits."""

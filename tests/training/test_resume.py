@@ -257,7 +257,7 @@ def test_two_processes_do_not_train_in_one_folder(
 ) -> None:
     run = copied(short_run, tmp_path)
     monkeypatch.setattr(running, "locked", lambda folder: locked(folder, patience=0.1))
-    with locked(run), pytest.raises(UsageError, match=r"another process is at work there"):
+    with locked(run), pytest.raises(UsageError, match=r"is in use by another process"):
         running.train(constant, run, resume=True)
     running.train(constant, run, resume=True)
 
