@@ -42,7 +42,10 @@ def test_a_child_and_its_children_end_with_their_parent(moment: float, kill: boo
     wait_for_end(family)
 
 
-@pytest.mark.parametrize("moment", [0.2, 2.0, 6.0])
+@pytest.mark.parametrize(
+    "moment",
+    [0.2, pytest.param(2.0, marks=pytest.mark.slow), pytest.param(6.0, marks=pytest.mark.slow)],
+)
 def test_no_training_process_outlives_its_parent(
     tiny_config: Path, tmp_path: Path, moment: float
 ) -> None:

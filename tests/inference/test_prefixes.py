@@ -70,6 +70,7 @@ def test_scores_are_those_of_forced_decoding(
     assert sum(same) >= len(pairs) // 4
 
 
+@pytest.mark.slow
 def test_a_prefix_of_ones_own_translation_changes_nothing(tiny_config: Path) -> None:
     bundle = fit_briefly(load_config(tiny_config, ["--training.schedule", "constant"]), 250)
     translator = Translator(bundle.model, bundle.tokenizer, bundle.config)

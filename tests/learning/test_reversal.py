@@ -19,7 +19,12 @@ def digit_pairs(seed: int, count: int) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("cell", "attention"), [("lstm", "none"), ("gru", "none"), ("lstm", "general")]
+    ("cell", "attention"),
+    [
+        ("lstm", "none"),
+        pytest.param("gru", "none", marks=pytest.mark.slow),
+        pytest.param("lstm", "general", marks=pytest.mark.slow),
+    ],
 )
 def test_a_small_model_learns_to_reverse(
     nmt: Command, tmp_path: Path, cell: str, attention: str

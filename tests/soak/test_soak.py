@@ -10,7 +10,7 @@ import pytest
 from tests.soak import configs, disks, files, kills, lines, together
 from tests.soak.kinds import KINDS, Kind, World
 
-FEW = {configs: 150, disks: 3, files: 6, kills: 1, lines: 300, together: 1}
+FEW = {configs: 150, disks: 3, files: 6, kills: 1, lines: 150, together: 1}
 SLOW = {configs.accepted: 3}
 
 

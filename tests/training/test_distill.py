@@ -127,7 +127,9 @@ def test_several_translations_are_those_of_translate(
     assert ids(data) == encoded(data, told)
 
 
-@pytest.mark.parametrize(("times", "devices"), [(0, 1), (0.5, 1), (0.5, 2)])
+@pytest.mark.parametrize(
+    ("times", "devices"), [(0, 1), (0.5, 1), pytest.param(0.5, 2, marks=pytest.mark.slow)]
+)
 def test_a_student_has_the_weights_of_one_that_reads_the_same_text_from_files(
     tiny_config: Path,
     tiny_run: Path,

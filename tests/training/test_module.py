@@ -308,7 +308,10 @@ print(nmt.train(config, RUN).translate(["Der Hund."])[0].problem)
 """
 
 
-@pytest.mark.parametrize("stdin", [False, True], ids=["script", "notebook"])
+@pytest.mark.parametrize(
+    "stdin",
+    [pytest.param(False, id="script"), pytest.param(True, id="notebook", marks=pytest.mark.slow)],
+)
 def test_a_script_needs_no_main_guard(tiny_config: Path, tmp_path: Path, stdin: bool) -> None:
     """Two processes, a loader's worker and encoding workers; a notebook's main has no file."""
     values = {"CONFIG": str(tiny_config), "RUN": str(tmp_path / "run"), "DEVICES": 2}

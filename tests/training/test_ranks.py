@@ -192,6 +192,7 @@ def follower_of(process: subprocess.Popen[str]) -> int:
     return int(children[0])
 
 
+@pytest.mark.slow
 def test_ranks_do_not_outlive_each_other(tiny_config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ["train", tiny_config, "--run", run, "--resume", "--training.devices", "2"]
@@ -265,6 +266,7 @@ def test_an_error_before_training_is_told_once(tiny_config: Path, tmp_path: Path
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_divergence_on_several_ranks_is_told_once(tiny_config: Path, tmp_path: Path) -> None:
     config = changed(tiny_config, learning_rate=10.0, clip_norm=0.0, warmup_updates=0, devices=2)
     with pytest.raises(NmtError, match=r"training diverged"):
