@@ -29,6 +29,7 @@ from nmt.log import kept_log, log_to_file
 from nmt.memory import tune_memory
 from nmt.storage import locked
 from nmt.text.lines import writing_to
+from nmt.training.bf16_hint import bf16_hint
 from nmt.training.checkpoints import CheckpointFile, limits, newest_checkpoint
 from nmt.training.cluster import launcher
 from nmt.training.data_module import TranslationData
@@ -156,6 +157,8 @@ def _start(
     several = f"{world_size()} × " if world_size() > 1 else ""
     precision = find_precision(config.training.precision, device, "training.precision")
     _log.info("device: %s%s, precision %s", several, describe_device(device), precision)
+    if not known and (hint := bf16_hint(config, device)) is not None:
+        _log.info(hint)
     data = _known_data(config, run, checkpoint) if known else TranslationData(config)
     data.setup()
     _warn(data)
