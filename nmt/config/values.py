@@ -41,8 +41,10 @@ class Range:
     def __str__(self) -> str:
         if not self.above and not self.below:
             return f"from {self.low:,} to {self.high:,}"
-        low, high = "above" if self.above else "at least", "below" if self.below else "at most"
-        return f"{low} {self.low:,} and {high} {self.high:,}"
+        low = f"{'above' if self.above else 'at least'} {self.low:,}"
+        if self.high == math.inf:
+            return low
+        return f"{low} and {'below' if self.below else 'at most'} {self.high:,}"
 
 
 @dataclasses.dataclass(frozen=True)
