@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 
 from nmt.cli.arguments import read_split, refuse_output, refuse_unequal
+from nmt.cli.flags import option
 from nmt.config import Config
 from nmt.errors import UsageError
 from nmt.text.lines import read_lines, writing_to
@@ -33,38 +34,26 @@ class Texts:
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def add_text_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that select the texts to compare."""
-    parser.add_argument("--split", help="a split of the model's own corpus (default: test)")
-    parser.add_argument(
-        "--test-set",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="a public test set of sacreBLEU, such as wmt14/full, in the model's direction; "
-        "downloaded once, to $SACREBLEU or ~/.sacrebleu; repeat the option for several sets; A,B "
-        "scores two as one text; list prints all names",
-    )
-    parser.add_argument("--source", type=Path, help="file to translate")
-    parser.add_argument(
-        "--reference",
-        type=Path,
-        action="append",
-        default=[],
-        help="file of human translations; repeat the option for several translators",
-    )
-    parser.add_argument(
-        "--hypotheses", type=Path, help="file of translations to score instead of translating"
-    )
-    parser.add_argument(
-        "--baseline", type=Path, help="file of another system's translations to compare with"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        help="file for the translations, or a folder for several test sets",
-    )
+@dataclasses.dataclass
+class TextFlags:
+    """Flags that select the texts to compare."""
+
+    split: str | None = None
+    """a split of the model's own corpus (default: test)"""
+    test_set: list[str] = option(metavar="NAME")
+    """a public test set of sacreBLEU, such as wmt14/full, in the model's direction; downloaded
+    once, to $SACREBLEU or ~/.sacrebleu; repeat the option for several sets; A,B scores two as one
+    text; list prints all names"""
+    source: Path | None = None
+    """file to translate"""
+    reference: list[Path] = option()
+    """file of human translations; repeat the option for several translators"""
+    hypotheses: Path | None = None
+    """file of translations to score instead of translating"""
+    baseline: Path | None = None
+    """file of another system's translations to compare with"""
+    output: Path | None = option(names=["-o", "--output"])
+    """file for the translations, or a folder for several test sets"""
 
 
 def refuse_senseless(arguments: argparse.Namespace) -> None:

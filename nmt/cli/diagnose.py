@@ -2,24 +2,23 @@
 
 import argparse
 import dataclasses
-import typing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import (
     model_config,
+    print_result,
     read_split,
     refuse_output,
     refuse_unequal,
     run_of,
-    split_words,
-    write_json,
 )
+from nmt.cli.flags import Device, JsonFlag, add_flags, option, positional, split_words
 from nmt.cli.report import report_training
-from nmt.cli.terminal import print_report
-from nmt.config import CellName, Config, ModelConfig
+from nmt.config import Config, ModelConfig
 from nmt.config.sections import Count
-from nmt.config.values import field_types, read_value, word_reader
+from nmt.config.values import field_types, read_value
 from nmt.diagnosis.records import Diagnosis, write_record
 from nmt.errors import DataError, UsageError
 from nmt.model_hub import PREFIX
@@ -30,6 +29,26 @@ if TYPE_CHECKING:
     from nmt.bundle import Bundle
 
 
+@dataclass
+class _Flags:
+    model: str = positional("RUN|MODEL|CONFIG")
+    """run or bundle folder, hf://owner/name, or YAML"""
+    split: str | None = None
+    """split of the model's own corpus (default: validation)"""
+    source: Path | None = None
+    """file of source sentences to use instead"""
+    reference: Path | None = None
+    """file of their human translations"""
+    sentences: Count | None = None
+    """number of sentences to average gradients over (default: 32)"""
+    updates: Count | None = None
+    """updates of each short training run (default: 100)"""
+    cells: str | None = option(metavar="CELL,…")
+    """compare these cells before and after a short training run: lstm,gru,tanh,relu"""
+    device: Device | None = None
+    """device of the short training runs"""
+
+
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb, diagnose, and report."""
     parser.usage = "nmt diagnose RUN|MODEL|CONFIG [options] [--KEY VALUE …]"
@@ -38,37 +57,14 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "also an option (see nmt check --help)."
     )
     own, keys = split_words(words)
-    parser.add_argument(
-        "model", metavar="RUN|MODEL|CONFIG", help="run or bundle folder, hf://owner/name, or YAML"
-    )
-    parser.add_argument("--split", help="split of the model's own corpus (default: validation)")
-    parser.add_argument("--source", type=Path, help="file of source sentences to use instead")
-    parser.add_argument("--reference", type=Path, help="file of their human translations")
-    for name, what in {
-        "--sentences": "number of sentences to average gradients over (default: 32)",
-        "--updates": "updates of each short training run (default: 100)",
-    }.items():
-        parser.add_argument(name, type=word_reader(Count, name), help=what)
-    parser.add_argument(
-        "--cells",
-        metavar="CELL,…",
-        help="compare these cells before and after a short training run: "
-        + ",".join(typing.get_args(CellName)),
-    )
-    parser.add_argument("--json", metavar="OUT", help="print JSON instead (-), or write it to OUT")
-    parser.add_argument(
-        "--device", choices=["auto", "cpu", "cuda"], help="device of the short training runs"
-    )
+    add_flags(parser, own, _Flags, JsonFlag)
     arguments = parser.parse_args(own)
     cells = _refuse_senseless(arguments, keys)
     is_config = Path(arguments.model).is_file()
     config = _config(arguments, keys, is_config)
     pairs, split = _pairs(arguments, config)
     found = _diagnose(arguments, config, is_config, pairs, split, cells)
-    if arguments.json != "-":
-        print_report(diagnosis_report(arguments.model, config, found))
-    if arguments.json is not None:
-        write_json(arguments.json, dataclasses.asdict(found))
+    print_result(arguments.json, diagnosis_report(arguments.model, config, found), found)
     return 0
 
 

@@ -3,18 +3,25 @@
 import argparse
 import logging
 import sys
-import typing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nmt.cli.arguments import (
-    add_model_arguments,
-    add_search_arguments,
     load_translator,
     model_config,
     search_settings,
     write_json,
 )
-from nmt.cli.compared_texts import Texts, add_text_arguments, read_texts, refuse_senseless
+from nmt.cli.compared_texts import TextFlags, Texts, read_texts, refuse_senseless
+from nmt.cli.flags import (
+    DeviceFlags,
+    JsonFlag,
+    ModelFlags,
+    add_flags,
+    add_search_flags,
+    option,
+    positional,
+)
 from nmt.cli.tuning import refuse_senseless_tuning, tune_model
 from nmt.config import BleuTokenizer, Config
 from nmt.errors import UsageError
@@ -27,6 +34,19 @@ if TYPE_CHECKING:
     from nmt.inference.search_tuning import Tuning
 
 
+@dataclass
+class _Flags(ModelFlags):
+    model: str = positional("MODEL", nargs="?")
+    target_language: str | None = option(metavar="TAG")
+    """language that determines BLEU's tokenizer and the kind of TER (default: the model's, else
+    en)"""
+    bleu_tokenizer: BleuTokenizer | None = None
+    """sacreBLEU's tokenizer (default: the model's data.bleu_tokenizer, or the language's)"""
+    tune: bool = False
+    """try beam sizes and length penalties on --split validation, and store the best as the model's
+    own defaults (until further training replaces the model)"""
+
+
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb, translate if necessary, and score."""
     parser.usage = (
@@ -35,27 +55,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "       nmt evaluate --hypotheses F --reference F … [--target-language TAG] [options]\n"
         "       nmt evaluate --test-set list"
     )
-    add_model_arguments(parser, optional=True)
-    add_text_arguments(parser)
-    parser.add_argument("--json", metavar="OUT", help="also write the scores to OUT; - for stdout")
-    parser.add_argument(
-        "--target-language",
-        metavar="TAG",
-        help="language that determines BLEU's tokenizer and the kind of TER (default: the model's, "
-        "else en)",
-    )
-    parser.add_argument(
-        "--bleu-tokenizer",
-        choices=typing.get_args(BleuTokenizer),
-        help="sacreBLEU's tokenizer (default: the model's data.bleu_tokenizer, or the language's)",
-    )
-    parser.add_argument(
-        "--tune",
-        action="store_true",
-        help="try beam sizes and length penalties on --split validation, and store the best as the "
-        "model's own defaults (until further training replaces the model)",
-    )
-    add_search_arguments(parser, words)
+    add_flags(parser, words, _Flags, TextFlags, DeviceFlags, JsonFlag)
+    add_search_flags(parser, words)
     arguments = parser.parse_intermixed_args(words)
     if arguments.test_set == ["list"]:
         from nmt.data.public_sets import public_sets

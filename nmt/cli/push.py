@@ -4,26 +4,32 @@ import argparse
 import dataclasses
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nmt.cli.arguments import run_of
+from nmt.cli.flags import add_flags, option, positional
 from nmt.errors import StoppedError, UsageError
+
+
+@dataclass
+class _Flags:
+    model: str = positional("MODEL")
+    """run folder or bundle folder"""
+    address: str = positional("hf://OWNER/NAME")
+    """repository to upload to"""
+    public: bool = False
+    """make the repository public (default: private)"""
+    license: str | None = option(metavar="ID")
+    """the hub's identifier of a license, such as mit; required by --public"""
+    yes: bool = False
+    """upload without confirmation"""
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb, show what would be uploaded, ask, and upload it."""
-    parser.add_argument("model", metavar="MODEL", help="run folder or bundle folder")
-    parser.add_argument("address", metavar="hf://OWNER/NAME", help="repository to upload to")
-    parser.add_argument(
-        "--public", action="store_true", help="make the repository public (default: private)"
-    )
-    parser.add_argument(
-        "--license",
-        metavar="ID",
-        help="the hub's identifier of a license, such as mit; required by --public",
-    )
-    parser.add_argument("--yes", action="store_true", help="upload without confirmation")
+    add_flags(parser, words, _Flags)
     arguments = parser.parse_args(words)
     if arguments.public and arguments.license is None:
         raise UsageError("--public: nobody may use a model without a license; give --license ID")

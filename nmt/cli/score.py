@@ -1,24 +1,27 @@
 """`nmt score MODEL --source F --target F`: the log-probability of given translations."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
-from nmt.cli.arguments import add_model_arguments, load_translator, refuse_unequal
+from nmt.cli.arguments import load_translator, refuse_unequal
+from nmt.cli.flags import DeviceFlags, ModelFlags, add_flags, option
 from nmt.config.options import BatchSize
-from nmt.config.values import word_reader
+
+
+@dataclass
+class _Flags:
+    source: Path = option(required=True)
+    """file of source sentences"""
+    target: Path = option(required=True)
+    """file of their translations"""
+    batch_size: BatchSize = 64
+    """sentences scored together"""
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb and print one log-probability per line."""
-    add_model_arguments(parser)
-    parser.add_argument("--source", type=Path, required=True, help="file of source sentences")
-    parser.add_argument("--target", type=Path, required=True, help="file of their translations")
-    parser.add_argument(
-        "--batch-size",
-        type=word_reader(BatchSize, "--batch-size"),
-        default=64,
-        help="sentences scored together",
-    )
+    add_flags(parser, words, ModelFlags, DeviceFlags, _Flags)
     arguments = parser.parse_args(words)
 
     from nmt.text.lines import read_lines

@@ -14,9 +14,10 @@ from nmt import __version__
 from nmt.errors import shorten
 from nmt.serving.guard import Guard
 from nmt.serving.libretranslate import libretranslate_routes
+from nmt.serving.limits import ServeOptions
 from nmt.serving.own_api import own_routes
 from nmt.serving.served import Models
-from nmt.serving.service import RefusedError, ServeOptions, Service
+from nmt.serving.service import RefusedError, Service
 
 _FILES = {
     "/": ("page.html", "text/html"),

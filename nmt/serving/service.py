@@ -5,15 +5,15 @@ import hmac
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 from starlette.requests import Request
 
 from nmt.errors import NmtError, shorten
-from nmt.serving.batcher import WINDOW, Batcher, FullError, Run, TooManyError
+from nmt.serving.batcher import Batcher, FullError, Run, TooManyError
 from nmt.serving.counters import Counters
+from nmt.serving.limits import ServeOptions
 from nmt.serving.served import Models, ServedModel
 
 CLOSED = 499
@@ -45,36 +45,6 @@ class RefusedError(Exception):
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None):
         super().__init__(message)
         self.status, self.message, self.headers = status, shorten(message), headers
-
-
-@dataclass(frozen=True)
-class ServeOptions:
-    """Limits, keys and reloading of a server.
-
-    Attributes:
-        max_characters: of the texts of one request.
-        max_queue: maximum number of lines queued or in progress.
-        time_limit: seconds that a request may take, its upload included.
-        window: seconds that a request waits for others to join its batch.
-        reload: seconds between checks for newer models; 0 for none.
-        keys: API keys; empty for public access.
-        allow_origin: whose pages may call the server from a browser, `*` for all; None for its own.
-        log_texts: log the texts of requests.
-    """
-
-    max_characters: int = 100_000
-    max_queue: int = 2048
-    time_limit: float = 60.0
-    window: float = WINDOW
-    reload: float = 5.0
-    keys: frozenset[str] = field(default=frozenset(), repr=False)
-    allow_origin: str | None = None
-    log_texts: bool = False
-
-    @property
-    def max_bytes(self) -> int:
-        """Bytes of a body: every character may be escaped, as two code units of six bytes."""
-        return 12 * self.max_characters + 2**16
 
 
 class Service:
