@@ -10,7 +10,6 @@ from nmt.report.blocks import (
     Code,
     Details,
     Figure,
-    Numbers,
     Paragraph,
     Report,
     Sentences,
@@ -59,8 +58,6 @@ def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
                 shown = Text(printable(text))
             case Verdict(level, text):
                 shown = Text.assemble((f"{level}: ", _COLOURS[level]), printable(text))
-            case Numbers(items):
-                shown = _word_table((name, f"{value}  {note}") for name, value, note in items)
             case Sentences(lines, _):
                 shown = _word_table((label, _marked(spans)) for label, spans in lines)
             case Table(title=title):

@@ -37,11 +37,7 @@ def gradient_sums(model: Seq2Seq, source: Padded, target: Padded) -> list[Gradie
     # ∂L_t/∂W_k is the outer product of the gradient by step k's W·h with that h.
     by_products: list[list[Tensor]] = [[] for _ in layers]
     for loss in unrolled.losses:
-        gradients = iter(
-            torch.autograd.grad(
-                loss.sum(), steps, retain_graph=True, allow_unused=True, materialize_grads=True
-            )
-        )
+        gradients = iter(gradients_of(loss.sum(), steps))
         for slopes, layer in zip(by_products, layers, strict=True):
             slopes.append(layer.aligned([next(gradients) for _ in layer.recurrent]))
     own = _own_gradients(model, source, target, [layer.parameter for layer in layers])
@@ -49,6 +45,13 @@ def gradient_sums(model: Seq2Seq, source: Padded, target: Padded) -> list[Gradie
         _sum(layer, torch.stack(slopes), layers[-1].lengths, whole)
         for layer, slopes, whole in zip(layers, by_products, own, strict=True)
     ]
+
+
+def gradients_of(loss: Tensor, states: list[Tensor]) -> tuple[Tensor, ...]:
+    """Return the gradients of a loss by states, zeros for states it does not depend on."""
+    return torch.autograd.grad(
+        loss, states, retain_graph=True, allow_unused=True, materialize_grads=True
+    )
 
 
 def _own_gradients(
@@ -73,7 +76,7 @@ def _sum(
         whole: autograd's gradient of the matrix.
     """
     before = layer.aligned(layer.before).detach().expand(len(slopes), -1, -1, -1)
-    ahead = _steps_ahead(layer, slopes, target_lengths)
+    ahead = steps_ahead(layer, slopes, target_lengths)
     total = torch.zeros_like(whole)
     norms = []
     for distance in range(int(ahead.max()) + 1):
@@ -86,10 +89,18 @@ def _sum(
     return GradientSum(layer.parameter, norms, difference / size if size else difference)
 
 
-def _steps_ahead(layer: UnrolledLayer, slopes: Tensor, target_lengths: Tensor) -> Tensor:
-    """Return the distance from each step to each loss, `(losses, steps, batch)`; −1 at padding."""
-    loss = torch.arange(slopes.shape[0])[:, None, None]
-    step = torch.arange(slopes.shape[1])[:, None]
+def steps_ahead(layer: UnrolledLayer, values: Tensor, target_lengths: Tensor) -> Tensor:
+    """Return the distance from each step to each loss, negative where either is missing or earlier.
+
+    Args:
+        layer: the layer of the steps; the bridge counts as one step after an encoder.
+        values: `(losses, steps, …)`.
+        target_lengths: number of losses of each sentence, `(batch,)`.
+
+    Returns:
+        `(losses, steps, batch)`.
+    """
+    loss = torch.arange(values.shape[0])[:, None, None]
+    step = torch.arange(values.shape[1])[:, None]
     ahead = loss - step if layer.network == "decoder" else loss + layer.lengths - step
-    real = (step < layer.lengths) & (loss < target_lengths)
-    return ahead.clamp(min=-1).where(real, -1)
+    return ahead.where((step < layer.lengths) & (loss < target_lengths), -1)

@@ -1,5 +1,6 @@
 """The blocks of a report, independent of their output as a page or in a terminal."""
 
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,13 +21,6 @@ class Paragraph:
     """Plain text."""
 
     text: str
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """The few numbers that matter most: name, value, and a note in small type."""
-
-    items: Sequence[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,7 @@ class Details:
     blocks: Sequence["Block"]
 
 
-Block = Paragraph | Verdict | Numbers | Table | Figure | Sentences | Code | Details
+Block = Paragraph | Verdict | Table | Figure | Sentences | Code | Details
 
 
 @dataclass(frozen=True)
@@ -104,6 +98,11 @@ def printable(text: str) -> str:
     """Replace control characters, line breaks among them, and lone surrogates by U+FFFD."""
     odd = ("Cc", "Cs")
     return "".join("\ufffd" if unicodedata.category(char) in odd else char for char in text)
+
+
+def file_name(*words: object) -> str:
+    """Make the name of a figure's files."""
+    return "-".join(re.sub(r"[^\w.]+", "-", str(word)).strip("-.") for word in words)
 
 
 def _figures(blocks: Sequence[Block]) -> list[Figure]:

@@ -24,15 +24,10 @@ def inline_svg(figure: Figure) -> str:
     for waste in (r"<metadata>.*?</metadata>\s*", r"<!--.*?-->\s*", r'(?<=<g) id="[^"]*"'):
         svg = re.sub(waste, "", svg, flags=re.DOTALL)
     width = round(figure.size[0] * 96)
-    head = re.compile(r'<svg ([^>]*?)width="[^"]*"([^>]*?)height="[^"]*"', re.DOTALL)
     # A phone shows it a little smaller; below the minimum width it scrolls.
-    style = f"width:{width}px;min-width:{round(0.85 * width)}px"
+    style = f"width:{width}px;min-width:{round(0.85 * width)}px;height:auto"
     label = html.escape(figure.title)
-    svg = head.sub(
-        lambda match: f'<svg role="img" aria-label="{label}" style="{style}" {match[1]}{match[2]}',
-        svg,
-        count=1,
-    )
+    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" style="{style}" ', 1)
     # The page sets the fonts; matplotlib names its own for every text.
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
     return re.sub(r">\s+<", "><", svg)

@@ -20,13 +20,13 @@ def losses(runs: Sequence[Run]) -> Section:
 
 def _positions(runs: Sequence[Run]) -> list[Block]:
     plotted, rows = [], []
-    for number, run in enumerate(runs):
+    for run in runs:
         losses = run.diagnosis.losses if run.diagnosis else []
         drawn = [each for each in losses if each.tokens >= _FEW_TOKENS] or losses
         if not drawn:
             continue
         xs, ys = [each.position for each in drawn], [each.loss for each in drawn]
-        plotted.append(Line(run.name, xs, ys, number))
+        plotted.append(Line(run.name, xs, ys, run.number))
         parts = [[each for each in losses if low <= each.position <= high] for low, high in _SPANS]
         rows.append((run, [_mean(part) for part in parts]))
     if not plotted:
@@ -34,7 +34,7 @@ def _positions(runs: Sequence[Run]) -> list[Block]:
     title = f"Loss by target position, for positions with at least {_FEW_TOKENS} tokens"
     draw = lines(plotted, "target position", "loss, nats a token")
     columns = ["token 1", "2 to 5", "6 to 10", "11 to 20", "21 and on"]
-    means = run_table(runs, columns, rows, words=0, title="Mean loss of the tokens")
+    means = run_table(columns, rows, words=0, title="Mean loss of the tokens")
     return [Figure("loss-by-position", title, draw), means]
 
 
@@ -48,7 +48,7 @@ def _frequencies(runs: Sequence[Run]) -> list[Block]:
             run.name,
             [groups.index((band.first, band.last)) for band in losses],
             [band.loss for band in losses],
-            runs.index(run),
+            run.number,
             points=True,
         )
         for run, losses in bands
@@ -67,7 +67,7 @@ def _frequencies(runs: Sequence[Run]) -> list[Block]:
     draw = lines(plotted, axis, "loss, nats a token", names=names)
     title = "Loss by the token's frequency in training"
     columns = ["occurrences in training", "loss", "tokens"]
-    return [Figure("loss-by-frequency", title, draw), run_table(runs, columns, rows)]
+    return [Figure("loss-by-frequency", title, draw), run_table(columns, rows)]
 
 
 def _span(band: FrequencyLoss) -> str:

@@ -12,7 +12,6 @@ from nmt.report.blocks import (
     Code,
     Details,
     Figure,
-    Numbers,
     Paragraph,
     Report,
     Section,
@@ -87,8 +86,6 @@ def _block(block: Block) -> str:
         case Verdict(level, text):
             sign = f'<span class="sign" aria-hidden="true">{_SIGNS[level]}</span>'
             return f'<p class="finding {level}">{sign} {_prose(text)}</p>\n'
-        case Numbers(items):
-            return f'<div class="numbers">{"".join(itertools.starmap(_number, items))}</div>\n'
         case Table():
             return _table(block)
         case Figure():
@@ -118,13 +115,6 @@ def _prose(text: str) -> str:
 
 def _lang(tag: str | None) -> str:
     return f' lang="{escape(tag)}"' if tag else ""
-
-
-def _number(name: str, value: str, note: str) -> str:
-    return (
-        f'<div><span class="name">{escape(name)}</span><b>{escape(value)}</b>'
-        f'<span class="note">{escape(note)}</span></div>'
-    )
 
 
 def _table(table: Table) -> str:

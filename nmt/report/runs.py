@@ -4,7 +4,7 @@ import contextlib
 import datetime
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -17,6 +17,7 @@ from nmt.errors import DataError
 from nmt.evaluation.metrics import Scores
 from nmt.evaluation.translations import Translations, read_translations
 from nmt.reading import read_record, read_rows
+from nmt.report.blocks import file_name
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,24 @@ class Run:
     ended: str = ""
     """The day of the last line in `train.log`, as YYYY-MM-DD."""
 
+    number: int = 0
+    """Position in the report."""
+    compared: bool = False
+    """Whether the report has several runs."""
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        """The tags of source and target."""
+        return self.config.data.source_language, self.config.data.target_language
+
+    def titled(self, text: str) -> str:
+        """Prefix a heading with the run's name if there are several runs."""
+        return f"{self.name}: {text}" if self.compared else text
+
+    def figure_name(self, *words: object) -> str:
+        """Make the name of a figure's files, with the run's number if there are several runs."""
+        return file_name(self.number + 1, *words) if self.compared else file_name(*words)
+
     def column(self, name: str) -> tuple[list[float], list[float]]:
         """Return the updates at which a number was recorded, and the numbers."""
         rows = [row for row in self.history if name in row]
@@ -63,7 +82,8 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{twice} is given twice; give each run once")
-    return [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
+    runs = map(_read, folders, names)
+    return [replace(run, number=i, compared=len(names) > 1) for i, run in enumerate(runs)]
 
 
 def _read(folder: Path, name: str) -> Run:

@@ -5,9 +5,11 @@ import hmac
 import json
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from nmt.errors import NmtError, shorten
@@ -33,7 +35,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 """Every endpoint's answers that are no success, for OpenAPI."""
 
 
-class RefusedError(Exception):
+class RefusedError(HTTPException):
     """A refused request, answered with an HTTP error.
 
     Args:
@@ -43,8 +45,7 @@ class RefusedError(Exception):
     """
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None):
-        super().__init__(message)
-        self.status, self.message, self.headers = status, shorten(message), headers
+        super().__init__(status, shorten(message), headers)
 
 
 class Service:
@@ -57,10 +58,11 @@ class Service:
 
     def __init__(self, models: Models, options: ServeOptions):
         self.models, self.options = models, options
-        self.batcher = Batcher(options.max_queue, window=options.window, observe=self._observe)
-        self.counters = Counters(lambda: self.batcher.waiting)
+        self.counters = counters = Counters()
+        self.batcher = Batcher(options.max_queue, window=options.window, observe=counters.batch)
+        counters.queue.set_function(lambda: self.batcher.waiting)
         for model in models.models:
-            self.counters.follow_reloads(model)
+            counters.reloads.labels(model.name).set_function(partial(getattr, model, "reloads"))
         if options.reload:
             models.watch(options.reload)
 
@@ -68,9 +70,6 @@ class Service:
         """Finish accepted work, and stop the threads."""
         self.models.stop()
         self.batcher.close()
-
-    def _observe(self, count: int, seconds: float) -> None:
-        self.counters.batch(count, seconds)
 
     def check_key(self, key: object) -> None:
         """Refuse a wrong or missing API key as LibreTranslate does."""
@@ -114,7 +113,7 @@ class Service:
         except FullError as full:
             wait = {"Retry-After": str(max(1, math.ceil(full.seconds)))}
             raise RefusedError(429, "Slowdown: the queue is full", wait) from None
-        self.counters.lines(model.name, len(items))
+        self.counters.lines.labels(model.name).inc(len(items))
         work, gone = asyncio.wrap_future(future), asyncio.ensure_future(_left(request))
         try:
             await asyncio.wait(

@@ -7,8 +7,6 @@ from pathlib import Path
 from nmt.config import Config, DataConfig, ModelConfig, dump_config
 from nmt.diagnosis.records import (
     Diagnosis,
-    FlowCurve,
-    FlowMap,
     FrequencyLoss,
     GateStatistics,
     GradientFlow,
@@ -17,6 +15,7 @@ from nmt.diagnosis.records import (
     Probe,
     Sample,
     ScoredText,
+    StateFlow,
     StateMap,
     StatePoint,
     StateProbes,
@@ -99,14 +98,10 @@ def flow(cell: str = "lstm", moment: str = "trained", kept: float = 0.5) -> Grad
         cell=cell,
         moment=moment,
         sentences=12,
-        maps=[
-            FlowMap("encoder", 1, "hidden", encoder),
-            FlowMap("decoder", 1, "hidden", decoder),
-            FlowMap("decoder", 1, "cell", decoder),
-        ],
-        curves=[
-            FlowCurve("encoder", 1, "hidden", norms, kept),
-            FlowCurve("decoder", 1, "hidden", [*norms, None, 0.0], kept),
+        states=[
+            StateFlow("encoder", 1, "hidden", encoder, norms, kept),
+            StateFlow("decoder", 1, "hidden", decoder, [*norms, None, 0.0], kept),
+            StateFlow("decoder", 1, "cell", decoder, norms, kept),
         ],
         reach=0.0002,
         gates=[
