@@ -83,6 +83,19 @@ def refuse_unequal(one: object, count: int, other: object, other_count: int) -> 
         raise DataError(f"{told}; they must match line by line")
 
 
+def read_pairs(source: Path, target: Path) -> list[tuple[str, str]]:
+    """Read two files that must match line by line.
+
+    Raises:
+        DataError: unequal numbers of lines, or a file that cannot be read.
+    """
+    from nmt.text.lines import read_lines
+
+    sources, targets = list(read_lines(source)), list(read_lines(target))
+    refuse_unequal(source, len(sources), target, len(targets))
+    return list(zip(sources, targets, strict=True))
+
+
 def write_json(out: str, values: dict[str, Any]) -> None:
     """Write JSON to a file, or to standard output if `out` is `-`."""
     from nmt.text.lines import open_output

@@ -17,7 +17,7 @@ class Texts:
 
     Attributes:
         name: of the text, where there are several.
-        sources: to translate; None where there are hypotheses already.
+        sources: to translate; empty where there are hypotheses already.
         hypotheses: translations to score.
         references: for each translator, the translations of all sources.
         baseline: another system's translations.
@@ -26,7 +26,7 @@ class Texts:
     """
 
     name: str
-    sources: list[str] | None
+    sources: list[str]
     hypotheses: list[str] | None
     references: list[list[str]]
     baseline: list[str] | None
@@ -153,7 +153,7 @@ def _texts(
         refuse_output(written, *read, arguments.model, *arguments.ensemble)
     if output is not None and str(output) == arguments.json:
         raise UsageError(f"-o and --json: {output} cannot hold both; name two files")
-    return Texts("", sources, hypotheses, references, baseline, output)
+    return Texts("", sources or [], hypotheses, references, baseline, output)
 
 
 def _lines(path: Path | None) -> list[str] | None:

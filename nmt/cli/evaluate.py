@@ -65,7 +65,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         return 0
     refuse_senseless(arguments)
     settings = _settings(arguments)
-    config = None if arguments.model is None else model_config(arguments.model)
+    config = model_config(arguments.model) if arguments.model else None
     every = read_texts(arguments, config)
     target = _target(arguments, config)
     _warn(arguments, every, target)
@@ -82,19 +82,17 @@ def _evaluate(
     settings: dict[str, Any],
 ) -> dict[str, Any]:
     """Translate if necessary, and return the scores of each text by its name."""
+    if arguments.tune:
+        tuning = tune_model(arguments, every[0], target, settings)
+        return {every[0].name: _report(arguments, every[0], tuning.hypotheses, target, tuning)}
     translator, found = None, {}
     for texts in every:
-        hypotheses, tuning = texts.hypotheses, None
-        if arguments.tune:
-            assert texts.sources is not None
-            tuning = tune_model(arguments, texts.sources, texts.references[0], target, settings)
-            hypotheses = tuning.hypotheses
-        elif hypotheses is None:
-            assert texts.sources is not None
+        hypotheses = texts.hypotheses
+        if hypotheses is None:
             translator = translator or load_translator(arguments)
             options = translator.options(**settings)
             hypotheses = translator.translate_all(texts.sources, options, progress=True)
-        found[texts.name] = _report(arguments, texts, hypotheses, target, tuning)
+        found[texts.name] = _report(arguments, texts, hypotheses, target)
     return found
 
 
@@ -150,7 +148,7 @@ def _report(
     texts: Texts,
     hypotheses: list[str],
     target: "TargetLanguage",
-    tuning: "Tuning | None",
+    tuning: "Tuning | None" = None,
 ) -> dict[str, Any]:
     """Save the translations if requested; print the scores and return them."""
     from nmt.evaluation.metrics import corpus_scores

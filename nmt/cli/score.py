@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmt.cli.arguments import load_translator, refuse_unequal
+from nmt.cli.arguments import load_translator, read_pairs
 from nmt.cli.flags import DeviceFlags, ModelFlags, add_flags, option
 from nmt.config.options import BatchSize
 
@@ -23,12 +23,9 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb and print one log-probability per line."""
     add_flags(parser, words, ModelFlags, DeviceFlags, _Flags)
     arguments = parser.parse_args(words)
-
-    from nmt.text.lines import read_lines
-
-    sources, targets = (list(read_lines(file)) for file in (arguments.source, arguments.target))
-    refuse_unequal(arguments.source, len(sources), arguments.target, len(targets))
+    pairs = read_pairs(arguments.source, arguments.target)
     translator = load_translator(arguments)
+    sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
     for score in translator.score(sources, targets, batch_size=arguments.batch_size):
         print(f"{score:.6f}")
     return 0

@@ -11,6 +11,7 @@ from nmt.errors import DataError, UsageError
 from nmt.model_hub import PREFIX
 
 if TYPE_CHECKING:
+    from nmt.cli.compared_texts import Texts
     from nmt.evaluation.languages import TargetLanguage
     from nmt.inference.search_tuning import Tuning
 
@@ -42,8 +43,7 @@ def refuse_senseless_tuning(arguments: argparse.Namespace, settings: dict[str, A
 
 def tune_model(
     arguments: argparse.Namespace,
-    sources: list[str],
-    references: list[str],
+    texts: "Texts",
     target: "TargetLanguage",
     settings: dict[str, Any],
 ) -> "Tuning":
@@ -68,7 +68,9 @@ def tune_model(
         raise DataError(f"cannot write {folder}: Permission denied")
     with locked(_owner(folder), patience=0):
         translator = load_translator(arguments)
-        tuning = tune(translator, sources, references, target, translator.options(**settings))
+        tuning = tune(
+            translator, texts.sources, texts.references[0], target, translator.options(**settings)
+        )
         with writing_to(folder):
             save_tuned(folder, {"split": arguments.split, **tuning.to_json()})
     best = tuning.best
