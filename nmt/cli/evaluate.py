@@ -158,13 +158,12 @@ def _report(
         with open_output(texts.output) as stream:
             stream.writelines(f"{hypothesis}\n".encode() for hypothesis in hypotheses)
     first, *more = texts.references
-    scores = corpus_scores(hypotheses, first, target, more_references=more, labels=texts.labels)
+    scores = corpus_scores(hypotheses, first, target, *more, labels=texts.labels)
     result = scores.to_json()
     report = f"{texts.name}\n{scores}" if texts.name else str(scores)
     if texts.baseline is not None:
-        comparison = paired_bootstrap(
-            *(texts.baseline, hypotheses, first, target), more_references=more, labels=texts.labels
-        )
+        systems = texts.baseline, hypotheses
+        comparison = paired_bootstrap(*systems, first, target, *more, labels=texts.labels)
         result["baseline"] = vars(comparison)
         report = f"{report}\n{comparison}"
     if tuning is not None:

@@ -6,7 +6,6 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nmt.cli.arguments import run_of
 from nmt.cli.flags import add_flags, option, positional
@@ -36,12 +35,17 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
     from nmt.bundle import FILES, copy_bundle, find_bundle, load_bundle
     from nmt.model_hub import Repository
+    from nmt.report.runs import read_scores
 
     bundle = find_bundle(arguments.model)
+    run = run_of(arguments.model, bundle)
     published = {
         "address": arguments.address,
         "license": arguments.license,
-        "scores": _test_scores(run_of(arguments.model, bundle)),
+        "scores": {
+            split: {name: dataclasses.asdict(one) for name, one in scores.by_metric().items()}
+            for split, scores in (read_scores(run) if run else {}).items()
+        },
     }
     with tempfile.TemporaryDirectory(prefix="nmt-push-") as name:
         folder = Path(name)
@@ -52,19 +56,6 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         commit = repository.upload(folder, public=arguments.public, stale=FILES)
     print(f"{arguments.address}@{commit}")
     return 0
-
-
-def _test_scores(run: Path | None) -> dict[str, Any]:
-    """Read a finished run's scores on its test splits."""
-    from nmt.evaluation.metrics import Scores
-    from nmt.reading import read_record
-
-    found = {}
-    for path in sorted(run.glob("scores.*.json")) if run is not None else []:
-        split = path.name.removeprefix("scores.").removesuffix(".json")
-        scores = read_record(path, Scores).by_metric()
-        found[split] = {name: dataclasses.asdict(score) for name, score in scores.items()}
-    return found
 
 
 def _agree(arguments: argparse.Namespace, private: bool | None, files: list[Path]) -> None:

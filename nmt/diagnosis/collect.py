@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 
 from nmt.bundle import Bundle, build_model, load_bundle
-from nmt.config import Config, DataConfig
+from nmt.config import Config
 from nmt.data.columns import Pair
 from nmt.data.distilled import references_alone
 from nmt.diagnosis.gradient_flow import gradient_flow
@@ -138,13 +138,8 @@ def about_to_train(config: Config) -> Bundle:
         ConfigError, DataError, BundleError: as `train` would.
     """
     torch.manual_seed(config.seed)
-    config = dataclasses.replace(config, data=without_teachers(config.data))
+    config = dataclasses.replace(config, data=references_alone(config.data))
     data, module = TranslationData(config), TranslationModule(config)
     data.setup()
     module.build(data)
     return Bundle(module.model.eval(), data.tokenizer, data.config, {}, "fp32")
-
-
-def without_teachers(config: DataConfig) -> DataConfig:
-    """Return a config that reads the references in place of a teacher's translations."""
-    return references_alone(config) if config.distill.teachers else config

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from nmt.bundle import Bundle
 from nmt.config import ModelConfig
-from nmt.diagnosis.components import principal_components
 from nmt.diagnosis.decoder_inputs import DecoderInputs, decoder_inputs, to_init, translator_of
 from nmt.diagnosis.probe_verdicts import probe_verdicts
 from nmt.diagnosis.records import Probe, StateProbes
+from nmt.diagnosis.state_map import principal_components
 from nmt.errors import DataError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from nmt.evaluation.breakdowns import Breakdown, LengthGroup, breakdown
+from nmt.evaluation.breakdowns import Breakdown, breakdown
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import find_bleu_metric
 from nmt.log import percent
 from nmt.report.blocks import Block, Figure, Paragraph, Section, file_name
 from nmt.report.plots import Line, lines, scored_line
 from nmt.report.runs import Run
-from nmt.report.tables import run_table, with_interval
+from nmt.report.tables import run_table, span, with_interval
 
 Breakdowns = list[tuple[Run, Breakdown]]
 
@@ -37,8 +37,10 @@ def lengths(runs: Sequence[Run]) -> Section:
 def _figures(split: str, parts: Breakdowns) -> list[Block]:
     """Draw BLEU, chrF and length ratio of the runs that have the first run's groups."""
     first = parts[0][1]
-    names = [_span(group) for group in first.groups]
-    alike = [(run, part) for run, part in parts if [_span(g) for g in part.groups] == names]
+    names = [span(group.first, group.last) for group in first.groups]
+    alike = [
+        (run, part) for run, part in parts if [span(g.first, g.last) for g in part.groups] == names
+    ]
     figures: list[Block] = []
     for name in ("BLEU", "chrF", "length ratio"):
         plotted = []
@@ -61,7 +63,7 @@ def _tables(split: str, parts: Breakdowns) -> list[Block]:
         (
             run,
             [
-                _span(group),
+                span(group.first, group.last),
                 f"{group.sentences:,}",
                 with_interval(group.bleu),
                 with_interval(group.chrf),
@@ -83,7 +85,3 @@ def _tables(split: str, parts: Breakdowns) -> list[Block]:
         run_table(columns, groups, title=f"{split}, with 95 % bootstrap intervals"),
         run_table(shares, faults, words=0, title=f"{split}: shares of all translations"),
     ]
-
-
-def _span(group: LengthGroup) -> str:
-    return str(group.first) if group.first == group.last else f"{group.first}–{group.last}"

@@ -93,8 +93,7 @@ def _read(folder: Path, name: str) -> Run:
         raise DataError(f"{folder} is not a run folder: it has no config.yaml")
     config = load_stored_config(folder / "config.yaml")
     splits = ["test", *(config.data.splits or ())]  # the main test set first
-    scores = _by_split(folder, "scores.", ".json", splits)
-    translations = _by_split(folder, "translations.", ".jsonl", splits)
+    translations = _by_split(folder, "translations", splits)
     diagnosis = None
     if (folder / "diagnosis.json").exists():
         diagnosis = read_record(folder / "diagnosis.json", Diagnosis)
@@ -106,7 +105,7 @@ def _read(folder: Path, name: str) -> Run:
         config=config,
         environment=_record(folder / "environment.json", Environment),
         history=_history(folder / "metrics.csv"),
-        scores={split: read_record(path, Scores) for split, path in scores},
+        scores=read_scores(folder, splits),
         translations={split: read_translations(path) for split, path in translations},
         best=_record(folder / "model" / "metrics.json", Metrics),
         diagnosis=diagnosis,
@@ -117,10 +116,16 @@ def _read(folder: Path, name: str) -> Run:
     )
 
 
-def _by_split(folder: Path, start: str, end: str, order: Sequence[str]) -> list[tuple[str, Path]]:
-    """Return the split and the path of each matching file; splits outside `order` come last."""
-    paths = sorted(folder.glob(f"{start}*{end}"))
-    files = [(path.name.removeprefix(start).removesuffix(end), path) for path in paths]
+def read_scores(folder: Path, splits: Sequence[str] = ("test",)) -> dict[str, Scores]:
+    """Read a run's scores by test split: those of `splits` first, then the others by name."""
+    return {split: read_record(path, Scores) for split, path in _by_split(folder, "scores", splits)}
+
+
+def _by_split(folder: Path, kind: str, order: Sequence[str]) -> list[tuple[str, Path]]:
+    """Return the split and the path of each file KIND.SPLIT.…; splits outside `order` come last."""
+    files = [
+        (path.stem.removeprefix(f"{kind}."), path) for path in sorted(folder.glob(f"{kind}.*"))
+    ]
     return sorted(files, key=lambda file: order.index(file[0]) if file[0] in order else len(order))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from nmt.diagnosis.records import Sample
 from nmt.evaluation.breakdowns import sentence_scores
 from nmt.evaluation.languages import TargetLanguage
-from nmt.evaluation.translations import Translations
 from nmt.report.blocks import Block, Details, Figure, Paragraph, Section, Sentences, Span, Table
 from nmt.report.plots import alignment
 from nmt.report.runs import Run
@@ -25,15 +24,14 @@ def samples(runs: Sequence[Run]) -> Section:
     """Return an even sample of each test split, then each run's best and worst by chrF."""
     blocks: list[Block] = []
     for split in dict.fromkeys(split for run in runs for split in run.translations):
-        first = next(run for run in runs if split in run.translations)
-        texts = first.translations[split]
+        translated = [run for run in runs if split in run.translations]
+        texts = translated[0].translations[split]
         rows = range(0, len(texts.references), max(1, len(texts.references) // _SHOWN))
-        alike = [run for run in runs if _same_text(run.translations.get(split), texts)]
+        alike = [r for r in translated if r.translations[split].references == texts.references]
         shown = [_sentences(alike, split, row) for row in rows[:_SHOWN]]
         blocks += [Paragraph(f"{split}: {len(shown)} sentences, evenly spread"), *shown]
-        for run in runs:
-            if split in run.translations:
-                blocks += _extremes(run, split)
+        for run in translated:
+            blocks += _extremes(run, split)
         for run in alike[1:]:
             blocks += _differences(alike[0], run, split)
     return Section("Translations", [_LEGEND, *blocks] if blocks else [])
@@ -91,10 +89,6 @@ def marked(reference: str, hypothesis: str, language: str) -> tuple[list[Span], 
     return left or [_EMPTY], right or [_EMPTY]
 
 
-def _same_text(first: Translations | None, second: Translations) -> bool:
-    return first is not None and list(first.references) == list(second.references)
-
-
 def _sentences(shown: Sequence[Run], split: str, row: int, score: str = "") -> Sentences:
     """Return one sentence with the translations of some runs."""
     texts = shown[0].translations[split]
@@ -110,13 +104,15 @@ def _sentences(shown: Sequence[Run], split: str, row: int, score: str = "") -> S
     return Sentences(lines, shown[0].languages)
 
 
+def _chrf(run: Run, split: str) -> list[float]:
+    texts = run.translations[split]
+    return sentence_scores(texts.hypotheses, texts.references) if texts.references else []
+
+
 def _extremes(run: Run, split: str) -> list[Block]:
     """Return the sentences that a run translates best and worst."""
-    texts = run.translations[split]
-    if not texts.references:
-        return []
-    scores = sentence_scores(texts.hypotheses, texts.references)
-    order = sorted(range(len(scores)), key=lambda row: scores[row])
+    scores = _chrf(run, split)
+    order = sorted(range(len(scores)), key=scores.__getitem__)
     few = min(_SHOWN, len(order) // 2)
     blocks: list[Block] = []
     for name, rows in (("best", order[::-1][:few]), ("worst", order[:few])):
@@ -128,8 +124,7 @@ def _extremes(run: Run, split: str) -> list[Block]:
 
 def _differences(first: Run, run: Run, split: str) -> list[Block]:
     """Return the sentences whose chrF differs most between two runs, in either direction."""
-    texts = [each.translations[split] for each in (first, run)]
-    before, after = (sentence_scores(each.hypotheses, each.references) for each in texts)
+    before, after = _chrf(first, split), _chrf(run, split)
     gains = [new - old for old, new in zip(before, after, strict=True)]
     order = sorted(range(len(gains)), key=lambda row: -abs(gains[row]))
     shown: list[Block] = []

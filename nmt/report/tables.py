@@ -50,6 +50,11 @@ def cell(value: Any) -> str:
     return f"{value:,.3g}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"
 
 
+def span(first: int, last: int) -> str:
+    """Format the whole numbers from `first` to `last`."""
+    return f"{first:,}" if first == last else f"{first:,}–{last:,}"
+
+
 def with_interval(score: Score | None, digits: int = 2) -> str:
     """Format a score and its 95 % interval; a dash for None."""
     if score is None:
