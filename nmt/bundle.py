@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict, get_args
+from typing import Any, get_args
 
 import safetensors
 
@@ -51,6 +51,14 @@ FILES = (_MANIFEST, *_PARTS)
 
 
 @dataclass(frozen=True)
+class _Cell:
+    """A cell from another package."""
+
+    name: str
+    package: str
+
+
+@dataclass(frozen=True)
 class _Manifest:
     """The contents of `bundle.json`."""
 
@@ -58,6 +66,7 @@ class _Manifest:
     precision: StoredPrecision
     files: dict[str, str]
     """SHA-256 by name."""
+    cell: _Cell | None = None
 
     def fault(self) -> str | None:
         """Return the fault of the manifest, if any."""
@@ -69,19 +78,6 @@ class _Manifest:
         if missing:
             return f"it does not list {missing[0]}"
         return f"{shown(others[0])} is no part of a bundle" if others else None
-
-
-class _Cell(TypedDict):
-    """A cell from another package."""
-
-    name: str
-    package: str
-
-
-class _Cells(TypedDict, total=False):
-    """The entry of the cell in `bundle.json`."""
-
-    cell: _Cell
 
 
 @dataclass(frozen=True)
@@ -254,7 +250,7 @@ def find_bundle(path: str | Path) -> Path:
     folder = download(str(path), FILES) if str(path).startswith(PREFIX) else Path(path)
     for candidate in (folder, folder / "model"):
         if (candidate / _MANIFEST).exists():
-            _require_cell(candidate)
+            _require_cell(candidate, _read_manifest(candidate).cell)
             return candidate
     if not folder.exists():
         raise BundleError(f"there is no model at {folder}: no such folder")
@@ -263,23 +259,19 @@ def find_bundle(path: str | Path) -> Path:
     raise BundleError(f"{folder} is neither a run nor a model: it holds no {_MANIFEST}")
 
 
-def _require_cell(folder: Path) -> None:
+def _require_cell(folder: Path, cell: _Cell | None) -> None:
     """Check that the package is installed that has the cell of a bundle.
 
     Raises:
         BundleError: it is not, or another package has a cell of this name.
     """
-    try:
-        cell = read_record(folder / _MANIFEST, _Cells).get("cell")
-    except DataError as error:
-        raise BundleError(f"{error}; copy the model again") from None
     if cell is None:
         return
-    name, package = shown(cell["name"]), shown(cell["package"])
-    point = find_plugin(CELL_GROUP, cell["name"])
+    name, package = shown(cell.name), shown(cell.package)
+    point = find_plugin(CELL_GROUP, cell.name)
     if point is None:
         raise BundleError(f"{folder} needs the cell {name} of the package {package}; install it")
-    if (other := package_of(point)) != cell["package"]:
+    if (other := package_of(point)) != cell.package:
         raise BundleError(
             f"{folder} needs the cell {name} of the package {package}, and {other} has one of this "
             "name, too; uninstall that"

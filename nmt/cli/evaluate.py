@@ -115,16 +115,15 @@ def _target(arguments: argparse.Namespace, config: Config | None) -> "TargetLang
     from nmt.evaluation.languages import TargetLanguage
 
     tag, tokenizer = arguments.target_language, arguments.bleu_tokenizer
-    if config is not None:
-        own = TargetLanguage.of(config.data)
-        if tag is None or tag == own.tag:
-            return TargetLanguage(own.tag, tokenizer or own.bleu_tokenizer)
-    elif tag is None and tokenizer is None:
+    if config is None and tag is None and tokenizer is None:
         _log.warning(
             "the target language is taken to be English (BLEU's tokenizer 13a); "
             "give --target-language"
         )
-    return TargetLanguage(tag or "en", tokenizer)
+    own = TargetLanguage("en") if config is None else TargetLanguage.of(config.data)
+    if tag in (None, own.tag):
+        return TargetLanguage(own.tag, tokenizer or own.bleu_tokenizer)
+    return TargetLanguage(tag, tokenizer)
 
 
 def _warn(arguments: argparse.Namespace, every: list[Texts], target: "TargetLanguage") -> None:

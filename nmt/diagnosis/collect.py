@@ -64,15 +64,14 @@ def diagnose(
     flows = [flow_of(bundle, pairs, "trained" if weights else "start", sentences)]
     if start is not None:
         flows.append(flow_of(start, pairs, "start", sentences))
-    diagnosis = Diagnosis(split, weights, flows, [], [], None, None, [])
     if not weights:
-        return diagnosis
+        return Diagnosis(split, weights, flows)
     _log.info("losses: %d sentences", len(pairs))
     losses = token_losses(bundle, pairs)
     probed = spread(pairs, PROBED)
     _log.info("probes of the final state: %d sentences", len(probed))
-    return dataclasses.replace(
-        diagnosis,
+    return Diagnosis(
+        *(split, weights, flows),
         losses=position_losses(losses),
         frequencies=frequency_losses(losses, bundle.model.decoder.token_counts),
         probes=state_probes(bundle, probed) if scored and len(probed) > 1 else None,

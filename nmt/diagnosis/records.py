@@ -6,7 +6,7 @@ count from 1, which is next to the words. Losses are in nats.
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -180,12 +180,12 @@ class Diagnosis:
     weights: str
     """SHA-256 of the diagnosed weights; empty for a model before its training."""
     flows: list[GradientFlow]
-    losses: list[PositionLoss]
-    frequencies: list[FrequencyLoss]
+    losses: list[PositionLoss] = field(default_factory=list)
+    frequencies: list[FrequencyLoss] = field(default_factory=list)
     """Empty if the model has no token counts of its training."""
-    probes: StateProbes | None
-    states: StateMap | None
-    samples: list[Sample]
+    probes: StateProbes | None = None
+    states: StateMap | None = None
+    samples: list[Sample] = field(default_factory=list)
 
 
 def write_record(path: Path, record: Any) -> None:
