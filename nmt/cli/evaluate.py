@@ -3,7 +3,7 @@
 import argparse
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nmt.cli.arguments import (
@@ -14,7 +14,6 @@ from nmt.cli.arguments import (
 )
 from nmt.cli.compared_texts import TextFlags, Texts, read_texts, refuse_senseless
 from nmt.cli.flags import (
-    DeviceFlags,
     JsonFlag,
     ModelFlags,
     add_flags,
@@ -55,7 +54,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "       nmt evaluate --hypotheses F --reference F … [--target-language TAG] [options]\n"
         "       nmt evaluate --test-set list"
     )
-    add_flags(parser, words, _Flags, TextFlags, DeviceFlags, JsonFlag)
+    add_flags(parser, words, _Flags, TextFlags, JsonFlag)
     add_search_flags(parser, words)
     arguments = parser.parse_intermixed_args(words)
     if arguments.test_set == ["list"]:
@@ -82,17 +81,18 @@ def _evaluate(
     settings: dict[str, Any],
 ) -> dict[str, Any]:
     """Translate if necessary, and return the scores of each text by its name."""
-    if arguments.tune:
-        tuning = tune_model(arguments, every[0], target, settings)
-        return {every[0].name: _report(arguments, every[0], tuning.hypotheses, target, tuning)}
     translator, found = None, {}
     for texts in every:
-        hypotheses = texts.hypotheses
-        if hypotheses is None:
+        tuning = None
+        if arguments.tune:
+            tuning = tune_model(arguments, texts, target, settings)
+            texts = replace(texts, hypotheses=tuning.hypotheses)
+        elif texts.hypotheses is None:
             translator = translator or load_translator(arguments)
             options = translator.options(**settings)
             hypotheses = translator.translate_all(texts.sources, options, progress=True)
-        found[texts.name] = _report(arguments, texts, hypotheses, target)
+            texts = replace(texts, hypotheses=hypotheses)
+        found[texts.name] = _report(arguments, texts, target, tuning)
     return found
 
 
@@ -143,16 +143,14 @@ def _warn(arguments: argparse.Namespace, every: list[Texts], target: "TargetLang
 
 
 def _report(
-    arguments: argparse.Namespace,
-    texts: Texts,
-    hypotheses: list[str],
-    target: "TargetLanguage",
-    tuning: "Tuning | None" = None,
+    arguments: argparse.Namespace, texts: Texts, target: "TargetLanguage", tuning: "Tuning | None"
 ) -> dict[str, Any]:
     """Save the translations if requested; print the scores and return them."""
     from nmt.evaluation.metrics import corpus_scores
     from nmt.evaluation.significance import paired_bootstrap
 
+    hypotheses = texts.hypotheses
+    assert hypotheses is not None
     if texts.output is not None:
         with open_output(texts.output) as stream:
             stream.writelines(f"{hypothesis}\n".encode() for hypothesis in hypotheses)

@@ -47,7 +47,7 @@ class DeviceFlags:
 
 
 @dataclass
-class ModelFlags:
+class ModelFlags(DeviceFlags):
     """A model, or several that translate together."""
 
     model: str = positional("MODEL")

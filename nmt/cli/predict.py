@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import load_translator, refuse_output, write_json
-from nmt.cli.flags import DeviceFlags, JsonFlag, ModelFlags, add_flags, option, positional
+from nmt.cli.flags import JsonFlag, ModelFlags, add_flags, option, positional
 from nmt.config.sections import Count
 from nmt.log import percent
 
@@ -36,7 +36,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "without spaces every piece is a word. A word's probability is the sum over all its "
         "segmentations into pieces."
     )
-    add_flags(parser, words, ModelFlags, _Flags, DeviceFlags, JsonFlag)
+    add_flags(parser, words, ModelFlags, _Flags, JsonFlag)
     arguments = parser.parse_intermixed_args(words)
     refuse_output(arguments.json, arguments.model, *arguments.ensemble)
     translator = load_translator(arguments)

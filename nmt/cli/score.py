@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.cli.arguments import load_translator, read_pairs
-from nmt.cli.flags import DeviceFlags, ModelFlags, add_flags, option
+from nmt.cli.flags import ModelFlags, add_flags, option
 from nmt.config.options import BatchSize
 
 
@@ -21,7 +21,7 @@ class _Flags:
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb and print one log-probability per line."""
-    add_flags(parser, words, ModelFlags, DeviceFlags, _Flags)
+    add_flags(parser, words, ModelFlags, _Flags)
     arguments = parser.parse_args(words)
     pairs = read_pairs(arguments.source, arguments.target)
     translator = load_translator(arguments)

@@ -15,7 +15,7 @@ from nmt.cli.arguments import (
     refuse_unequal,
     search_settings,
 )
-from nmt.cli.flags import DeviceFlags, ModelFlags, add_flags, add_search_flags
+from nmt.cli.flags import ModelFlags, add_flags, add_search_flags
 from nmt.config import SearchOptions
 from nmt.errors import DataError, UsageError
 from nmt.storage import is_stream, side_files
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb and translate."""
-    add_flags(parser, words, ModelFlags, DeviceFlags)
+    add_flags(parser, words, ModelFlags)
     parser.add_argument(
         "files", metavar="FILE", nargs="*", type=Path, help="text files, also .gz (default: stdin)"
     )

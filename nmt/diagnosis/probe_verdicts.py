@@ -10,14 +10,14 @@ _LITTLE = 0.5
 _MOST = 0.9  # share of the gain
 
 
-def probe_verdicts(intact: Probe, probes: Sequence[Probe], *, attention: bool) -> list[Verdict]:
+def probe_verdicts(probes: Sequence[Probe], *, attention: bool) -> list[Verdict]:
     """Judge how the decoder uses the encoder's final state.
 
     Args:
-        intact: the unchanged model.
-        probes: the changed ones, with the names that `state_probes` gives.
+        probes: the first of the unchanged model; their names are those that `state_probes` gives.
         attention: whether the decoder also reads the source's states.
     """
+    intact = probes[0]
     costs = {probe.name: probe.loss - intact.loss for probe in probes}
     shuffled = next(probe for probe in probes if probe.name == "shuffled")
     verdicts = [_use(intact, shuffled, attention)]

@@ -124,8 +124,8 @@ class StateProbes:
     """The probes of how the decoder uses the encoder's final state."""
 
     sentences: int
-    intact: Probe
     probes: list[Probe]
+    """The first one changes nothing."""
     verdicts: list[Verdict]
 
 

@@ -96,10 +96,7 @@ def state_probes(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, seed: int 
     finally:
         bar.stop()
     attention = bundle.config.model.attention != "none"
-    intact, probes = probes[0], probes[1:]
-    return StateProbes(
-        len(pairs), intact, probes, probe_verdicts(intact, probes, attention=attention)
-    )
+    return StateProbes(len(pairs), probes, probe_verdicts(probes, attention=attention))
 
 
 def _probe(

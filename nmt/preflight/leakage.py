@@ -21,7 +21,6 @@ class Overlap:
         pairs: pairs of `split` that `other` contains.
         sources: pairs of `split` whose source `other` contains.
         targets: pairs of `split` whose target `other` contains.
-        identical: whether both hold the same pairs in the same order; always False for train.
     """
 
     split: str
@@ -30,7 +29,6 @@ class Overlap:
     pairs: int
     sources: int
     targets: int
-    identical: bool = False
 
 
 def find_overlaps(train: Iterable[Pair], held_out: Mapping[str, Sequence[Pair]]) -> list[Overlap]:
@@ -46,8 +44,7 @@ def find_overlaps(train: Iterable[Pair], held_out: Mapping[str, Sequence[Pair]])
     overlaps = [Overlap(name, "train", *_count(rows, shared)) for name, rows in texts.items()]
     for other, split in itertools.combinations(texts, 2):
         both = wanted & set(itertools.chain.from_iterable(texts[other]))
-        counts = _count(texts[split], both)
-        overlaps.append(Overlap(split, other, *counts, texts[other] == texts[split]))
+        overlaps.append(Overlap(split, other, *_count(texts[split], both)))
     return overlaps
 
 

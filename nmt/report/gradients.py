@@ -18,7 +18,7 @@ _DARKEST = 1e-8
 
 def gradients(runs: Sequence[Run]) -> Section:
     """Return the gradient flow of each run."""
-    flows = [(run, flow) for run in runs if run.diagnosis for flow in run.diagnosis.flows]
+    flows = [(run, flow) for run in runs for flow in run.diagnosis.flows]
     if not flows:
         return Section("Gradient flow", [])
     rows = [

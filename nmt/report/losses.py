@@ -21,7 +21,7 @@ def losses(runs: Sequence[Run]) -> Section:
 def _positions(runs: Sequence[Run]) -> list[Block]:
     plotted, rows = [], []
     for run in runs:
-        losses = run.diagnosis.losses if run.diagnosis else []
+        losses = run.diagnosis.losses
         drawn = [each for each in losses if each.tokens >= _FEW_TOKENS] or losses
         if not drawn:
             continue
@@ -39,7 +39,7 @@ def _positions(runs: Sequence[Run]) -> list[Block]:
 
 
 def _frequencies(runs: Sequence[Run]) -> list[Block]:
-    found = [(run, band) for run in runs if run.diagnosis for band in run.diagnosis.frequencies]
+    found = [(run, band) for run in runs for band in run.diagnosis.frequencies]
     found.sort(key=lambda one: one[1].first)
     if not found:
         return []

@@ -73,7 +73,7 @@ def _missing(runs: Sequence[Run]) -> list[Block]:
     """Return a line for each missing part, with the command that computes it."""
     lines = []
     for run in runs:
-        if run.diagnosis is None:
+        if not run.diagnosis.flows:
             lines.append(
                 f"{run.name}: gradient flow, loss of the tokens, state probes, the map of final "
                 "states, candidates and alignments are missing; `nmt diagnose RUN` computes them."

@@ -36,7 +36,7 @@ class Run:
     """By test split."""
     best: dict[str, Any]
     """`metrics.json` of the best model."""
-    diagnosis: Diagnosis | None
+    diagnosis: Diagnosis
     stale: bool
     """Whether the diagnosis is of other weights than those of the best model."""
     parameters: int = 0
@@ -94,7 +94,7 @@ def _read(folder: Path, name: str) -> Run:
     config = load_stored_config(folder / "config.yaml")
     splits = ["test", *(config.data.splits or ())]  # the main test set first
     translations = _by_split(folder, "translations", splits)
-    diagnosis = None
+    diagnosis = Diagnosis("", "", [])
     if (folder / "diagnosis.json").exists():
         diagnosis = read_record(folder / "diagnosis.json", Diagnosis)
     files = _record(folder / "model" / "bundle.json", _Files).get("files", {})
@@ -109,7 +109,7 @@ def _read(folder: Path, name: str) -> Run:
         translations={split: read_translations(path) for split, path in translations},
         best=_record(folder / "model" / "metrics.json", Metrics),
         diagnosis=diagnosis,
-        stale=diagnosis is not None and diagnosis.weights not in ("", weights),
+        stale=diagnosis.weights not in ("", weights),
         parameters=_parameters(folder / "model" / "weights.safetensors"),
         minutes=minutes,
         ended=ended,

@@ -41,7 +41,7 @@ def candidates(runs: Sequence[Run]) -> Section:
     """Return the likeliest translations of chosen sentences, and their alignments if any."""
     blocks: list[Block] = []
     for run in runs:
-        for number, sample in enumerate(run.diagnosis.samples if run.diagnosis else [], start=1):
+        for number, sample in enumerate(run.diagnosis.samples, start=1):
             language = run.config.data.target_language
             best = sample.candidates[0].text if sample.candidates else ""
             reference, hypothesis = marked(sample.reference, best, language)

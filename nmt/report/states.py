@@ -17,13 +17,13 @@ _LEGEND = (
 
 def probes(runs: Sequence[Run]) -> Section:
     """Return loss and BLEU with changed final states, and the verdicts."""
-    probed = [(run, run.diagnosis.probes) for run in runs if run.diagnosis and run.diagnosis.probes]
+    probed = [(run, run.diagnosis.probes) for run in runs if run.diagnosis.probes]
     rows = []
     verdicts: list[Block] = []
     for run, record in probed:
         verdicts += [Verdict(v.level, run.titled(v.text)) for v in record.verdicts]
-        intact = record.intact
-        for probe in (intact, *record.probes):
+        intact = record.probes[0]
+        for probe in record.probes:
             loss, bleu = probe.loss - intact.loss, probe.bleu - intact.bleu
             changes = ["", ""] if probe is intact else [f"{loss:+.3f}", f"{bleu:+.2f}"]
             row = [probe.name, f"{probe.loss:.3f}", changes[0], f"{probe.bleu:.2f}", changes[1]]
@@ -34,8 +34,7 @@ def probes(runs: Sequence[Run]) -> Section:
     figures = []
     for key, title in (("bleu", "BLEU"), ("loss", "Loss, nats a token")):
         series = {
-            run.name: {p.name: getattr(p, key) for p in (record.intact, *record.probes)}
-            for run, record in probed
+            run.name: {p.name: getattr(p, key) for p in record.probes} for run, record in probed
         }
         size = (4.2, 1 + (0.12 + 0.08 * len(series)) * len(names))
         name = f"{title} with the state changed; dashed: intact"
@@ -50,8 +49,7 @@ def state_map(runs: Sequence[Run]) -> Section:
     """Return a map of the final states of chosen sentences in two dimensions."""
     blocks: list[Block] = []
     for run in runs:
-        states = run.diagnosis.states if run.diagnosis else None
-        if states is None:
+        if (states := run.diagnosis.states) is None:
             continue
         points = states.points
         axes = [

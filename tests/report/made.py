@@ -128,8 +128,11 @@ def diagnosis() -> Diagnosis:
         frequencies=[FrequencyLoss(0, 0, 7.5, 3), FrequencyLoss(1024, 2047, 1.25, 40)],
         probes=StateProbes(
             sentences=12,
-            intact=Probe("intact", 2.5, 30.5),
-            probes=[Probe("zeroed", 4.0, 0.25), Probe("shuffled", 3.25, 5.5)],
+            probes=[
+                Probe("intact", 2.5, 30.5),
+                Probe("zeroed", 4.0, 0.25),
+                Probe("shuffled", 3.25, 5.5),
+            ],
             verdicts=[Verdict("good", "the decoder listens")],
         ),
         states=StateMap([StatePoint(HTML, 1.5, -2.25), StatePoint("zwei", -1, 1)], [0.625, 0.25]),

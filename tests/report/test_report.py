@@ -274,7 +274,7 @@ def test_data_has_fingerprints_and_filters(folder: Path) -> None:
     assert list(sizes.rows[0]) == ["4,321", "4,300", "56,789", "54,321"]
     assert [row[1] for row in prints.rows] == ["a" * 64, "b" * 64]  # f is of a teacher's
     assert ["duplicates", "off", "7", "0"] in [list(row) for row in filters.rows]
-    assert list(filters.rows[2]) == ["too_long", "100", "0", "0"]
+    assert ["too_long", "100", "0", "0"] in [list(row) for row in filters.rows]
 
 
 def test_a_diagnosis_of_other_weights_is_said_first(tmp_path: Path) -> None:
