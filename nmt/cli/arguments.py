@@ -15,6 +15,7 @@ from nmt.config import Config, SearchOptions, load_stored_config
 from nmt.config.options import refuse_unused
 from nmt.errors import DataError, UsageError, counted
 from nmt.storage import is_stream
+from nmt.text.lines import open_output, read_lines
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
@@ -89,8 +90,6 @@ def read_pairs(source: Path, target: Path) -> list[tuple[str, str]]:
     Raises:
         DataError: unequal numbers of lines, or a file that cannot be read.
     """
-    from nmt.text.lines import read_lines
-
     sources, targets = list(read_lines(source)), list(read_lines(target))
     refuse_unequal(source, len(sources), target, len(targets))
     return list(zip(sources, targets, strict=True))
@@ -98,8 +97,6 @@ def read_pairs(source: Path, target: Path) -> list[tuple[str, str]]:
 
 def write_json(out: str, values: dict[str, Any]) -> None:
     """Write JSON to a file, or to standard output if `out` is `-`."""
-    from nmt.text.lines import open_output
-
     with open_output(None if out == "-" else out) as stream:
         stream.write(json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n")
 

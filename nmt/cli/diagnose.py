@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import (
     model_config,
@@ -24,9 +23,6 @@ from nmt.errors import DataError, UsageError
 from nmt.model_hub import PREFIX
 from nmt.report.run_report import diagnosis_report
 from nmt.training.fine_tuning import load_training_config
-
-if TYPE_CHECKING:
-    from nmt.bundle import Bundle
 
 
 @dataclass
@@ -126,7 +122,6 @@ def _diagnose(arguments: argparse.Namespace, config: Config, cells: list[str]) -
 
     pairs, split = _pairs(arguments, config)
     run_folder, weights, start = None, "", None
-    bundle: Bundle
     if Path(arguments.model).is_file():
         bundle = about_to_train(config)
     else:

@@ -24,12 +24,15 @@ from nmt.cli.flags import (
 from nmt.cli.tuning import refuse_senseless_tuning, tune_model
 from nmt.config import BleuTokenizer, Config
 from nmt.errors import UsageError
+from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.metrics import bleu_metric, corpus_scores
+from nmt.evaluation.references import scoring_warnings
+from nmt.evaluation.significance import paired_bootstrap
 from nmt.text.lines import open_output
 
 _log = logging.getLogger("nmt")
 
 if TYPE_CHECKING:
-    from nmt.evaluation.languages import TargetLanguage
     from nmt.inference.search_tuning import Tuning
 
 
@@ -77,7 +80,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 def _evaluate(
     arguments: argparse.Namespace,
     every: list[Texts],
-    target: "TargetLanguage",
+    target: TargetLanguage,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
     """Translate if necessary, and return the scores of each text by its name."""
@@ -110,10 +113,8 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def _target(arguments: argparse.Namespace, config: Config | None) -> "TargetLanguage":
+def _target(arguments: argparse.Namespace, config: Config | None) -> TargetLanguage:
     """Return the language of the references; flags take precedence over the model's config."""
-    from nmt.evaluation.languages import TargetLanguage
-
     tag, tokenizer = arguments.target_language, arguments.bleu_tokenizer
     if config is None and tag is None and tokenizer is None:
         _log.warning(
@@ -126,15 +127,12 @@ def _target(arguments: argparse.Namespace, config: Config | None) -> "TargetLang
     return TargetLanguage(tag, tokenizer)
 
 
-def _warn(arguments: argparse.Namespace, every: list[Texts], target: "TargetLanguage") -> None:
+def _warn(arguments: argparse.Namespace, every: list[Texts], target: TargetLanguage) -> None:
     """Before any work, warn of faults that would make the scores misleading.
 
     Raises:
         DataError: BLEU is needed to choose or compare, and its tokenizer is not installed.
     """
-    from nmt.evaluation.metrics import bleu_metric
-    from nmt.evaluation.references import scoring_warnings
-
     if arguments.tune or arguments.baseline is not None:
         bleu_metric(target)
     references = [line for texts in every for side in texts.references for line in side]
@@ -143,12 +141,9 @@ def _warn(arguments: argparse.Namespace, every: list[Texts], target: "TargetLang
 
 
 def _report(
-    arguments: argparse.Namespace, texts: Texts, target: "TargetLanguage", tuning: "Tuning | None"
+    arguments: argparse.Namespace, texts: Texts, target: TargetLanguage, tuning: "Tuning | None"
 ) -> dict[str, Any]:
     """Save the translations if requested; print the scores and return them."""
-    from nmt.evaluation.metrics import corpus_scores
-    from nmt.evaluation.significance import paired_bootstrap
-
     hypotheses = texts.hypotheses
     assert hypotheses is not None
     if texts.output is not None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.cli.arguments import load_translator
+from nmt.cli.compared_texts import Texts
 from nmt.errors import DataError, UsageError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.model_hub import PREFIX
 
 if TYPE_CHECKING:
-    from nmt.cli.compared_texts import Texts
-    from nmt.evaluation.languages import TargetLanguage
     from nmt.inference.search_tuning import Tuning
 
 _log = logging.getLogger("nmt")
@@ -43,8 +43,8 @@ def refuse_senseless_tuning(arguments: argparse.Namespace, settings: dict[str, A
 
 def tune_model(
     arguments: argparse.Namespace,
-    texts: "Texts",
-    target: "TargetLanguage",
+    texts: Texts,
+    target: TargetLanguage,
     settings: dict[str, Any],
 ) -> "Tuning":
     """Try the settings, and write the best one into the model's bundle.

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -105,11 +105,9 @@ def file_name(*words: object) -> str:
     return "-".join(re.sub(r"[^\w.]+", "-", str(word)).strip("-.") for word in words)
 
 
-def _figures(blocks: Sequence[Block]) -> list[Figure]:
-    figures: list[Figure] = []
+def _figures(blocks: Sequence[Block]) -> Iterator[Figure]:
     for block in blocks:
         if isinstance(block, Figure):
-            figures.append(block)
+            yield block
         elif isinstance(block, Details):
-            figures += _figures(block.blocks)
-    return figures
+            yield from _figures(block.blocks)

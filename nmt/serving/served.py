@@ -70,10 +70,8 @@ class ServedModel:
     def __post_init__(self) -> None:
         remote = self.path.startswith(PREFIX)
         self.name = Path(self.path if remote else Path(self.path).resolve()).name
-        self._stamp: tuple[int, int] | None = None
-        self._newer = None if remote else self._stamp_now()
+        self._stamp = None if remote else self._stamp_now()
         self.translator = self._load()
-        self._stamp = self._newer
 
     @property
     def pair(self) -> tuple[str, str]:
