@@ -82,21 +82,21 @@ class _Manifest:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded model with its tokenizer, config and metrics.
+    """A model with its tokenizer, config and metrics.
 
     Attributes:
         model: the network, in evaluation mode.
         tokenizer: text to ids and back.
         config: how it was made; `data.splits` and paths are not kept.
         metrics: validation scores, data fingerprints and versions.
-        precision: how the weights were stored; those of `model` are always fp32.
+        precision: how the weights are stored; those of `model` are always fp32.
     """
 
     model: Seq2Seq
     tokenizer: Tokenizer
     config: Config
     metrics: dict[str, Any]
-    precision: StoredPrecision
+    precision: StoredPrecision = "fp32"
 
 
 def build_model(config: Config, tokenizer: Tokenizer) -> Seq2Seq:
@@ -109,35 +109,24 @@ def build_model(config: Config, tokenizer: Tokenizer) -> Seq2Seq:
     )
 
 
-def save_bundle(
-    folder: Path,
-    *,
-    model: Seq2Seq,
-    tokenizer: Tokenizer,
-    config: Config,
-    metrics: dict[str, Any],
-    precision: StoredPrecision = "fp32",
-) -> None:
+def save_bundle(folder: Path, bundle: Bundle) -> None:
     """Write a bundle, or replace an existing one.
 
     A reader always finds a complete bundle.
 
     Args:
-        folder: the bundle's path.
-        model: the network.
-        tokenizer: its tokenizer.
-        config: its config.
-        metrics: plain numbers, strings, lists and dicts.
-        precision: fp32, or int8 for weights rounded to 8 bits, a quarter of the size.
+        folder: its path.
+        bundle: the model; with precision int8 its weights are rounded to 8 bits, a quarter of the
+            size. Its metrics are plain numbers, strings, lists and dicts.
 
     Raises:
         NmtError: a weight is not finite.
         OSError: the system refused; the path then holds what it held before.
     """
     with atomic_folder(folder) as temporary:
-        save_weights(temporary / _WEIGHTS, model, precision)
-        tokenizer.save(temporary)
-        _describe(temporary, config, metrics, precision)
+        save_weights(temporary / _WEIGHTS, bundle.model, bundle.precision)
+        bundle.tokenizer.save(temporary)
+        _describe(temporary, bundle.config, bundle.metrics, bundle.precision)
         # safetensors lets only its owner read a new file.
         shutil.copymode(temporary / _CONFIG, temporary / _WEIGHTS)
 

@@ -3,7 +3,7 @@
 import argparse
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -62,15 +62,9 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         updates = ", ".join(map(str, bundle.metrics["averaged_updates"]))
         origin = f"the mean of {arguments.model} after updates {updates}"
     precision = arguments.precision or bundle.precision
+    metrics = bundle.metrics | ({"rounded": True} if precision == "int8" else {})
     with writing_to(arguments.out):
-        save_bundle(
-            out,
-            model=bundle.model,
-            tokenizer=bundle.tokenizer,
-            config=bundle.config,
-            metrics=bundle.metrics | ({"rounded": True} if precision == "int8" else {}),
-            precision=precision,
-        )
+        save_bundle(out, replace(bundle, metrics=metrics, precision=precision))
     if bundle.precision == "int8" and precision == "fp32":
         _log.warning("the weights were rounded to int8 before, and stay so; only the file grows")
     size = memory_size(weights_size(out))
