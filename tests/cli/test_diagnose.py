@@ -62,7 +62,7 @@ def test_a_config_is_looked_at_before_training_with_another_cell_beside_it(
         ("gru", "start"),
         ("gru", "after 3 updates"),
     ]
-    assert {one["layer"] for one in found["flows"][0]["maps"]} == {1, 2}
+    assert {one["layer"] for one in found["flows"][0]["states"]} == {1, 2}
     assert list(tmp_path.iterdir()) == []
 
 
