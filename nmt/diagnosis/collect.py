@@ -82,7 +82,8 @@ def diagnose(
 
 def _map(bundle: Bundle, pairs: Sequence[Pair]) -> StateMap | None:
     """Map sentences from the shorter half of a split, whose text fits beside a point."""
-    sources = sorted({source for source, _ in pairs if not is_blank(source)}, key=len)
+    texts = {source for source, _ in pairs if not is_blank(source)}
+    sources = sorted(texts, key=lambda text: (len(text), text))
     chosen = spread(sources[: -(-len(sources) // 2)], MAPPED)
     return state_map(bundle, chosen) if len(chosen) > 2 else None
 
