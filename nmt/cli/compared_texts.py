@@ -16,22 +16,22 @@ class Texts:
     """What is compared, line by line.
 
     Attributes:
-        name: of the text, where there are several.
         sources: to translate; empty where there are hypotheses already.
-        hypotheses: translations to score.
         references: for each translator, the translations of all sources.
-        baseline: another system's translations.
         output: where the translations are kept.
+        name: of the text, where there are several.
         labels: fields of the signatures; see `corpus_scores`.
+        hypotheses: translations to score.
+        baseline: another system's translations.
     """
 
-    name: str
     sources: list[str]
-    hypotheses: list[str] | None
     references: list[list[str]]
-    baseline: list[str] | None
     output: Path | None
+    name: str = ""
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    hypotheses: list[str] | None = None
+    baseline: list[str] | None = None
 
 
 @dataclasses.dataclass
@@ -105,7 +105,7 @@ def read_texts(arguments: argparse.Namespace, config: Config | None) -> list[Tex
         assert config is not None
         pairs = read_split(arguments.model, config, arguments.split or "test")
         sources, *references = (list(side) for side in zip(*pairs, strict=True))
-    return [_texts(arguments, where, sources, references, arguments.output)]
+    return [_complete(arguments, where, Texts(sources or [], references, arguments.output))]
 
 
 def _public_texts(arguments: argparse.Namespace, config: Config) -> list[Texts]:
@@ -122,38 +122,31 @@ def _public_texts(arguments: argparse.Namespace, config: Config) -> list[Texts]:
     found = []
     for one in [read_public_set(name, pair) for name in names]:
         output = folder / one.file_name if folder is not None and folder.is_dir() else folder
-        where = f"the test set {one.name}"
-        texts = _texts(arguments, where, one.sources, one.references, output)
-        found.append(dataclasses.replace(texts, name=one.name, labels=one.labels))
+        texts = Texts(one.sources, one.references, output, one.name, one.labels)
+        found.append(_complete(arguments, f"the test set {one.name}", texts))
     return found
 
 
-def _texts(
-    arguments: argparse.Namespace,
-    where: Path | str,
-    sources: list[str] | None,
-    references: list[list[str]],
-    output: Path | None,
-) -> Texts:
-    """Read the other systems' translations, and require equal line counts."""
+def _complete(arguments: argparse.Namespace, where: Path | str, texts: Texts) -> Texts:
+    """Add the other systems' translations, and require equal line counts."""
     hypotheses, baseline = _lines(arguments.hypotheses), _lines(arguments.baseline)
     sides = [
-        *zip(arguments.reference, references, strict=False),
-        (arguments.source, sources),
+        *zip(arguments.reference, texts.references, strict=False),
+        (arguments.source, texts.sources),
         (arguments.hypotheses, hypotheses),
         (arguments.baseline, baseline),
     ]
     for path, side in sides:
         if side is not None and path is not None:
-            refuse_unequal(path, len(side), where, len(references[0]))
-    read = [path for path, _ in sides if path is not None]
+            refuse_unequal(path, len(side), where, len(texts.references[0]))
+    output, read = texts.output, [path for path, _ in sides if path is not None]
     if output is not None and output.is_dir():
         raise UsageError(f"-o {output} is a folder; name a file")
     for written in (output, arguments.json):
         refuse_output(written, *read, arguments.model, *arguments.ensemble)
     if output is not None and str(output) == arguments.json:
         raise UsageError(f"-o and --json: {output} cannot hold both; name two files")
-    return Texts("", sources or [], hypotheses, references, baseline, output)
+    return dataclasses.replace(texts, hypotheses=hypotheses, baseline=baseline)
 
 
 def _lines(path: Path | None) -> list[str] | None:

@@ -67,10 +67,6 @@ def state_map(bundle: Bundle, sentences: Sequence[str]) -> StateMap:
         )
     components = principal_components(inputs.vectors)
     coordinates = components.coordinates(inputs.vectors, 2).tolist()
-    return StateMap(
-        [
-            StatePoint(text, *coordinates[row])
-            for text, row in zip(sentences, inputs.order, strict=True)
-        ],
-        components.explained[:2].tolist(),
-    )
+    rows = zip(sentences, inputs.order, strict=True)
+    points = [StatePoint(text, *coordinates[row]) for text, row in rows]
+    return StateMap(points, components.explained[:2].tolist())

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nmt.bundle import Bundle
 from nmt.config import ModelConfig
+from nmt.data.columns import Pair
 from nmt.diagnosis.decoder_inputs import DecoderInputs, decoder_inputs, to_init, translator_of
 from nmt.diagnosis.probe_verdicts import probe_verdicts
 from nmt.diagnosis.records import Probe, StateProbes
@@ -59,7 +60,7 @@ class _FixedInputs:
         return self.model.step(tokens, state)
 
 
-def state_probes(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, seed: int = 1) -> StateProbes:
+def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> StateProbes:
     """Measure loss and BLEU with changed decoder inputs.
 
     A probe changes the decoder's initial states, after the bridge, and the fed context. Attention
@@ -88,7 +89,8 @@ def state_probes(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, seed: int 
     probes = []
     try:
         for name, vectors in changes:
-            probes.append(_probe(name, bundle, pairs, inputs.rows, vectors))
+            stepper = _FixedInputs(bundle.model, bundle.config.model, inputs.rows, vectors)
+            probes.append(_probe(name, bundle, stepper, pairs))
             bar.advance()
             result = f"{name}: loss {probes[-1].loss:.3f}, BLEU {probes[-1].bleu:.2f}"
             bar.show(result)
@@ -99,15 +101,8 @@ def state_probes(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, seed: int 
     return StateProbes(len(pairs), probes, probe_verdicts(probes, attention=attention))
 
 
-def _probe(
-    name: str,
-    bundle: Bundle,
-    pairs: Sequence[tuple[str, str]],
-    rows: dict[tuple[int, ...], int],
-    vectors: Tensor,
-) -> Probe:
+def _probe(name: str, bundle: Bundle, stepper: _FixedInputs, pairs: Sequence[Pair]) -> Probe:
     sources, references = (list(side) for side in zip(*pairs, strict=True))
-    stepper = _FixedInputs(bundle.model, bundle.config.model, rows, vectors)
     translator = translator_of(bundle, stepper)
     scores = translator.token_scores(sources, references)
     hypotheses = translator.translate_all(sources, greedy=True)

@@ -58,16 +58,12 @@ def _table(records: Mapping[str, object], names: Sequence[str]) -> Table:
 
 
 def _examples(check: Check) -> list[Sentences]:
-    return [
-        Sentences(
-            [
-                (f"{name} {check.languages[side]}", [("", pair[side])])
-                for pair in split.examples
-                for side in (0, 1)
-            ]
-        )
-        for name, split in check.splits.items()
-    ]
+    examples = []
+    for name, split in check.splits.items():
+        labels = [f"{name} {language}" for language in check.languages]
+        texts = [row for pair in split.examples for row in zip(labels, pair, strict=True)]
+        examples.append(Sentences([(label, [("", text)]) for label, text in texts]))
+    return examples
 
 
 def _tokenizer(check: Check) -> list[Block]:

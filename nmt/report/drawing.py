@@ -79,6 +79,8 @@ def _style(salt: str, ink: str, fonttype: str) -> Iterator[None]:
         "legend.frameon": False,
         "legend.fontsize": 8,
         "lines.linewidth": 1.4,
+        "image.aspect": "auto",
+        "image.interpolation": "none",
     }
     with rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a glyph is missing in all fonts

@@ -105,13 +105,8 @@ def heat(
         cells = np.array([*itertools.zip_longest(*rows)], dtype=float).T
         cells = cells[:, ~np.isnan(cells).all(axis=0)]  # the last steps, which no sentence has
         low, high = limits
-        image = axes.imshow(
-            np.ma.masked_invalid(np.maximum(cells, low)),
-            norm=LogNorm(low, high),
-            cmap="viridis",
-            aspect="auto",
-            interpolation="none",
-        )
+        shown = np.ma.masked_invalid(np.maximum(cells, low))
+        image = axes.imshow(shown, norm=LogNorm(low, high))
         axes.set(xlabel=x, ylabel=y)
         axes.spines[:].set_visible(False)
         assert axes.figure is not None
@@ -129,14 +124,8 @@ def alignment(weights: Sequence[Sequence[float]], x: Sequence[str], y: Sequence[
         from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
         ends = [to_rgba(COLOURS[0], 0), to_rgba(COLOURS[0], 1)]
-        axes.imshow(
-            weights,
-            cmap=LinearSegmentedColormap.from_list("depth", ends),
-            vmin=0,
-            vmax=1,
-            aspect="auto",
-            interpolation="none",
-        )
+        colours = LinearSegmentedColormap.from_list("depth", ends)
+        axes.imshow(weights, cmap=colours, vmin=0, vmax=1)
         axes.set_xticks(range(len(x)), [printable(name) for name in x], rotation=90)
         axes.set_yticks(range(len(y)), [printable(name) for name in y])
         axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
