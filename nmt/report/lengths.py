@@ -26,8 +26,7 @@ def lengths(runs: Sequence[Run]) -> Section:
             continue
         for split, texts in run.translations.items():
             if texts.references:
-                sides = texts.sources, texts.hypotheses, texts.references
-                parts[split].append((run, breakdown(*sides, target)))
+                parts[split].append((run, breakdown(texts, target)))
     for split, scored in parts.items():
         if scored:
             blocks += [*_figures(split, scored), *_tables(split, scored)]
