@@ -173,7 +173,7 @@ def _model(service: Service, source: str, target: str) -> ServedModel:
     for tag in (source, target):
         if tag not in service.models.languages():
             raise RefusedError(400, f"{tag} is not supported")
-    model = service.models.of_pair(source, target)
+    model = service.models.by_pair.get((source, target))
     if model is None:
         names = [f"{language_name(tag)} ({tag})" for tag in (target, source)]
         raise RefusedError(400, f"{names[0]} is not available as a target language from {names[1]}")

@@ -145,15 +145,9 @@ class Models:
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise UsageError(f"MODEL: two models are called {twice[0]}; rename one folder")
+        self.by_name = {model.name: model for model in models}
+        self.by_pair = {model.pair: model for model in reversed(models)}  # the first one counts
         self._stop = threading.Event()
-
-    def named(self, name: str) -> ServedModel | None:
-        """Return the model with this name."""
-        return next((model for model in self.models if model.name == name), None)
-
-    def of_pair(self, source: str, target: str) -> ServedModel | None:
-        """Return the first model of a language pair."""
-        return next((model for model in self.models if model.pair == (source, target)), None)
 
     def languages(self) -> dict[str, list[str]]:
         """Return the targets of every language that is source or target, sorted."""
