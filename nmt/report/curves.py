@@ -8,18 +8,15 @@ from nmt.report.plots import Line, lines
 from nmt.report.runs import Run
 from nmt.report.tables import run_table
 
-_PLOTS = [
-    (
-        "loss",
-        "Loss, in nats a token",
-        [("train_loss", "training"), ("validation_loss", "validation")],
-    ),
-    ("bleu", "BLEU on the validation split", [("validation_bleu", "BLEU")]),
-    ("chrf", "chrF on the validation split", [("validation_chrf", "chrF")]),
-    ("learning-rate", "Learning rate", [("learning_rate", "learning rate")]),
-    ("gradient-norm", "Gradient norm before clipping", [("gradient_norm", "gradient norm")]),
-    ("speed", "Speed, target tokens a second", [("tokens_per_second", "tokens a second")]),
-]
+_PLOTS = {
+    "loss": ("Loss, in nats a token", {"train_loss": "training", "validation_loss": "validation"}),
+    "bleu": ("BLEU on the validation split", {"validation_bleu": "BLEU"}),
+    "chrf": ("chrF on the validation split", {"validation_chrf": "chrF"}),
+    "learning-rate": ("Learning rate", {"learning_rate": "learning rate"}),
+    "gradient-norm": ("Gradient norm before clipping", {"gradient_norm": "gradient norm"}),
+    "speed": ("Speed, target tokens a second", {"tokens_per_second": "tokens a second"}),
+}
+"""The title of each figure, and the columns that it draws with their labels."""
 
 
 def curves(runs: Sequence[Run]) -> Section:
@@ -32,13 +29,9 @@ def curves(runs: Sequence[Run]) -> Section:
     smoothed = {run.config.training.label_smoothing for run in runs} - {0.0}
     if smoothed:
         shown = ", ".join(f"{value:g}" for value in sorted(smoothed))
-        blocks.append(
-            Paragraph(
-                f"The training loss includes label smoothing ({shown}) and dropout, the validation "
-                "loss does not; so the first may be higher."
-            )
-        )
-    for name, title, recorded in _PLOTS:
+        text = f"The training loss includes label smoothing ({shown}) and dropout, the validation"
+        blocks.append(Paragraph(f"{text} loss does not; so the first may be higher."))
+    for name, (title, recorded) in _PLOTS.items():
         plotted = [
             Line(
                 label if not run.compared else run.name if kind == 0 else "",
@@ -48,13 +41,13 @@ def curves(runs: Sequence[Run]) -> Section:
                 points=column.startswith("validation_"),
             )
             for run in runs
-            for kind, (column, label) in enumerate(recorded)
+            for kind, (column, label) in enumerate(recorded.items())
             if run.column(column)[0]
         ]
         if plotted:
             unit = title.partition(",")[0].removesuffix(" on the validation split")
             if len(runs) > 1 and len(recorded) > 1:
-                title += f" (dashed: {recorded[1][1]})"
+                title += f" (dashed: {[*recorded.values()][1]})"
             blocks.append(Figure(name, title, lines(plotted, "update", unit)))
     return Section("Training", [*blocks, *_validations(runs)])
 
