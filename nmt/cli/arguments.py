@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nmt.cli.flags import flag_name
 from nmt.config import Config, SearchOptions, load_stored_config
 from nmt.config.options import refuse_unused
 from nmt.errors import DataError, UsageError, counted
@@ -116,7 +117,7 @@ def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(SearchOptions)]
     given = {name: getattr(arguments, name, None) for name in names}
     settings = {name: value for name, value in given.items() if value is not None}
-    refuse_unused(settings, lambda name: f"--{name.replace('_', '-')}")
+    refuse_unused(settings, flag_name)
     n_best = settings.get("n_best", 1)
     if n_best > 1 and getattr(arguments, "format", "text") == "text":
         raise UsageError(

@@ -18,6 +18,7 @@ from nmt.cli.flags import (
     ModelFlags,
     add_flags,
     add_search_flags,
+    flag_name,
     option,
     positional,
 )
@@ -108,8 +109,8 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
         refuse_senseless_tuning(arguments, settings)
     given = [*settings, *(["ensemble"] if arguments.ensemble else [])]
     if arguments.hypotheses and given:
-        name = given[0].replace("_", "-")
-        raise UsageError(f"--{name}: --hypotheses are scored as they are; leave it out")
+        flag = flag_name(given[0])
+        raise UsageError(f"{flag}: --hypotheses are scored as they are; leave it out")
     return settings
 
 

@@ -76,7 +76,7 @@ def add_flags(parser: argparse.ArgumentParser, words: list[str], *kinds: type) -
     for kind in kinds:
         hints, texts = field_types(kind), _help_texts(kind, words)
         for field in dataclasses.fields(kind):
-            flag, text = _flag(field.name), texts.get(field.name, "")
+            flag, text = flag_name(field.name), texts.get(field.name, "")
             how: dict[str, Any] = {"default": field.default, **_reading(hints[field.name], flag)}
             how |= field.metadata
             names = how.pop("names", [flag])
@@ -96,7 +96,7 @@ def add_search_flags(parser: argparse.ArgumentParser, words: list[str]) -> None:
     way = parser.add_mutually_exclusive_group()
     for name, kind in field_types(SearchOptions).items():
         if name not in ("max_source_length", "alignments"):
-            group, flag = way if name in _WAYS else parser, _flag(name)
+            group, flag = way if name in _WAYS else parser, flag_name(name)
             how = _reading(kind, flag) | {"default": None}
             group.add_argument(flag, help=texts.get(name), **how)
 
@@ -154,7 +154,8 @@ def _help_texts(kind: type, words: list[str]) -> dict[str, str]:
     return {name: text.replace("%", "%%") for name, text in field_texts(kind).items()}
 
 
-def _flag(name: str) -> str:
+def flag_name(name: str) -> str:
+    """Return the flag of a field."""
     return f"--{name.replace('_', '-')}"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nmt.cli.arguments import load_translator
 from nmt.cli.compared_texts import Texts
+from nmt.cli.flags import flag_name
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.model_hub import PREFIX
@@ -24,10 +25,8 @@ def refuse_senseless_tuning(arguments: argparse.Namespace, settings: dict[str, A
     given = [name for name in ("hypotheses", "ensemble") if getattr(arguments, name)]
     given += [name for name in settings if name != "batch_size"]
     if given:
-        name = given[0].replace("_", "-")
-        raise UsageError(
-            f"--{name}: --tune finds out how MODEL by itself searches best; leave it out"
-        )
+        flag = flag_name(given[0])
+        raise UsageError(f"{flag}: --tune finds how MODEL by itself searches best; leave it out")
     split = arguments.split or "test"
     if arguments.source is None and split != _SPLIT:
         raise UsageError(
