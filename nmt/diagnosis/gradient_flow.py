@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from nmt.config import ModelConfig
+from nmt.diagnosis.decoder_inputs import require_finite
 from nmt.diagnosis.flow_verdicts import Decay, flow_verdicts
 from nmt.diagnosis.gates import gate_statistics
 from nmt.diagnosis.gradient_sums import gradient_sums, gradients_of, steps_ahead
 from nmt.diagnosis.records import GradientFlow, StateFlow
-from nmt.errors import NmtError
 from nmt.models.batch import Padded
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.unrolled import Unrolled, UnrolledLayer, unroll
@@ -98,20 +98,11 @@ def state_norms(unrolled: Unrolled) -> list[Norms]:
     """Return the norms of every loss's gradient by every state, by layer, hidden before cell."""
     layers, target_lengths = unrolled.layers, unrolled.layers[-1].lengths
     parts = [(layer, states) for layer in layers for states in (layer.hidden, layer.cell) if states]
-    every = [state for _, states in parts for state in states]
-    rows: list[list[Tensor]] = [[] for _ in parts]
-    for loss in unrolled.losses:
-        gradients = iter(gradients_of(loss.sum(), every))
-        for row, (layer, states) in zip(rows, parts, strict=True):
-            row.append(layer.aligned([next(gradients).norm(dim=1) for _ in states]))
+    by_loss = [[g.norm(dim=2) for g in gradients_of(loss.sum(), parts)] for loss in unrolled.losses]
     norms = []
-    for row, (layer, states) in zip(rows, parts, strict=True):
-        values = torch.stack(row)
-        if not bool(values.isfinite().all()):
-            raise NmtError(
-                "the gradients are not finite: the model's weights are damaged, or its training "
-                "diverged"
-            )
+    for (layer, states), by_step in zip(parts, zip(*by_loss, strict=True), strict=True):
+        values = torch.stack(by_step)
+        require_finite("the gradients", values)
         kind: Literal["hidden", "cell"] = "hidden" if states is layer.hidden else "cell"
         values = _only_real(layer, values, target_lengths)
         norms.append(Norms(layer.network, layer.layer, kind, values))
@@ -202,10 +193,9 @@ def _only_real(layer: UnrolledLayer, values: Tensor, target_lengths: Tensor) -> 
 
 def _mean_norm(loss: Tensor, parts: list[tuple[UnrolledLayer, list[Tensor], Tensor]]) -> float:
     """Return the joint norm of all parts, each at its own step, averaged over the sentences."""
-    gradients = iter(gradients_of(loss, [state for _, states, _ in parts for state in states]))
+    gradients = gradients_of(loss, [(layer, states) for layer, states, _ in parts])
     squares = []
-    for layer, states, step in parts:
-        every = layer.aligned([next(gradients) for _ in states])  # (steps, batch, size)
+    for every, (_, _, step) in zip(gradients, parts, strict=True):
         squares.append(every[step, torch.arange(len(step))].square().sum(dim=1))
     return float(torch.stack(squares).sum(dim=0).sqrt().mean())
 

@@ -4,6 +4,8 @@ The matrix W is used at every step k, and every loss L_t depends on each use bef
 ∂L/∂W = Σ_t Σ_k ∂L_t/∂W_k, where W_k is the copy of W that step k uses.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -33,25 +35,33 @@ def gradient_sums(model: Seq2Seq, source: Padded, target: Padded) -> list[Gradie
     """
     unrolled = unroll(model, source, target)
     layers = unrolled.layers
-    steps = [product for layer in layers for product in layer.recurrent]
+    parts = [(layer, layer.recurrent) for layer in layers]
     # ∂L_t/∂W_k is the outer product of the gradient by step k's W·h with that h.
-    by_products: list[list[Tensor]] = [[] for _ in layers]
-    for loss in unrolled.losses:
-        gradients = iter(gradients_of(loss.sum(), steps))
-        for slopes, layer in zip(by_products, layers, strict=True):
-            slopes.append(layer.aligned([next(gradients) for _ in layer.recurrent]))
+    by_loss = [gradients_of(loss.sum(), parts) for loss in unrolled.losses]
     own = _own_gradients(model, source, target, [layer.parameter for layer in layers])
     return [
         _sum(layer, torch.stack(slopes), layers[-1].lengths, whole)
-        for layer, slopes, whole in zip(layers, by_products, own, strict=True)
+        for layer, slopes, whole in zip(layers, zip(*by_loss, strict=True), own, strict=True)
     ]
 
 
-def gradients_of(loss: Tensor, states: list[Tensor]) -> tuple[Tensor, ...]:
-    """Return the gradients of a loss by states, zeros for states it does not depend on."""
-    return torch.autograd.grad(
-        loss, states, retain_graph=True, allow_unused=True, materialize_grads=True
+def gradients_of(loss: Tensor, parts: Sequence[tuple[UnrolledLayer, list[Tensor]]]) -> list[Tensor]:
+    """Return the gradients of a loss, zeros for states that it does not depend on.
+
+    Args:
+        loss: a number.
+        parts: layers, each with one of its lists of states.
+
+    Returns:
+        For each part, `(steps, batch, size)`.
+    """
+    every = [state for _, states in parts for state in states]
+    gradients = iter(
+        torch.autograd.grad(
+            loss, every, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
     )
+    return [layer.aligned([next(gradients) for _ in states]) for layer, states in parts]
 
 
 def _own_gradients(
