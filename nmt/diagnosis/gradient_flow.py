@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -176,10 +177,9 @@ def kept_per_step(means: list[float], counts: list[int]) -> float | None:
         return None
     if len(points) < 2:
         return 0.0
-    distance, height, weight = torch.tensor(points, dtype=torch.float64).unbind(dim=1)
-    distance = distance - (weight * distance).sum() / weight.sum()
-    slope = (weight * distance * height).sum() / (weight * distance**2).sum()
-    return float(slope.exp())
+    distances, heights, weights = zip(*points, strict=True)
+    slope, _ = np.polyfit(distances, heights, 1, w=np.sqrt(weights))
+    return float(np.exp(slope))
 
 
 def _only_real(layer: UnrolledLayer, values: Tensor, target_lengths: Tensor) -> Tensor:

@@ -68,6 +68,7 @@ def _own_gradients(
     model: Seq2Seq, source: Padded, target: Padded, names: list[str]
 ) -> tuple[Tensor, ...]:
     """Return autograd's gradients of the summed loss, through the network's fused kernels."""
+    # `model.loss` computes in single precision.
     true = target.tokens[:, 1:][target.mask[:, 1:]]
     loss = F.cross_entropy(model(source, target), true, reduction="sum")
     parameters = dict(model.named_parameters())
