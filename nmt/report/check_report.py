@@ -84,4 +84,4 @@ def _cost(check: Check) -> Table:
         done, sentences = check.translated
         note = f"{done:,} of {sentences:,} sentences; this check reads the references"
         rows.append(["translated by the teacher", note])
-    return Table(("measure", "value"), rows)
+    return Table(("measure", "value"), rows, (0, 1))
