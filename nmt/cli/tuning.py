@@ -26,7 +26,9 @@ def refuse_senseless_tuning(arguments: argparse.Namespace, settings: dict[str, A
     given += [name for name in settings if name != "batch_size"]
     if given:
         flag = flag_name(given[0])
-        raise UsageError(f"{flag}: --tune finds how MODEL by itself searches best; leave it out")
+        raise UsageError(
+            f"{flag}: --tune finds out how MODEL by itself searches best; leave it out"
+        )
     split = arguments.split or "test"
     if arguments.source is None and split != _SPLIT:
         raise UsageError(
