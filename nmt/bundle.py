@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict, get_args
+from typing import Any, get_args
 
 import safetensors
 
@@ -51,6 +51,14 @@ FILES = (_MANIFEST, *_PARTS)
 
 
 @dataclass(frozen=True)
+class _Cell:
+    """A cell from another package."""
+
+    name: str
+    package: str
+
+
+@dataclass(frozen=True)
 class _Manifest:
     """The contents of `bundle.json`."""
 
@@ -58,6 +66,7 @@ class _Manifest:
     precision: StoredPrecision
     files: dict[str, str]
     """SHA-256 by name."""
+    cell: _Cell | None = None
 
     def fault(self) -> str | None:
         """Return the fault of the manifest, if any."""
@@ -71,36 +80,23 @@ class _Manifest:
         return f"{shown(others[0])} is no part of a bundle" if others else None
 
 
-class _Cell(TypedDict):
-    """A cell from another package."""
-
-    name: str
-    package: str
-
-
-class _Cells(TypedDict, total=False):
-    """The entry of the cell in `bundle.json`."""
-
-    cell: _Cell
-
-
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded model with its tokenizer, config and metrics.
+    """A model with its tokenizer, config and metrics.
 
     Attributes:
         model: the network, in evaluation mode.
         tokenizer: text to ids and back.
         config: how it was made; `data.splits` and paths are not kept.
         metrics: validation scores, data fingerprints and versions.
-        precision: how the weights were stored; those of `model` are always fp32.
+        precision: how the weights are stored; those of `model` are always fp32.
     """
 
     model: Seq2Seq
     tokenizer: Tokenizer
     config: Config
     metrics: dict[str, Any]
-    precision: StoredPrecision
+    precision: StoredPrecision = "fp32"
 
 
 def build_model(config: Config, tokenizer: Tokenizer) -> Seq2Seq:
@@ -113,35 +109,24 @@ def build_model(config: Config, tokenizer: Tokenizer) -> Seq2Seq:
     )
 
 
-def save_bundle(
-    folder: Path,
-    *,
-    model: Seq2Seq,
-    tokenizer: Tokenizer,
-    config: Config,
-    metrics: dict[str, Any],
-    precision: StoredPrecision = "fp32",
-) -> None:
+def save_bundle(folder: Path, bundle: Bundle) -> None:
     """Write a bundle, or replace an existing one.
 
     A reader always finds a complete bundle.
 
     Args:
-        folder: the bundle's path.
-        model: the network.
-        tokenizer: its tokenizer.
-        config: its config.
-        metrics: plain numbers, strings, lists and dicts.
-        precision: fp32, or int8 for weights rounded to 8 bits, a quarter of the size.
+        folder: its path.
+        bundle: the model; with precision int8 its weights are rounded to 8 bits, a quarter of the
+            size. Its metrics are plain numbers, strings, lists and dicts.
 
     Raises:
         NmtError: a weight is not finite.
         OSError: the system refused; the path then holds what it held before.
     """
     with atomic_folder(folder) as temporary:
-        save_weights(temporary / _WEIGHTS, model, precision)
-        tokenizer.save(temporary)
-        _describe(temporary, config, metrics, precision)
+        save_weights(temporary / _WEIGHTS, bundle.model, bundle.precision)
+        bundle.tokenizer.save(temporary)
+        _describe(temporary, bundle.config, bundle.metrics, bundle.precision)
         # safetensors lets only its owner read a new file.
         shutil.copymode(temporary / _CONFIG, temporary / _WEIGHTS)
 
@@ -254,7 +239,7 @@ def find_bundle(path: str | Path) -> Path:
     folder = download(str(path), FILES) if str(path).startswith(PREFIX) else Path(path)
     for candidate in (folder, folder / "model"):
         if (candidate / _MANIFEST).exists():
-            _require_cell(candidate)
+            _require_cell(candidate, _read_manifest(candidate).cell)
             return candidate
     if not folder.exists():
         raise BundleError(f"there is no model at {folder}: no such folder")
@@ -263,23 +248,19 @@ def find_bundle(path: str | Path) -> Path:
     raise BundleError(f"{folder} is neither a run nor a model: it holds no {_MANIFEST}")
 
 
-def _require_cell(folder: Path) -> None:
+def _require_cell(folder: Path, cell: _Cell | None) -> None:
     """Check that the package is installed that has the cell of a bundle.
 
     Raises:
         BundleError: it is not, or another package has a cell of this name.
     """
-    try:
-        cell = read_record(folder / _MANIFEST, _Cells).get("cell")
-    except DataError as error:
-        raise BundleError(f"{error}; copy the model again") from None
     if cell is None:
         return
-    name, package = shown(cell["name"]), shown(cell["package"])
-    point = find_plugin(CELL_GROUP, cell["name"])
+    name, package = shown(cell.name), shown(cell.package)
+    point = find_plugin(CELL_GROUP, cell.name)
     if point is None:
         raise BundleError(f"{folder} needs the cell {name} of the package {package}; install it")
-    if (other := package_of(point)) != cell["package"]:
+    if (other := package_of(point)) != cell.package:
         raise BundleError(
             f"{folder} needs the cell {name} of the package {package}, and {other} has one of this "
             "name, too; uninstall that"

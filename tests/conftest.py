@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.bundle import build_model, load_bundle, save_bundle
+from nmt.bundle import Bundle, build_model, load_bundle, save_bundle
 from nmt.cli.main import main
 from nmt.config import Config, DataConfig, DecodingConfig, ModelConfig
 from nmt.data.phrases import read_split
@@ -137,9 +137,7 @@ def save_member(
     torch.manual_seed(4)
     tokenizer = tokenizer or load_bundle(run).tokenizer
     model = build_model(config, tokenizer)
-    save_bundle(
-        folder, model=model, tokenizer=tokenizer, config=config, metrics={}, precision=precision
-    )
+    save_bundle(folder, Bundle(model, tokenizer, config, {}, precision))
     return folder
 
 

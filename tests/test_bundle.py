@@ -1,3 +1,4 @@
+import dataclasses
 import gc
 import json
 import os
@@ -32,14 +33,7 @@ def folder(tiny_run: Path, tmp_path: Path) -> Path:
 def save_again(
     bundle: Bundle, folder: Path, metrics: dict[str, object], precision: StoredPrecision = "fp32"
 ) -> None:
-    save_bundle(
-        folder,
-        model=bundle.model,
-        tokenizer=bundle.tokenizer,
-        config=bundle.config,
-        metrics=metrics,
-        precision=precision,
-    )
+    save_bundle(folder, dataclasses.replace(bundle, metrics=metrics, precision=precision))
 
 
 def test_a_bundle_holds_what_the_design_says_and_no_path(tiny_run: Path) -> None:

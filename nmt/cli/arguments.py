@@ -1,78 +1,26 @@
-"""Arguments that several verbs share: config, model, device, search options, JSON output."""
+"""Work that several verbs share: checks of paths, models, splits, search settings, results."""
 
 import argparse
 import contextlib
 import dataclasses
 import gc
 import glob
-import itertools
 import json
 import os
-import re
-import typing
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nmt.cli.flags import flag_name
 from nmt.config import Config, SearchOptions, load_stored_config
 from nmt.config.options import refuse_unused
-from nmt.config.sections import Threads
-from nmt.config.values import describe, field_texts, field_types, word_reader
 from nmt.errors import DataError, UsageError, counted
 from nmt.storage import is_stream
+from nmt.text.lines import open_output, read_lines
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
-
-
-def split_words(words: list[str]) -> tuple[list[str], list[str]]:
-    """Separate a command's own words from config keys (`--seed` or with a dot) and their values.
-
-    Args:
-        words: what follows the verb.
-    """
-    own: list[str] = []
-    keys: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        if not re.match(r"--(\w*\.|seed(=|$))", word):
-            own.append(word)
-        else:
-            keys += [word] if "=" in word else [word, *itertools.islice(rest, 1)]
-    return own, keys
-
-
-def add_config_argument(parser: argparse.ArgumentParser, words: list[str]) -> None:
-    """Add CONFIG and, for help and suggestions, every config key; `split_words` reads their values.
-
-    Args:
-        parser: takes them.
-        words: the command line; its help alone needs the keys' docstrings.
-    """
-    parser.allow_abbrev = False  # it would take `--see` for `--seed`
-    parser.add_argument("config", metavar="CONFIG", help="YAML file; every key is also an option")
-    _add_keys(parser, Config(), "", "-h" in words or "--help" in words)
-
-
-def _add_keys(parser: argparse.ArgumentParser, section: Any, prefix: str, asked: bool) -> None:
-    texts = _help_texts(type(section)) if asked else {}
-    for name, kind in field_types(type(section)).items():
-        default, key = getattr(section, name), f"{prefix}{name}"
-        if dataclasses.is_dataclass(default):
-            _add_keys(parser, default, f"{key}.", asked)
-        else:
-            choices = kind.__args__ if typing.get_origin(kind) is typing.Literal else None
-            rule = "" if choices else f"{describe(kind)}; "
-            parser.add_argument(
-                f"--{key}",
-                choices=choices,
-                metavar=None if choices else name.upper(),
-                help=f"{texts.get(name, '')} ({rule}default: {json.dumps(default)})",
-            )
-
-
-def _help_texts(kind: type) -> dict[str, str]:
-    return {name: text.replace("%", "%%") for name, text in field_texts(kind).items()}
+    from nmt.report.blocks import Report
 
 
 def refuse_output(out: str | Path | None, *inputs: str | Path | None) -> None:
@@ -137,70 +85,31 @@ def refuse_unequal(one: object, count: int, other: object, other_count: int) -> 
         raise DataError(f"{told}; they must match line by line")
 
 
+def read_pairs(source: Path, target: Path) -> list[tuple[str, str]]:
+    """Read two files that must match line by line.
+
+    Raises:
+        DataError: unequal numbers of lines, or a file that cannot be read.
+    """
+    sources, targets = list(read_lines(source)), list(read_lines(target))
+    refuse_unequal(source, len(sources), target, len(targets))
+    return list(zip(sources, targets, strict=True))
+
+
 def write_json(out: str, values: dict[str, Any]) -> None:
     """Write JSON to a file, or to standard output if `out` is `-`."""
-    from nmt.text.lines import open_output
-
     with open_output(None if out == "-" else out) as stream:
         stream.write(json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    """Add the arguments of every command that loads a model."""
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        nargs="?" if optional else None,
-        help="run folder, bundle folder, or hf://owner/name[@revision]",
-    )
-    parser.add_argument(
-        "--ensemble",
-        metavar="MODEL",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="more models with the same tokenizers, whose log-probabilities are averaged with "
-        "MODEL's; takes every word up to the next option, so put it last or repeat it",
-    )
-    add_device_arguments(parser)
+def print_result(out: str | None, report: "Report", record: Any) -> None:
+    """Print a report; as JSON, print its record where `out` is `-`, or write it to `out`."""
+    from nmt.cli.terminal import print_report
 
-
-def add_device_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the device, precision and threads with which models compute."""
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument(
-        "--precision",
-        choices=["auto", "fp32", "bf16", "int8"],
-        default="auto",
-        help="auto is int8 if all weights are int8, else fp32; with bf16 a translation may depend "
-        "on the rest of its batch, with int8 it does not (with attention: up to rounding)",
-    )
-    parser.add_argument(
-        "--threads",
-        type=word_reader(Threads, "--threads"),
-        help="CPU threads (default: torch's default)",
-    )
-
-
-def add_search_arguments(parser: argparse.ArgumentParser, words: list[str]) -> None:
-    """Add the fields of `SearchOptions`; an option that is not given is the model's own.
-
-    Args:
-        parser: takes them.
-        words: the command line; its help alone needs the fields' docstrings.
-    """
-    asked = "-h" in words or "--help" in words
-    texts = _help_texts(SearchOptions) if asked else {}
-    way = parser.add_mutually_exclusive_group()
-    for name, kind in field_types(SearchOptions).items():
-        if name in ("max_source_length", "alignments"):
-            continue
-        group = way if name in ("beam_size", "greedy", "sample") else parser
-        flag, text = f"--{name.replace('_', '-')}", texts.get(name)
-        if kind is bool:
-            group.add_argument(flag, action="store_true", default=None, help=text)
-        else:
-            group.add_argument(flag, type=word_reader(kind, flag), help=text)
+    if out != "-":
+        print_report(report)
+    if out is not None:
+        write_json(out, dataclasses.asdict(record))
 
 
 def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -208,7 +117,7 @@ def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(SearchOptions)]
     given = {name: getattr(arguments, name, None) for name in names}
     settings = {name: value for name, value in given.items() if value is not None}
-    refuse_unused(settings, lambda name: f"--{name.replace('_', '-')}")
+    refuse_unused(settings, flag_name)
     n_best = settings.get("n_best", 1)
     if n_best > 1 and getattr(arguments, "format", "text") == "text":
         raise UsageError(

@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 
 from nmt.cli.arguments import read_split, refuse_output, refuse_unequal
+from nmt.cli.flags import option
 from nmt.config import Config
 from nmt.errors import UsageError
 from nmt.text.lines import read_lines, writing_to
@@ -15,56 +16,44 @@ class Texts:
     """What is compared, line by line.
 
     Attributes:
-        name: of the text, where there are several.
-        sources: to translate; None where there are hypotheses already.
-        hypotheses: translations to score.
+        sources: to translate; empty where there are hypotheses already.
         references: for each translator, the translations of all sources.
-        baseline: another system's translations.
         output: where the translations are kept.
+        name: of the text, where there are several.
         labels: fields of the signatures; see `corpus_scores`.
+        hypotheses: translations to score.
+        baseline: another system's translations.
     """
 
-    name: str
-    sources: list[str] | None
-    hypotheses: list[str] | None
+    sources: list[str]
     references: list[list[str]]
-    baseline: list[str] | None
     output: Path | None
+    name: str = ""
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    hypotheses: list[str] | None = None
+    baseline: list[str] | None = None
 
 
-def add_text_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that select the texts to compare."""
-    parser.add_argument("--split", help="a split of the model's own corpus (default: test)")
-    parser.add_argument(
-        "--test-set",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="a public test set of sacreBLEU, such as wmt14/full, in the model's direction; "
-        "downloaded once, to $SACREBLEU or ~/.sacrebleu; repeat the option for several sets; A,B "
-        "scores two as one text; list prints all names",
-    )
-    parser.add_argument("--source", type=Path, help="file to translate")
-    parser.add_argument(
-        "--reference",
-        type=Path,
-        action="append",
-        default=[],
-        help="file of human translations; repeat the option for several translators",
-    )
-    parser.add_argument(
-        "--hypotheses", type=Path, help="file of translations to score instead of translating"
-    )
-    parser.add_argument(
-        "--baseline", type=Path, help="file of another system's translations to compare with"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        help="file for the translations, or a folder for several test sets",
-    )
+@dataclasses.dataclass
+class TextFlags:
+    """Flags that select the texts to compare."""
+
+    split: str | None = None
+    """a split of the model's own corpus (default: test)"""
+    test_set: list[str] = option(metavar="NAME")
+    """a public test set of sacreBLEU, such as wmt14/full, in the model's direction; downloaded
+    once, to $SACREBLEU or ~/.sacrebleu; repeat the option for several sets; A,B scores two as one
+    text; list prints all names"""
+    source: Path | None = None
+    """file to translate"""
+    reference: list[Path] = option()
+    """file of human translations; repeat the option for several translators"""
+    hypotheses: Path | None = None
+    """file of translations to score instead of translating"""
+    baseline: Path | None = None
+    """file of another system's translations to compare with"""
+    output: Path | None = option(names=["-o", "--output"])
+    """file for the translations, or a folder for several test sets"""
 
 
 def refuse_senseless(arguments: argparse.Namespace) -> None:
@@ -116,7 +105,7 @@ def read_texts(arguments: argparse.Namespace, config: Config | None) -> list[Tex
         assert config is not None
         pairs = read_split(arguments.model, config, arguments.split or "test")
         sources, *references = (list(side) for side in zip(*pairs, strict=True))
-    return [_texts(arguments, where, sources, references, arguments.output)]
+    return [_complete(arguments, where, Texts(sources or [], references, arguments.output))]
 
 
 def _public_texts(arguments: argparse.Namespace, config: Config) -> list[Texts]:
@@ -133,38 +122,31 @@ def _public_texts(arguments: argparse.Namespace, config: Config) -> list[Texts]:
     found = []
     for one in [read_public_set(name, pair) for name in names]:
         output = folder / one.file_name if folder is not None and folder.is_dir() else folder
-        where = f"the test set {one.name}"
-        texts = _texts(arguments, where, one.sources, one.references, output)
-        found.append(dataclasses.replace(texts, name=one.name, labels=one.labels))
+        texts = Texts(one.sources, one.references, output, one.name, one.labels)
+        found.append(_complete(arguments, f"the test set {one.name}", texts))
     return found
 
 
-def _texts(
-    arguments: argparse.Namespace,
-    where: Path | str,
-    sources: list[str] | None,
-    references: list[list[str]],
-    output: Path | None,
-) -> Texts:
-    """Read the other systems' translations, and require equal line counts."""
+def _complete(arguments: argparse.Namespace, where: Path | str, texts: Texts) -> Texts:
+    """Add the other systems' translations, and require equal line counts."""
     hypotheses, baseline = _lines(arguments.hypotheses), _lines(arguments.baseline)
     sides = [
-        *zip(arguments.reference, references, strict=False),
-        (arguments.source, sources),
+        *zip(arguments.reference, texts.references, strict=False),
+        (arguments.source, texts.sources),
         (arguments.hypotheses, hypotheses),
         (arguments.baseline, baseline),
     ]
     for path, side in sides:
         if side is not None and path is not None:
-            refuse_unequal(path, len(side), where, len(references[0]))
-    read = [path for path, _ in sides if path is not None]
+            refuse_unequal(path, len(side), where, len(texts.references[0]))
+    output, read = texts.output, [path for path, _ in sides if path is not None]
     if output is not None and output.is_dir():
         raise UsageError(f"-o {output} is a folder; name a file")
     for written in (output, arguments.json):
         refuse_output(written, *read, arguments.model, *arguments.ensemble)
     if output is not None and str(output) == arguments.json:
         raise UsageError(f"-o and --json: {output} cannot hold both; name two files")
-    return Texts("", sources, hypotheses, references, baseline, output)
+    return dataclasses.replace(texts, hypotheses=hypotheses, baseline=baseline)
 
 
 def _lines(path: Path | None) -> list[str] | None:

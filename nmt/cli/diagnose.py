@@ -2,32 +2,47 @@
 
 import argparse
 import dataclasses
-import typing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import (
     model_config,
+    print_result,
+    read_pairs,
     read_split,
     refuse_output,
-    refuse_unequal,
     run_of,
-    split_words,
-    write_json,
 )
+from nmt.cli.flags import Device, JsonFlag, add_flags, option, positional, split_words
 from nmt.cli.report import report_training
-from nmt.cli.terminal import print_report
-from nmt.config import CellName, Config, ModelConfig
+from nmt.config import Config, ModelConfig
 from nmt.config.sections import Count
-from nmt.config.values import field_types, read_value, word_reader
+from nmt.config.values import field_types, read_value
 from nmt.diagnosis.records import Diagnosis, write_record
 from nmt.errors import DataError, UsageError
 from nmt.model_hub import PREFIX
 from nmt.report.run_report import diagnosis_report
 from nmt.training.fine_tuning import load_training_config
 
-if TYPE_CHECKING:
-    from nmt.bundle import Bundle
+
+@dataclass
+class _Flags:
+    model: str = positional("RUN|MODEL|CONFIG")
+    """run or bundle folder, hf://owner/name, or YAML"""
+    split: str | None = None
+    """split of the model's own corpus (default: validation)"""
+    source: Path | None = None
+    """file of source sentences to use instead"""
+    reference: Path | None = None
+    """file of their human translations"""
+    sentences: Count = 32
+    """number of sentences to average gradients over"""
+    updates: Count | None = None
+    """updates of each short training run (default: 100)"""
+    cells: str | None = option(metavar="CELL,…")
+    """compare these cells before and after a short training run: lstm,gru,tanh,relu"""
+    device: Device | None = None
+    """device of the short training runs"""
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -38,37 +53,12 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "also an option (see nmt check --help)."
     )
     own, keys = split_words(words)
-    parser.add_argument(
-        "model", metavar="RUN|MODEL|CONFIG", help="run or bundle folder, hf://owner/name, or YAML"
-    )
-    parser.add_argument("--split", help="split of the model's own corpus (default: validation)")
-    parser.add_argument("--source", type=Path, help="file of source sentences to use instead")
-    parser.add_argument("--reference", type=Path, help="file of their human translations")
-    for name, what in {
-        "--sentences": "number of sentences to average gradients over (default: 32)",
-        "--updates": "updates of each short training run (default: 100)",
-    }.items():
-        parser.add_argument(name, type=word_reader(Count, name), help=what)
-    parser.add_argument(
-        "--cells",
-        metavar="CELL,…",
-        help="compare these cells before and after a short training run: "
-        + ",".join(typing.get_args(CellName)),
-    )
-    parser.add_argument("--json", metavar="OUT", help="print JSON instead (-), or write it to OUT")
-    parser.add_argument(
-        "--device", choices=["auto", "cpu", "cuda"], help="device of the short training runs"
-    )
+    add_flags(parser, own, _Flags, JsonFlag)
     arguments = parser.parse_args(own)
     cells = _refuse_senseless(arguments, keys)
-    is_config = Path(arguments.model).is_file()
-    config = _config(arguments, keys, is_config)
-    pairs, split = _pairs(arguments, config)
-    found = _diagnose(arguments, config, is_config, pairs, split, cells)
-    if arguments.json != "-":
-        print_report(diagnosis_report(arguments.model, config, found))
-    if arguments.json is not None:
-        write_json(arguments.json, dataclasses.asdict(found))
+    config = _config(arguments, keys)
+    found = _diagnose(arguments, config, cells)
+    print_result(arguments.json, diagnosis_report(arguments.model, config, found), found)
     return 0
 
 
@@ -95,9 +85,9 @@ def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[st
     return [read_value(kind, cell, "--cells") for cell in dict.fromkeys(arguments.cells.split(","))]
 
 
-def _config(arguments: argparse.Namespace, keys: list[str], is_config: bool) -> Config:
+def _config(arguments: argparse.Namespace, keys: list[str]) -> Config:
     """Read the config to train, or the config of the model."""
-    if is_config:
+    if Path(arguments.model).is_file():
         config = load_training_config(arguments.model, keys)
     else:
         config = model_config(arguments.model)
@@ -114,62 +104,36 @@ def _config(arguments: argparse.Namespace, keys: list[str], is_config: bool) -> 
 
 def _pairs(arguments: argparse.Namespace, config: Config) -> tuple[list[tuple[str, str]], str]:
     """Return the sentence pairs to use, and their name."""
-    from nmt.text.lines import read_lines
-
     if arguments.source is None:
         split = arguments.split or "validation"
         return read_split(arguments.model, config, split), split
-    sources, references = (
-        list(read_lines(path)) for path in (arguments.source, arguments.reference)
-    )
-    refuse_unequal(arguments.source, len(sources), arguments.reference, len(references))
-    if not sources:
+    pairs = read_pairs(arguments.source, arguments.reference)
+    if not pairs:
         raise DataError(f"{arguments.source} is empty: there are no sentences to look at")
-    return list(zip(sources, references, strict=True)), arguments.source.name
+    return pairs, arguments.source.name
 
 
-def _diagnose(
-    arguments: argparse.Namespace,
-    config: Config,
-    is_config: bool,
-    pairs: list[tuple[str, str]],
-    split: str,
-    cells: list[str],
-) -> Diagnosis:
+def _diagnose(arguments: argparse.Namespace, config: Config, cells: list[str]) -> Diagnosis:
     """Diagnose the model, and store the result in its run if there is one."""
     from nmt.bundle import find_bundle, load_bundle, weights_hash
-    from nmt.diagnosis.collect import SENTENCES, about_to_train, at_start, diagnose
+    from nmt.diagnosis.collect import about_to_train, at_start, diagnose
     from nmt.diagnosis.compare import UPDATES, compare_cells
     from nmt.text.lines import writing_to
 
-    sentences = arguments.sentences or SENTENCES
+    pairs, split = _pairs(arguments, config)
     run_folder, weights, start = None, "", None
-    bundle: Bundle
-    if is_config:
+    if Path(arguments.model).is_file():
         bundle = about_to_train(config)
     else:
         folder = find_bundle(arguments.model)
         run_folder, weights = run_of(arguments.model, folder), weights_hash(folder)
         bundle = load_bundle(folder)
         start = None if run_folder is None else at_start(config, bundle.tokenizer)
-    found = diagnose(
-        bundle,
-        pairs,
-        split=split,
-        weights=weights,
-        start=start,
-        sentences=sentences,
-    )
+    sentences, updates = arguments.sentences, arguments.updates or UPDATES
+    found = diagnose(bundle, pairs, split=split, weights=weights, start=start, sentences=sentences)
     if cells:
-        compared = compare_cells(
-            config,
-            bundle.tokenizer,
-            cells,
-            pairs,
-            updates=arguments.updates or UPDATES,
-            sentences=sentences,
-        )
-        found = dataclasses.replace(found, flows=[*found.flows, *compared])
+        length = {"updates": updates, "sentences": sentences}
+        found.flows.extend(compare_cells(config, bundle.tokenizer, cells, pairs, **length))
     if run_folder is not None:
         with writing_to(run_folder / "diagnosis.json"):
             write_record(run_folder / "diagnosis.json", found)

@@ -3,28 +3,51 @@
 import argparse
 import logging
 import sys
-import typing
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nmt.cli.arguments import (
-    add_model_arguments,
-    add_search_arguments,
     load_translator,
     model_config,
     search_settings,
     write_json,
 )
-from nmt.cli.compared_texts import Texts, add_text_arguments, read_texts, refuse_senseless
+from nmt.cli.compared_texts import TextFlags, Texts, read_texts, refuse_senseless
+from nmt.cli.flags import (
+    JsonFlag,
+    ModelFlags,
+    add_flags,
+    add_search_flags,
+    flag_name,
+    option,
+    positional,
+)
 from nmt.cli.tuning import refuse_senseless_tuning, tune_model
 from nmt.config import BleuTokenizer, Config
 from nmt.errors import UsageError
+from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.metrics import bleu_metric, corpus_scores
+from nmt.evaluation.references import scoring_warnings
+from nmt.evaluation.significance import paired_bootstrap
 from nmt.text.lines import open_output
 
 _log = logging.getLogger("nmt")
 
 if TYPE_CHECKING:
-    from nmt.evaluation.languages import TargetLanguage
     from nmt.inference.search_tuning import Tuning
+
+
+@dataclass
+class _Flags(ModelFlags):
+    model: str = positional("MODEL", nargs="?")
+    target_language: str | None = option(metavar="TAG")
+    """language that determines BLEU's tokenizer and the kind of TER (default: the model's, else
+    en)"""
+    bleu_tokenizer: BleuTokenizer | None = None
+    """sacreBLEU's tokenizer (default: the model's data.bleu_tokenizer, or the language's)"""
+    tune: bool = False
+    """try beam sizes and length penalties on --split validation, and store the best as the model's
+    own defaults (until further training replaces the model)"""
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -35,27 +58,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "       nmt evaluate --hypotheses F --reference F … [--target-language TAG] [options]\n"
         "       nmt evaluate --test-set list"
     )
-    add_model_arguments(parser, optional=True)
-    add_text_arguments(parser)
-    parser.add_argument("--json", metavar="OUT", help="also write the scores to OUT; - for stdout")
-    parser.add_argument(
-        "--target-language",
-        metavar="TAG",
-        help="language that determines BLEU's tokenizer and the kind of TER (default: the model's, "
-        "else en)",
-    )
-    parser.add_argument(
-        "--bleu-tokenizer",
-        choices=typing.get_args(BleuTokenizer),
-        help="sacreBLEU's tokenizer (default: the model's data.bleu_tokenizer, or the language's)",
-    )
-    parser.add_argument(
-        "--tune",
-        action="store_true",
-        help="try beam sizes and length penalties on --split validation, and store the best as the "
-        "model's own defaults (until further training replaces the model)",
-    )
-    add_search_arguments(parser, words)
+    add_flags(parser, words, _Flags, TextFlags, JsonFlag)
+    add_search_flags(parser, words)
     arguments = parser.parse_intermixed_args(words)
     if arguments.test_set == ["list"]:
         from nmt.data.public_sets import public_sets
@@ -64,7 +68,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         return 0
     refuse_senseless(arguments)
     settings = _settings(arguments)
-    config = None if arguments.model is None else model_config(arguments.model)
+    config = model_config(arguments.model) if arguments.model else None
     every = read_texts(arguments, config)
     target = _target(arguments, config)
     _warn(arguments, every, target)
@@ -77,23 +81,22 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 def _evaluate(
     arguments: argparse.Namespace,
     every: list[Texts],
-    target: "TargetLanguage",
+    target: TargetLanguage,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
     """Translate if necessary, and return the scores of each text by its name."""
     translator, found = None, {}
     for texts in every:
-        hypotheses, tuning = texts.hypotheses, None
+        tuning = None
         if arguments.tune:
-            assert texts.sources is not None
-            tuning = tune_model(arguments, texts.sources, texts.references[0], target, settings)
-            hypotheses = tuning.hypotheses
-        elif hypotheses is None:
-            assert texts.sources is not None
+            tuning = tune_model(arguments, texts, target, settings)
+            texts = replace(texts, hypotheses=tuning.hypotheses)
+        elif texts.hypotheses is None:
             translator = translator or load_translator(arguments)
             options = translator.options(**settings)
             hypotheses = translator.translate_all(texts.sources, options, progress=True)
-        found[texts.name] = _report(arguments, texts, hypotheses, target, tuning)
+            texts = replace(texts, hypotheses=hypotheses)
+        found[texts.name] = _report(arguments, texts, target, tuning)
     return found
 
 
@@ -106,37 +109,31 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
         refuse_senseless_tuning(arguments, settings)
     given = [*settings, *(["ensemble"] if arguments.ensemble else [])]
     if arguments.hypotheses and given:
-        name = given[0].replace("_", "-")
-        raise UsageError(f"--{name}: --hypotheses are scored as they are; leave it out")
+        flag = flag_name(given[0])
+        raise UsageError(f"{flag}: --hypotheses are scored as they are; leave it out")
     return settings
 
 
-def _target(arguments: argparse.Namespace, config: Config | None) -> "TargetLanguage":
+def _target(arguments: argparse.Namespace, config: Config | None) -> TargetLanguage:
     """Return the language of the references; flags take precedence over the model's config."""
-    from nmt.evaluation.languages import TargetLanguage
-
     tag, tokenizer = arguments.target_language, arguments.bleu_tokenizer
-    if config is not None:
-        own = TargetLanguage.of(config.data)
-        if tag is None or tag == own.tag:
-            return TargetLanguage(own.tag, tokenizer or own.bleu_tokenizer)
-    elif tag is None and tokenizer is None:
+    if config is None and tag is None and tokenizer is None:
         _log.warning(
             "the target language is taken to be English (BLEU's tokenizer 13a); "
             "give --target-language"
         )
-    return TargetLanguage(tag or "en", tokenizer)
+    own = TargetLanguage("en") if config is None else TargetLanguage.of(config.data)
+    if tag in (None, own.tag):
+        return TargetLanguage(own.tag, tokenizer or own.bleu_tokenizer)
+    return TargetLanguage(tag, tokenizer)
 
 
-def _warn(arguments: argparse.Namespace, every: list[Texts], target: "TargetLanguage") -> None:
+def _warn(arguments: argparse.Namespace, every: list[Texts], target: TargetLanguage) -> None:
     """Before any work, warn of faults that would make the scores misleading.
 
     Raises:
         DataError: BLEU is needed to choose or compare, and its tokenizer is not installed.
     """
-    from nmt.evaluation.metrics import bleu_metric
-    from nmt.evaluation.references import scoring_warnings
-
     if arguments.tune or arguments.baseline is not None:
         bleu_metric(target)
     references = [line for texts in every for side in texts.references for line in side]
@@ -145,27 +142,21 @@ def _warn(arguments: argparse.Namespace, every: list[Texts], target: "TargetLang
 
 
 def _report(
-    arguments: argparse.Namespace,
-    texts: Texts,
-    hypotheses: list[str],
-    target: "TargetLanguage",
-    tuning: "Tuning | None",
+    arguments: argparse.Namespace, texts: Texts, target: TargetLanguage, tuning: "Tuning | None"
 ) -> dict[str, Any]:
     """Save the translations if requested; print the scores and return them."""
-    from nmt.evaluation.metrics import corpus_scores
-    from nmt.evaluation.significance import paired_bootstrap
-
+    hypotheses = texts.hypotheses
+    assert hypotheses is not None
     if texts.output is not None:
         with open_output(texts.output) as stream:
             stream.writelines(f"{hypothesis}\n".encode() for hypothesis in hypotheses)
     first, *more = texts.references
-    scores = corpus_scores(hypotheses, first, target, more_references=more, labels=texts.labels)
+    scores = corpus_scores(hypotheses, first, target, *more, labels=texts.labels)
     result = scores.to_json()
     report = f"{texts.name}\n{scores}" if texts.name else str(scores)
     if texts.baseline is not None:
-        comparison = paired_bootstrap(
-            *(texts.baseline, hypotheses, first, target), more_references=more, labels=texts.labels
-        )
+        systems = texts.baseline, hypotheses
+        comparison = paired_bootstrap(*systems, first, target, *more, labels=texts.labels)
         result["baseline"] = vars(comparison)
         report = f"{report}\n{comparison}"
     if tuning is not None:

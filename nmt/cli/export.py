@@ -3,35 +3,35 @@
 import argparse
 import logging
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+from nmt.cli.flags import add_flags, option, positional
 from nmt.config.sections import Count
-from nmt.config.values import word_reader
 from nmt.errors import DataError, UsageError
 from nmt.log import memory_size
 
 _log = logging.getLogger("nmt")
 
 
+@dataclass
+class _Flags:
+    model: str = positional("MODEL")
+    """run folder, bundle folder, or hf://owner/name"""
+    out: str = positional("OUT")
+    """the new folder; an existing bundle is replaced"""
+    precision: Literal["fp32", "int8"] | None = None
+    """storage of the weights; int8 rounds them, for a quarter of the size (default: the model's
+    own)"""
+    average: Count | None = option(metavar="N")
+    """export the mean of the weights in the N newest checkpoints of the run MODEL instead of its
+    best model; the mean has no validation scores"""
+
+
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb and write the bundle."""
-    parser.add_argument(
-        "model", metavar="MODEL", help="run folder, bundle folder, or hf://owner/name"
-    )
-    parser.add_argument("out", metavar="OUT", help="the new folder; an existing bundle is replaced")
-    parser.add_argument(
-        "--precision",
-        choices=["fp32", "int8"],
-        help="storage of the weights; int8 rounds them, for a quarter of the size "
-        "(default: the model's own)",
-    )
-    parser.add_argument(
-        "--average",
-        type=word_reader(Count, "--average"),
-        metavar="N",
-        help="export the mean of the weights in the N newest checkpoints of the run MODEL instead "
-        "of its best model; the mean has no validation scores",
-    )
+    add_flags(parser, words, _Flags)
     arguments = parser.parse_args(words)
     # What stands behind a link is replaced, not the link.
     out = Path(os.path.realpath(arguments.out))
@@ -62,15 +62,9 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         updates = ", ".join(map(str, bundle.metrics["averaged_updates"]))
         origin = f"the mean of {arguments.model} after updates {updates}"
     precision = arguments.precision or bundle.precision
+    metrics = bundle.metrics | ({"rounded": True} if precision == "int8" else {})
     with writing_to(arguments.out):
-        save_bundle(
-            out,
-            model=bundle.model,
-            tokenizer=bundle.tokenizer,
-            config=bundle.config,
-            metrics=bundle.metrics | ({"rounded": True} if precision == "int8" else {}),
-            precision=precision,
-        )
+        save_bundle(out, replace(bundle, metrics=metrics, precision=precision))
     if bundle.precision == "int8" and precision == "fp32":
         _log.warning("the weights were rounded to int8 before, and stay so; only the file grows")
     size = memory_size(weights_size(out))

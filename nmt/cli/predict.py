@@ -3,16 +3,29 @@
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from nmt.cli.arguments import add_model_arguments, load_translator, refuse_output, write_json
+from nmt.cli.arguments import load_translator, refuse_output, write_json
+from nmt.cli.flags import JsonFlag, ModelFlags, add_flags, option, positional
 from nmt.config.sections import Count
-from nmt.config.values import word_reader
 from nmt.log import percent
 
 if TYPE_CHECKING:
     from nmt.inference.next_words import Prediction
+
+
+@dataclass
+class _Flags:
+    text: str | None = positional("TEXT", nargs="?")
+    """the sentence to translate (default: none; the decoder runs from a zero state as a language
+    model; not for models with attention)"""
+    prefix: str = option("", metavar="WORDS")
+    """whole words that begin the translation (default: none)"""
+    top: Count = option(10, metavar="K")
+    """number of words to show"""
+    pieces: bool = False
+    """show single pieces, with ▁ for a space"""
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -23,33 +36,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "without spaces every piece is a word. A word's probability is the sum over all its "
         "segmentations into pieces."
     )
-    add_model_arguments(parser)
-    parser.add_argument(
-        "text",
-        metavar="TEXT",
-        nargs="?",
-        help="the sentence to translate (default: none; the decoder runs from a zero state as a "
-        "language model; not for models with attention)",
-    )
-    parser.add_argument(
-        "--prefix",
-        metavar="WORDS",
-        default="",
-        help="whole words that begin the translation (default: none)",
-    )
-    parser.add_argument(
-        "--top",
-        metavar="K",
-        type=word_reader(Count, "--top"),
-        default=10,
-        help="number of words to show (default 10)",
-    )
-    parser.add_argument(
-        "--pieces", action="store_true", help="show single pieces, with ▁ for a space"
-    )
-    parser.add_argument(
-        "--json", metavar="OUT", help="also write the predictions to OUT; - for stdout"
-    )
+    add_flags(parser, words, ModelFlags, _Flags, JsonFlag)
     arguments = parser.parse_intermixed_args(words)
     refuse_output(arguments.json, arguments.model, *arguments.ensemble)
     translator = load_translator(arguments)

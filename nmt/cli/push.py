@@ -4,38 +4,48 @@ import argparse
 import dataclasses
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nmt.cli.arguments import run_of
+from nmt.cli.flags import add_flags, option, positional
 from nmt.errors import StoppedError, UsageError
+
+
+@dataclass
+class _Flags:
+    model: str = positional("MODEL")
+    """run folder or bundle folder"""
+    address: str = positional("hf://OWNER/NAME")
+    """repository to upload to"""
+    public: bool = False
+    """make the repository public (default: private)"""
+    license: str | None = option(metavar="ID")
+    """the hub's identifier of a license, such as mit; required by --public"""
+    yes: bool = False
+    """upload without confirmation"""
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb, show what would be uploaded, ask, and upload it."""
-    parser.add_argument("model", metavar="MODEL", help="run folder or bundle folder")
-    parser.add_argument("address", metavar="hf://OWNER/NAME", help="repository to upload to")
-    parser.add_argument(
-        "--public", action="store_true", help="make the repository public (default: private)"
-    )
-    parser.add_argument(
-        "--license",
-        metavar="ID",
-        help="the hub's identifier of a license, such as mit; required by --public",
-    )
-    parser.add_argument("--yes", action="store_true", help="upload without confirmation")
+    add_flags(parser, words, _Flags)
     arguments = parser.parse_args(words)
     if arguments.public and arguments.license is None:
         raise UsageError("--public: nobody may use a model without a license; give --license ID")
 
     from nmt.bundle import FILES, copy_bundle, find_bundle, load_bundle
     from nmt.model_hub import Repository
+    from nmt.report.runs import read_scores
 
     bundle = find_bundle(arguments.model)
+    run = run_of(arguments.model, bundle)
     published = {
         "address": arguments.address,
         "license": arguments.license,
-        "scores": _test_scores(run_of(arguments.model, bundle)),
+        "scores": {
+            split: {name: dataclasses.asdict(one) for name, one in scores.by_metric().items()}
+            for split, scores in (read_scores(run) if run else {}).items()
+        },
     }
     with tempfile.TemporaryDirectory(prefix="nmt-push-") as name:
         folder = Path(name)
@@ -46,19 +56,6 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         commit = repository.upload(folder, public=arguments.public, stale=FILES)
     print(f"{arguments.address}@{commit}")
     return 0
-
-
-def _test_scores(run: Path | None) -> dict[str, Any]:
-    """Read a finished run's scores on its test splits."""
-    from nmt.evaluation.metrics import Scores
-    from nmt.reading import read_record
-
-    found = {}
-    for path in sorted(run.glob("scores.*.json")) if run is not None else []:
-        split = path.name.removeprefix("scores.").removesuffix(".json")
-        scores = read_record(path, Scores).by_metric()
-        found[split] = {name: dataclasses.asdict(score) for name, score in scores.items()}
-    return found
 
 
 def _agree(arguments: argparse.Namespace, private: bool | None, files: list[Path]) -> None:

@@ -2,31 +2,32 @@
 
 import argparse
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.cli.arguments import refuse_output
+from nmt.cli.flags import add_flags, option, positional
 from nmt.errors import DataError, UsageError
 
 _log = logging.getLogger("nmt")
 
 
+@dataclass
+class _Flags:
+    runs: list[Path] = positional("RUN", nargs="+", action="store")
+    """run folder; with several, the first is the baseline of the comparison"""
+    out: Path | None = option(names=["-o"], metavar="OUT.html")
+    """file to write (default: report.html in the folder of a single RUN)"""
+    text: bool = False
+    """print the numbers; write a page only with -o"""
+    images: Path | None = option(metavar="FOLDER")
+    """also write each figure as PNG and as SVG"""
+
+
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb, make the report, and write it."""
     parser.usage = "nmt report RUN… [-o OUT.html] [--text] [--images FOLDER]"
-    parser.add_argument(
-        "runs", metavar="RUN", nargs="+", type=Path,
-        help="run folder; with several, the first is the baseline of the comparison",
-    )  # fmt: skip
-    parser.add_argument(
-        "-o", dest="out", metavar="OUT.html", type=Path,
-        help="file to write (default: report.html in the folder of a single RUN)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--text", action="store_true", help="print the numbers; write a page only with -o"
-    )
-    parser.add_argument(
-        "--images", metavar="FOLDER", type=Path, help="also write each figure as PNG and as SVG"
-    )
+    add_flags(parser, words, _Flags)
     arguments = parser.parse_intermixed_args(words)
     out = _place(arguments)
     refuse_output(out, *arguments.runs)

@@ -4,20 +4,31 @@ import argparse
 import importlib.util
 import logging
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from nmt.cli.arguments import add_device_arguments
-from nmt.config.values import Range, word_reader
+from nmt.cli.flags import DeviceFlags, add_flags, option, positional
+from nmt.config.values import Range, field_types
 from nmt.errors import DataError, UsageError
 from nmt.memory import limit_arenas
+from nmt.serving.limits import ServeLimits, ServeOptions
 
 _log = logging.getLogger("nmt")
 _NEEDED = ("fastapi", "uvicorn", "python_multipart", "py3langid", "prometheus_client")
-_Port = Annotated[int, Range(0, 65_535)]
-_Size = Annotated[int, Range(1, 10_000_000)]
-_Seconds = Annotated[float, Range(0, 86_400)]
-_TimeLimit = Annotated[float, Range(0, 86_400, above=True)]
+
+
+@dataclass
+class _Flags:
+    models: list[str] = positional("MODEL", nargs="+", action="store")
+    """run folder, bundle folder, or hf://owner/name; a run's newer best model is loaded
+    automatically; LibreTranslate's API uses the first model of each language pair"""
+    host: str = "127.0.0.1"
+    """address to listen on"""
+    port: Annotated[int, Range(0, 65_535)] = 5000
+    """port to listen on (default 5000, as in LibreTranslate; 0 picks a free one)"""
+    api_keys: str | None = option(metavar="FILE")
+    """file with one key per line; clients must send one of them"""
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -28,45 +39,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "/v1/next, /openapi.json, /metrics for Prometheus, and a web page at /. Answers equal "
         "those of nmt translate. On SIGTERM or Ctrl-C, the server finishes accepted requests."
     )
-    parser.add_argument(
-        "models",
-        metavar="MODEL",
-        nargs="+",
-        help="run folder, bundle folder, or hf://owner/name; a run's newer best model is loaded "
-        "automatically; LibreTranslate's API uses the first model of each language pair",
-    )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine)"
-    )
-    parser.add_argument(
-        "--port",
-        type=word_reader(_Port, "--port"),
-        default=5000,
-        help="port to listen on (default 5000, as in LibreTranslate; 0 picks a free one)",
-    )
-    add_device_arguments(parser)
-    parser.add_argument(
-        "--api-keys",
-        metavar="FILE",
-        help="file with one key per line; clients must send one of them",
-    )
-    parser.add_argument(
-        "--allow-origin",
-        metavar="ORIGIN",
-        help="allow web pages of this origin to call the server from a browser, * for all "
-        "(default: only its own page)",
-    )
-    for flag, kind, default, text in (
-        ("--max-characters", _Size, 100_000, "maximum characters of a request"),
-        ("--max-queue", _Size, 2048, "maximum lines queued or in progress; beyond it, status 429"),
-        ("--time-limit", _TimeLimit, 60.0, "maximum seconds for a request, and for its upload"),
-        ("--reload", _Seconds, 5.0, "seconds between checks for newer models, 0 for none"),
-    ):
-        reader = word_reader(kind, flag)
-        parser.add_argument(
-            flag, type=reader, default=default, help=f"{text} (default {default:,})"
-        )
-    parser.add_argument("--log-texts", action="store_true", help="also log the texts of requests")
+    add_flags(parser, words, _Flags, DeviceFlags, ServeLimits)
     arguments = parser.parse_args(words)
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
@@ -92,19 +65,11 @@ def _serve(arguments: argparse.Namespace, keys: frozenset[str]) -> None:
     from nmt.serving.app import create_app
     from nmt.serving.served import Models, ServedModel
     from nmt.serving.server import listen, serve
-    from nmt.serving.service import ServeOptions
 
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
-    options = ServeOptions(
-        max_characters=arguments.max_characters,
-        max_queue=arguments.max_queue,
-        time_limit=arguments.time_limit,
-        reload=arguments.reload,
-        keys=keys,
-        allow_origin=arguments.allow_origin,
-        log_texts=arguments.log_texts,
-    )
+    limits = {name: getattr(arguments, name) for name in field_types(ServeLimits)}
+    options = ServeOptions(keys=keys, **limits)
     with listen(arguments.host, arguments.port) as listening:
         models = Models(
             [ServedModel(path, arguments.device, arguments.precision) for path in arguments.models]

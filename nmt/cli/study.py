@@ -1,15 +1,27 @@
 """`nmt study`: the case for gates, measured on models trained for it."""
 
 import argparse
-import dataclasses
 import logging
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from nmt.cli.arguments import refuse_output, write_json
+from nmt.cli.arguments import print_result, refuse_output
+from nmt.cli.flags import JsonFlag, add_flags, option
+from nmt.config.values import Range
 from nmt.diagnosis.study_records import MODELS, UPDATES
-from nmt.errors import UsageError
 
 _log = logging.getLogger("nmt")
+
+
+@dataclass
+class _Flags:
+    out: Path = option(Path("runs/study"), metavar="DIR")
+    """folder of the study"""
+    updates: Annotated[int, Range(2, 10**9)] = UPDATES
+    """updates per run"""
+    models: list[str] = option(metavar="M", nargs="+", choices=MODELS, action="store")
+    """bag, window 2, window 7, tanh, relu, gru, lstm (default: all)"""
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -20,39 +32,19 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "gates in BLEU. Takes 16 minutes of CPU time (AMD EPYC, 2026-11-27), one training run per "
         "core. Repeat the command to continue an interrupted study."
     )
-    add, names = parser.add_argument, ", ".join(MODELS)
-    add(
-        "--out",
-        metavar="DIR",
-        type=Path,
-        default=Path("runs/study"),
-        help="folder of the study (default: %(default)s)",
-    )
-    add(
-        "--updates",
-        metavar="N",
-        type=int,
-        default=UPDATES,
-        help="updates per run (default: %(default)s)",
-    )
-    add("--models", metavar="M", nargs="+", choices=MODELS, default=[*MODELS], help=names)
-    add("--json", metavar="OUT", nargs="?", const="-", help="print JSON, or write it to OUT")
+    add_flags(parser, words, _Flags, JsonFlag)
     arguments = parser.parse_args(words)
     refuse_output(arguments.json)
-    if arguments.updates < 2:
-        raise UsageError(f"--updates: {arguments.updates} is below 2, the fewest updates of a run")
 
-    from nmt.cli.terminal import print_report
     from nmt.diagnosis.study_run import run_study  # imports torch
     from nmt.report.run_report import write_page
     from nmt.report.study_report import study_report
 
-    study = run_study(arguments.out, updates=arguments.updates, models=arguments.models)
+    study = run_study(
+        arguments.out, updates=arguments.updates, models=arguments.models or tuple(MODELS)
+    )
     report = study_report(study)
-    if arguments.json != "-":
-        print_report(report)
+    print_result(arguments.json, report, study)
     write_page(report, arguments.out / "study.html")
     _log.info("the page: %s", arguments.out / "study.html")
-    if arguments.json is not None:
-        write_json(arguments.json, dataclasses.asdict(study))
     return 0

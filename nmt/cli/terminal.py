@@ -2,7 +2,10 @@
 
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, JustifyMethod, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
 
 from nmt.diagnosis.records import Verdict
 from nmt.report.blocks import (
@@ -10,7 +13,6 @@ from nmt.report.blocks import (
     Code,
     Details,
     Figure,
-    Numbers,
     Paragraph,
     Report,
     Sentences,
@@ -19,10 +21,6 @@ from nmt.report.blocks import (
     printable,
 )
 
-if TYPE_CHECKING:
-    from rich.console import Console, JustifyMethod, RenderableType
-    from rich.table import Table as Grid
-
 _FOLDED = 24
 _MARKS = {"insert": "{{+{}+}}", "delete": "[-{}-]"}
 _COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
@@ -30,9 +28,6 @@ _COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
 
 def print_report(report: Report) -> None:
     """Print a report, section by section."""
-    from rich.console import Console
-    from rich.text import Text
-
     console = Console(highlight=False)
     console.print(Text(report.title, style="bold"), end="\n\n")
     for section in report.sections:
@@ -40,11 +35,8 @@ def print_report(report: Report) -> None:
         print_blocks(console, section.blocks)
 
 
-def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
+def print_blocks(console: Console, blocks: Sequence[Block]) -> None:
     """Print blocks with a blank line after each; their text is never read as markup."""
-    from rich.console import Group
-    from rich.text import Text
-
     for block in blocks:
         shown: RenderableType
         match block:
@@ -59,8 +51,6 @@ def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
                 shown = Text(printable(text))
             case Verdict(level, text):
                 shown = Text.assemble((f"{level}: ", _COLOURS[level]), printable(text))
-            case Numbers(items):
-                shown = _word_table((name, f"{value}  {note}") for name, value, note in items)
             case Sentences(lines, _):
                 shown = _word_table((label, _marked(spans)) for label, spans in lines)
             case Table(title=title):
@@ -70,11 +60,8 @@ def print_blocks(console: "Console", blocks: Sequence[Block]) -> None:
         console.print()
 
 
-def _word_table(rows: Iterable[tuple[str, str]]) -> "Grid":
+def _word_table(rows: Iterable[tuple[str, str]]) -> Grid:
     """Lay out labels, each beside text that may be longer than a line."""
-    from rich.table import Table as Grid
-    from rich.text import Text
-
     table = Grid.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
@@ -83,11 +70,8 @@ def _word_table(rows: Iterable[tuple[str, str]]) -> "Grid":
     return table
 
 
-def _grid(table: Table, columns: Sequence[int]) -> "RenderableType":
+def _grid(table: Table, columns: Sequence[int]) -> RenderableType:
     """Lay out some of a table's columns."""
-    from rich.table import Table as Grid
-    from rich.text import Text
-
     grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     widths = _widths(table)
     for column in columns:

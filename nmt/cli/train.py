@@ -1,13 +1,26 @@
 """`nmt train CONFIG`: trains a model, and scores the best one."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
-from nmt.cli.arguments import add_config_argument, split_words
+from nmt.cli.flags import add_config_argument, add_flags, split_words
 from nmt.cli.report import report_training
 from nmt.config import dump_config
 from nmt.errors import UsageError
 from nmt.training.fine_tuning import load_training_config
+
+
+@dataclass
+class _Flags:
+    run: Path | None = None
+    """run folder (default: runs/ + CONFIG's stem)"""
+    resume: bool = False
+    """continue the run, or start it if there is none"""
+    verify_resume: bool = False
+    """verify that a short run, killed and resumed, ends with the same weights; then exit"""
+    print_config: bool = False
+    """print every key with its value, and exit"""
 
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
@@ -17,18 +30,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     )
     own, keys = split_words(words)
     add_config_argument(parser, own)
-    parser.add_argument("--run", type=Path, help="run folder (default: runs/ + CONFIG's stem)")
-    parser.add_argument(
-        "--resume", action="store_true", help="continue the run, or start it if there is none"
-    )
-    parser.add_argument(
-        "--verify-resume",
-        action="store_true",
-        help="verify that a short run, killed and resumed, ends with the same weights; then exit",
-    )
-    parser.add_argument(
-        "--print-config", action="store_true", help="print every key with its value, and exit"
-    )
+    add_flags(parser, own, _Flags)
     arguments = parser.parse_args(own)
     folder = arguments.run or Path("runs") / Path(arguments.config).stem
     config = load_training_config(arguments.config, keys, folder if arguments.resume else None)

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from nmt import __version__
 from nmt.cli.arguments import (
-    add_model_arguments,
-    add_search_arguments,
     load_translator,
     refuse_overwriting,
     refuse_unequal,
     search_settings,
 )
+from nmt.cli.flags import ModelFlags, add_flags, add_search_flags
 from nmt.config import SearchOptions
 from nmt.errors import DataError, UsageError
 from nmt.storage import is_stream, side_files
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb and translate."""
-    add_model_arguments(parser)
+    add_flags(parser, words, ModelFlags)
     parser.add_argument(
         "files", metavar="FILE", nargs="*", type=Path, help="text files, also .gz (default: stdin)"
     )
@@ -38,7 +37,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "-o", "--output", type=Path, help="file, or folder for several FILEs (default: stdout)"
     )
     parser.add_argument("--format", choices=["text", "tsv", "jsonl"], default="text")
-    add_search_arguments(parser, words)
+    add_search_flags(parser, words)
     parser.add_argument(
         "--prefix-file",
         metavar="F",

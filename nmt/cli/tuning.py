@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.cli.arguments import load_translator
+from nmt.cli.compared_texts import Texts
+from nmt.cli.flags import flag_name
 from nmt.errors import DataError, UsageError
+from nmt.evaluation.languages import TargetLanguage
 from nmt.model_hub import PREFIX
 
 if TYPE_CHECKING:
-    from nmt.evaluation.languages import TargetLanguage
     from nmt.inference.search_tuning import Tuning
 
 _log = logging.getLogger("nmt")
@@ -23,9 +25,9 @@ def refuse_senseless_tuning(arguments: argparse.Namespace, settings: dict[str, A
     given = [name for name in ("hypotheses", "ensemble") if getattr(arguments, name)]
     given += [name for name in settings if name != "batch_size"]
     if given:
-        name = given[0].replace("_", "-")
+        flag = flag_name(given[0])
         raise UsageError(
-            f"--{name}: --tune finds out how MODEL by itself searches best; leave it out"
+            f"{flag}: --tune finds out how MODEL by itself searches best; leave it out"
         )
     split = arguments.split or "test"
     if arguments.source is None and split != _SPLIT:
@@ -42,9 +44,8 @@ def refuse_senseless_tuning(arguments: argparse.Namespace, settings: dict[str, A
 
 def tune_model(
     arguments: argparse.Namespace,
-    sources: list[str],
-    references: list[str],
-    target: "TargetLanguage",
+    texts: Texts,
+    target: TargetLanguage,
     settings: dict[str, Any],
 ) -> "Tuning":
     """Try the settings, and write the best one into the model's bundle.
@@ -68,7 +69,9 @@ def tune_model(
         raise DataError(f"cannot write {folder}: Permission denied")
     with locked(_owner(folder), patience=0):
         translator = load_translator(arguments)
-        tuning = tune(translator, sources, references, target, translator.options(**settings))
+        tuning = tune(
+            translator, texts.sources, texts.references[0], target, translator.options(**settings)
+        )
         with writing_to(folder):
             save_tuned(folder, {"split": arguments.split, **tuning.to_json()})
     best = tuning.best

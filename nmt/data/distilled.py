@@ -114,11 +114,13 @@ def _translated(part: Iterator[Pair], translations: Iterator[list[str]]) -> Iter
 
 
 def references_alone(config: DataConfig) -> DataConfig:
-    """Return a config without the teacher, whose epochs have about as many pairs.
+    """Return a config without teachers, whose epochs have about as many pairs.
 
     Args:
-        config: the `data` section, with a teacher.
+        config: the `data` section.
     """
+    if not config.distill.teachers:
+        return config
     times = config.distill.references + config.distill.n_best
     train: list[str | dict[str, str | float]] = [
         {"place": part.place, "weight": min(part.weight * times, MOST_OFTEN)}

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 
 from nmt.bundle import Bundle, build_model, load_bundle
-from nmt.config import Config, DataConfig
+from nmt.config import Config
 from nmt.data.columns import Pair
 from nmt.data.distilled import references_alone
 from nmt.diagnosis.gradient_flow import gradient_flow
@@ -64,15 +64,14 @@ def diagnose(
     flows = [flow_of(bundle, pairs, "trained" if weights else "start", sentences)]
     if start is not None:
         flows.append(flow_of(start, pairs, "start", sentences))
-    diagnosis = Diagnosis(split, weights, flows, [], [], None, None, [])
     if not weights:
-        return diagnosis
+        return Diagnosis(split, weights, flows)
     _log.info("losses: %d sentences", len(pairs))
     losses = token_losses(bundle, pairs)
     probed = spread(pairs, PROBED)
     _log.info("probes of the final state: %d sentences", len(probed))
-    return dataclasses.replace(
-        diagnosis,
+    return Diagnosis(
+        *(split, weights, flows),
         losses=position_losses(losses),
         frequencies=frequency_losses(losses, bundle.model.decoder.token_counts),
         probes=state_probes(bundle, probed) if scored and len(probed) > 1 else None,
@@ -83,7 +82,8 @@ def diagnose(
 
 def _map(bundle: Bundle, pairs: Sequence[Pair]) -> StateMap | None:
     """Map sentences from the shorter half of a split, whose text fits beside a point."""
-    sources = sorted({source for source, _ in pairs if not is_blank(source)}, key=len)
+    texts = {source for source, _ in pairs if not is_blank(source)}
+    sources = sorted(texts, key=lambda text: (len(text), text))
     chosen = spread(sources[: -(-len(sources) // 2)], MAPPED)
     return state_map(bundle, chosen) if len(chosen) > 2 else None
 
@@ -138,13 +138,8 @@ def about_to_train(config: Config) -> Bundle:
         ConfigError, DataError, BundleError: as `train` would.
     """
     torch.manual_seed(config.seed)
-    config = dataclasses.replace(config, data=without_teachers(config.data))
+    config = dataclasses.replace(config, data=references_alone(config.data))
     data, module = TranslationData(config), TranslationModule(config)
     data.setup()
     module.build(data)
     return Bundle(module.model.eval(), data.tokenizer, data.config, {}, "fp32")
-
-
-def without_teachers(config: DataConfig) -> DataConfig:
-    """Return a config that reads the references in place of a teacher's translations."""
-    return references_alone(config) if config.distill.teachers else config

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nmt.config import Config
 from nmt.data.columns import Pair
-from nmt.diagnosis.collect import SENTENCES, at_start, flow_of, without_teachers
+from nmt.data.distilled import references_alone
+from nmt.diagnosis.collect import SENTENCES, at_start, flow_of
 from nmt.diagnosis.records import GradientFlow
 from nmt.text.tokenizer import Tokenizer
 from nmt.training.fit import fit_briefly
@@ -63,7 +64,7 @@ def _variant(config: Config, cell: str, updates: int, tokenizer: Path) -> Config
     training = dataclasses.replace(config.training.shortened(updates), init_from=None)
     return dataclasses.replace(
         config,
-        data=without_teachers(config.data),
+        data=references_alone(config.data),
         tokenizer=dataclasses.replace(config.tokenizer, path=str(tokenizer)),
         model=dataclasses.replace(config.model, cell=cell),
         training=training,

@@ -55,13 +55,20 @@ def decoder_inputs(bundle: Bundle, sources: Sequence[str]) -> DecoderInputs:
             source = pad(ordered[start : start + _BATCH], device)
             batches.append(_side_by_side(model.bridge(model.encoder(source)), config))
     vectors = torch.cat(batches)
-    if not bool(vectors.isfinite().all()):
-        raise NmtError(
-            "the encoder's final states are not finite: the model's weights are damaged, or its "
-            "training diverged"
-        )
+    require_finite("the encoder's final states", vectors)
     rows = {ids: row for row, ids in enumerate(ordered)}
     return DecoderInputs(vectors, _parts(config), rows, [rows[ids] for ids in encoded])
+
+
+def require_finite(what: str, values: Tensor) -> None:
+    """Refuse values of a damaged model.
+
+    Raises:
+        NmtError: one of them is not finite.
+    """
+    if not bool(values.isfinite().all()):
+        cause = "the model's weights are damaged, or its training diverged"
+        raise NmtError(f"{what} are not finite: {cause}")
 
 
 def translator_of(bundle: Bundle, stepper: Stepper | None = None) -> Translator:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from nmt.config import ModelConfig
 from nmt.diagnosis.records import GateStatistics, GradientSum, Verdict
@@ -24,6 +25,8 @@ _SHORTCUTS = {
     "the fed context": "model.feed_context true",
     "attention": "model.attention additive",
 }
+
+_CHANGES = {"warning": ("fades", "swells"), "bad": ("vanishes", "explodes")}
 
 
 @dataclass(frozen=True)
@@ -74,18 +77,18 @@ def _reach(config: ModelConfig, reach: float) -> Verdict:
     if shortcuts:
         verb = "is a shortcut" if len(shortcuts) == 1 else "are shortcuts"
         text += f"; {' and '.join(shortcuts)} {verb}"
-    if FAINT <= reach <= 1 / FAINT:
-        return Verdict("good", f"{text}.")
-    if reach > 1:
-        text += f": near words drown in far ones{_advice(_calmer(config))}."
-        return Verdict("warning" if reach <= 1 / LOST else "bad", text)
-    missing = [key for name, key in _SHORTCUTS.items() if not active[name]]
-    if not (config.bidirectional or config.reverse_source):
-        missing.append("model.bidirectional true")
-    advice = _advice([*_other_cell(config), *missing])
-    if reach >= LOST:
-        return Verdict("warning", f"{text}: long distances will be learned slowly{advice}.")
-    return Verdict("bad", f"{text}: expect no long-distance learning{advice}.")
+    level = _level(reach)
+    if level != "good" and reach > 1:
+        text += f": near words drown in far ones{_advice(_calmer(config))}"
+    elif level != "good":
+        missing = [key for name, key in _SHORTCUTS.items() if not active[name]]
+        if not (config.bidirectional or config.reverse_source):
+            missing.append("model.bidirectional true")
+        outlook = "long distances will be learned slowly"
+        if level == "bad":
+            outlook = "expect no long-distance learning"
+        text += f": {outlook}{_advice([*_other_cell(config), *missing])}"
+    return Verdict(level, f"{text}.")
 
 
 def _decay(config: ModelConfig, decay: Decay) -> Verdict:
@@ -98,22 +101,19 @@ def _decay(config: ModelConfig, decay: Decay) -> Verdict:
         return Verdict("bad", f"{network}: no gradient gets past a single step{advice}.")
     if 0.5 < left < 2:
         text = f"{network}: the fitted decay leaves {percent(left)} of the gradient {sentence}"
-    elif left < 1:
-        steps = -math.log(2) / math.log(decay.factor)
-        text = f"{network}: the gradient halves every {steps:.1f} steps (fitted)"
-        text += f"; {sentence} {percent(left)} is left"
     else:
-        steps = math.log(2) / math.log(decay.factor)
-        text = f"{network}: the gradient doubles every {steps:.1f} steps (fitted)"
-        text += f"; {sentence} it grows {left:.3g}-fold"
-    if FAINT <= left <= 1 / FAINT:
-        return Verdict("good", f"{text}.")
-    remedies = _other_cell(config) if left < 1 else _calmer(config)
-    if LOST <= left <= 1 / LOST:
-        word = "fades" if left < 1 else "swells"
-        return Verdict("warning", f"{text}: it {word}{_advice(remedies)}.")
-    word = "vanishes" if left < 1 else "explodes"
-    return Verdict("bad", f"{text}: it {word}{_advice(remedies)}.")
+        verb, change = "halves", f"{percent(left)} is left"
+        if left > 1:
+            verb, change = "doubles", f"it grows {left:.3g}-fold"
+        steps = math.log(2) / abs(math.log(decay.factor))
+        text = (
+            f"{network}: the gradient {verb} every {steps:.1f} steps (fitted); {sentence} {change}"
+        )
+    level = _level(left)
+    if level != "good":
+        remedies = _other_cell(config) if left < 1 else _calmer(config)
+        text += f": it {_CHANGES[level][left > 1]}{_advice(remedies)}"
+    return Verdict(level, f"{text}.")
 
 
 def _gates(decays: list[Decay], gates: list[GateStatistics]) -> Iterator[Verdict]:
@@ -124,11 +124,10 @@ def _gates(decays: list[Decay], gates: list[GateStatistics]) -> Iterator[Verdict
     """
     constants, lost = [], False
     for decay in decays:
-        keeping = [gate for gate in gates if gate.network == decay.network and gate.time_constants]
-        steps = max(
-            (gate.time_constants[-1] for gate in keeping if gate.time_constants), default=None
-        )
-        if steps is not None:
+        own = [gate.time_constants for gate in gates if gate.network == decay.network]
+        slowest = [times[-1] for times in own if times]
+        if slowest:
+            steps = max(slowest)
             constants.append(f"{steps:.1f} ({decay.network})")
             lost = lost or (decay.left < FAINT and decay.steps > -math.log(FAINT) * steps)
     if constants:
@@ -161,6 +160,13 @@ def _sums(sums: list[GradientSum]) -> Verdict:
         f"The gradient of {worst.parameter} is not the sum over time of its shares: it differs by "
         f"{worst.relative_error:.1g} of its size.",
     )
+
+
+def _level(share: float) -> Literal["good", "warning", "bad"]:
+    """Judge the share of a gradient that is left, or its growth."""
+    if FAINT <= share <= 1 / FAINT:
+        return "good"
+    return "warning" if LOST <= share <= 1 / LOST else "bad"
 
 
 def _other_cell(config: ModelConfig) -> list[str]:

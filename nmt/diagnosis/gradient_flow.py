@@ -9,15 +9,16 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nmt.config import ModelConfig
+from nmt.diagnosis.decoder_inputs import require_finite
 from nmt.diagnosis.flow_verdicts import Decay, flow_verdicts
 from nmt.diagnosis.gates import gate_statistics
-from nmt.diagnosis.gradient_sums import gradient_sums
-from nmt.diagnosis.records import FlowCurve, FlowMap, GradientFlow
-from nmt.errors import NmtError
+from nmt.diagnosis.gradient_sums import gradient_sums, gradients_of, steps_ahead
+from nmt.diagnosis.records import GradientFlow, StateFlow
 from nmt.models.batch import Padded
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.unrolled import Unrolled, UnrolledLayer, unroll
@@ -38,7 +39,7 @@ class Norms:
         layer: from 1.
         state: hidden or cell.
         values: `(losses, steps, batch)`; NaN if a sentence lacks the loss or the step, or if the
-            step comes after the loss. Steps are those of a `FlowMap`.
+            step comes after the loss. Steps are those of a `StateFlow`.
     """
 
     network: str
@@ -48,7 +49,7 @@ class Norms:
 
     @property
     def distances(self) -> Tensor:
-        """Distance from each loss to each step, as in a `FlowCurve`, `(losses, steps)`."""
+        """Distance from each loss to each step, as in a `StateFlow`, `(losses, steps)`."""
         losses, steps, _ = self.values.shape
         back = torch.arange(steps).expand(losses, steps)
         return torch.arange(losses)[:, None] - back if self.network == "decoder" else back
@@ -86,8 +87,7 @@ def gradient_flow(
         cell=config.cell,
         moment=moment,
         sentences=len(source.lengths),
-        maps=[flow_map(each) for each in norms],
-        curves=[flow_curve(each) for each in norms],
+        states=[state_flow(each) for each in norms],
         reach=left,
         gates=gates,
         sums=sums,
@@ -99,20 +99,11 @@ def state_norms(unrolled: Unrolled) -> list[Norms]:
     """Return the norms of every loss's gradient by every state, by layer, hidden before cell."""
     layers, target_lengths = unrolled.layers, unrolled.layers[-1].lengths
     parts = [(layer, states) for layer in layers for states in (layer.hidden, layer.cell) if states]
-    every = [state for _, states in parts for state in states]
-    rows: list[list[Tensor]] = [[] for _ in parts]
-    for loss in unrolled.losses:
-        gradients = iter(_gradients(loss.sum(), every))
-        for row, (layer, states) in zip(rows, parts, strict=True):
-            row.append(layer.aligned([next(gradients).norm(dim=1) for _ in states]))
+    by_loss = [[g.norm(dim=2) for g in gradients_of(loss.sum(), parts)] for loss in unrolled.losses]
     norms = []
-    for row, (layer, states) in zip(rows, parts, strict=True):
-        values = torch.stack(row)
-        if not bool(values.isfinite().all()):
-            raise NmtError(
-                "the gradients are not finite: the model's weights are damaged, or its training "
-                "diverged"
-            )
+    for (layer, states), by_step in zip(parts, zip(*by_loss, strict=True), strict=True):
+        values = torch.stack(by_step)
+        require_finite("the gradients", values)
         kind: Literal["hidden", "cell"] = "hidden" if states is layer.hidden else "cell"
         values = _only_real(layer, values, target_lengths)
         norms.append(Norms(layer.network, layer.layer, kind, values))
@@ -144,29 +135,26 @@ def reach(unrolled: Unrolled, reverse_source: bool) -> float | None:
     return far / near if near else 0.0
 
 
-def flow_map(norms: Norms) -> FlowMap:
-    """Average the norms over the sentences."""
-    means = norms.values.nanmean(dim=2).tolist()
-    rows = [[_rounded(mean) for mean in row] for row in means]
+def state_flow(norms: Norms) -> StateFlow:
+    """Average the norms over the sentences, then over the losses, and fit the decay."""
+    rows = norms.values.nanmean(dim=2).tolist()
     if norms.network == "decoder":
         rows = [row[: number + 1] for number, row in enumerate(rows)]
-    return FlowMap(norms.network, norms.layer, norms.state, rows)
-
-
-def flow_curve(norms: Norms) -> FlowCurve:
-    """Average the norms over sentences and losses, and fit the decay."""
-    distances = norms.distances
     means, counts = [], []
-    for distance in range(int(distances.max()) + 1):
-        values = norms.values[distances == distance]  # (pairs, batch)
+    for distance in range(int(norms.distances.max()) + 1):
+        values = norms.values[norms.distances == distance]  # (pairs, batch)
         real = ~values.isnan()
         if float(real.any(dim=0).double().mean()) < SELDOM:
             break
         means.append(float(values.nanmean()))
         counts.append(int(real.sum()))
-    factor = kept_per_step(means, counts)
-    return FlowCurve(
-        norms.network, norms.layer, norms.state, [_rounded(mean) for mean in means], factor
+    return StateFlow(
+        network=norms.network,
+        layer=norms.layer,
+        state=norms.state,
+        norms=[[_rounded(mean) for mean in row] for row in rows],
+        by_distance=[_rounded(mean) for mean in means],
+        kept_per_step=kept_per_step(means, counts),
     )
 
 
@@ -189,38 +177,25 @@ def kept_per_step(means: list[float], counts: list[int]) -> float | None:
         return None
     if len(points) < 2:
         return 0.0
-    distance, height, weight = torch.tensor(points, dtype=torch.float64).unbind(dim=1)
-    distance = distance - (weight * distance).sum() / weight.sum()
-    slope = (weight * distance * height).sum() / (weight * distance**2).sum()
-    return float(slope.exp())
-
-
-def _gradients(loss: Tensor, states: list[Tensor]) -> tuple[Tensor, ...]:
-    """Return the gradients of a loss by states, zeros for states it does not depend on."""
-    return torch.autograd.grad(
-        loss, states, retain_graph=True, allow_unused=True, materialize_grads=True
-    )
+    distances, heights, weights = zip(*points, strict=True)
+    slope, _ = np.polyfit(distances, heights, 1, w=np.sqrt(weights))
+    return float(np.exp(slope))
 
 
 def _only_real(layer: UnrolledLayer, values: Tensor, target_lengths: Tensor) -> Tensor:
     """Set missing losses and steps to NaN, and count an encoder's steps from its end."""
-    loss = torch.arange(values.shape[0])[:, None, None]
-    step = torch.arange(values.shape[1])[:, None]
-    real = (loss < target_lengths) & (step < layer.lengths)
-    if layer.network == "decoder":
-        real = real & (step <= loss)
-    else:
-        order = (layer.lengths - 1 - step).clamp(min=0)
+    real = steps_ahead(layer, values, target_lengths) >= 0
+    if layer.network != "decoder":
+        order = (layer.lengths - 1 - torch.arange(values.shape[1])[:, None]).clamp(min=0)
         values = values.gather(1, order.expand_as(values))
     return values.where(real, math.nan)
 
 
 def _mean_norm(loss: Tensor, parts: list[tuple[UnrolledLayer, list[Tensor], Tensor]]) -> float:
     """Return the joint norm of all parts, each at its own step, averaged over the sentences."""
-    gradients = iter(_gradients(loss, [state for _, states, _ in parts for state in states]))
+    gradients = gradients_of(loss, [(layer, states) for layer, states, _ in parts])
     squares = []
-    for layer, states, step in parts:
-        every = layer.aligned([next(gradients) for _ in states])  # (steps, batch, size)
+    for every, (_, _, step) in zip(gradients, parts, strict=True):
         squares.append(every[step, torch.arange(len(step))].square().sum(dim=1))
     return float(torch.stack(squares).sum(dim=0).sqrt().mean())
 
@@ -229,7 +204,7 @@ def _decay(unrolled: Unrolled, network: str, norms: list[Norms]) -> Decay:
     """Fit the decay of a network, all its layers' states together."""
     own = [each.values.square() for each in norms if each.network == network]
     total = torch.stack(own).sum(dim=0).sqrt()
-    factor = flow_curve(Norms(network, 0, "hidden", total)).kept_per_step
+    factor = state_flow(Norms(network, 0, "hidden", total)).kept_per_step
     lengths = next(layer.lengths for layer in unrolled.layers if layer.network == network)
     return Decay(network, factor, float(lengths.double().mean()))
 

@@ -4,6 +4,8 @@ The matrix W is used at every step k, and every loss L_t depends on each use bef
 ∂L/∂W = Σ_t Σ_k ∂L_t/∂W_k, where W_k is the copy of W that step k uses.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -33,28 +35,40 @@ def gradient_sums(model: Seq2Seq, source: Padded, target: Padded) -> list[Gradie
     """
     unrolled = unroll(model, source, target)
     layers = unrolled.layers
-    steps = [product for layer in layers for product in layer.recurrent]
+    parts = [(layer, layer.recurrent) for layer in layers]
     # ∂L_t/∂W_k is the outer product of the gradient by step k's W·h with that h.
-    by_products: list[list[Tensor]] = [[] for _ in layers]
-    for loss in unrolled.losses:
-        gradients = iter(
-            torch.autograd.grad(
-                loss.sum(), steps, retain_graph=True, allow_unused=True, materialize_grads=True
-            )
-        )
-        for slopes, layer in zip(by_products, layers, strict=True):
-            slopes.append(layer.aligned([next(gradients) for _ in layer.recurrent]))
+    by_loss = [gradients_of(loss.sum(), parts) for loss in unrolled.losses]
     own = _own_gradients(model, source, target, [layer.parameter for layer in layers])
     return [
         _sum(layer, torch.stack(slopes), layers[-1].lengths, whole)
-        for layer, slopes, whole in zip(layers, by_products, own, strict=True)
+        for layer, slopes, whole in zip(layers, zip(*by_loss, strict=True), own, strict=True)
     ]
+
+
+def gradients_of(loss: Tensor, parts: Sequence[tuple[UnrolledLayer, list[Tensor]]]) -> list[Tensor]:
+    """Return the gradients of a loss, zeros for states that it does not depend on.
+
+    Args:
+        loss: a number.
+        parts: layers, each with one of its lists of states.
+
+    Returns:
+        For each part, `(steps, batch, size)`.
+    """
+    every = [state for _, states in parts for state in states]
+    gradients = iter(
+        torch.autograd.grad(
+            loss, every, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+    )
+    return [layer.aligned([next(gradients) for _ in states]) for layer, states in parts]
 
 
 def _own_gradients(
     model: Seq2Seq, source: Padded, target: Padded, names: list[str]
 ) -> tuple[Tensor, ...]:
     """Return autograd's gradients of the summed loss, through the network's fused kernels."""
+    # `model.loss` computes in single precision.
     true = target.tokens[:, 1:][target.mask[:, 1:]]
     loss = F.cross_entropy(model(source, target), true, reduction="sum")
     parameters = dict(model.named_parameters())
@@ -73,7 +87,7 @@ def _sum(
         whole: autograd's gradient of the matrix.
     """
     before = layer.aligned(layer.before).detach().expand(len(slopes), -1, -1, -1)
-    ahead = _steps_ahead(layer, slopes, target_lengths)
+    ahead = steps_ahead(layer, slopes, target_lengths)
     total = torch.zeros_like(whole)
     norms = []
     for distance in range(int(ahead.max()) + 1):
@@ -86,10 +100,18 @@ def _sum(
     return GradientSum(layer.parameter, norms, difference / size if size else difference)
 
 
-def _steps_ahead(layer: UnrolledLayer, slopes: Tensor, target_lengths: Tensor) -> Tensor:
-    """Return the distance from each step to each loss, `(losses, steps, batch)`; −1 at padding."""
-    loss = torch.arange(slopes.shape[0])[:, None, None]
-    step = torch.arange(slopes.shape[1])[:, None]
+def steps_ahead(layer: UnrolledLayer, values: Tensor, target_lengths: Tensor) -> Tensor:
+    """Return the distance from each step to each loss, negative where either is missing or earlier.
+
+    Args:
+        layer: the layer of the steps; the bridge counts as one step after an encoder.
+        values: `(losses, steps, …)`.
+        target_lengths: number of losses of each sentence, `(batch,)`.
+
+    Returns:
+        `(losses, steps, batch)`.
+    """
+    loss = torch.arange(values.shape[0])[:, None, None]
+    step = torch.arange(values.shape[1])[:, None]
     ahead = loss - step if layer.network == "decoder" else loss + layer.lengths - step
-    real = (step < layer.lengths) & (loss < target_lengths)
-    return ahead.clamp(min=-1).where(real, -1)
+    return ahead.where((step < layer.lengths) & (loss < target_lengths), -1)

@@ -1,6 +1,5 @@
 """Verdicts on the probes of the final state, as sentences for people."""
 
-import re
 from collections.abc import Sequence
 
 from nmt.diagnosis.records import Probe, Verdict
@@ -11,27 +10,28 @@ _LITTLE = 0.5
 _MOST = 0.9  # share of the gain
 
 
-def probe_verdicts(intact: Probe, probes: Sequence[Probe], *, attention: bool) -> list[Verdict]:
+def probe_verdicts(probes: Sequence[Probe], *, attention: bool) -> list[Verdict]:
     """Judge how the decoder uses the encoder's final state.
 
     Args:
-        intact: the unchanged model.
-        probes: the changed ones, with the names that `state_probes` gives.
+        probes: the first of the unchanged model; their names are those that `state_probes` gives.
         attention: whether the decoder also reads the source's states.
     """
+    intact = probes[0]
     costs = {probe.name: probe.loss - intact.loss for probe in probes}
-    verdicts = [_use(costs["shuffled"], intact, probes, attention)]
+    shuffled = next(probe for probe in probes if probe.name == "shuffled")
+    verdicts = [_use(intact, shuffled, attention)]
     if costs["shuffled"] >= NOTHING:
         verdicts += [*_parts(costs), *_components(costs)]
     return verdicts
 
 
-def _use(cost: float, intact: Probe, probes: Sequence[Probe], attention: bool) -> Verdict:
+def _use(intact: Probe, shuffled: Probe, attention: bool) -> Verdict:
     """Judge whether the decoder uses the final state at all."""
-    bleu = next(probe.bleu for probe in probes if probe.name == "shuffled")
+    cost = shuffled.loss - intact.loss
     result = (
         f"Shuffling the final states among sentences costs {_nats(cost)} "
-        f"(BLEU {intact.bleu:.1f} → {bleu:.1f}): "
+        f"(BLEU {intact.bleu:.1f} → {shuffled.bleu:.1f}): "
     )
     if attention and cost < _LITTLE:
         means = "nearly nothing depends on" if cost < NOTHING else "little depends on"
@@ -46,9 +46,7 @@ def _use(cost: float, intact: Probe, probes: Sequence[Probe], attention: bool) -
 def _parts(costs: dict[str, float]) -> list[Verdict]:
     """Name the part that matters most, and the parts that cost nothing."""
     start = "without "
-    parts = {
-        name.removeprefix(start): cost for name, cost in costs.items() if name.startswith(start)
-    }
+    parts = {name.removeprefix(start): costs[name] for name in costs if name.startswith(start)}
     if not parts:
         return []
     most = max(parts, key=lambda name: parts[name])
@@ -63,21 +61,16 @@ def _parts(costs: dict[str, float]) -> list[Verdict]:
 
 def _components(costs: dict[str, float]) -> list[Verdict]:
     """Count the directions that hold most of the final state's gain over its mean."""
-    counts = {name: re.fullmatch(r"(\d+) components?", name) for name in costs}
-    cut = {int(count[1]): costs[name] for name, count in counts.items() if count is not None}
+    cut = {int(name.split()[0]): cost for name, cost in costs.items() if "component" in name}
     mean = cut.pop(0)  # every sentence gets the same
     if mean < NOTHING or not cut:
         return []
     held = {number: 1 - cost / mean for number, cost in cut.items()}
     number = next((number for number, share in held.items() if share >= _MOST), max(held))
     noun = "component holds" if number == 1 else "components hold"
-    return [
-        Verdict(
-            "good",
-            f"{number} principal {noun} {100 * held[number]:.0f} % of the {_nats(mean)} that the "
-            "final state gains over its mean.",
-        )
-    ]
+    gain = f"{100 * held[number]:.0f} % of the {_nats(mean)}"
+    text = f"{number} principal {noun} {gain} that the final state gains over its mean."
+    return [Verdict("good", text)]
 
 
 def _nats(cost: float) -> str:

@@ -6,7 +6,7 @@ count from 1, which is next to the words. Losses are in nats.
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,8 +24,8 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class FlowMap:
-    """Norms of the gradient of the loss at each target step by each earlier state of one layer."""
+class StateFlow:
+    """Norms of the gradients of the losses by the states of one layer, and their decay."""
 
     network: str
     layer: int
@@ -34,19 +34,10 @@ class FlowMap:
     """`[t][k]`: mean norm of ∂L_t/∂state_k over the sentences that have both steps; None if no
     sentence has. Decoder: k is the target step, k ≤ t. Encoder: k counts steps back from the final
     state, which is 0."""
-
-
-@dataclass(frozen=True)
-class FlowCurve:
-    """The norms of one map by distance, and their decay."""
-
-    network: str
-    layer: int
-    state: Literal["hidden", "cell"]
-    norms: list[float | None]
-    """By distance, from 0: t − k in the decoder, steps before the final state in the encoder."""
+    by_distance: list[float | None]
+    """Mean norm by distance, from 0: t − k in the decoder, k in the encoder."""
     kept_per_step: float | None
-    """Factor by which the norm changes from one step to the next, fitted to the logarithms."""
+    """Factor by which `by_distance` changes from one step to the next, fitted to the logarithms."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +76,7 @@ class GradientFlow:
     moment: str
     """Such as "start", "trained" or "after 300 updates"."""
     sentences: int
-    maps: list[FlowMap]
-    curves: list[FlowCurve]
+    states: list[StateFlow]
     reach: float | None
     """Norm of the last loss's gradient at the first source word ÷ its norm at the last target
     step's own state; all layers and directions together. None for an encoder without recurrence."""
@@ -134,8 +124,8 @@ class StateProbes:
     """The probes of how the decoder uses the encoder's final state."""
 
     sentences: int
-    intact: Probe
     probes: list[Probe]
+    """The first one changes nothing."""
     verdicts: list[Verdict]
 
 
@@ -190,12 +180,12 @@ class Diagnosis:
     weights: str
     """SHA-256 of the diagnosed weights; empty for a model before its training."""
     flows: list[GradientFlow]
-    losses: list[PositionLoss]
-    frequencies: list[FrequencyLoss]
+    losses: list[PositionLoss] = field(default_factory=list)
+    frequencies: list[FrequencyLoss] = field(default_factory=list)
     """Empty if the model has no token counts of its training."""
-    probes: StateProbes | None
-    states: StateMap | None
-    samples: list[Sample]
+    probes: StateProbes | None = None
+    states: StateMap | None = None
+    samples: list[Sample] = field(default_factory=list)
 
 
 def write_record(path: Path, record: Any) -> None:

@@ -1,12 +1,50 @@
-"""A map of sentences: the decoder's inputs of each, projected onto a plane."""
+"""A map of sentences: the decoder's inputs of each, on their first principal components."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 from nmt.bundle import Bundle
-from nmt.diagnosis.components import principal_components
 from nmt.diagnosis.decoder_inputs import decoder_inputs
 from nmt.diagnosis.records import StateMap, StatePoint
 from nmt.errors import DataError
+
+
+@dataclass(frozen=True)
+class Components:
+    """Principal components, in order of decreasing variance.
+
+    Attributes:
+        mean: of the vectors, `(width,)`.
+        directions: unit vectors, `(components, width)`. The entry of largest absolute value is
+            positive, which fixes the sign.
+        explained: share of the variance along each, `(components,)`; zeros without variance.
+    """
+
+    mean: Tensor
+    directions: Tensor
+    explained: Tensor
+
+    def coordinates(self, vectors: Tensor, number: int) -> Tensor:
+        """Return the coordinates of vectors, `(rows, width)`, on the first components."""
+        return (vectors - self.mean) @ self.directions[:number].t()
+
+    def cut(self, vectors: Tensor, number: int) -> Tensor:
+        """Project vectors onto the first components through the mean, `(rows, width)`."""
+        return self.mean + self.coordinates(vectors, number) @ self.directions[:number]
+
+
+def principal_components(vectors: Tensor) -> Components:
+    """Compute the principal components of vectors, `(rows, width)`."""
+    mean = vectors.mean(dim=0)
+    _, spread, directions = torch.linalg.svd(vectors - mean, full_matrices=False)
+    largest = directions.gather(1, directions.abs().argmax(dim=1, keepdim=True))
+    variance = spread.square()
+    return Components(
+        mean, directions * largest.sign(), variance / variance.sum().clamp(min=torch.finfo().tiny)
+    )
 
 
 def state_map(bundle: Bundle, sentences: Sequence[str]) -> StateMap:
@@ -29,10 +67,6 @@ def state_map(bundle: Bundle, sentences: Sequence[str]) -> StateMap:
         )
     components = principal_components(inputs.vectors)
     coordinates = components.coordinates(inputs.vectors, 2).tolist()
-    return StateMap(
-        [
-            StatePoint(text, *coordinates[row])
-            for text, row in zip(sentences, inputs.order, strict=True)
-        ],
-        components.explained[:2].tolist(),
-    )
+    rows = zip(sentences, inputs.order, strict=True)
+    points = [StatePoint(text, *coordinates[row]) for text, row in rows]
+    return StateMap(points, components.explained[:2].tolist())

@@ -1,8 +1,7 @@
 """Probes of the decoder's inputs: change the final states, and measure loss and BLEU."""
 
-import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +9,11 @@ from torch import Tensor
 
 from nmt.bundle import Bundle
 from nmt.config import ModelConfig
-from nmt.diagnosis.components import principal_components
+from nmt.data.columns import Pair
 from nmt.diagnosis.decoder_inputs import DecoderInputs, decoder_inputs, to_init, translator_of
 from nmt.diagnosis.probe_verdicts import probe_verdicts
 from nmt.diagnosis.records import Probe, StateProbes
+from nmt.diagnosis.state_map import principal_components
 from nmt.errors import DataError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
@@ -25,8 +25,6 @@ from nmt.models.seq2seq import Seq2Seq
 _log = logging.getLogger("nmt")
 NOISES = (0.25, 0.5, 1.0, 2.0)
 """Sizes of noise, in standard deviations of each unit."""
-
-_Changes = dict[str, Callable[[], Tensor]]
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class _FixedInputs:
         return self.model.step(tokens, state)
 
 
-def state_probes(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, seed: int = 1) -> StateProbes:
+def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> StateProbes:
     """Measure loss and BLEU with changed decoder inputs.
 
     A probe changes the decoder's initial states, after the bridge, and the fed context. Attention
@@ -86,12 +84,13 @@ def state_probes(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, seed: int 
         raise DataError(
             f"the split has {len(inputs.vectors)} different sentences; state probes need at least 2"
         )
-    changes = {"intact": lambda: inputs.vectors} | _changes(inputs, seed)
+    changes = list(_changes(inputs, seed))
     bar = ProgressBar("probe", len(changes))
     probes = []
     try:
-        for name, change in changes.items():
-            probes.append(_probe(name, bundle, pairs, inputs.rows, change()))
+        for name, vectors in changes:
+            stepper = _FixedInputs(bundle.model, bundle.config.model, inputs.rows, vectors)
+            probes.append(_probe(name, bundle, stepper, pairs))
             bar.advance()
             result = f"{name}: loss {probes[-1].loss:.3f}, BLEU {probes[-1].bleu:.2f}"
             bar.show(result)
@@ -99,21 +98,11 @@ def state_probes(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, seed: int 
     finally:
         bar.stop()
     attention = bundle.config.model.attention != "none"
-    intact, probes = probes[0], probes[1:]
-    return StateProbes(
-        len(pairs), intact, probes, probe_verdicts(intact, probes, attention=attention)
-    )
+    return StateProbes(len(pairs), probes, probe_verdicts(probes, attention=attention))
 
 
-def _probe(
-    name: str,
-    bundle: Bundle,
-    pairs: Sequence[tuple[str, str]],
-    rows: dict[tuple[int, ...], int],
-    vectors: Tensor,
-) -> Probe:
-    sources, references = [source for source, _ in pairs], [reference for _, reference in pairs]
-    stepper = _FixedInputs(bundle.model, bundle.config.model, rows, vectors)
+def _probe(name: str, bundle: Bundle, stepper: _FixedInputs, pairs: Sequence[Pair]) -> Probe:
+    sources, references = (list(side) for side in zip(*pairs, strict=True))
     translator = translator_of(bundle, stepper)
     scores = translator.token_scores(sources, references)
     hypotheses = translator.translate_all(sources, greedy=True)
@@ -125,27 +114,24 @@ def _probe(
     )
 
 
-def _changes(inputs: DecoderInputs, seed: int) -> _Changes:
-    """Return functions that compute the changed vectors, by the names of the probes."""
+def _changes(inputs: DecoderInputs, seed: int) -> Iterator[tuple[str, Tensor]]:
+    """Yield the name of each probe and its vectors, the intact ones first."""
     vectors = inputs.vectors
-    changes: _Changes = {
-        "zeroed": functools.partial(torch.zeros_like, vectors),
-        "shuffled": functools.partial(shuffled, vectors, seed),
-    }
+    yield "intact", vectors
+    yield "zeroed", torch.zeros_like(vectors)
+    yield "shuffled", shuffled(vectors, seed)
     for size in NOISES:
-        changes[f"noise {size:g}"] = functools.partial(noised, vectors, size, seed)
+        yield f"noise {size:g}", noised(vectors, size, seed)
     components = principal_components(vectors)
     number, most = 0, min(len(vectors) - 1, vectors.shape[1])
     while number < most:
-        name = f"{number} component{'' if number == 1 else 's'}"
-        changes[name] = functools.partial(components.cut, vectors, number)
+        yield f"{number} component{'' if number == 1 else 's'}", components.cut(vectors, number)
         number = max(1, 2 * number)
     if len(inputs.parts) > 1:
         for part, name in enumerate(inputs.parts):
-            changes[f"without {name}"] = functools.partial(
-                _without, vectors, part, len(inputs.parts)
-            )
-    return changes
+            changed = vectors.clone()
+            changed.chunk(len(inputs.parts), dim=1)[part].zero_()
+            yield f"without {name}", changed
 
 
 def shuffled(vectors: Tensor, seed: int) -> Tensor:
@@ -160,10 +146,3 @@ def noised(vectors: Tensor, size: float, seed: int) -> Tensor:
     """Add normal noise of a size in standard deviations of each unit over the rows."""
     noise = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(seed))
     return vectors + size * vectors.std(dim=0) * noise.to(vectors.device)
-
-
-def _without(vectors: Tensor, part: int, parts: int) -> Tensor:
-    """Zero one of the equally wide parts of every row."""
-    changed = vectors.clone()
-    changed.chunk(parts, dim=1)[part].zero_()
-    return changed

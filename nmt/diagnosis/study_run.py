@@ -19,6 +19,7 @@ from nmt.errors import UsageError
 from nmt.evaluation.breakdowns import LengthGroup, breakdown
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import Score, bleu_metric, with_interval
+from nmt.evaluation.translations import Translations
 from nmt.inference.translator import Translator
 from nmt.log import ProgressBar
 from nmt.reading import read_record
@@ -108,7 +109,7 @@ def _scores(
     """Score translations of the pairs' sources, or of the given ones, overall and by length."""
     own, references = zip(*pairs, strict=True)
     texts, english = translator.translate_all(sources or own), TargetLanguage("en")
-    by_length = breakdown(own, texts, references, english, groups=groups).groups
+    by_length = breakdown(Translations(own, references, texts), english, groups=groups).groups
     return with_interval(bleu_metric(english), texts, references), by_length
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from nmt.errors import DataError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import Score, bleu_metric, check_lengths, with_interval
+from nmt.evaluation.translations import Translations
 
 Unit = Literal["words", "characters"]
 _LONGEST_REPEAT = 10
@@ -62,12 +63,7 @@ class Breakdown:
 
 
 def breakdown(
-    sources: Sequence[str],
-    hypotheses: Sequence[str],
-    references: Sequence[str],
-    target: TargetLanguage,
-    *,
-    groups: int | Sequence[int] = 5,
+    texts: Translations, target: TargetLanguage, *, groups: int | Sequence[int] = 5
 ) -> Breakdown:
     """Score translations by source length, and count known faults.
 
@@ -75,10 +71,8 @@ def breakdown(
     can stand side by side.
 
     Args:
-        sources: raw text.
-        hypotheses: one translation for each source.
-        references: the human translations.
-        target: their language.
+        texts: raw sources, human translations and hypotheses.
+        target: the language of the translations.
         groups: how many, or the greatest length of each; see `length_groups`.
 
     Raises:
@@ -86,6 +80,7 @@ def breakdown(
     """
     from sacrebleu.metrics import CHRF
 
+    sources, references, hypotheses = texts.sources, texts.references, texts.hypotheses
     check_lengths(hypotheses, references)
     if len(sources) != len(references):
         raise DataError(f"{len(sources)} sources do not match {len(references)} references")
@@ -98,7 +93,7 @@ def breakdown(
         return sum(len(written[row]) for row in rows) / max(total, 1)
 
     def group(rows: list[int]) -> LengthGroup:
-        parts = [[texts[row] for row in rows] for texts in (hypotheses, references)]
+        parts = [[side[row] for row in rows] for side in (hypotheses, references)]
         return LengthGroup(
             first=lengths[rows[0]],
             last=lengths[rows[-1]],

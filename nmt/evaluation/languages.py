@@ -9,12 +9,14 @@ from typing import NamedTuple
 from nmt.config import DataConfig
 from nmt.config.sections import language_code
 
-_CHINESE = frozenset({"Hans", "Hant", "Hani", "Hanb", "Bopo"})
-_JAPANESE = frozenset({"Jpan", "Hira", "Kana", "Hrkt"})
-_KOREAN = frozenset({"Kore", "Hang"})
-_UNSPACED = frozenset(
-    {"Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Lana", "Talu", "Tavt", "Java", "Bali"}
-)
+_SCRIPTS = {
+    "zh": ("Hans", "Hant", "Hani", "Hanb", "Bopo"),
+    "ja-mecab": ("Jpan", "Hira", "Kana", "Hrkt"),
+    "ko-mecab": ("Kore", "Hang"),
+    "char": ("Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Lana", "Talu", "Tavt", "Java", "Bali"),
+}
+"""Scripts that need a tokenizer of their own; the last are written without spaces."""
+_TOKENIZERS = {script: name for name, scripts in _SCRIPTS.items() for script in scripts}
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,17 @@ class TargetLanguage:
     @property
     def tokenizer(self) -> str:
         """The name of sacreBLEU's tokenizer."""
-        return self.bleu_tokenizer or _tokenizer(_find_script(self.tag).script)
+        return self.bleu_tokenizer or _tokenizer(self.tag)
 
     @property
     def asian(self) -> bool:
         """Whether TER needs sacreBLEU's support for Chinese, Japanese and Korean."""
-        return _find_script(self.tag).script in _CHINESE | _JAPANESE | _KOREAN
+        return _tokenizer(self.tag) in ("zh", "ja-mecab", "ko-mecab")
 
     @property
     def unspaced(self) -> bool:
         """Whether the script is written without spaces between words."""
-        return _find_script(self.tag).script in _CHINESE | _JAPANESE | _UNSPACED
+        return _tokenizer(self.tag) in ("zh", "ja-mecab", "char")
 
     @property
     def note(self) -> str | None:
@@ -69,14 +71,8 @@ class _Script(NamedTuple):
     taken_for: str | None = None
 
 
-def _tokenizer(script: str | None) -> str:
-    if script in _CHINESE:
-        return "zh"
-    if script in _JAPANESE:
-        return "ja-mecab"
-    if script in _KOREAN:
-        return "ko-mecab"
-    return "char" if script in _UNSPACED else "13a"
+def _tokenizer(tag: str) -> str:
+    return _TOKENIZERS.get(_find_script(tag).script or "", "13a")
 
 
 @functools.cache
@@ -96,7 +92,7 @@ def _find_script(tag: str) -> _Script:
     if (code := language_code(tag)) and (language := likely(code)) is not None:
         return _Script(language.script)
     country = likely(f"und-{tag}") if len(tag) == 2 else None
-    if country is not None and _tokenizer(country.script) != "13a":
+    if country is not None and country.script in _TOKENIZERS:
         return _Script(country.script, country.language)
     return _Script(None, "")
 

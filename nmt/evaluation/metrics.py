@@ -74,8 +74,7 @@ def corpus_scores(
     hypotheses: Sequence[str],
     references: Sequence[str],
     target: TargetLanguage,
-    *,
-    more_references: Sequence[Sequence[str]] = (),
+    *more_references: Sequence[str],
     labels: Mapping[str, str] | None = None,
 ) -> Scores:
     """Score raw translations against untouched references.
@@ -86,7 +85,7 @@ def corpus_scores(
         hypotheses: one translation for each reference.
         references: the human translations.
         target: their language.
-        more_references: those of further translators, each as long as the first.
+        *more_references: those of further translators, each as long as the first.
         labels: further fields of the signatures: `test` and `lang`.
 
     Raises:
@@ -97,8 +96,7 @@ def corpus_scores(
     from nmt.evaluation.plugin_metrics import other_scores  # it needs our records
 
     every = [references, *more_references]
-    for one in every:
-        check_lengths(hypotheses, one)
+    check_lengths(hypotheses, *every)
     bleu = find_bleu_metric(target)
     # TER's support for Asian scripts is a part of its normalization.
     ter = TER(normalized=target.asian, asian_support=target.asian)
@@ -164,17 +162,17 @@ def find_bleu_metric(target: TargetLanguage) -> BLEU | None:
         return None
 
 
-def check_lengths(hypotheses: Sequence[str], references: Sequence[str]) -> None:
+def check_lengths(hypotheses: Sequence[str], *references: Sequence[str]) -> None:
     """Refuse unequal or empty texts, which sacreBLEU would score silently.
 
     Raises:
         DataError: unequal numbers, or none.
     """
-    if len(hypotheses) != len(references):
-        raise DataError(
-            f"{len(hypotheses)} hypotheses do not match {len(references)} references line by line"
-        )
-    if not references:
+    for each in references:
+        if len(hypotheses) != len(each):
+            told = f"{len(hypotheses)} hypotheses do not match {len(each)} references"
+            raise DataError(f"{told} line by line")
+    if not hypotheses:
         raise DataError("there is nothing to score: the references are empty")
 
 

@@ -35,8 +35,7 @@ def paired_bootstrap(
     system: Sequence[str],
     references: Sequence[str],
     target: TargetLanguage,
-    *,
-    more_references: Sequence[Sequence[str]] = (),
+    *more_references: Sequence[str],
     labels: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Compare two systems' translations by resampling sentences.
@@ -46,7 +45,7 @@ def paired_bootstrap(
         system: the same of the other system.
         references: the human translations.
         target: their language.
-        more_references: see `corpus_scores`.
+        *more_references: see `corpus_scores`.
         labels: see `corpus_scores`.
 
     Raises:
@@ -56,9 +55,8 @@ def paired_bootstrap(
     """
     from sacrebleu.significance import PairedTest
 
-    for one in (references, *more_references):
-        check_lengths(baseline, one)
-        check_lengths(system, one)
+    for side in (baseline, system):
+        check_lengths(side, references, *more_references)
     signatures, results = PairedTest(
         [("baseline", list(baseline)), ("system", list(system))],
         {"BLEU": bleu_metric(target, references, *more_references)},

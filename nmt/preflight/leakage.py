@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from nmt.data.columns import Pair
 from nmt.data.pair_features import normalize_whitespace
 
+_Key = tuple[str | None, str | None]
+
 
 @dataclass(frozen=True)
 class Overlap:
@@ -19,7 +21,6 @@ class Overlap:
         pairs: pairs of `split` that `other` contains.
         sources: pairs of `split` whose source `other` contains.
         targets: pairs of `split` whose target `other` contains.
-        identical: whether both hold the same pairs in the same order; always False for train.
     """
 
     split: str
@@ -28,7 +29,6 @@ class Overlap:
     pairs: int
     sources: int
     targets: int
-    identical: bool = False
 
 
 def find_overlaps(train: Iterable[Pair], held_out: Mapping[str, Sequence[Pair]]) -> list[Overlap]:
@@ -38,40 +38,23 @@ def find_overlaps(train: Iterable[Pair], held_out: Mapping[str, Sequence[Pair]])
         train: raw pairs, read once and not kept.
         held_out: raw pairs of the other splits.
     """
-    texts = {name: [_normalize(pair) for pair in pairs] for name, pairs in held_out.items()}
-    wanted = list(itertools.chain.from_iterable(texts.values()))
-    shared = _search(map(_normalize, train), wanted)
-    overlaps = [Overlap(name, "train", *_count(pairs, shared)) for name, pairs in texts.items()]
+    texts = {name: [_keys(pair) for pair in pairs] for name, pairs in held_out.items()}
+    wanted = {key for rows in texts.values() for keys in rows for key in keys if "" not in key}
+    shared = {key for pair in train for key in _keys(pair) if key in wanted}
+    overlaps = [Overlap(name, "train", *_count(rows, shared)) for name, rows in texts.items()]
     for other, split in itertools.combinations(texts, 2):
-        counts = _count(texts[split], _search(texts[other], texts[split]))
-        overlaps.append(Overlap(split, other, *counts, texts[other] == texts[split]))
+        both = wanted & set(itertools.chain.from_iterable(texts[other]))
+        overlaps.append(Overlap(split, other, *_count(texts[split], both)))
     return overlaps
 
 
-_Shared = tuple[set[Pair], set[str], set[str]]
-"""Pairs, sources and targets that both splits contain."""
+def _keys(pair: Pair) -> tuple[_Key, _Key, _Key]:
+    """Return what two splits may share: a pair, its source, its target; an empty text is none."""
+    source, target = normalize_whitespace(pair[0]), normalize_whitespace(pair[1])
+    return (source, target), (source, None), (None, target)
 
 
-def _search(pairs: Iterable[Pair], wanted: Sequence[Pair]) -> _Shared:
-    """Return the wanted pairs and texts that occur; only wanted ones are held in memory."""
-    couples = {pair for pair in wanted if all(pair)}
-    sources, targets = ({pair[side] for pair in wanted} - {""} for side in (0, 1))
-    shared: _Shared = set(), set(), set()
-    for pair in pairs:
-        if pair[0] in sources:
-            shared[1].add(pair[0])
-            if pair in couples:
-                shared[0].add(pair)
-        if pair[1] in targets:
-            shared[2].add(pair[1])
-    return shared
-
-
-def _count(pairs: Sequence[Pair], shared: _Shared) -> tuple[int, int, int, int]:
+def _count(rows: Sequence[tuple[_Key, _Key, _Key]], shared: set[_Key]) -> tuple[int, int, int, int]:
     """Return the size of a split, and how many of its pairs, sources and targets are shared."""
-    rows = [(pair in shared[0], pair[0] in shared[1], pair[1] in shared[2]) for pair in pairs]
-    return (len(rows), *(sum(column) for column in zip(*rows, strict=True)))
-
-
-def _normalize(pair: Pair) -> Pair:
-    return normalize_whitespace(pair[0]), normalize_whitespace(pair[1])
+    pairs, sources, targets = (sum(keys[kind] in shared for keys in rows) for kind in range(3))
+    return len(rows), pairs, sources, targets

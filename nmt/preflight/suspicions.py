@@ -1,6 +1,5 @@
 """Signs of a badly assembled corpus: swapped or shifted sides, headers, tokenized text."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from nmt.config import DataConfig
 from nmt.data.columns import Pair
 from nmt.errors import counted
+from nmt.evaluation.languages import primary_language
 from nmt.evaluation.references import look_tokenized
 
 _COMMON = {
@@ -81,22 +81,18 @@ def _is_header(text: str, tag: str) -> bool:
     return text.strip().casefold() in names | _HEADERS
 
 
-def _code(tag: str) -> str:
-    return re.split("[-_]", tag)[0].lower()
-
-
 def _is_known(tag: str) -> bool:
     import langcodes
 
     valid = langcodes.tag_is_valid(tag)
     script = langcodes.Language.get(tag).maximize().script if valid else None
-    return _code(tag) in _COMMON or script not in ("Latn", None)
+    return primary_language(tag) in _COMMON or script not in ("Latn", None)
 
 
 def _likeness(texts: Sequence[str], tag: str) -> float:
     """Return the share of words that are common in a language, or of letters outside Latin."""
-    if _code(tag) in _COMMON:
-        common = set(_COMMON[_code(tag)].split())
+    if primary_language(tag) in _COMMON:
+        common = set(_COMMON[primary_language(tag)].split())
         words = [word for text in texts for word in text.lower().split()]
         return sum(word in common for word in words) / max(1, len(words))
     letters = [letter for text in texts for letter in text if letter.isalpha()]

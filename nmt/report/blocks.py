@@ -1,7 +1,8 @@
 """The blocks of a report, independent of their output as a page or in a terminal."""
 
+import re
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -20,13 +21,6 @@ class Paragraph:
     """Plain text."""
 
     text: str
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """The few numbers that matter most: name, value, and a note in small type."""
-
-    items: Sequence[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,7 @@ class Details:
     blocks: Sequence["Block"]
 
 
-Block = Paragraph | Verdict | Numbers | Table | Figure | Sentences | Code | Details
+Block = Paragraph | Verdict | Table | Figure | Sentences | Code | Details
 
 
 @dataclass(frozen=True)
@@ -106,11 +100,14 @@ def printable(text: str) -> str:
     return "".join("\ufffd" if unicodedata.category(char) in odd else char for char in text)
 
 
-def _figures(blocks: Sequence[Block]) -> list[Figure]:
-    figures: list[Figure] = []
+def file_name(*words: object) -> str:
+    """Make the name of a figure's files."""
+    return "-".join(re.sub(r"[^\w.]+", "-", str(word)).strip("-.") for word in words)
+
+
+def _figures(blocks: Sequence[Block]) -> Iterator[Figure]:
     for block in blocks:
         if isinstance(block, Figure):
-            figures.append(block)
+            yield block
         elif isinstance(block, Details):
-            figures += _figures(block.blocks)
-    return figures
+            yield from _figures(block.blocks)

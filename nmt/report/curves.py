@@ -3,83 +3,73 @@
 import statistics
 from collections.abc import Sequence
 
-from nmt.report.blocks import Block, Details, Figure, Paragraph, Section
+from nmt.report.blocks import Block, Details, Figure, Paragraph, Section, Table
 from nmt.report.plots import Line, lines
 from nmt.report.runs import Run
-from nmt.report.tables import of_run, run_table
+from nmt.report.tables import run_table
 
-_PLOTS = [
-    (
-        "loss",
-        "Loss, in nats a token",
-        [("train_loss", "training"), ("validation_loss", "validation")],
-    ),
-    ("bleu", "BLEU on the validation split", [("validation_bleu", "BLEU")]),
-    ("chrf", "chrF on the validation split", [("validation_chrf", "chrF")]),
-    ("learning-rate", "Learning rate", [("learning_rate", "learning rate")]),
-    ("gradient-norm", "Gradient norm before clipping", [("gradient_norm", "gradient norm")]),
-    ("speed", "Speed, target tokens a second", [("tokens_per_second", "tokens a second")]),
-]
+_PLOTS = {
+    "loss": ("Loss, in nats a token", {"train_loss": "training", "validation_loss": "validation"}),
+    "bleu": ("BLEU on the validation split", {"validation_bleu": "BLEU"}),
+    "chrf": ("chrF on the validation split", {"validation_chrf": "chrF"}),
+    "learning-rate": ("Learning rate", {"learning_rate": "learning rate"}),
+    "gradient-norm": ("Gradient norm before clipping", {"gradient_norm": "gradient norm"}),
+    "speed": ("Speed, target tokens a second", {"tokens_per_second": "tokens a second"}),
+}
+"""The title of each figure, and the columns that it draws with their labels."""
 
 
 def curves(runs: Sequence[Run]) -> Section:
     """Return the training curves of all runs in common plots, and their final numbers."""
-    blocks: list[Block] = [_ends(runs)]
+    columns = ["updates", "epochs begun", "training loss", "validation loss", "validation BLEU"]
+    columns += ["gradient norm", "tokens a second"]
+    title = "The last training loss, the best validations, medians (the largest gradient norm)"
+    ends = [(run, _ends(run)) for run in runs]
+    blocks: list[Block] = [run_table(columns, ends, words=0, title=title)]
     smoothed = {run.config.training.label_smoothing for run in runs} - {0.0}
     if smoothed:
         shown = ", ".join(f"{value:g}" for value in sorted(smoothed))
-        blocks.append(
-            Paragraph(
-                f"The training loss includes label smoothing ({shown}) and dropout, the validation "
-                "loss does not; so the first may be higher."
-            )
-        )
-    for name, title, columns in _PLOTS:
+        text = f"The training loss includes label smoothing ({shown}) and dropout, the validation"
+        blocks.append(Paragraph(f"{text} loss does not; so the first may be higher."))
+    for name, (title, recorded) in _PLOTS.items():
         plotted = [
             Line(
-                label if len(runs) == 1 else run.name if kind == 0 else "",
+                label if not run.compared else run.name if kind == 0 else "",
                 *run.column(column),
-                colour=number if len(runs) > 1 else kind,
+                colour=run.number if run.compared else kind,
                 dash=kind,
                 points=column.startswith("validation_"),
             )
-            for number, run in enumerate(runs)
-            for kind, (column, label) in enumerate(columns)
+            for run in runs
+            for kind, (column, label) in enumerate(recorded.items())
             if run.column(column)[0]
         ]
         if plotted:
             unit = title.partition(",")[0].removesuffix(" on the validation split")
-            if len(runs) > 1 and len(columns) > 1:
-                title += f" (dashed: {columns[1][1]})"
+            if len(runs) > 1 and len(recorded) > 1:
+                title += f" (dashed: {[*recorded.values()][1]})"
             blocks.append(Figure(name, title, lines(plotted, "update", unit)))
     return Section("Training", [*blocks, *_validations(runs)])
 
 
-def _ends(runs: Sequence[Run]) -> Block:
-    """Return a table of each run's final and best numbers."""
-    rows = []
-    for run in runs:
-        update, train = run.column("train_loss")
-        _, epoch = run.column("epoch")
-        at, bleu = run.column("validation_bleu")
-        _, loss = run.column("validation_loss")
-        _, norm = run.column("gradient_norm")
-        _, speed = run.column("tokens_per_second")
-        best = max(range(len(bleu)), key=bleu.__getitem__, default=None)
-        row = [
-            f"{max([*update, *at], default=0):,.0f}",
-            f"{epoch[-1]:.0f}" if epoch else "-",
-            f"{train[-1]:.3f}" if train else "-",
-            f"{min(loss):.3f}" if loss else "-",
-            "-" if best is None else f"{bleu[best]:.2f} at {at[best]:,.0f}",
-            f"{statistics.median(norm):.3g} ({max(norm):.3g})" if norm else "-",
-            f"{statistics.median(speed):,.0f}" if speed else "-",
-        ]
-        rows.append((run, row))
-    columns = ["updates", "epochs begun", "training loss", "validation loss", "validation BLEU"]
-    columns += ["gradient norm", "tokens a second"]
-    title = "The last training loss, the best validations, medians (the largest gradient norm)"
-    return run_table(runs, columns, rows, words=0, title=title)
+def _ends(run: Run) -> list[str]:
+    """Return a run's final and best numbers."""
+    update, train = run.column("train_loss")
+    _, epoch = run.column("epoch")
+    at, bleu = run.column("validation_bleu")
+    _, loss = run.column("validation_loss")
+    _, norm = run.column("gradient_norm")
+    _, speed = run.column("tokens_per_second")
+    best = max(zip(bleu, at, strict=True), key=lambda point: point[0], default=None)
+    return [
+        f"{max([*update, *at], default=0):,.0f}",
+        f"{epoch[-1]:.0f}" if epoch else "-",
+        f"{train[-1]:.3f}" if train else "-",
+        f"{min(loss):.3f}" if loss else "-",
+        f"{best[0]:.2f} at {best[1]:,.0f}" if best else "-",
+        f"{statistics.median(norm):.3g} ({max(norm):.3g})" if norm else "-",
+        f"{statistics.median(speed):,.0f}" if speed else "-",
+    ]
 
 
 def _validations(runs: Sequence[Run]) -> list[Block]:
@@ -89,17 +79,13 @@ def _validations(runs: Sequence[Run]) -> list[Block]:
     tables: list[Block] = []
     for run in runs:
         rows = [
-            (
-                run,
-                [
-                    f"{row['update']:,.0f}",
-                    *(f"{row[name]:.2f}" if name in row else "-" for name in names),
-                ],
-            )
+            [
+                f"{row['update']:,.0f}",
+                *(f"{row[name]:.2f}" if name in row else "-" for name in names),
+            ]
             for row in run.history
             if "validation_loss" in row
         ]
         if rows:
-            table = run_table([run], columns, rows, words=0)
-            tables.append(Details(of_run(runs, run, "all validations"), [table]))
+            tables.append(Details(run.titled("all validations"), [Table(columns, rows, ())]))
     return tables

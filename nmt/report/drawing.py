@@ -21,18 +21,12 @@ def inline_svg(figure: Figure) -> str:
     """Draw a figure for a page, in the page's text colour, for light and dark mode."""
     svg = _drawn(figure, "svg", ink=_INK, fonttype="none").decode()
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
-    for waste in (r"<metadata>.*?</metadata>\s*", r"<!--.*?-->\s*", r'(?<=<g) id="[^"]*"'):
-        svg = re.sub(waste, "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(?<=<g) id="[^"]*"', "", svg)  # the same in every figure
     width = round(figure.size[0] * 96)
-    head = re.compile(r'<svg ([^>]*?)width="[^"]*"([^>]*?)height="[^"]*"', re.DOTALL)
     # A phone shows it a little smaller; below the minimum width it scrolls.
-    style = f"width:{width}px;min-width:{round(0.85 * width)}px"
+    style = f"width:{width}px;min-width:{round(0.85 * width)}px;height:auto"
     label = html.escape(figure.title)
-    svg = head.sub(
-        lambda match: f'<svg role="img" aria-label="{label}" style="{style}" {match[1]}{match[2]}',
-        svg,
-        count=1,
-    )
+    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" style="{style}" ', 1)
     # The page sets the fonts; matplotlib names its own for every text.
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
     return re.sub(r">\s+<", "><", svg)
@@ -59,9 +53,10 @@ def _drawn(figure: Figure, ending: str, *, ink: str, fonttype: str) -> bytes:
         canvas = Canvas(figsize=figure.size, layout="constrained")
         figure.draw(canvas.add_subplot())
         stream = io.BytesIO()
-        dateless: dict[str, Any] = {"Date": None} if ending == "svg" else {"Software": None}
+        entries = ("Creator", "Date", "Format", "Type") if ending == "svg" else ("Software",)
+        metadata: dict[str, Any] = dict.fromkeys(entries)  # without them the bytes are the same
         canvas.savefig(
-            stream, format=ending, dpi=300, transparent=ending == "svg", metadata=dateless
+            stream, format=ending, dpi=300, transparent=ending == "svg", metadata=metadata
         )
     return stream.getvalue()
 
@@ -84,6 +79,8 @@ def _style(salt: str, ink: str, fonttype: str) -> Iterator[None]:
         "legend.frameon": False,
         "legend.fontsize": 8,
         "lines.linewidth": 1.4,
+        "image.aspect": "auto",
+        "image.interpolation": "none",
     }
     with rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a glyph is missing in all fonts

@@ -1,15 +1,16 @@
 """Gradient flow: curves by distance, maps, gates, and the sum over time."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from typing import TypeGuard
 
-from nmt.diagnosis.records import FlowCurve, FlowMap, GradientFlow, Verdict
+from nmt.diagnosis.records import GradientFlow, StateFlow, Verdict
 from nmt.log import percent
-from nmt.report.blocks import Block, Details, Figure, Section, Table
+from nmt.report.blocks import Block, Details, Figure, Section, Table, file_name
 from nmt.report.plots import Line, heat, lines
 from nmt.report.runs import Run
-from nmt.report.tables import file_name, of_run, run_file_name, run_table
+from nmt.report.tables import run_table
 
 _DARKEST = 1e-8
 """Share of the largest norm at the end of the colour scale; smaller norms are negligible."""
@@ -17,7 +18,7 @@ _DARKEST = 1e-8
 
 def gradients(runs: Sequence[Run]) -> Section:
     """Return the gradient flow of each run."""
-    flows = [(run, flow) for run in runs if run.diagnosis for flow in run.diagnosis.flows]
+    flows = [(run, flow) for run in runs for flow in run.diagnosis.flows]
     if not flows:
         return Section("Gradient flow", [])
     rows = [
@@ -25,14 +26,14 @@ def gradients(runs: Sequence[Run]) -> Section:
     ]
     columns = ["cell", "moment", "reaches the first source word", "sentences"]
     title = "Norm of the last word's gradient at the first source word ÷ its norm at its own state"
-    blocks: list[Block] = [run_table(runs, columns, rows, words=2, title=title)]
+    blocks: list[Block] = [run_table(columns, rows, words=2, title=title)]
     if len(flows) > 1:
-        named = [(of_run(runs, run, f"{flow.cell}, {flow.moment}"), flow) for run, flow in flows]
+        named = [(run.titled(f"{flow.cell}, {flow.moment}"), flow) for run, flow in flows]
         blocks += compared(named)
     trained = {(run.name, flow.cell) for run, flow in flows if flow.moment != "start"}
     for run, flow in flows:
-        name = of_run(runs, run, f"{flow.cell}, {flow.moment}")
-        parts = flow_blocks(flow, run_file_name(runs, run, flow.cell, flow.moment))
+        name = run.titled(f"{flow.cell}, {flow.moment}")
+        parts = flow_blocks(flow, run.figure_name(flow.cell, flow.moment))
         verdicts = flow.verdicts
         if len(flows) == 1:
             blocks += [*verdicts, *parts]
@@ -56,45 +57,33 @@ def flow_blocks(flow: GradientFlow, name: str) -> list[Block]:
         flow: its gradient flow.
         name: prefix of the names of its figures.
     """
-    curves = [
-        _curves(
-            [
-                (curve.layer - 1, f"layer {curve.layer}", curve)
-                for curve in flow.curves
-                if (curve.network, curve.state) == key
-            ],
-            *key,
-            name,
-        )
-        for key in dict.fromkeys((curve.network, curve.state) for curve in flow.curves)
-    ]
-    norms = [norm for each in flow.maps for row in each.norms for norm in row if _real(norm)]
+    figures: list[Block] = []
+    for key in dict.fromkeys((each.network, each.state) for each in flow.states):
+        own = [each for each in flow.states if (each.network, each.state) == key]
+        layers = [(each.layer - 1, f"layer {each.layer}", each) for each in own]
+        figures.append(_curves(layers, name))
+    norms = [norm for each in flow.states for row in each.norms for norm in row if _real(norm)]
     high = max(norms, default=1.0)
     limits = (min(max(min(norms, default=high), _DARKEST * high), high / 10), high)
-    maps = [(each.state, _map(each, limits, name)) for each in flow.maps if each.norms]
-    hidden = [figure for state, figure in maps if state == "hidden"]
-    cells = [figure for state, figure in maps if state == "cell"]
-    blocks: list[Block] = [*curves, _decay(flow), *hidden]
-    if cells:
-        blocks.append(Details("maps of the cell states", cells))
-    return [*blocks, *_gates(flow), *_sum(flow, name)]
+    drawn = [(each.state, _map(each, limits, name)) for each in flow.states if each.norms]
+    hidden, cells = ([m for kind, m in drawn if kind == state] for state in ("hidden", "cell"))
+    folded = [Details("maps of the cell states", cells)] if cells else []
+    return [*figures, _decay(flow), *hidden, *folded, *_gates(flow), *_sum(flow, name)]
 
 
-def _curves(
-    curves: Sequence[tuple[int, str, FlowCurve]], network: str, state: str, name: str
-) -> Figure:
+def _curves(curves: Sequence[tuple[int, str, StateFlow]], name: str) -> Figure:
     """Draw norms by distance with their fitted decay; each curve comes with its colour's number."""
     plotted = []
+    network, state = curves[0][2].network, curves[0][2].state
     for number, label, curve in curves:
-        known = [(d, norm) for d, norm in enumerate(curve.norms) if _real(norm)]
+        known = [(d, norm) for d, norm in enumerate(curve.by_distance) if _real(norm)]
         factor = curve.kept_per_step
         decay = "" if factor is None else f": × {factor:.3f} a step"
         xs, ys = [d for d, _ in known], [norm for _, norm in known]
         plotted.append(Line(f"{label}{decay}", xs, ys, number))
         if factor and known:
             # The fit has only a slope; its height is the mean of the points.
-            middle = sum(xs) / len(xs)
-            height = sum(map(math.log, ys)) / len(ys)
+            middle, height = statistics.mean(xs), statistics.mean(map(math.log, ys))
             fitted = [math.exp(height + math.log(factor) * (x - middle)) for x in (xs[0], xs[-1])]
             plotted.append(Line("", [xs[0], xs[-1]], fitted, number, dash=3))
     distance = "target steps between" if network == "decoder" else "steps before the final state"
@@ -111,17 +100,16 @@ def _real(norm: float | None) -> TypeGuard[float]:
 def compared(flows: Sequence[tuple[str, GradientFlow]]) -> list[Block]:
     """Draw the last layers' curves of several named flows into common plots."""
     figures: list[Block] = []
-    for network in dict.fromkeys(curve.network for _, flow in flows for curve in flow.curves):
+    for network in dict.fromkeys(curve.network for _, flow in flows for curve in flow.states):
         curves = []
         for number, (name, flow) in enumerate(flows):
-            own = [c for c in flow.curves if c.network == network and c.state == "hidden"]
-            if own:
-                curves.append((number, name, max(own, key=lambda curve: curve.layer)))
-        figures.append(_curves(curves, network, "hidden", "compared"))
+            own = [c for c in flow.states if c.network == network and c.state == "hidden"]
+            curves += [(number, name, own[-1])] if own else []
+        figures.append(_curves(curves, "compared"))
     return figures
 
 
-def _map(flow: FlowMap, limits: tuple[float, float], name: str) -> Figure:
+def _map(flow: StateFlow, limits: tuple[float, float], name: str) -> Figure:
     x = "target step" if flow.network == "decoder" else "steps before the final state"
     x = f"{flow.state} state, {x}"
     draw = heat(flow.norms, x, "loss at target step", "norm", limits=limits)
@@ -133,7 +121,7 @@ def _map(flow: FlowMap, limits: tuple[float, float], name: str) -> Figure:
 
 def _decay(flow: GradientFlow) -> Table:
     rows = []
-    for curve in flow.curves:
+    for curve in flow.states:
         factor = curve.kept_per_step
         halves = "-"
         if factor is not None and 0 < factor < 1:

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from nmt.diagnosis.records import FrequencyLoss, PositionLoss
+from nmt.diagnosis.records import PositionLoss
 from nmt.report.blocks import Block, Figure, Section
 from nmt.report.plots import Line, lines
 from nmt.report.runs import Run
-from nmt.report.tables import run_table
+from nmt.report.tables import run_table, span
 
 _FEW_TOKENS = 10
 _SPANS = [(1, 1), (2, 5), (6, 10), (11, 20), (21, math.inf)]
@@ -20,13 +20,13 @@ def losses(runs: Sequence[Run]) -> Section:
 
 def _positions(runs: Sequence[Run]) -> list[Block]:
     plotted, rows = [], []
-    for number, run in enumerate(runs):
-        losses = run.diagnosis.losses if run.diagnosis else []
+    for run in runs:
+        losses = run.diagnosis.losses
         drawn = [each for each in losses if each.tokens >= _FEW_TOKENS] or losses
         if not drawn:
             continue
         xs, ys = [each.position for each in drawn], [each.loss for each in drawn]
-        plotted.append(Line(run.name, xs, ys, number))
+        plotted.append(Line(run.name, xs, ys, run.number))
         parts = [[each for each in losses if low <= each.position <= high] for low, high in _SPANS]
         rows.append((run, [_mean(part) for part in parts]))
     if not plotted:
@@ -34,44 +34,32 @@ def _positions(runs: Sequence[Run]) -> list[Block]:
     title = f"Loss by target position, for positions with at least {_FEW_TOKENS} tokens"
     draw = lines(plotted, "target position", "loss, nats a token")
     columns = ["token 1", "2 to 5", "6 to 10", "11 to 20", "21 and on"]
-    means = run_table(runs, columns, rows, words=0, title="Mean loss of the tokens")
+    means = run_table(columns, rows, words=0, title="Mean loss of the tokens")
     return [Figure("loss-by-position", title, draw), means]
 
 
 def _frequencies(runs: Sequence[Run]) -> list[Block]:
-    bands = [(run, run.diagnosis.frequencies if run.diagnosis else []) for run in runs]
-    groups = sorted({(band.first, band.last) for _, losses in bands for band in losses})
-    if not groups:
+    found = [(run, band) for run in runs for band in run.diagnosis.frequencies]
+    found.sort(key=lambda one: one[1].first)
+    if not found:
         return []
-    plotted = [
-        Line(
-            run.name,
-            [groups.index((band.first, band.last)) for band in losses],
-            [band.loss for band in losses],
-            runs.index(run),
-            points=True,
-        )
-        for run, losses in bands
-        if losses
-    ]
+    starts = sorted({band.first for _, band in found})
+    plotted = []
+    for run in runs:
+        own = [band for other, band in found if other is run]
+        xs, ys = [starts.index(band.first) for band in own], [band.loss for band in own]
+        plotted += [Line(run.name, xs, ys, run.number, points=True)] if own else []
     rows = [
-        (run, [_span(band), f"{band.loss:.3f}", f"{band.tokens:,}"])
-        for group in groups
-        for run, losses in bands
-        for band in losses
-        if (band.first, band.last) == group
+        (run, [span(band.first, band.last), f"{band.loss:.3f}", f"{band.tokens:,}"])
+        for run, band in found
     ]
     # Bands are consecutive: the first number of each is enough.
-    names = [f"{first:,}" if first < 1000 else f"{first / 1000:,.0f}k" for first, _ in groups]
+    names = [f"{first:,}" if first < 1000 else f"{first / 1000:,.0f}k" for first in starts]
     axis = "occurrences in training, at least"
     draw = lines(plotted, axis, "loss, nats a token", names=names)
     title = "Loss by the token's frequency in training"
     columns = ["occurrences in training", "loss", "tokens"]
-    return [Figure("loss-by-frequency", title, draw), run_table(runs, columns, rows)]
-
-
-def _span(band: FrequencyLoss) -> str:
-    return f"{band.first:,}" if band.first == band.last else f"{band.first:,}–{band.last:,}"
+    return [Figure("loss-by-frequency", title, draw), run_table(columns, rows)]
 
 
 def _mean(losses: Sequence[PositionLoss]) -> str:

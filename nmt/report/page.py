@@ -12,7 +12,6 @@ from nmt.report.blocks import (
     Code,
     Details,
     Figure,
-    Numbers,
     Paragraph,
     Report,
     Section,
@@ -62,53 +61,54 @@ def escape(text: str) -> str:
     return html.escape(text.replace("\0", "\ufffd"))
 
 
+def _element(tag: str, *content: str, **attributes: str | None) -> str:
+    """Return an element of HTML contents; attributes are escaped, and left out without a value."""
+    given = {name.strip("_").replace("_", "-"): value for name, value in attributes.items()}
+    written = "".join(f' {name}="{escape(value)}"' for name, value in given.items() if value)
+    return f"<{tag}{written}>{''.join(content)}</{tag}>"
+
+
 def _anchor(number: int) -> str:
     return f"part-{number + 1}"
 
 
 def _section(number: int, section: Section) -> str:
-    heading = f"<h2>{escape(section.title)}</h2>"
-    return f'<section id="{_anchor(number)}">{heading}\n{_blocks(section.blocks)}</section>\n'
+    heading = _element("h2", escape(section.title))
+    return _element("section", heading, _blocks(section.blocks), id=_anchor(number))
 
 
 def _blocks(blocks: Sequence[Block]) -> str:
-    """Return the HTML of blocks; consecutive figures share a grid."""
+    """Return the HTML of blocks, one a line; consecutive figures share a grid."""
     parts = []
     for is_figure, group in itertools.groupby(blocks, lambda block: isinstance(block, Figure)):
-        inner = "".join(map(_block, group))
-        parts.append(f'<div class="grid">{inner}</div>\n' if is_figure else inner)
-    return "".join(parts)
+        inner = "\n".join(map(_block, group))
+        parts.append(_element("div", inner, class_="grid") if is_figure else inner)
+    return "\n".join(["", *parts, ""])
 
 
 def _block(block: Block) -> str:
     match block:
         case Paragraph(text):
-            return f"<p>{_prose(text)}</p>\n"
+            return _element("p", _prose(text))
         case Verdict(level, text):
-            sign = f'<span class="sign" aria-hidden="true">{_SIGNS[level]}</span>'
-            return f'<p class="finding {level}">{sign} {_prose(text)}</p>\n'
-        case Numbers(items):
-            return f'<div class="numbers">{"".join(itertools.starmap(_number, items))}</div>\n'
+            sign = _element("span", _SIGNS[level], class_="sign", aria_hidden="true")
+            return _element("p", sign, " ", _prose(text), class_=f"finding {level}")
         case Table():
             return _table(block)
-        case Figure():
-            title = escape(block.title)
-            return (
-                f'<figure><div class="scroll">{inline_svg(block)}</div>'
-                f"<figcaption>{title}</figcaption></figure>\n"
-            )
+        case Figure(title=title):
+            plot = _element("div", inline_svg(block), class_="scroll")
+            return _element("figure", plot, _element("figcaption", escape(title)))
         case Sentences(lines, languages):
-            entries = "".join(
-                f"<dt>{escape(label)}</dt><dd{_lang(languages and languages[number > 0])} "
-                f'dir="auto">{_spans(spans)}</dd>'
-                for number, (label, spans) in enumerate(lines)
-            )
-            return f'<dl class="sentences">{entries}</dl>\n'
+            entries = []
+            for number, (label, spans) in enumerate(lines):
+                language = languages[number > 0] if languages else None
+                entries.append(_element("dt", escape(label)))
+                entries.append(_element("dd", _spans(spans), lang=language, dir="auto"))
+            return _element("dl", *entries, class_="sentences")
         case Code(text):
-            return f"<pre>{escape(text)}</pre>\n"
+            return _element("pre", escape(text))
         case Details(title, blocks):
-            inner = _blocks(blocks)
-            return f"<details><summary>{escape(title)}</summary>\n{inner}</details>\n"
+            return _element("details", _element("summary", escape(title)), _blocks(blocks))
 
 
 def _prose(text: str) -> str:
@@ -116,42 +116,26 @@ def _prose(text: str) -> str:
     return re.sub("`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
-def _lang(tag: str | None) -> str:
-    return f' lang="{escape(tag)}"' if tag else ""
-
-
-def _number(name: str, value: str, note: str) -> str:
-    return (
-        f'<div><span class="name">{escape(name)}</span><b>{escape(value)}</b>'
-        f'<span class="note">{escape(note)}</span></div>'
-    )
-
-
 def _table(table: Table) -> str:
-    kinds = [' class="word"' if i in table.words else "" for i in range(len(table.columns))]
-    cells = [kind + _lang(table.languages.get(i)) for i, kind in enumerate(kinds)]
-    head = "".join(
-        f'<th scope="col"{kind}>{escape(column)}</th>'
-        for column, kind in zip(table.columns, kinds, strict=True)
-    )
-    rows = "".join(
-        "<tr>"
-        + "".join(f"<td{kind}>{escape(cell)}</td>" for cell, kind in zip(row, cells, strict=True))
-        + "</tr>\n"
-        for row in table.rows
-    )
+    kinds = ["word" if i in table.words else None for i in range(len(table.columns))]
+    columns = zip(table.columns, kinds, strict=True)
+    head = [_element("th", escape(name), scope="col", class_=kind) for name, kind in columns]
+    rows = []
+    for row in table.rows:
+        cells = [
+            _element("td", escape(cell), class_=kinds[i], lang=table.languages.get(i))
+            for i, cell in enumerate(row)
+        ]
+        rows.append(_element("tr", *cells))
+    whole = _element("thead", _element("tr", *head)) + _element("tbody", "\n".join(rows))
     # Not a <caption>, which would scroll with a wide table.
-    title = f'<p class="caption">{escape(table.title)}</p>' if table.title else ""
-    label = f' role="region" aria-label="{escape(table.title)}"' if table.title else ""
-    return (
-        f'{title}<div class="scroll" tabindex="0"{label}><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>\n"
-    )
+    caption = _element("p", escape(table.title), class_="caption") if table.title else ""
+    label = {"role": "region", "aria_label": table.title} if table.title else {}
+    scroll = {"class_": "scroll", "tabindex": "0", **label}
+    return caption + _element("div", _element("table", whole), **scroll)
 
 
 def _spans(spans: Sequence[Span]) -> str:
-    parts = []
-    for mark, text in spans:
-        tag = _TAGS.get(mark)
-        parts.append(f"<{tag}>{escape(text)}</{tag}>" if tag else escape(text))
-    return "".join(parts)
+    return "".join(
+        _element(_TAGS[mark], escape(text)) if mark else escape(text) for mark, text in spans
+    )

@@ -1,10 +1,11 @@
 """The kinds of plots: lines, heat maps, bars and points. Each returns a drawing function."""
 
-import math
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nmt.evaluation.metrics import Score
 from nmt.report.blocks import printable
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ class Line:
     """Mark every point, for lines with few."""
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
+
+
+def scored_line(label: str, scores: Sequence[Score], colour: int) -> Line:
+    """Return a line of scores with their intervals."""
+    points = [(score.score, score.low, score.high) for score in scores]
+    ys, low, high = zip(*points, strict=True)
+    return Line(label, range(len(scores)), ys, colour, points=True, low=low, high=high)
 
 
 def lines(
@@ -72,7 +80,7 @@ def lines(
             axes.set_xticks(range(len(names)), names)
         else:
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-            axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+            axes.xaxis.set_major_formatter("{x:,.0f}")
         _plain(axes.yaxis, log)
         if sum(bool(line.label) for line in plotted) > 1:
             axes.legend()
@@ -94,20 +102,11 @@ def heat(
         import numpy as np
         from matplotlib.colors import LogNorm
 
-        ends = [end for row in rows for end, value in enumerate(row, 1) if value is not None]
-        width = max(ends, default=1)
-        cells = np.full((len(rows), width), np.nan)
-        for row, values in zip(cells, rows, strict=True):
-            known = [math.nan if value is None else value for value in values[:width]]
-            row[: len(known)] = known
+        cells = np.array([*itertools.zip_longest(*rows)], dtype=float).T
+        cells = cells[:, ~np.isnan(cells).all(axis=0)]  # the last steps, which no sentence has
         low, high = limits
-        image = axes.imshow(
-            np.ma.masked_invalid(np.maximum(cells, low)),
-            norm=LogNorm(low, high),
-            cmap="viridis",
-            aspect="auto",
-            interpolation="none",
-        )
+        shown = np.ma.masked_invalid(np.maximum(cells, low))
+        image = axes.imshow(shown, norm=LogNorm(low, high))
         axes.set(xlabel=x, ylabel=y)
         axes.spines[:].set_visible(False)
         assert axes.figure is not None
@@ -125,14 +124,8 @@ def alignment(weights: Sequence[Sequence[float]], x: Sequence[str], y: Sequence[
         from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
         ends = [to_rgba(COLOURS[0], 0), to_rgba(COLOURS[0], 1)]
-        axes.imshow(
-            weights,
-            cmap=LinearSegmentedColormap.from_list("depth", ends),
-            vmin=0,
-            vmax=1,
-            aspect="auto",
-            interpolation="none",
-        )
+        colours = LinearSegmentedColormap.from_list("depth", ends)
+        axes.imshow(weights, cmap=colours, vmin=0, vmax=1)
         axes.set_xticks(range(len(x)), [printable(name) for name in x], rotation=90)
         axes.set_yticks(range(len(y)), [printable(name) for name in y])
         axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
@@ -214,15 +207,4 @@ def _plain(axis: Any, log: bool) -> None:
         narrow = low > 0 and high < 100 * low
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,), numticks=8))
         axis.set_minor_formatter(NullFormatter())
-        axis.set_major_formatter(lambda value, _: _power(value))
-    else:
-        axis.set_major_formatter(lambda value, _: f"{value:,.6g}")
-
-
-def _power(value: float) -> str:
-    if value <= 0:
-        return ""
-    exponent = math.log10(value)
-    if abs(exponent - round(exponent)) > 1e-6 or -2 <= exponent <= 2:
-        return f"{value:.3g}"
-    return f"10{str(round(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+    axis.set_major_formatter("{x:.3g}" if log else "{x:,.6g}")

@@ -40,8 +40,7 @@ def make_report(folders: Sequence[Path]) -> Report:
     sections[0] = Section(sections[0].title, [*stale, *sections[0].blocks])
     if missing := _missing(runs):
         sections.append(Section("Not computed", missing))
-    languages = {(r.config.data.source_language, r.config.data.target_language) for r in runs}
-    pairs = ", ".join(f"{source} → {target}" for source, target in sorted(languages))
+    pairs = ", ".join(" → ".join(pair) for pair in sorted({run.languages for run in runs}))
     return Report(f"{', '.join(run.name for run in runs)}: {pairs}", sections)
 
 
@@ -74,7 +73,7 @@ def _missing(runs: Sequence[Run]) -> list[Block]:
     """Return a line for each missing part, with the command that computes it."""
     lines = []
     for run in runs:
-        if run.diagnosis is None:
+        if not run.diagnosis.flows:
             lines.append(
                 f"{run.name}: gradient flow, loss of the tokens, state probes, the map of final "
                 "states, candidates and alignments are missing; `nmt diagnose RUN` computes them."

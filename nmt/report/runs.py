@@ -4,7 +4,7 @@ import contextlib
 import datetime
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -17,6 +17,7 @@ from nmt.errors import DataError
 from nmt.evaluation.metrics import Scores
 from nmt.evaluation.translations import Translations, read_translations
 from nmt.reading import read_record, read_rows
+from nmt.report.blocks import file_name
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Run:
     """By test split."""
     best: dict[str, Any]
     """`metrics.json` of the best model."""
-    diagnosis: Diagnosis | None
+    diagnosis: Diagnosis
     stale: bool
     """Whether the diagnosis is of other weights than those of the best model."""
     parameters: int = 0
@@ -44,6 +45,24 @@ class Run:
     """Time of training and scoring, without the time between a stop and the next start."""
     ended: str = ""
     """The day of the last line in `train.log`, as YYYY-MM-DD."""
+
+    number: int = 0
+    """Position in the report."""
+    compared: bool = False
+    """Whether the report has several runs."""
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        """The tags of source and target."""
+        return self.config.data.source_language, self.config.data.target_language
+
+    def titled(self, text: str) -> str:
+        """Prefix a heading with the run's name if there are several runs."""
+        return f"{self.name}: {text}" if self.compared else text
+
+    def figure_name(self, *words: object) -> str:
+        """Make the name of a figure's files, with the run's number if there are several runs."""
+        return file_name(self.number + 1, *words) if self.compared else file_name(*words)
 
     def column(self, name: str) -> tuple[list[float], list[float]]:
         """Return the updates at which a number was recorded, and the numbers."""
@@ -63,7 +82,8 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{twice} is given twice; give each run once")
-    return [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
+    runs = map(_read, folders, names)
+    return [replace(run, number=i, compared=len(names) > 1) for i, run in enumerate(runs)]
 
 
 def _read(folder: Path, name: str) -> Run:
@@ -73,9 +93,8 @@ def _read(folder: Path, name: str) -> Run:
         raise DataError(f"{folder} is not a run folder: it has no config.yaml")
     config = load_stored_config(folder / "config.yaml")
     splits = ["test", *(config.data.splits or ())]  # the main test set first
-    scores = _by_split(folder, "scores.", ".json", splits)
-    translations = _by_split(folder, "translations.", ".jsonl", splits)
-    diagnosis = None
+    translations = _by_split(folder, "translations", splits)
+    diagnosis = Diagnosis("", "", [])
     if (folder / "diagnosis.json").exists():
         diagnosis = read_record(folder / "diagnosis.json", Diagnosis)
     files = _record(folder / "model" / "bundle.json", _Files).get("files", {})
@@ -86,21 +105,27 @@ def _read(folder: Path, name: str) -> Run:
         config=config,
         environment=_record(folder / "environment.json", Environment),
         history=_history(folder / "metrics.csv"),
-        scores={split: read_record(path, Scores) for split, path in scores},
+        scores=read_scores(folder, splits),
         translations={split: read_translations(path) for split, path in translations},
         best=_record(folder / "model" / "metrics.json", Metrics),
         diagnosis=diagnosis,
-        stale=diagnosis is not None and diagnosis.weights not in ("", weights),
+        stale=diagnosis.weights not in ("", weights),
         parameters=_parameters(folder / "model" / "weights.safetensors"),
         minutes=minutes,
         ended=ended,
     )
 
 
-def _by_split(folder: Path, start: str, end: str, order: Sequence[str]) -> list[tuple[str, Path]]:
-    """Return the split and the path of each matching file; splits outside `order` come last."""
-    paths = sorted(folder.glob(f"{start}*{end}"))
-    files = [(path.name.removeprefix(start).removesuffix(end), path) for path in paths]
+def read_scores(folder: Path, splits: Sequence[str] = ("test",)) -> dict[str, Scores]:
+    """Read a run's scores by test split: those of `splits` first, then the others by name."""
+    return {split: read_record(path, Scores) for split, path in _by_split(folder, "scores", splits)}
+
+
+def _by_split(folder: Path, kind: str, order: Sequence[str]) -> list[tuple[str, Path]]:
+    """Return the split and the path of each file KIND.SPLIT.…; splits outside `order` come last."""
+    files = [
+        (path.stem.removeprefix(f"{kind}."), path) for path in sorted(folder.glob(f"{kind}.*"))
+    ]
     return sorted(files, key=lambda file: order.index(file[0]) if file[0] in order else len(order))
 
 

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from nmt.diagnosis.records import Sample
 from nmt.evaluation.breakdowns import sentence_scores
 from nmt.evaluation.languages import TargetLanguage
-from nmt.evaluation.translations import Translations
 from nmt.report.blocks import Block, Details, Figure, Paragraph, Section, Sentences, Span, Table
 from nmt.report.plots import alignment
 from nmt.report.runs import Run
-from nmt.report.tables import of_run, run_file_name
 
 _SHOWN = 5
 _EMPTY: Span = ("", "(empty)")
@@ -26,17 +24,16 @@ def samples(runs: Sequence[Run]) -> Section:
     """Return an even sample of each test split, then each run's best and worst by chrF."""
     blocks: list[Block] = []
     for split in dict.fromkeys(split for run in runs for split in run.translations):
-        first = next(run for run in runs if split in run.translations)
-        texts = first.translations[split]
+        translated = [run for run in runs if split in run.translations]
+        texts = translated[0].translations[split]
         rows = range(0, len(texts.references), max(1, len(texts.references) // _SHOWN))
-        alike = [run for run in runs if _same_text(run.translations.get(split), texts)]
-        shown = [_sentences(runs, alike, split, row) for row in rows[:_SHOWN]]
+        alike = [r for r in translated if r.translations[split].references == texts.references]
+        shown = [_sentences(alike, split, row) for row in rows[:_SHOWN]]
         blocks += [Paragraph(f"{split}: {len(shown)} sentences, evenly spread"), *shown]
-        for run in runs:
-            if split in run.translations:
-                blocks += _extremes(runs, run, split)
+        for run in translated:
+            blocks += _extremes(run, split)
         for run in alike[1:]:
-            blocks += _differences(runs, alike[0], run, split)
+            blocks += _differences(alike[0], run, split)
     return Section("Translations", [_LEGEND, *blocks] if blocks else [])
 
 
@@ -44,34 +41,25 @@ def candidates(runs: Sequence[Run]) -> Section:
     """Return the likeliest translations of chosen sentences, and their alignments if any."""
     blocks: list[Block] = []
     for run in runs:
-        for number, sample in enumerate(run.diagnosis.samples if run.diagnosis else [], start=1):
+        for number, sample in enumerate(run.diagnosis.samples, start=1):
             language = run.config.data.target_language
             best = sample.candidates[0].text if sample.candidates else ""
             reference, hypothesis = marked(sample.reference, best, language)
             source: list[Span] = [("", sample.source)]
-            label = "translation" if len(runs) == 1 else run.name
+            label = run.name if run.compared else "translation"
             lines = [("source", source), ("reference", reference), (label, hypothesis)]
-            title = of_run(
-                runs,
-                run,
-                f"The best translations of sentence {number}, by score with the length penalty",
-            )
+            title = f"The best translations of sentence {number}, by score with the length penalty"
             ranked = [
                 [str(rank), candidate.text, f"{candidate.score:.2f}"]
                 for rank, candidate in enumerate(sample.candidates, start=1)
             ]
             columns = ["rank", "translation", "log-probability"]
             blocks += [
-                Sentences(lines, languages(run)),
-                Table(columns, ranked, (0, 1), title, {1: run.config.data.target_language}),
+                Sentences(lines, run.languages),
+                Table(columns, ranked, (0, 1), run.titled(title), {1: language}),
             ]
-            blocks += _alignment(runs, run, number, sample)
+            blocks += _alignment(run, number, sample)
     return Section("Candidates and alignments", blocks)
-
-
-def languages(run: Run) -> tuple[str, str]:
-    """Return the tags of a run's source and target."""
-    return run.config.data.source_language, run.config.data.target_language
 
 
 def marked(reference: str, hypothesis: str, language: str) -> tuple[list[Span], list[Span]]:
@@ -101,13 +89,7 @@ def marked(reference: str, hypothesis: str, language: str) -> tuple[list[Span], 
     return left or [_EMPTY], right or [_EMPTY]
 
 
-def _same_text(first: Translations | None, second: Translations) -> bool:
-    return first is not None and list(first.references) == list(second.references)
-
-
-def _sentences(
-    runs: Sequence[Run], shown: Sequence[Run], split: str, row: int, score: str = ""
-) -> Sentences:
+def _sentences(shown: Sequence[Run], split: str, row: int, score: str = "") -> Sentences:
     """Return one sentence with the translations of some runs."""
     texts = shown[0].translations[split]
     reference = texts.references[row]
@@ -117,48 +99,49 @@ def _sentences(
         left, right = marked(reference, hypothesis, run.config.data.target_language)
         if number == 0:  # several translations lack different words
             lines.append(("reference", left if len(shown) == 1 else [("", reference)]))
-        label = "translation" if len(runs) == 1 else run.name
+        label = run.name if run.compared else "translation"
         lines.append((f"{label}{score}", right))
-    return Sentences(lines, languages(shown[0]))
+    return Sentences(lines, shown[0].languages)
 
 
-def _extremes(runs: Sequence[Run], run: Run, split: str) -> list[Block]:
-    """Return the sentences that a run translates best and worst."""
+def _chrf(run: Run, split: str) -> list[float]:
     texts = run.translations[split]
-    if not texts.references:
-        return []
-    scores = sentence_scores(texts.hypotheses, texts.references)
-    order = sorted(range(len(scores)), key=lambda row: scores[row])
+    return sentence_scores(texts.hypotheses, texts.references) if texts.references else []
+
+
+def _extremes(run: Run, split: str) -> list[Block]:
+    """Return the sentences that a run translates best and worst."""
+    scores = _chrf(run, split)
+    order = sorted(range(len(scores)), key=scores.__getitem__)
     few = min(_SHOWN, len(order) // 2)
     blocks: list[Block] = []
     for name, rows in (("best", order[::-1][:few]), ("worst", order[:few])):
-        shown = [_sentences(runs, [run], split, row, f", chrF {scores[row]:.1f}") for row in rows]
+        shown = [_sentences([run], split, row, f", chrF {scores[row]:.1f}") for row in rows]
         if shown:
-            blocks.append(Details(of_run(runs, run, f"{split}: the {few} {name} by chrF"), shown))
+            blocks.append(Details(run.titled(f"{split}: the {few} {name} by chrF"), shown))
     return blocks
 
 
-def _differences(runs: Sequence[Run], first: Run, run: Run, split: str) -> list[Block]:
+def _differences(first: Run, run: Run, split: str) -> list[Block]:
     """Return the sentences whose chrF differs most between two runs, in either direction."""
-    texts = [each.translations[split] for each in (first, run)]
-    before, after = (sentence_scores(each.hypotheses, each.references) for each in texts)
+    before, after = _chrf(first, split), _chrf(run, split)
     gains = [new - old for old, new in zip(before, after, strict=True)]
     order = sorted(range(len(gains)), key=lambda row: -abs(gains[row]))
     shown: list[Block] = []
     for row in [row for row in order[:_SHOWN] if gains[row]]:
         shown += [
             Paragraph(f"chrF {before[row]:.1f} of {first.name}, {after[row]:.1f} of {run.name}"),
-            _sentences(runs, [first, run], split, row),
+            _sentences([first, run], split, row),
         ]
     title = f"{split}: where {first.name} and {run.name} differ most, by chrF"
     return [Details(title, shown)] if shown else []
 
 
-def _alignment(runs: Sequence[Run], run: Run, number: int, sample: Sample) -> list[Block]:
+def _alignment(run: Run, number: int, sample: Sample) -> list[Block]:
     if sample.alignment is None:
         return []
     x, y = sample.source_pieces, sample.target_pieces
     size = (1.4 + 0.22 * len(x), 1.4 + 0.2 * len(y))
-    title = of_run(runs, run, f"Attention of each target piece (rows) in sentence {number}")
-    name = run_file_name(runs, run, "alignment", number)
+    title = run.titled(f"Attention of each target piece (rows) in sentence {number}")
+    name = run.figure_name("alignment", number)
     return [Figure(name, title, alignment(sample.alignment, x, y), size)]

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import find_bleu_metric
 from nmt.evaluation.significance import paired_bootstrap
-from nmt.report.blocks import Block, Numbers, Paragraph, Section, Table
+from nmt.report.blocks import Block, Paragraph, Section, Table
 from nmt.report.runs import Run
-from nmt.report.tables import interval, of_run, run_table, with_interval
+from nmt.report.tables import run_table, with_interval
 
 _BUILTIN = "builtin:phrases"
 _LONG = "long: sentences longer than any in training."
@@ -15,25 +15,24 @@ _LONG = "long: sentences longer than any in training."
 
 def scores(runs: Sequence[Run]) -> Section:
     """Return scores with intervals and signatures, and those on the validation split."""
-    blocks: list[Block] = [Paragraph(text) for run in runs if (text := _summary(runs, run))]
-    if len(runs) == 1 and (items := _headline(runs[0])):
-        blocks.append(Numbers(items))
-    metrics = ["BLEU", "chrF", "TER"]
-    metrics += dict.fromkeys(name for run in runs for s in run.scores.values() for name in s.others)
-    rows = [
-        (run, [split, *map(with_interval, map(s.by_metric().get, metrics)), f"{s.sentences:,}"])
-        for split in _splits(runs)
-        for run in runs
-        if (s := run.scores.get(split))
-    ]
+    blocks: list[Block] = [Paragraph(text) for run in runs if (text := _summary(run))]
+    rows = []
+    signatures: dict[tuple[str, str], None] = {}
+    plugged = dict.fromkeys(name for run in runs for s in run.scores.values() for name in s.others)
+    for split in _splits(runs):
+        for run in runs:
+            if (found := run.scores.get(split)) is not None:
+                by_metric = found.by_metric()
+                signatures |= {(name, score.signature): None for name, score in by_metric.items()}
+                values = map(by_metric.get, ("BLEU", "chrF", "TER", *plugged))
+                rows.append((run, [split, *map(with_interval, values), f"{found.sentences:,}"]))
     if rows:
-        metrics[2] += " (lower is better)"
-        columns = ["split", *metrics, "sentences"]
-        blocks.append(run_table(runs, columns, rows, title="With 95 % bootstrap intervals"))
+        columns = ["split", "BLEU", "chrF", "TER (lower is better)", *plugged, "sentences"]
+        blocks.append(run_table(columns, rows, title="With 95 % bootstrap intervals"))
         if any(run.config.data.corpus == _BUILTIN and "long" in run.scores for run in runs):
             blocks.append(Paragraph(_LONG))
-        compared, paired = _significance(runs)
-        blocks += [*compared, _signatures(runs, paired)]
+        blocks += _significance(runs, signatures)
+        blocks.append(Table(["metric", "sacreBLEU's signature"], list(signatures), (0, 1)))
     best = [
         (run, [f"{run.best.get('update', 0):,}", *_numbers(validation)])
         for run in runs
@@ -42,11 +41,11 @@ def scores(runs: Sequence[Run]) -> Section:
     if best:
         columns = ["update", "loss", "perplexity", "BLEU", "chrF"]
         title = "The best model on the validation split (greedy search during training)"
-        blocks.append(run_table(runs, columns, best, words=0, title=title))
+        blocks.append(run_table(columns, best, words=0, title=title))
     return Section("Scores", blocks)
 
 
-def _summary(runs: Sequence[Run], run: Run) -> str:
+def _summary(run: Run) -> str:
     """Summarize a run in a sentence: size, time, machine, day, and BLEU on the main test set."""
     machine = run.environment.get("machine", {})
     parts = [f"{run.parameters:,} parameters"] if run.parameters else []
@@ -55,8 +54,8 @@ def _summary(runs: Sequence[Run], run: Run) -> str:
         parts.append(f"trained and scored in {run.minutes:,.0f} min on {hardware}, {run.ended}")
     for split, scores in list(run.scores.items())[:1]:
         if scores.bleu is not None:
-            parts.append(f"BLEU {scores.bleu.score:.2f} {interval(scores.bleu)} on {split}")
-    return of_run(runs, run, f"{'; '.join(parts)}.") if parts else ""
+            parts.append(f"BLEU {with_interval(scores.bleu)} on {split}")
+    return run.titled(f"{'; '.join(parts)}.") if parts else ""
 
 
 def _numbers(validation: Mapping[str, float]) -> list[str]:
@@ -69,35 +68,15 @@ def _splits(runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(split for run in runs for split in run.scores))
 
 
-def _headline(run: Run) -> list[tuple[str, str, str]]:
-    return [
-        (f"{name}, {split}", f"{score.score:.2f}", interval(score))
-        for split, scores in run.scores.items()
-        for name, score in scores.by_metric().items()
-        if name != "TER"
-    ]
-
-
-def _signatures(runs: Sequence[Run], paired: Sequence[str]) -> Table:
-    rows = {
-        (name, score.signature): None
-        for run in runs
-        for scores in run.scores.values()
-        for name, score in scores.by_metric().items()
-    }
-    rows |= {("BLEU, paired bootstrap", signature): None for signature in paired}
-    return Table(["metric", "sacreBLEU's signature"], list(rows), (0, 1))
-
-
-def _significance(runs: Sequence[Run]) -> tuple[list[Block], list[str]]:
+def _significance(runs: Sequence[Run], signatures: dict[tuple[str, str], None]) -> list[Block]:
     """Compare the other runs with the first, on each split that both have translated.
 
-    Returns:
-        The comparison, and the signatures of its tests.
+    Args:
+        runs: all runs.
+        signatures: those of the tests are added.
     """
     first, *others = runs
     rows, notes = [], []
-    signatures: dict[str, None] = {}
     for split in _splits(runs):
         for run in others:
             if fault := _no_comparison(first, run, split):
@@ -113,12 +92,10 @@ def _significance(runs: Sequence[Run]) -> tuple[list[Block], list[str]]:
             difference = f"{test.system - test.baseline:+.2f}"
             significant = "yes" if test.p_value < 0.05 else "no"
             rows.append([run.name, split, difference, f"{test.p_value:.4f}", significant])
-            signatures[test.signature] = None
-    if not rows:
-        return [*notes], []
+            signatures["BLEU, paired bootstrap", test.signature] = None
     title = f"BLEU against {first.name}, by paired bootstrap"
     columns = ["run", "split", "difference", "p", "significant at 0.05"]
-    return [Table(columns, rows, (0, 1), title), *notes], list(signatures)
+    return [*([Table(columns, rows, (0, 1), title)] if rows else []), *notes]
 
 
 def _no_comparison(first: Run, run: Run, split: str) -> str:

@@ -1,106 +1,79 @@
 """The set-up of a run: settings, data and environment."""
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nmt.config import Config, dump_config, flat_config
+from nmt.data.filters import FilterSettings
 from nmt.report.blocks import Block, Code, Details, Section, Table
 from nmt.report.runs import Run
-from nmt.report.tables import of_run, run_table
+from nmt.report.tables import FILTER_COLUMNS, filter_rows, run_table
+
+_SIZES = ("pairs", "kept", "source_tokens", "target_tokens")
+_FINGERPRINTS = {
+    "train": "train",
+    "fingerprint": "train, with a teacher's translations",
+    "validation": "validation",
+}
 
 
 def settings(runs: Sequence[Run]) -> Section:
     """Return the settings that differ from the defaults, and all settings, collapsed."""
-    defaults = flat_config(Config())
-    configs = [flat_config(run.config) for run in runs]
-    rows = [
-        [key, *(_value(config.get(key)) for config in configs), _value(defaults.get(key))]
-        for key in dict.fromkeys(key for config in configs for key in config)
-        if any(config.get(key) != defaults.get(key) for config in configs)
-    ]
-    names = ["value"] if len(runs) == 1 else [run.name for run in runs]
-    words = range(len(names) + 2)
-    table = Table(["key", *names, "default"], rows, words, "Settings that differ from the defaults")
-    whole = [
-        Details(of_run(runs, run, "all settings"), [Code(dump_config(run.config))]) for run in runs
-    ]
-    return Section("Settings", [table, *whole])
+    rows = _side_by_side([*(flat_config(run.config) for run in runs), flat_config(Config())])
+    changed = [[key, *values] for key, *values in rows if set(values) != {values[-1]}]
+    names = [run.name if run.compared else "value" for run in runs]
+    words = range(len(runs) + 2)
+    title = "Settings that differ from the defaults"
+    whole = [Details(run.titled("all settings"), [Code(dump_config(run.config))]) for run in runs]
+    return Section("Settings", [Table(["key", *names, "default"], changed, words, title), *whole])
 
 
 def data(runs: Sequence[Run]) -> Section:
     """Return sizes and fingerprints of the data, and the counts of the filters."""
-    records = [(run, run.environment.get("data", {})) for run in runs]
-    sizes = [
-        (run, [_count(facts.get(key)) for key in ("pairs", "kept", *_TOKENS)])
-        for run, facts in records
-        if facts
-    ]
+    sizes, prints, filtered, teachers = [], [], [], []
+    for run in runs:
+        facts = run.environment.get("data", {})
+        if not facts:
+            continue
+        sizes.append((run, [f"{facts[key]:,}" if key in facts else "-" for key in _SIZES]))
+        distill, found = facts.get("distill"), facts.get("found", {})
+        prints += [
+            (run, [text, facts[key]])
+            for key, text in _FINGERPRINTS.items()
+            if facts.get(key) and (key != "fingerprint" or distill)
+        ]
+        rows = filter_rows(FilterSettings.of(run.config).by_name, found, facts.get("left_out", {}))
+        filtered += [(run, row) for row in rows if row[0] in found]
+        teachers += [(run, [_value(distill.get("teacher"))])] if distill else []
     if not sizes:
         return Section("Data", [])
     columns = ["training pairs", "kept", "source tokens", "target tokens"]
-    blocks: list[Block] = [run_table(runs, columns, sizes, words=0)]
-    prints = [
-        (run, [text, facts[key]])
-        for run, facts in records
-        for key, text in _FINGERPRINTS
-        if facts.get(key) and (key != "fingerprint" or facts.get("distill"))
+    blocks: list[Block] = [
+        run_table(columns, sizes, words=0),
+        run_table(["text", "SHA-256"], prints, words=2, title="Fingerprints"),
+        run_table(FILTER_COLUMNS, filtered, words=2, title="Filters of train"),
     ]
-    blocks.append(run_table(runs, ["text", "SHA-256"], prints, words=2, title="Fingerprints"))
-    filtered = [
-        (run, [name, _setting(run, name), _count(count), _count(left_out.get(name))])
-        for run, facts in records
-        for left_out in [facts.get("left_out", {})]
-        for name, count in facts.get("found", {}).items()
-    ]
-    columns = ["filter", "setting", "found", "left out"]
-    blocks.append(run_table(runs, columns, filtered, words=2, title="Filters of train"))
-    teachers = [
-        (run, [_value(distill.get("teacher"))]) for run, facts in records
-        if (distill := facts.get("distill"))
-    ]  # fmt: skip
-    if teachers:
-        blocks.append(run_table(runs, ["teacher"], teachers))
-    return Section("Data", blocks)
+    return Section("Data", [*blocks, *([run_table(["teacher"], teachers)] if teachers else [])])
 
 
 def environment(runs: Sequence[Run]) -> Section:
     """Return seed, machine and versions."""
-    parts = [
-        {"seed": run.environment["seed"]}
-        | run.environment.get("machine", {})
-        | run.environment.get("versions", {})
-        if "seed" in run.environment
-        else {}
-        for run in runs
-    ]
-    rows = [
-        [key, *(_value(part.get(key)) for part in parts)]
-        for key in dict.fromkeys(key for part in parts for key in part)
-    ]
-    if not rows:
-        return Section("Environment", [])
-    names = [""] if len(runs) == 1 else [run.name for run in runs]
-    return Section("Environment", [Table(["", *names], rows, range(len(names) + 1))])
+    known = [run for run in runs if "seed" in run.environment]
+    rows = _side_by_side(
+        [
+            {"seed": part["seed"], **part.get("machine", {}), **part.get("versions", {})}
+            for part in (run.environment for run in known)
+        ]
+    )
+    names = [run.name if run.compared else "" for run in known]
+    table = Table(["", *names], rows, range(len(names) + 1))
+    return Section("Environment", [table] if rows else [])
 
 
-_TOKENS = ("source_tokens", "target_tokens")
-_FINGERPRINTS = [
-    ("train", "train"),
-    ("fingerprint", "train, with a teacher's translations"),
-    ("validation", "validation"),
-]
-
-
-def _setting(run: Run, name: str) -> str:
-    """Format the setting of a filter; `too_long` is `data.max_length`."""
-    value = dataclasses.asdict(run.config.data.filters).get(name)
-    value = run.config.data.max_length if name == "too_long" else value
-    return "off" if value in (None, False) else "on" if value is True else str(value)
-
-
-def _count(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
+def _side_by_side(columns: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return a row for each key of some mappings, with all their values."""
+    keys = dict.fromkeys(key for column in columns for key in column)
+    return [[key, *(_value(column.get(key)) for column in columns)] for key in keys]
 
 
 def _value(value: Any) -> str:

@@ -6,7 +6,7 @@ from nmt.diagnosis.records import Verdict
 from nmt.report.blocks import Block, Figure, Paragraph, Section, Table
 from nmt.report.plots import bars, named_points
 from nmt.report.runs import Run
-from nmt.report.tables import of_run, run_file_name, run_table
+from nmt.report.tables import run_table
 
 _LEGEND = (
     "Each probe changes the final state: all zeros; another sentence's; noise, in standard "
@@ -17,13 +17,13 @@ _LEGEND = (
 
 def probes(runs: Sequence[Run]) -> Section:
     """Return loss and BLEU with changed final states, and the verdicts."""
-    probed = [(run, run.diagnosis.probes) for run in runs if run.diagnosis and run.diagnosis.probes]
+    probed = [(run, run.diagnosis.probes) for run in runs if run.diagnosis.probes]
     rows = []
     verdicts: list[Block] = []
     for run, record in probed:
-        verdicts += [Verdict(v.level, of_run(runs, run, v.text)) for v in record.verdicts]
-        intact = record.intact
-        for probe in (intact, *record.probes):
+        verdicts += [Verdict(v.level, run.titled(v.text)) for v in record.verdicts]
+        intact = record.probes[0]
+        for probe in record.probes:
             loss, bleu = probe.loss - intact.loss, probe.bleu - intact.bleu
             changes = ["", ""] if probe is intact else [f"{loss:+.3f}", f"{bleu:+.2f}"]
             row = [probe.name, f"{probe.loss:.3f}", changes[0], f"{probe.bleu:.2f}", changes[1]]
@@ -34,15 +34,14 @@ def probes(runs: Sequence[Run]) -> Section:
     figures = []
     for key, title in (("bleu", "BLEU"), ("loss", "Loss, nats a token")):
         series = {
-            run.name: {p.name: getattr(p, key) for p in (record.intact, *record.probes)}
-            for run, record in probed
+            run.name: {p.name: getattr(p, key) for p in record.probes} for run, record in probed
         }
         size = (4.2, 1 + (0.12 + 0.08 * len(series)) * len(names))
         name = f"{title} with the state changed; dashed: intact"
         figures.append(Figure(f"probes-{key}", name, bars(names, series, title), size))
-    sentences = ", ".join(of_run(runs, run, f"{record.sentences:,}") for run, record in probed)
+    sentences = ", ".join(run.titled(f"{record.sentences:,}") for run, record in probed)
     columns = ["final state", "loss", "change", "BLEU", "change"]
-    table = run_table(runs, columns, rows, title=f"Sentences: {sentences}; greedy search")
+    table = run_table(columns, rows, title=f"Sentences: {sentences}; greedy search")
     return Section("State probes", [*verdicts, Paragraph(_LEGEND), *figures, table])
 
 
@@ -50,8 +49,7 @@ def state_map(runs: Sequence[Run]) -> Section:
     """Return a map of the final states of chosen sentences in two dimensions."""
     blocks: list[Block] = []
     for run in runs:
-        states = run.diagnosis.states if run.diagnosis else None
-        if states is None:
+        if (states := run.diagnosis.states) is None:
             continue
         points = states.points
         axes = [
@@ -61,11 +59,11 @@ def state_map(runs: Sequence[Run]) -> Section:
         names = [point.text for point in points]
         draw = named_points(names, [p.x for p in points], [p.y for p in points], *axes)
         title = "Final states of sentences on their first two principal components"
-        figure = run_file_name(runs, run, "states")
+        figure = run.figure_name("states")
         size = (7.5, max(3.0, 0.6 + 0.2 * len(points)))
-        blocks.append(Figure(figure, of_run(runs, run, title), draw, size))
+        blocks.append(Figure(figure, run.titled(title), draw, size))
         rows = [[point.text, f"{point.x:.2f}", f"{point.y:.2f}"] for point in points]
-        name = of_run(runs, run, "The sentences of the map")
+        name = run.titled("The sentences of the map")
         language = {0: run.config.data.source_language}
         blocks.append(Table(["sentence", "x", "y"], rows, (0,), name, language))
     return Section("Map of final states", blocks)

@@ -3,8 +3,8 @@
 from nmt.diagnosis.study_records import Study
 from nmt.report.blocks import Block, Figure, Paragraph, Report, Section, Table
 from nmt.report.gradients import compared, reach
-from nmt.report.plots import Line, lines
-from nmt.report.tables import interval
+from nmt.report.plots import lines, scored_line
+from nmt.report.tables import with_interval
 
 
 def study_report(study: Study) -> Report:
@@ -24,16 +24,14 @@ def _scores(study: Study) -> list[Block]:
     spans = [f"{group.first}–{group.last}" for group in groups[0]]
     plotted = []
     for number, (row, own) in enumerate(zip(models, groups, strict=True)):
-        points = [(group.bleu.score, group.bleu.low, group.bleu.high) for group in own]
-        ys, low, high = zip(*points, strict=True)
-        plotted.append(Line(row.name, range(len(own)), ys, number, points=True, low=low, high=high))
+        plotted.append(scored_line(row.name, [group.bleu for group in own], number))
     draw = lines(plotted, "words of the source", "BLEU", names=spans)
     scores = [[group.bleu for group in row] for row in zip(*groups, strict=True)]
     scores += [[row.test for row in models], [row.long for row in models]]
     scores.append([row.shuffled for row in models])
     names = [*spans, "all of test", "all of long", "test, words shuffled"]
     rows = [
-        [name, *(f"{bleu.score:.1f} {interval(bleu, 1)}" for bleu in row)]
+        [name, *(with_interval(bleu, 1) for bleu in row)]
         for name, row in zip(names, scores, strict=True)
     ]
     rows.append(["numbers in the final state", *(f"{row.state_size:,}" for row in models)])

@@ -2,21 +2,23 @@
 
 import contextlib
 import importlib.resources
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from nmt import __version__
-from nmt.errors import shorten
 from nmt.serving.guard import Guard
 from nmt.serving.libretranslate import libretranslate_routes
+from nmt.serving.limits import ServeOptions
 from nmt.serving.own_api import own_routes
 from nmt.serving.served import Models
-from nmt.serving.service import RefusedError, ServeOptions, Service
+from nmt.serving.service import RefusedError, Service
 
 _FILES = {
     "/": ("page.html", "text/html"),
@@ -54,10 +56,11 @@ def create_app(models: Models, options: ServeOptions) -> FastAPI:
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        return Response(service.counters.page(), media_type="text/plain; version=0.0.4")
+        return Response(
+            generate_latest(service.counters.registry), media_type="text/plain; version=0.0.4"
+        )
 
-    app.add_exception_handler(RefusedError, _refuse)
-    app.add_exception_handler(HTTPException, _refuse_by_framework)
+    app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_body)
     if options.allow_origin is not None:
         app.add_middleware(
@@ -76,32 +79,16 @@ def _add_files(app: FastAPI) -> None:
     for path, (name, kind) in _FILES.items():
         text = (folder / name).read_text(encoding="utf-8")
         answer = Response(text, media_type=kind, headers=headers | {"Cache-Control": "no-cache"})
-        app.add_route(path, _sending(answer))
-
-
-def _sending(answer: Response) -> Callable[[Request], Awaitable[Response]]:
-    async def send_file(request: Request) -> Response:
-        return answer
-
-    return send_file
-
-
-def _answer(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": message}, status, headers)
+        app.router.routes.append(Route(path, answer, methods=["GET"]))
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RefusedError)
-    return _answer(error.status, error.message, error.headers)
-
-
-async def _refuse_by_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _answer(error.status_code, str(error.detail), dict(error.headers or {}))
+    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
 
 
 async def _refuse_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"][1:])
-    return _answer(400, shorten(f"{place}: {first['msg']}".lstrip(": ")))
+    return await _refuse(request, RefusedError(400, f"{place}: {first['msg']}".lstrip(": ")))

@@ -47,8 +47,8 @@ class Guard:
             started = time.perf_counter()
             await self._app(scope, _replay(body, receive), counted_send)
         except RefusedError as refused:
-            answer = {"error": refused.message}
-            await JSONResponse(answer, refused.status)(scope, receive, counted_send)
+            answer = {"error": refused.detail}
+            await JSONResponse(answer, refused.status_code)(scope, receive, counted_send)
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             told = shorten(f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})")
@@ -82,7 +82,8 @@ class Guard:
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         path = getattr(scope.get("route"), "path", "other")
-        self._service.counters.request(path, status, seconds)
+        self._service.counters.requests.labels(path, status).inc()
+        self._service.counters.seconds.labels(path).observe(seconds)
         texts = scope.get("nmt.texts", [])
         told = ""
         if texts and self._service.options.log_texts:

@@ -53,8 +53,8 @@ def libretranslate_routes(service: Service) -> APIRouter:
     async def translate(request: Request) -> dict[str, Any]:
         values = await _values(request)
         service.check_key(values.get("api_key"))
-        given, texts = _texts(values)
-        source, target = (_word(values, name) for name in ("source", "target"))
+        texts = _texts(values, "q")
+        source, target = (_texts(values, name)[0] for name in ("source", "target"))
         extra = _alternatives(values)
         if (kind := values.get("format") or "text") != "text":
             raise RefusedError(400, f"{kind} format is not supported")
@@ -73,7 +73,7 @@ def libretranslate_routes(service: Service) -> APIRouter:
             answer["detectedLanguage"] = detected
         if extra:
             answer["alternatives"] = [others for _, *others in results]
-        single = isinstance(given, str)
+        single = isinstance(values["q"], str)
         return {name: value[0] for name, value in answer.items()} if single else answer
 
     @router.post(
@@ -82,7 +82,7 @@ def libretranslate_routes(service: Service) -> APIRouter:
     async def detect_language(request: Request) -> list[dict[str, Any]]:
         values = await _values(request)
         service.check_key(values.get("api_key"))
-        _, texts = _texts(values)
+        texts = _texts(values, "q")
         service.check_size(texts)
         return detect("\n".join(texts), languages)
 
@@ -131,24 +131,15 @@ async def _values(request: Request) -> dict[str, Any]:
     return values
 
 
-def _texts(values: dict[str, Any]) -> tuple[str | list[str], list[str]]:
-    """Return `q`, and the texts in it."""
-    given = values.get("q")
+def _texts(values: dict[str, Any], name: str) -> list[str]:
+    """Return the text of a parameter, or its texts: `q` may be a list."""
+    given = values.get(name)
     if not given:
-        raise RefusedError(400, "Invalid request: missing q parameter")
-    texts = given if isinstance(given, list) else [given]
-    if not all(isinstance(text, str) for text in texts):
-        raise RefusedError(400, "Invalid request: q parameter is not a string")
-    return given, texts
-
-
-def _word(values: dict[str, Any], name: str) -> str:
-    word = values.get(name)
-    if not word:
         raise RefusedError(400, f"Invalid request: missing {name} parameter")
-    if not isinstance(word, str):
+    texts = given if name == "q" and isinstance(given, list) else [given]
+    if not all(isinstance(text, str) for text in texts):
         raise RefusedError(400, f"Invalid request: {name} parameter is not a string")
-    return word
+    return texts
 
 
 def _alternatives(values: dict[str, Any]) -> int:
@@ -182,7 +173,7 @@ def _model(service: Service, source: str, target: str) -> ServedModel:
     for tag in (source, target):
         if tag not in service.models.languages():
             raise RefusedError(400, f"{tag} is not supported")
-    model = service.models.of_pair(source, target)
+    model = service.models.by_pair.get((source, target))
     if model is None:
         names = [f"{language_name(tag)} ({tag})" for tag in (target, source)]
         raise RefusedError(400, f"{names[0]} is not available as a target language from {names[1]}")

@@ -145,12 +145,12 @@ def _model(service: Service, asked: Asked) -> ServedModel:
     """Find the requested model; the name is optional if there is only one model."""
     models = service.models
     if asked.model is not None:
-        model = models.named(asked.model)
+        model = models.by_name.get(asked.model)
         told = (
             f"model: {asked.model!r} is not one of {', '.join(one.name for one in models.models)}"
         )
     elif asked.source is not None and asked.target is not None:
-        model = models.of_pair(asked.source, asked.target)
+        model = models.by_pair.get((asked.source, asked.target))
         told = f"no model translates {asked.source!r} to {asked.target!r}"
     else:
         model = models.models[0] if len(models.models) == 1 else None

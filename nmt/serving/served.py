@@ -70,10 +70,8 @@ class ServedModel:
     def __post_init__(self) -> None:
         remote = self.path.startswith(PREFIX)
         self.name = Path(self.path if remote else Path(self.path).resolve()).name
-        self._stamp: tuple[int, int] | None = None
-        self._newer = None if remote else self._stamp_now()
+        self._stamp = None if remote else self._stamp_now()
         self.translator = self._load()
-        self._stamp = self._newer
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -147,15 +145,9 @@ class Models:
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise UsageError(f"MODEL: two models are called {twice[0]}; rename one folder")
+        self.by_name = {model.name: model for model in models}
+        self.by_pair = {model.pair: model for model in reversed(models)}  # the first one counts
         self._stop = threading.Event()
-
-    def named(self, name: str) -> ServedModel | None:
-        """Return the model with this name."""
-        return next((model for model in self.models if model.name == name), None)
-
-    def of_pair(self, source: str, target: str) -> ServedModel | None:
-        """Return the first model of a language pair."""
-        return next((model for model in self.models if model.pair == (source, target)), None)
 
     def languages(self) -> dict[str, list[str]]:
         """Return the targets of every language that is source or target, sorted."""

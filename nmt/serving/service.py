@@ -5,15 +5,17 @@ import hmac
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from nmt.errors import NmtError, shorten
-from nmt.serving.batcher import WINDOW, Batcher, FullError, Run, TooManyError
+from nmt.serving.batcher import Batcher, FullError, Run, TooManyError
 from nmt.serving.counters import Counters
+from nmt.serving.limits import ServeOptions
 from nmt.serving.served import Models, ServedModel
 
 CLOSED = 499
@@ -33,7 +35,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 """Every endpoint's answers that are no success, for OpenAPI."""
 
 
-class RefusedError(Exception):
+class RefusedError(HTTPException):
     """A refused request, answered with an HTTP error.
 
     Args:
@@ -43,38 +45,7 @@ class RefusedError(Exception):
     """
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None):
-        super().__init__(message)
-        self.status, self.message, self.headers = status, shorten(message), headers
-
-
-@dataclass(frozen=True)
-class ServeOptions:
-    """Limits, keys and reloading of a server.
-
-    Attributes:
-        max_characters: of the texts of one request.
-        max_queue: maximum number of lines queued or in progress.
-        time_limit: seconds that a request may take, its upload included.
-        window: seconds that a request waits for others to join its batch.
-        reload: seconds between checks for newer models; 0 for none.
-        keys: API keys; empty for public access.
-        allow_origin: whose pages may call the server from a browser, `*` for all; None for its own.
-        log_texts: log the texts of requests.
-    """
-
-    max_characters: int = 100_000
-    max_queue: int = 2048
-    time_limit: float = 60.0
-    window: float = WINDOW
-    reload: float = 5.0
-    keys: frozenset[str] = field(default=frozenset(), repr=False)
-    allow_origin: str | None = None
-    log_texts: bool = False
-
-    @property
-    def max_bytes(self) -> int:
-        """Bytes of a body: every character may be escaped, as two code units of six bytes."""
-        return 12 * self.max_characters + 2**16
+        super().__init__(status, shorten(message), headers)
 
 
 class Service:
@@ -87,10 +58,11 @@ class Service:
 
     def __init__(self, models: Models, options: ServeOptions):
         self.models, self.options = models, options
-        self.batcher = Batcher(options.max_queue, window=options.window, observe=self._observe)
-        self.counters = Counters(lambda: self.batcher.waiting)
+        self.counters = counters = Counters()
+        self.batcher = Batcher(options.max_queue, window=options.window, observe=counters.batch)
+        counters.queue.set_function(lambda: self.batcher.waiting)
         for model in models.models:
-            self.counters.follow_reloads(model)
+            counters.reloads.labels(model.name).set_function(partial(getattr, model, "reloads"))
         if options.reload:
             models.watch(options.reload)
 
@@ -98,9 +70,6 @@ class Service:
         """Finish accepted work, and stop the threads."""
         self.models.stop()
         self.batcher.close()
-
-    def _observe(self, count: int, seconds: float) -> None:
-        self.counters.batch(count, seconds)
 
     def check_key(self, key: object) -> None:
         """Refuse a wrong or missing API key as LibreTranslate does."""
@@ -144,7 +113,7 @@ class Service:
         except FullError as full:
             wait = {"Retry-After": str(max(1, math.ceil(full.seconds)))}
             raise RefusedError(429, "Slowdown: the queue is full", wait) from None
-        self.counters.lines(model.name, len(items))
+        self.counters.lines.labels(model.name).inc(len(items))
         work, gone = asyncio.wrap_future(future), asyncio.ensure_future(_left(request))
         try:
             await asyncio.wait(

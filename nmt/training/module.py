@@ -16,7 +16,7 @@ from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcess
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from nmt.bundle import build_model, is_bundle, save_bundle
+from nmt.bundle import Bundle, build_model, is_bundle, save_bundle
 from nmt.config import Config, flat_config
 from nmt.data.loader import Batch, Update
 from nmt.errors import NmtError, UsageError
@@ -352,13 +352,7 @@ class TranslationModule(lightning.LightningModule):
         is_empty = path.is_dir() and not any(path.iterdir())
         if path.exists() and not (is_bundle(path) or is_empty):
             raise UsageError(f"{folder} exists and is not just a bundle; choose another folder")
-        save_bundle(
-            path,
-            model=self.model,
-            tokenizer=data.tokenizer,
-            config=self.config,
-            metrics=metrics or {},
-        )
+        save_bundle(path, Bundle(self.model, data.tokenizer, self.config, metrics or {}))
 
     @classmethod
     def load_from_checkpoint(cls, *arguments: Any, **keywords: Any) -> Any:

@@ -35,7 +35,7 @@ def test_a_run_is_looked_at_as_it_is_and_as_it_began(
         for verdict in flow.verdicts:
             of = "lstm, trained: " if flow.moment == "trained" else ""
             assert f"{verdict.level}: {of}{verdict.text}" in page
-        for curve in flow.curves:
+        for curve in flow.states:
             kept = f"{curve.kept_per_step:.4f}"
             assert f"{curve.network} {curve.layer} {curve.state} {kept}" in page
     for finding in found.probes.verdicts:
@@ -62,7 +62,7 @@ def test_a_config_is_looked_at_before_training_with_another_cell_beside_it(
         ("gru", "start"),
         ("gru", "after 3 updates"),
     ]
-    assert {one["layer"] for one in found["flows"][0]["maps"]} == {1, 2}
+    assert {one["layer"] for one in found["flows"][0]["states"]} == {1, 2}
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,5 +1,6 @@
 """`nmt export` from the command line."""
 
+import dataclasses
 import json
 import os
 import resource
@@ -13,7 +14,7 @@ import safetensors.torch
 import torch
 
 import nmt as package
-from nmt.bundle import build_model, load_bundle, save_bundle
+from nmt.bundle import Bundle, build_model, load_bundle, save_bundle
 from nmt.config import Config, DataConfig, ModelConfig, TokenizerConfig
 from nmt.errors import NmtError
 from nmt.models.quantization import dequantize, quantize
@@ -53,7 +54,7 @@ def made(folder: Path, tokenizer: Tokenizer, **settings: object) -> Path:
         model=ModelConfig(**settings),  # type: ignore[arg-type]
     )
     model = build_model(config, tokenizer)
-    save_bundle(folder, model=model, tokenizer=tokenizer, config=config, metrics={"update": 7})
+    save_bundle(folder, Bundle(model, tokenizer, config, {"update": 7}))
     return folder
 
 
@@ -267,14 +268,7 @@ def test_weights_that_are_not_finite_are_neither_written_nor_exported(
     with torch.no_grad():
         bundle.model.decoder.projection.bias[0] = float("inf")
     with pytest.raises(NmtError, match=r"decoder\.projection\.bias holds a weight"):
-        save_bundle(
-            tmp_path / "new",
-            model=bundle.model,
-            tokenizer=bundle.tokenizer,
-            config=bundle.config,
-            metrics={},
-            precision=precision,
-        )
+        save_bundle(tmp_path / "new", dataclasses.replace(bundle, precision=precision))
     assert not list(tmp_path.iterdir())
     model = fresh(tiny_run / "model", tmp_path / "model")
     tensors = safetensors.torch.load_file(model / "weights.safetensors")

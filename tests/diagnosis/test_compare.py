@@ -62,7 +62,7 @@ def test_cells_are_trained_with_all_else_as_it_is(
         ("tanh", "after 3 updates", 2),
     ]
     assert found[0] == flow_of(at_start(config, bundle.tokenizer), pairs, "start", 2)
-    assert found[0].maps != found[1].maps and found[2].maps != found[3].maps
+    assert found[0].states != found[1].states and found[2].states != found[3].states
     assert not found[3].gates and {gate.gate for gate in found[1].gates} > {"forget"}
     assert list(tmp_path.iterdir()) == []
 

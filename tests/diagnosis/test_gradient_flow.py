@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from nmt.config import ModelConfig
 from nmt.diagnosis.gradient_flow import (
     Norms,
-    flow_curve,
     gradient_flow,
     kept_per_step,
     reach,
+    state_flow,
     state_norms,
 )
 from nmt.diagnosis.gradient_sums import gradient_sums
@@ -107,7 +107,7 @@ def test_norms_are_those_of_torchs_cells(cell: str) -> None:
     }
     sentences = [naive(model, *pair) for pair in zip(SOURCES, TARGETS, strict=True)]
     flow = gradient_flow(model, config, SOURCE, TARGET, "start")
-    maps = {(one.network, one.layer): one.norms for one in flow.maps if one.state == "hidden"}
+    maps = {(one.network, one.layer): one.norms for one in flow.states if one.state == "hidden"}
     assert set(norms) == set(maps) == set(sentences[0])
     for key, values in norms.items():
         means: dict[tuple[int, int], list[float]] = {}
@@ -210,11 +210,11 @@ def test_decay_is_fitted_to_logarithms() -> None:
 def test_curves_average_over_losses_and_sentences() -> None:
     model, _ = network(cell="gru", layers=1, **PLAIN)
     encoder, decoder = state_norms(unroll(model, SOURCE, TARGET))
-    for distance, norm in enumerate(flow_curve(decoder).norms):
+    for distance, norm in enumerate(state_flow(decoder).by_distance):
         losses = range(distance, 5)
         values = torch.cat([decoder.values[loss, loss - distance] for loss in losses])
         assert norm == pytest.approx(float(values.nanmean()), rel=1e-3)
-    for distance, norm in enumerate(flow_curve(encoder).norms):
+    for distance, norm in enumerate(state_flow(encoder).by_distance):
         assert norm == pytest.approx(float(encoder.values[:, distance].nanmean()), rel=1e-3)
 
 
@@ -242,7 +242,7 @@ def test_an_encoder_without_recurrence_has_a_decoders_flow_alone(encoder: str) -
     model, config = network(encoder=encoder)
     flow = gradient_flow(model, config, SOURCE, TARGET, "start")
     assert flow.reach is None
-    assert {one.network for one in flow.maps} == {"decoder"}
+    assert {one.network for one in flow.states} == {"decoder"}
     assert not any("first source word" in verdict.text for verdict in flow.verdicts)
     losses = torch.stack(unroll(model, SOURCE, TARGET).losses).sum()
     assert losses.item() == pytest.approx(model.loss(SOURCE, TARGET).item(), rel=1e-6)
@@ -268,8 +268,8 @@ def test_a_curve_ends_where_hardly_a_sentence_reaches() -> None:
     # 11 sentences: all have one step back, one (9 %) has two.
     values = torch.full((1, 3, 11), float("nan"), dtype=torch.float64)
     values[0, 0], values[0, 1], values[0, 2, 0] = 4.0, 2.0, 1e-9
-    curve = flow_curve(Norms("encoder", 1, "hidden", values))
-    assert curve.norms == [4.0, 2.0] and curve.kept_per_step == pytest.approx(0.5)
+    curve = state_flow(Norms("encoder", 1, "hidden", values))
+    assert curve.by_distance == [4.0, 2.0] and curve.kept_per_step == pytest.approx(0.5)
     # Of 10 sentences it is a tenth.
-    curve = flow_curve(Norms("encoder", 1, "hidden", values[:, :, :10]))
-    assert curve.norms == [4.0, 2.0, 1e-9]
+    curve = state_flow(Norms("encoder", 1, "hidden", values[:, :, :10]))
+    assert curve.by_distance == [4.0, 2.0, 1e-9]

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nmt.diagnosis.components import principal_components
-from nmt.diagnosis.state_map import state_map
+from nmt.diagnosis.state_map import principal_components, state_map
 from nmt.errors import DataError, NmtError
 from nmt.models.batch import pad
 from tests.diagnosis.made import OPTIONS, PAIRS, TOKENIZER, made

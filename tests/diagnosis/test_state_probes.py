@@ -73,7 +73,7 @@ def test_probes_are_what_a_decoder_started_by_hand_loses(settings: dict[str, Any
     if len(parts) > 1:
         expected |= {name: loss_by_hand(bundle, **{part: 0.0}) for name, part in parts.items()}
     expected["zeroed"] = loss_by_hand(bundle, **dict.fromkeys(parts.values(), 0.0))
-    losses = {name: probe.loss for name, probe in [("intact", found.intact), *probes.items()]}
+    losses = {name: probe.loss for name, probe in probes.items()}
     assert {name: losses[name] for name in expected} == pytest.approx(expected, abs=1e-4)
     assert {name for name in probes if name.startswith("without")} == expected.keys() - {
         "intact",
@@ -84,7 +84,7 @@ def test_probes_are_what_a_decoder_started_by_hand_loses(settings: dict[str, Any
     translator = Translator(bundle.model, bundle.tokenizer, bundle.config)
     texts = translator.translate_all([source for source, _ in PAIRS], greedy=True)
     bleu = quick_scores(texts, [reference for _, reference in PAIRS], TargetLanguage("en"))["bleu"]
-    assert found.intact.bleu == pytest.approx(bleu)
+    assert found.probes[0].bleu == pytest.approx(bleu)
     for name, value in bundle.model.state_dict().items():
         assert torch.equal(value, before[name])
 
@@ -184,7 +184,8 @@ def test_verdicts_of_made_up_numbers() -> None:
     losses = {"shuffled": 4.0, "0 components": 3.0, "1 component": 2.0, "2 components": 1.15}
     losses |= {"4 components": 1.0, "without layer 1's cell": 1.01, "without layer 2's cell": 1.02}
     probes = [Probe(name, loss, 2.0) for name, loss in losses.items()]
-    found = probe_verdicts(Probe("intact", 1.0, 30.0), probes, attention=False)
+    intact = Probe("intact", 1.0, 30.0)
+    found = probe_verdicts([intact, *probes], attention=False)
     assert [verdict.text for verdict in found] == [
         "Shuffling the final states among sentences costs 3.00 nats a token (BLEU 30.0 → 2.0): "
         "the decoder relies on its source.",
@@ -194,7 +195,7 @@ def test_verdicts_of_made_up_numbers() -> None:
         "over its mean.",
     ]
     little = [Probe("shuffled", 1.2, 25.0), Probe("0 components", 1.01, 29.0)]
-    found = probe_verdicts(Probe("intact", 1.0, 30.0), little, attention=False)
+    found = probe_verdicts([intact, *little], attention=False)
     assert [verdict.level for verdict in found] == ["warning"]
 
 

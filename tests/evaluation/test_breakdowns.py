@@ -18,6 +18,7 @@ from nmt.evaluation.breakdowns import (
     source_lengths,
 )
 from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.translations import Translations
 from nmt.reading import read_record
 
 SOURCES = ["Ein Hund .", "Zwei Hunde rennen .", "Ein Mann liest .", "Er sah das Haus am See ."] * 5
@@ -31,7 +32,7 @@ HYPOTHESES = ["A dog.", "Two dogs run, run.", "A man, a man.", "He saw the house
 
 
 def test_groups_are_scored_as_sacrebleu_scores_their_sentences() -> None:
-    found = breakdown(SOURCES, HYPOTHESES, REFERENCES, TargetLanguage("en"), groups=3)
+    found = breakdown(Translations(SOURCES, REFERENCES, HYPOTHESES), TargetLanguage("en"), groups=3)
     assert [(group.first, group.last, group.sentences) for group in found.groups] == [
         (3, 3, 5),
         (4, 4, 10),
@@ -58,7 +59,7 @@ def test_groups_are_scored_as_sacrebleu_scores_their_sentences() -> None:
 
 def test_groups_do_not_depend_on_the_translations() -> None:
     one, other = (
-        breakdown(SOURCES, texts, REFERENCES, TargetLanguage("en"))
+        breakdown(Translations(SOURCES, REFERENCES, texts), TargetLanguage("en"))
         for texts in (HYPOTHESES, REFERENCES)
     )
     assert [(group.first, group.last) for group in one.groups] == [
@@ -131,21 +132,21 @@ def test_repeats_are_those_of_a_slow_search() -> None:
 def test_faults_count_where_the_reference_has_none() -> None:
     references = ["he had had it", "a dog", "", "so ⁇ it is", "a cat", "two birds", "a b", "c d"]
     hypotheses = ["he had had it", "a a dog", "", "so ⁇ it is", " ", "two ⁇ ", "a b", "c d"]
-    found = breakdown(["x y"] * 8, hypotheses, references, TargetLanguage("en"))
+    found = breakdown(Translations(["x y"] * 8, references, hypotheses), TargetLanguage("en"))
     assert (found.repetition, found.empty, found.unknown) == (1 / 8, 1 / 8, 1 / 8)
 
 
 def test_a_breakdown_can_be_kept(tmp_path: Path) -> None:
-    found = breakdown(SOURCES, HYPOTHESES, REFERENCES, TargetLanguage("en"), groups=3)
+    found = breakdown(Translations(SOURCES, REFERENCES, HYPOTHESES), TargetLanguage("en"), groups=3)
     write_record(tmp_path / "breakdown.json", found)
     assert read_record(tmp_path / "breakdown.json", Breakdown) == found
 
 
 def test_unequal_numbers_are_refused() -> None:
     with pytest.raises(DataError, match="3 sources do not match 20 references"):
-        breakdown(SOURCES[:3], HYPOTHESES, REFERENCES, TargetLanguage("en"))
+        breakdown(Translations(SOURCES[:3], REFERENCES, HYPOTHESES), TargetLanguage("en"))
     with pytest.raises(DataError, match="3 hypotheses do not match 20 references"):
-        breakdown(SOURCES, HYPOTHESES[:3], REFERENCES, TargetLanguage("en"))
+        breakdown(Translations(SOURCES, REFERENCES, HYPOTHESES[:3]), TargetLanguage("en"))
     with pytest.raises(DataError, match="nothing to score"):
         sentence_scores([], [])
 

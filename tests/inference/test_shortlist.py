@@ -91,13 +91,7 @@ def test_a_list_of_all_that_came_changes_no_translation_of_a_model_that_knows_th
 def test_a_model_that_does_not_know_its_counts_says_so(tiny_run: Path, tmp_path: Path) -> None:
     bundle = load_bundle(tiny_run)
     bundle.model.decoder.token_counts.zero_()
-    save_bundle(
-        tmp_path / "old",
-        model=bundle.model,
-        tokenizer=bundle.tokenizer,
-        config=bundle.config,
-        metrics=bundle.metrics,
-    )
+    save_bundle(tmp_path / "old", bundle)
     with pytest.raises(UsageError, match="shortlist: 50 needs the token counts"):
         package.load(str(tmp_path / "old")).translate(["Hund"], shortlist=50)
     with pytest.raises(UsageError, match="shortlist: 50 needs a loaded model"):

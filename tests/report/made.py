@@ -7,8 +7,6 @@ from pathlib import Path
 from nmt.config import Config, DataConfig, ModelConfig, dump_config
 from nmt.diagnosis.records import (
     Diagnosis,
-    FlowCurve,
-    FlowMap,
     FrequencyLoss,
     GateStatistics,
     GradientFlow,
@@ -17,6 +15,7 @@ from nmt.diagnosis.records import (
     Probe,
     Sample,
     ScoredText,
+    StateFlow,
     StateMap,
     StatePoint,
     StateProbes,
@@ -99,14 +98,10 @@ def flow(cell: str = "lstm", moment: str = "trained", kept: float = 0.5) -> Grad
         cell=cell,
         moment=moment,
         sentences=12,
-        maps=[
-            FlowMap("encoder", 1, "hidden", encoder),
-            FlowMap("decoder", 1, "hidden", decoder),
-            FlowMap("decoder", 1, "cell", decoder),
-        ],
-        curves=[
-            FlowCurve("encoder", 1, "hidden", norms, kept),
-            FlowCurve("decoder", 1, "hidden", [*norms, None, 0.0], kept),
+        states=[
+            StateFlow("encoder", 1, "hidden", encoder, norms, kept),
+            StateFlow("decoder", 1, "hidden", decoder, [*norms, None, 0.0], kept),
+            StateFlow("decoder", 1, "cell", decoder, norms, kept),
         ],
         reach=0.0002,
         gates=[
@@ -133,8 +128,11 @@ def diagnosis() -> Diagnosis:
         frequencies=[FrequencyLoss(0, 0, 7.5, 3), FrequencyLoss(1024, 2047, 1.25, 40)],
         probes=StateProbes(
             sentences=12,
-            intact=Probe("intact", 2.5, 30.5),
-            probes=[Probe("zeroed", 4.0, 0.25), Probe("shuffled", 3.25, 5.5)],
+            probes=[
+                Probe("intact", 2.5, 30.5),
+                Probe("zeroed", 4.0, 0.25),
+                Probe("shuffled", 3.25, 5.5),
+            ],
             verdicts=[Verdict("good", "the decoder listens")],
         ),
         states=StateMap([StatePoint(HTML, 1.5, -2.25), StatePoint("zwei", -1, 1)], [0.625, 0.25]),

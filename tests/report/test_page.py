@@ -88,8 +88,8 @@ def test_the_page_has_every_section_with_its_figures(whole: bytes) -> None:
         "Data",
         "Environment",
     ]
-    # 6 curves, 3 by length, 2 losses, 2 flow curves, 3 maps, the sum, 2 probes, states, alignment
-    assert sum(tag == "svg" for tag, _ in reader.tags) == 21
+    # 6 curves, 3 by length, 2 losses, 3 flow curves, 3 maps, the sum, 2 probes, states, alignment
+    assert sum(tag == "svg" for tag, _ in reader.tags) == 22
     assert len(whole) < 1_000_000
 
 
@@ -160,7 +160,7 @@ def test_a_browser_opens_the_page_without_complaint(tmp_path: Path) -> None:
         timeout=120,
     )
     assert "CONSOLE" not in done.stderr
-    assert done.stdout.count("<svg") == 21
+    assert done.stdout.count("<svg") == 22
     assert "<script" not in done.stdout
 
 

@@ -20,7 +20,6 @@ from nmt.report.blocks import (
     Block,
     Details,
     Figure,
-    Numbers,
     Paragraph,
     Report,
     Sentences,
@@ -72,11 +71,9 @@ def test_scores_come_with_intervals_and_signatures(folder: Path) -> None:
     stored = json.loads((folder / "scores.test.json").read_text())
     bleu = stored["bleu"]
     section = scores(read_runs([folder]))
-    told, numbers = section.blocks[:2]
-    assert isinstance(told, Paragraph)
-    assert isinstance(numbers, Numbers)
+    told = section.blocks[0]
     interval = f"[{bleu['low']:.2f}, {bleu['high']:.2f}]"
-    assert numbers.items[0] == ("BLEU, test", f"{bleu['score']:.2f}", interval)
+    assert isinstance(told, Paragraph) and f"BLEU {bleu['score']:.2f} {interval}" in told.text
     table, signatures, best = tables(section.blocks)
     assert list(table.rows[0][:2]) == ["test", f"{bleu['score']:.2f} {interval}"]
     assert ("BLEU", bleu["signature"]) in list(signatures.rows)
@@ -218,9 +215,10 @@ def test_the_fitted_line_is_that_of_least_squares(folder: Path, tmp_path: Path) 
     norms = [0.9, 0.35, 0.3, 0.1, 0.07]
     slope, height = np.polyfit(range(5), np.log(norms), 1)
     one = flow()
-    curve = dataclasses.replace(one.curves[0], norms=norms, kept_per_step=float(np.exp(slope)))
+    factor = float(np.exp(slope))
+    curve = dataclasses.replace(one.states[0], by_distance=norms, kept_per_step=factor)
     run = make_run(tmp_path / "run", poor_hypotheses())
-    found = dataclasses.replace(diagnosis(), flows=[dataclasses.replace(one, curves=[curve])])
+    found = dataclasses.replace(diagnosis(), flows=[dataclasses.replace(one, states=[curve])])
     write_record(run / "diagnosis.json", found)
     figure = next(b for b in gradients(read_runs([run])).blocks if isinstance(b, Figure))
     axes = Canvas().add_subplot()
@@ -275,8 +273,8 @@ def test_data_has_fingerprints_and_filters(folder: Path) -> None:
     sizes, prints, filters = tables(data(read_runs([folder])).blocks)
     assert list(sizes.rows[0]) == ["4,321", "4,300", "56,789", "54,321"]
     assert [row[1] for row in prints.rows] == ["a" * 64, "b" * 64]  # f is of a teacher's
-    assert list(filters.rows[1]) == ["duplicates", "off", "7", "-"]
-    assert list(filters.rows[2]) == ["too_long", "100", "0", "0"]
+    assert ["duplicates", "off", "7", "0"] in [list(row) for row in filters.rows]
+    assert ["too_long", "100", "0", "0"] in [list(row) for row in filters.rows]
 
 
 def test_a_diagnosis_of_other_weights_is_said_first(tmp_path: Path) -> None:
@@ -330,10 +328,9 @@ def test_gradients_that_vanish_or_explode_are_drawn(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", poor_hypotheses())
     one = flow()
     for norms in ([[0.0, None]], [[math.inf, math.nan, 1.0]], [[2.0, 2.0]], []):
-        maps = [dataclasses.replace(one.maps[0], norms=norms)]
         row = norms[0] if norms else []
-        curves = [dataclasses.replace(one.curves[0], norms=row, kept_per_step=None)]
-        odd = dataclasses.replace(one, maps=maps, curves=curves, sums=[])
+        state = dataclasses.replace(one.states[0], norms=norms, by_distance=row, kept_per_step=None)
+        odd = dataclasses.replace(one, states=[state], sums=[])
         write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), flows=[odd]))
         for figure in make_report([run]).figures():
             if figure.name.startswith(("map", "flow")):
@@ -365,10 +362,10 @@ def test_a_model_has_one_colour_in_all_comparisons() -> None:
     from matplotlib.figure import Figure as Canvas
 
     bag = flow("lstm", "trained", 0.75)
-    (decoder,) = (curve for curve in bag.curves if curve.network == "decoder")
+    decoder = next(each for each in bag.states if each.network == "decoder")
     encoder = dataclasses.replace(decoder, network="encoder")
-    bag = dataclasses.replace(bag, curves=[decoder])
-    tanh = dataclasses.replace(bag, curves=[encoder, decoder])
+    bag = dataclasses.replace(bag, states=[decoder])
+    tanh = dataclasses.replace(bag, states=[encoder, decoder])
     colours = []
     for figure in compared([("bag", bag), ("tanh", tanh)]):
         assert isinstance(figure, Figure)

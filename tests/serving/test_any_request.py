@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from starlette.testclient import TestClient
 
 from nmt.serving.app import create_app
+from nmt.serving.limits import ServeOptions
 from nmt.serving.served import Models, ServedModel
-from nmt.serving.service import ServeOptions
 
 schemathesis = pytest.importorskip("schemathesis")
 OPERATIONS = ("/translate", "/detect", "/v1/translate", "/v1/next")

@@ -9,8 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from nmt.serving.app import create_app
+from nmt.serving.limits import ServeOptions
 from nmt.serving.served import Models, ServedModel
-from nmt.serving.service import ServeOptions
 from tests.conftest import Command
 
 LINES = [

@@ -14,8 +14,8 @@ from nmt.config import SearchOptions
 from nmt.inference.next_words import predict
 from nmt.inference.translator import Translator
 from nmt.serving.app import create_app
+from nmt.serving.limits import ServeOptions
 from nmt.serving.served import Models, ServedModel
-from nmt.serving.service import ServeOptions
 from tests.conftest import Command
 
 TEXTS = ["Der Hund schläft.", "", "Ein alter Mann liest ein Buch."]

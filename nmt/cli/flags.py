@@ -1,0 +1,173 @@
+"""Flags made from the fields of dataclasses: types read the words, docstrings are the help."""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import re
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nmt.config import Config, SearchOptions
+from nmt.config.sections import Threads
+from nmt.config.values import describe, field_texts, field_types, word_reader
+
+Device = Literal["auto", "cpu", "cuda"]
+_WAYS = ("beam_size", "greedy", "sample")
+
+
+def option(default: Any = None, **how: Any) -> Any:
+    """Return a field for `add_flags`.
+
+    Args:
+        default: if the flag is not given; a list is empty then.
+        **how: further arguments of `add_argument`; `names` replaces the flag's name.
+    """
+    return dataclasses.field(default=default, metadata=how)
+
+
+def positional(metavar: str, **how: Any) -> Any:
+    """Return the field of an argument without a flag; see `option`."""
+    return option(metavar=metavar, names=(), **how)
+
+
+@dataclass
+class DeviceFlags:
+    """The device, precision and threads with which models compute."""
+
+    device: Device = "auto"
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    """auto is int8 if all weights are int8, else fp32; with bf16 a translation may depend on the
+    rest of its batch, with int8 it does not (with attention: up to rounding)"""
+    threads: Threads | None = None
+    """CPU threads (default: torch's default)"""
+
+
+@dataclass
+class ModelFlags(DeviceFlags):
+    """A model, or several that translate together."""
+
+    model: str = positional("MODEL")
+    """run folder, bundle folder, or hf://owner/name[@revision]"""
+    ensemble: list[str] = option(metavar="MODEL", nargs="+", action="extend")
+    """more models with the same tokenizers, whose log-probabilities are averaged with MODEL's;
+    takes every word up to the next option, so put it last or repeat it"""
+
+
+@dataclass
+class JsonFlag:
+    """JSON in place of a report, or in a file beside it."""
+
+    json: str | None = option(metavar="OUT", nargs="?", const="-")
+    """print JSON instead (-), or also write it to OUT"""
+
+
+def add_flags(parser: argparse.ArgumentParser, words: list[str], *kinds: type) -> None:
+    """Add an argument for each field of some dataclasses, which are never instantiated.
+
+    Args:
+        parser: takes them.
+        words: the command line; its help alone needs the fields' docstrings.
+        kinds: the dataclasses; see `option` and `positional`.
+    """
+    for kind in kinds:
+        hints, texts = field_types(kind), _help_texts(kind, words)
+        for field in dataclasses.fields(kind):
+            flag, text = flag_name(field.name), texts.get(field.name, "")
+            how: dict[str, Any] = {"default": field.default, **_reading(hints[field.name], flag)}
+            how |= field.metadata
+            names = how.pop("names", [flag])
+            if how["default"] and "(default" not in text:
+                text += f" (default: {how['default']})"
+            parser.add_argument(*names, dest=field.name, help=text.strip(), **how)
+
+
+def add_search_flags(parser: argparse.ArgumentParser, words: list[str]) -> None:
+    """Add the fields of `SearchOptions`; an option that is not given is the model's own.
+
+    Args:
+        parser: takes them.
+        words: see `add_flags`.
+    """
+    texts = _help_texts(SearchOptions, words)
+    way = parser.add_mutually_exclusive_group()
+    for name, kind in field_types(SearchOptions).items():
+        if name not in ("max_source_length", "alignments"):
+            group, flag = way if name in _WAYS else parser, flag_name(name)
+            how = _reading(kind, flag) | {"default": None}
+            group.add_argument(flag, help=texts.get(name), **how)
+
+
+def split_words(words: list[str]) -> tuple[list[str], list[str]]:
+    """Separate a command's own words from config keys (`--seed` or with a dot) and their values.
+
+    Args:
+        words: what follows the verb.
+    """
+    own: list[str] = []
+    keys: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if not re.match(r"--(\w*\.|seed(=|$))", word):
+            own.append(word)
+        else:
+            keys += [word] if "=" in word else [word, *itertools.islice(rest, 1)]
+    return own, keys
+
+
+def add_config_argument(parser: argparse.ArgumentParser, words: list[str]) -> None:
+    """Add CONFIG and, for help and suggestions, every config key; `split_words` reads their values.
+
+    Args:
+        parser: takes them.
+        words: see `add_flags`.
+    """
+    parser.allow_abbrev = False  # it would take `--see` for `--seed`
+    parser.add_argument("config", metavar="CONFIG", help="YAML file; every key is also an option")
+    _add_keys(parser, Config(), "", words)
+
+
+def _add_keys(parser: argparse.ArgumentParser, section: Any, prefix: str, words: list[str]) -> None:
+    texts = _help_texts(type(section), words)
+    for name, kind in field_types(type(section)).items():
+        default, key = getattr(section, name), f"{prefix}{name}"
+        if dataclasses.is_dataclass(default):
+            _add_keys(parser, default, f"{key}.", words)
+        else:
+            choices = kind.__args__ if typing.get_origin(kind) is Literal else None
+            rule = "" if choices else f"{describe(kind)}; "
+            parser.add_argument(
+                f"--{key}",
+                choices=choices,
+                metavar=None if choices else name.upper(),
+                help=f"{texts.get(name, '')} ({rule}default: {json.dumps(default)})",
+            )
+
+
+def _help_texts(kind: type, words: list[str]) -> dict[str, str]:
+    """Return the docstrings of fields, for help alone: reading them takes a while."""
+    if not {"-h", "--help"} & set(words):
+        return {}
+    return {name: text.replace("%", "%%") for name, text in field_texts(kind).items()}
+
+
+def flag_name(name: str) -> str:
+    """Return the flag of a field."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _reading(kind: Any, flag: str) -> dict[str, Any]:
+    """Return the arguments of `add_argument` that read a word of a type."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _reading(parts[0], flag)  # the rest is None
+    if kind is bool:
+        return {"action": "store_true"}
+    if origin is Literal:
+        return {"choices": parts}
+    if origin is list:
+        return {"action": "append", "default": [], **_reading(parts[0], flag)}
+    return {"type": kind if kind in (str, Path) else word_reader(kind, flag)}
