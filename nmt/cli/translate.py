@@ -1,12 +1,15 @@
 """`nmt translate MODEL [FILE …]`: raw text in, raw text out."""
 
 import argparse
+import dataclasses
 import hashlib
+import importlib.util
+import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 from nmt import __version__
 from nmt.cli.arguments import (
@@ -18,10 +21,13 @@ from nmt.cli.arguments import (
     search_settings,
 )
 from nmt.config import SearchOptions
+from nmt.config.values import Range, word_reader
 from nmt.errors import DataError, UsageError
 from nmt.storage import is_stream, side_files
 
 _log = logging.getLogger("nmt")
+_BLOCK_LINES = 4000
+Workers = Annotated[int, Range(1, 1_000_000)]
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
@@ -31,13 +37,11 @@ if TYPE_CHECKING:
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb and translate."""
     add_model_arguments(parser)
+    parser.add_argument("files", metavar="FILE", nargs="*", help="text, also .gz (default: stdin)")
     parser.add_argument(
-        "files", metavar="FILE", nargs="*", type=Path, help="text files, also .gz (default: stdin)"
+        "-o", "--output", help="file, or folder for several FILEs (default: stdout)"
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, help="file, or folder for several FILEs (default: stdout)"
-    )
-    parser.add_argument("--format", choices=["text", "tsv", "jsonl"], default="text")
+    parser.add_argument("--format", choices=["text", "tsv", "jsonl", "parquet"], default="text")
     add_search_arguments(parser, words)
     parser.add_argument(
         "--prefix-file",
@@ -70,8 +74,18 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         help="write each translation before reading the next line (default at a terminal); slower, "
         "for programs that write a line and wait for its translation",
     )
+    _add_cluster_arguments(parser)
     arguments = parser.parse_intermixed_args(words)
     settings = search_settings(arguments)
+    if arguments.engine == "ray":
+        return _translate_on_cluster(arguments, settings)
+    for name in ("workers", "block_lines", "column"):
+        if getattr(arguments, name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} belongs to --engine ray; give that, too")
+    if arguments.format == "parquet":
+        raise UsageError("--format parquet belongs to --engine ray; use jsonl")
+    arguments.files = [Path(file) for file in arguments.files]
+    arguments.output = None if arguments.output is None else Path(arguments.output)
     jobs = _jobs(arguments)
     _refuse_overwriting(arguments, jobs)
 
@@ -84,6 +98,80 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     for (source, output), total in zip(jobs, totals, strict=True):
         failed += _translate(translator, source, output, arguments, options, total)
     return 1 if failed else 0
+
+
+def _add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("translating a corpus on a cluster")
+    group.add_argument(
+        "--engine",
+        choices=["local", "ray"],
+        default="local",
+        help="ray: use the Ray cluster of RAY_ADDRESS, or start Ray here; FILEs are text, .jsonl, "
+        ".parquet, folders, or URLs such as s3://…; -o is a folder or URL that every machine "
+        "reaches, for FILE.parquet/ or FILE.jsonl/ with line numbers and scores, and for FILE "
+        "itself with --format text",
+    )
+    group.add_argument(
+        "--workers",
+        type=word_reader(Workers, "--workers"),
+        help="models loaded (default: one a GPU, or one for every --threads CPU cores, one each)",
+    )
+    group.add_argument(
+        "--block-lines",
+        type=word_reader(Workers, "--block-lines"),
+        help="lines of a block: of one output file, and translated again if its worker dies "
+        f"(default: {_BLOCK_LINES:,})",
+    )
+    group.add_argument(
+        "--column", help="column of .jsonl and .parquet (default: the source language's tag)"
+    )
+
+
+def _translate_on_cluster(arguments: argparse.Namespace, settings: dict[str, Any]) -> int:
+    """Translate with `--engine ray`; return the exit code."""
+    if importlib.util.find_spec("ray") is None:
+        raise UsageError("--engine ray needs the package ray: pip install 'nmt[ray]'")
+    for flag, given in (
+        ("--prefix-file", arguments.prefix_file is not None),
+        ("--line-buffered", arguments.line_buffered),
+        ("--format tsv", arguments.format == "tsv"),
+    ):
+        if given:
+            raise UsageError(f"{flag} needs --engine local; leave one of them out")
+    if not arguments.files or arguments.output is None:
+        raise UsageError("--engine ray needs FILE and -o FOLDER")
+    from nmt.inference.corpus_job import (
+        CorpusJob,
+        absolute,
+        find_inputs,
+        job_record,
+        source_columns,
+    )
+
+    folder = absolute(arguments.output)
+    inputs = find_inputs(arguments.files)
+    if any(place.startswith(f"{folder}/") for place in inputs.values()):
+        raise UsageError(f"-o {arguments.output} holds an input; choose another folder")
+    device, precision = arguments.device, arguments.precision
+    arguments.device, arguments.precision = "cpu", "auto"  # of this process, which checks options
+    translator = load_translator(arguments)
+    options = translator.options(**settings)
+
+    from nmt.inference.ray_engine import WorkerCall, bundle_files, translate_corpus
+
+    job = CorpusJob(
+        folder=folder,
+        inputs=inputs,
+        layout=arguments.format,
+        columns=source_columns(translator.config.data, arguments.column),
+        block_lines=arguments.block_lines or _BLOCK_LINES,
+        invalid_utf8=arguments.invalid_utf8,
+    )
+    what = _dependencies(arguments, options) | {"precision": precision, "column": arguments.column}
+    record = job_record(job, what, resume=arguments.resume)
+    models = [bundle_files(model) for model in (arguments.model, *arguments.ensemble)]
+    call = WorkerCall(job, models, options, device, precision, arguments.threads or 1)
+    return 1 if translate_corpus(call, arguments.workers, record) else 0
 
 
 def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]]:
@@ -187,14 +275,14 @@ def _translate(
     total: int | None,
 ) -> int:
     """Translate one input; return how many of its lines failed."""
-    from nmt.inference.file_translation import line_writer, translate_lines
+    from nmt.inference.file_translation import REPLACED, line_writer, translate_lines
     from nmt.inference.partial import is_unfinished, partial_writer
     from nmt.text.lines import decode_lines, read_lines
 
     notes: dict[int, str] = {}
 
     def replaced(line: int) -> None:
-        notes[line] = "bytes that are not UTF-8 were replaced by U+FFFD"
+        notes[line] = REPLACED
 
     if output is None or is_stream(output):
         writing = line_writer(output, arguments.format)
@@ -229,10 +317,16 @@ def _translate(
 
 def _key(arguments: argparse.Namespace, options: SearchOptions) -> str:
     """Return a hash of everything except the lines that a translation depends on."""
+    what = _dependencies(arguments, options) | {"format": arguments.format}
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+
+def _dependencies(arguments: argparse.Namespace, options: SearchOptions) -> dict[str, Any]:
+    """Return the version, the models and the settings that translations depend on."""
     from nmt.bundle import find_bundle
     from nmt.reading import sha256
 
     paths = [arguments.model, *arguments.ensemble]
     models = [sha256(find_bundle(path) / "bundle.json") for path in paths]
-    what = [__version__, models, options, arguments.precision, arguments.format]
-    return hashlib.sha256(repr(what).encode()).hexdigest()
+    settings = dataclasses.asdict(options) | {"precision": arguments.precision}
+    return {"nmt": __version__, "models": models, **settings}

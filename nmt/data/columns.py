@@ -69,11 +69,14 @@ def missing_columns(
     where: str, names: Iterable[str], config: DataConfig, remedy: str = ""
 ) -> DataError:
     """Return the error for a table without the columns of the two sides."""
-    wanted = " or ".join(f"{s!r} and {t!r}" for s, t in candidate_columns(config))
-    return DataError(
-        f"{where}: no columns {wanted}; there are {_listed(names)}; "
-        f"name them with data.columns.source and data.columns.target{remedy}"
-    )
+    pairs = candidate_columns(config)
+    if all(source == target for source, target in pairs):  # a translation has one side
+        wanted = " or ".join(repr(source) for source, _ in pairs)
+        remedy = "name it with --column"
+    else:
+        wanted = " or ".join(f"{source!r} and {target!r}" for source, target in pairs)
+        remedy = f"name them with data.columns.source and data.columns.target{remedy}"
+    return DataError(f"{where}: no columns {wanted}; there are {_listed(names)}; {remedy}")
 
 
 def arrow_rows(batches: Iterable[Any], name: str) -> Iterator[tuple[str, Row]]:

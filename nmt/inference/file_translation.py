@@ -18,7 +18,9 @@ from nmt.log import PROGRESS, ProgressBar
 from nmt.text.lines import open_output
 
 _log = logging.getLogger("nmt")
-_CHARACTERS = 2**21  # a chunk exceeds this by at most one line
+MOST_CHARACTERS = 2**21
+"""Characters of a chunk, which may exceed this by its last line."""
+REPLACED = "bytes that are not UTF-8 were replaced by U+FFFD"
 _NAMED = 10  # problems listed on standard error if there is no file for them
 _FIRST_CHUNK = 1000  # lines, before the speed is known
 _SECONDS = 10  # time that a chunk should take
@@ -86,6 +88,8 @@ class LineWriter:
         }
         if translation.problem is not None:
             row["problem"] = translation.problem
+        if translation.failed:
+            row["failed"] = True
         return json.dumps(row, ensure_ascii=False) + "\n"
 
 
@@ -156,7 +160,7 @@ def _chunks(items: Iterator[Item], line_buffered: bool) -> Iterator[list[Item]]:
         chunk: list[Item] = []
         characters, error = 0, None
         try:
-            while len(chunk) < size and characters < _CHARACTERS:
+            while len(chunk) < size and characters < MOST_CHARACTERS:
                 if (item := next(items, None)) is None:
                     break
                 chunk.append(item)
