@@ -301,9 +301,15 @@ def open_place(place: str) -> Iterator[IO[bytes]]:
     if isinstance(file_system, LocalFileSystem):
         with open_output(path) as stream:
             yield stream
-    else:
-        with file_system.transaction, file_system.open(path, "wb") as stream:
+        return
+    stream = file_system.open(path, "wb", autocommit=False)
+    try:
+        with stream:
             yield stream
+    except BaseException:
+        stream.discard()
+        raise
+    stream.commit()
 
 
 def _state(place: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import pickle
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from nmt.memory import tune_memory
 _log = logging.getLogger("nmt")
 _WORKERS_PER_READER = 16  # reading a line takes a thousandth of translating it
 _QUEUED = 2  # blocks at a worker, the one in work included
+_SECONDS = 10  # between lines of progress
 _RETRIES = 10  # of a block whose worker dies
 
 
@@ -111,7 +113,7 @@ def translate_corpus(call: WorkerCall, workers: int | None, record: bytes) -> in
     """
     job, started = call.job, time.perf_counter()
     bar = ProgressBar("line", None)
-    with _cluster():
+    with contextlib.redirect_stdout(sys.stderr), _cluster():  # Ray prints its messages
         workers, resources = _resources(call, workers)
         with open_place(job.record) as stream:
             stream.write(record)
@@ -129,13 +131,15 @@ def translate_corpus(call: WorkerCall, workers: int | None, record: bytes) -> in
                 **resources,
             )
         )
-        made = 0
+        made, due = 0, started
         try:
             for row in done.iter_rows():
                 inputs[row["index"]]["lines"] += row["lines"]
                 made += row["made"]
                 bar.advance(row["made"])
-                _log.log(PROGRESS, "%s, %s", counted(made, "line"), bar.pace())
+                if time.perf_counter() > due:
+                    _log.log(PROGRESS, "%s, %s", counted(made, "line"), bar.pace())
+                    due = time.perf_counter() + _SECONDS
         finally:
             bar.stop()
         ends = _dataset(inputs).map_batches(
@@ -185,8 +189,8 @@ def _resources(call: WorkerCall, workers: int | None) -> tuple[int, dict[str, in
     workers = max(1, has // each) if workers is None else workers
     if workers * each > has:
         raise UsageError(
-            f"--workers: {workers} of {counted(each, unit)} each exceed the cluster's {has}; add "
-            "machines, or lower --workers or --threads"
+            f"--workers: {workers} with {counted(each, unit)} each exceed the cluster's {has}; "
+            "lower --workers or --threads, or change --device"
         )
     return workers, {"num_gpus": 1, "num_cpus": 0} if on_gpu else {"num_cpus": each}
 
@@ -198,9 +202,9 @@ def _cluster() -> Iterator[None]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # no warning about it
     for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+        ray.init(log_to_driver=False, logging_level=logging.CRITICAL, include_dashboard=False)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.target_max_block_size = 1  # bytes: every row is a task of its own
