@@ -139,7 +139,7 @@ def test_two_machines_reach_the_weights_of_one_process(
 
 def test_the_ranks_wait_for_one_cache(on_two_machines: Path) -> None:
     """Each machine had a cache folder of its own, and one of them was filled."""
-    caches = [on_two_machines.parent / f"cache{number}" for number in range(2)]
+    caches = [on_two_machines.parent / f"cache{number}" / "nmt" for number in range(2)]
     assert sum(cache.exists() for cache in caches) == 1
 
 
