@@ -26,8 +26,7 @@ from nmt.errors import DataError, UsageError
 from nmt.storage import is_stream, side_files
 
 _log = logging.getLogger("nmt")
-_BLOCK_LINES = 4000
-Workers = Annotated[int, Range(1, 1_000_000)]
+_Count = Annotated[int, Range(1, 1_000_000)]
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
@@ -38,9 +37,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb and translate."""
     add_model_arguments(parser)
     parser.add_argument("files", metavar="FILE", nargs="*", help="text, also .gz (default: stdin)")
-    parser.add_argument(
-        "-o", "--output", help="file, or folder for several FILEs (default: stdout)"
-    )
+    parser.add_argument("-o", "--output", help="file, or folder for several (default: stdout)")
     parser.add_argument("--format", choices=["text", "tsv", "jsonl", "parquet"], default="text")
     add_search_arguments(parser, words)
     parser.add_argument(
@@ -77,13 +74,9 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     _add_cluster_arguments(parser)
     arguments = parser.parse_intermixed_args(words)
     settings = search_settings(arguments)
+    _refuse_other_engine(arguments)
     if arguments.engine == "ray":
         return _translate_on_cluster(arguments, settings)
-    for name in ("workers", "block_lines", "column"):
-        if getattr(arguments, name) is not None:
-            raise UsageError(f"--{name.replace('_', '-')} belongs to --engine ray; give that, too")
-    if arguments.format == "parquet":
-        raise UsageError("--format parquet belongs to --engine ray; use jsonl")
     arguments.files = [Path(file) for file in arguments.files]
     arguments.output = None if arguments.output is None else Path(arguments.output)
     jobs = _jobs(arguments)
@@ -101,77 +94,50 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 
 def _add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("translating a corpus on a cluster")
-    group.add_argument(
-        "--engine",
-        choices=["local", "ray"],
-        default="local",
-        help="ray: use the Ray cluster of RAY_ADDRESS, or start Ray here; FILEs are text, .jsonl, "
-        ".parquet, folders, or URLs such as s3://…; -o is a folder or URL that every machine "
-        "reaches, for FILE.parquet/ or FILE.jsonl/ with line numbers and scores, and for FILE "
-        "itself with --format text",
+    text = (
+        "ray: on the cluster of RAY_ADDRESS, or here; FILEs are text, .jsonl, .parquet or folders, "
+        "-o is a folder for rows with scores, and with --format text for texts; all may be URLs"
     )
-    group.add_argument(
-        "--workers",
-        type=word_reader(Workers, "--workers"),
-        help="models loaded (default: one a GPU, or one for every --threads CPU cores, one each)",
-    )
-    group.add_argument(
-        "--block-lines",
-        type=word_reader(Workers, "--block-lines"),
-        help="lines of a block: of one output file, and translated again if its worker dies "
-        f"(default: {_BLOCK_LINES:,})",
-    )
-    group.add_argument(
-        "--column", help="column of .jsonl and .parquet (default: the source language's tag)"
-    )
+    parser.add_argument("--engine", choices=["local", "ray"], default="local", help=text)
+    workers, block = ((flag, word_reader(_Count, flag)) for flag in ("--workers", "--block-lines"))
+    text = "ray: models loaded (default: fill the cluster)"
+    parser.add_argument(workers[0], type=workers[1], help=text)
+    parser.add_argument(block[0], type=block[1], help="ray: lines of a file (default: 4,000)")
+    parser.add_argument("--column", help="ray: of tables (default: the source language's tag)")
+
+
+def _refuse_other_engine(arguments: argparse.Namespace) -> None:
+    """Refuse options of the engine that is not used."""
+    ray = arguments.engine == "ray"
+    names = ("prefix_file", "line_buffered") if ray else ("workers", "block_lines", "column")
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name)]
+    if arguments.format == ("tsv" if ray else "parquet"):
+        given.append(f"--format {arguments.format}")
+    if given:
+        raise UsageError(f"{given[0]} does not go with --engine {arguments.engine}; leave it out")
 
 
 def _translate_on_cluster(arguments: argparse.Namespace, settings: dict[str, Any]) -> int:
     """Translate with `--engine ray`; return the exit code."""
     if importlib.util.find_spec("ray") is None:
         raise UsageError("--engine ray needs the package ray: pip install 'nmt[ray]'")
-    for flag, given in (
-        ("--prefix-file", arguments.prefix_file is not None),
-        ("--line-buffered", arguments.line_buffered),
-        ("--format tsv", arguments.format == "tsv"),
-    ):
-        if given:
-            raise UsageError(f"{flag} needs --engine local; leave one of them out")
     if not arguments.files or arguments.output is None:
         raise UsageError("--engine ray needs FILE and -o FOLDER")
-    from nmt.inference.corpus_job import (
-        CorpusJob,
-        absolute,
-        find_inputs,
-        job_record,
-        source_columns,
-    )
+    from nmt.inference import corpus_job, ray_engine
 
-    folder = absolute(arguments.output)
-    inputs = find_inputs(arguments.files)
-    if any(place.startswith(f"{folder}/") for place in inputs.values()):
-        raise UsageError(f"-o {arguments.output} holds an input; choose another folder")
-    device, precision = arguments.device, arguments.precision
+    inputs, folder = corpus_job.find_inputs(arguments.files), arguments.output
+    folder = folder if "://" in folder else str(Path(folder).absolute())
+    device, precision, size = arguments.device, arguments.precision, arguments.block_lines or 4000
     arguments.device, arguments.precision = "cpu", "auto"  # of this process, which checks options
     translator = load_translator(arguments)
-    options = translator.options(**settings)
-
-    from nmt.inference.ray_engine import WorkerCall, bundle_files, translate_corpus
-
-    job = CorpusJob(
-        folder=folder,
-        inputs=inputs,
-        layout=arguments.format,
-        columns=source_columns(translator.config.data, arguments.column),
-        block_lines=arguments.block_lines or _BLOCK_LINES,
-        invalid_utf8=arguments.invalid_utf8,
-    )
+    options, layout = translator.options(**settings), arguments.format
+    columns = corpus_job.source_columns(translator.config.data, arguments.column)
+    job = corpus_job.CorpusJob(folder, inputs, layout, columns, size, arguments.invalid_utf8)
     what = _dependencies(arguments, options) | {"precision": precision, "column": arguments.column}
-    record = job_record(job, what, resume=arguments.resume)
-    models = [bundle_files(model) for model in (arguments.model, *arguments.ensemble)]
-    call = WorkerCall(job, models, options, device, precision, arguments.threads or 1)
-    return 1 if translate_corpus(call, arguments.workers, record) else 0
+    record = corpus_job.job_record(job, what, resume=arguments.resume)
+    models = [ray_engine.bundle_files(model) for model in (arguments.model, *arguments.ensemble)]
+    call = ray_engine.WorkerCall(job, models, options, device, precision, arguments.threads or 1)
+    return 1 if ray_engine.translate_corpus(call, arguments.workers, record) else 0
 
 
 def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]]:

@@ -69,14 +69,15 @@ def missing_columns(
     where: str, names: Iterable[str], config: DataConfig, remedy: str = ""
 ) -> DataError:
     """Return the error for a table without the columns of the two sides."""
-    pairs = candidate_columns(config)
-    if all(source == target for source, target in pairs):  # a translation has one side
-        wanted = " or ".join(repr(source) for source, _ in pairs)
-        remedy = "name it with --column"
-    else:
-        wanted = " or ".join(f"{source!r} and {target!r}" for source, target in pairs)
-        remedy = f"name them with data.columns.source and data.columns.target{remedy}"
-    return DataError(f"{where}: no columns {wanted}; there are {_listed(names)}; {remedy}")
+    pairs = [
+        dict.fromkeys(pair) for pair in candidate_columns(config)
+    ]  # a translation has one side
+    wanted = " or ".join(" and ".join(map(repr, pair)) for pair in pairs)
+    return DataError(
+        f"{where}: no columns {wanted}; there are {_listed(names)}; "
+        "name them with data.columns.source and data.columns.target, or nmt translate's --column"
+        f"{remedy}"
+    )
 
 
 def arrow_rows(batches: Iterable[Any], name: str) -> Iterator[tuple[str, Row]]:

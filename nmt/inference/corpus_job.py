@@ -9,24 +9,26 @@ import io
 import itertools
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
-from typing import IO, Any, Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple
 
 import fsspec
+import pyarrow.parquet
 from fsspec.implementations.local import LocalFileSystem
 
-from nmt.config import DataConfig, SearchOptions
-from nmt.config.sections import ColumnsConfig
+from nmt.config import ColumnsConfig, DataConfig, SearchOptions
 from nmt.data.files import read_file_pairs
 from nmt.errors import DataError, NmtError, UsageError, counted, shown
-from nmt.inference.file_translation import MOST_CHARACTERS, REPLACED, LineWriter
+from nmt.inference.file_translation import REPLACED, LineWriter, take
 from nmt.inference.translator import Translator
 from nmt.reading import parse_json
-from nmt.text.lines import InvalidUtf8, open_output, read_lines, reason, writing_to
+from nmt.text.lines import InvalidUtf8, open_output, read_lines, writing_to
 
-_REMEDY = "delete the input's files and continue with --resume"
+RECORD = "job.json"
+"""Identifies the job of a folder."""
 _TABLES = (".jsonl", ".parquet")
 _OTHERS = (
     ".arrow",
@@ -41,25 +43,31 @@ _OTHERS = (
     ".zip",
     ".zst",
 )
+_NUMBER, _REAL, _TEXT = pyarrow.int64(), pyarrow.float64(), pyarrow.string()
+_CANDIDATE = {"text": _TEXT, "score": _REAL, "rank_score": _REAL}
+_CANDIDATE["alignment"] = pyarrow.list_(pyarrow.list_(_NUMBER))
+_ROW = {"line": _NUMBER, "text": _TEXT, "score": _REAL, "problem": _TEXT, "failed": pyarrow.bool_()}
+_ROW["n_best"] = pyarrow.list_(pyarrow.struct(_CANDIDATE))
+_STATE = ("size", "mtime", "ETag", "LastModified")  # change with a file's content
+_REMEDY = "delete the input's files and continue with --resume"
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """Consecutive lines of one input.
 
     Attributes:
-        index: of the input.
+        name: of the input.
         number: of the block in its input, from 0.
         first: number of its first line in its input, from 1.
         texts: raw text.
         notes: problems of the lines themselves, by line number.
     """
 
-    index: int
+    name: str
     number: int
     first: int
     texts: list[str]
-    notes: dict[int, str] = field(default_factory=dict)
+    notes: dict[int, str]
 
 
 @dataclass(frozen=True)
@@ -82,54 +90,50 @@ class CorpusJob:
     block_lines: int
     invalid_utf8: InvalidUtf8 = "error"
 
-    @property
-    def record(self) -> str:
-        """Path or URL of the file that identifies the job."""
-        return f"{self.folder}/job.json"
-
-    def blocks(self, index: int) -> Iterator[Block]:
+    def blocks(self, name: str) -> Iterator[Block]:
         """Read an input; an empty one is one empty block.
 
         Raises:
             DataError: it cannot be read.
         """
-        place, notes = list(self.inputs.values())[index], dict[int, str]()
-        if _suffix(place) in _TABLES:
-            lines: Iterator[str] = (text for text, _ in read_file_pairs(place, self.columns))
+        place, notes = self.inputs[name], dict[int, str]()
+        if place.removesuffix(".gz").endswith(_TABLES):
+            items = read_file_pairs(place, self.columns)
         else:
-            lines = read_lines(
-                place, self.invalid_utf8, lambda line: notes.update({line: REPLACED})
-            )
+            lines = read_lines(place, self.invalid_utf8, lambda n: notes.update({n: REPLACED}))
+            items = zip(lines, itertools.repeat(""))
         first = 1
         for number in itertools.count():
-            texts = _take(lines, self.block_lines)
+            texts = [text for text, _ in take(items, self.block_lines)]
             if number and not texts:
                 return
-            yield Block(index, number, first, texts, dict(notes))
+            yield Block(name, number, first, texts, dict(notes))
             notes.clear()
             first += len(texts)
 
     def translate(self, block: Block, translator: Translator, options: SearchOptions) -> bool:
         """Translate a block into its file; return False if the file is there."""
-        suffix = "jsonl" if self.layout == "jsonl" else "parquet"
-        part = f"{self._output(block.index)}.{suffix}/{block.number:08}.{suffix}"
+        part = f"{self.folder}/{block.name}.{self._suffix}/{block.number:08}.{self._suffix}"
         file_system, path = file_system_of(part)
         if file_system.exists(path):
             return False
-        stream = io.BytesIO()
-        writer = LineWriter(stream, "jsonl")
+        writer = LineWriter(stream := io.BytesIO(), "jsonl")
         writer.lines, writer.notes = block.first - 1, block.notes
         writer.write((), translator.translate(block.texts, options))
-        data = stream.getvalue()
         with open_place(part) as output:
-            output.write(data if suffix == "jsonl" else _parquet(data))
+            if self._suffix == "jsonl":
+                output.write(stream.getvalue())
+            else:
+                rows = [json.loads(row) for row in stream.getvalue().split(b"\n")[:-1]]
+                table = pyarrow.Table.from_pylist(rows, pyarrow.schema(_ROW))
+                pyarrow.parquet.write_table(table, output)
         return True
 
-    def finish(self, index: int, lines: int) -> tuple[int, int]:
+    def finish(self, name: str, lines: int) -> tuple[int, int]:
         """Check that the files of an input hold all lines; write its text and its problems.
 
         Args:
-            index: of the input.
+            name: of the input.
             lines: their number.
 
         Returns:
@@ -138,12 +142,12 @@ class CorpusJob:
         Raises:
             NmtError: a line is missing or stands twice.
         """
-        output = self._output(index)
+        output = f"{self.folder}/{name}"
         problems = failed = count = 0
         with contextlib.ExitStack() as stack:
             text = stack.enter_context(open_place(output)) if self.layout == "text" else None
             named = None
-            for count, (part, row) in enumerate(self._rows(output), start=1):
+            for count, (part, row) in enumerate(self._rows(name), start=1):
                 if row["line"] != count:
                     raise NmtError(f"{part}: line {row['line']} is not {count}; {_REMEDY}")
                 if text is not None:
@@ -157,22 +161,22 @@ class CorpusJob:
                 raise NmtError(f"{output}: {count} of {counted(lines, 'line')}; {_REMEDY}")
         return problems, failed
 
-    def _output(self, index: int) -> str:
-        return f"{self.folder}/{list(self.inputs)[index]}"
+    @property
+    def _suffix(self) -> str:
+        return "jsonl" if self.layout == "jsonl" else "parquet"
 
-    def _rows(self, output: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _rows(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the rows of an input's files, each with the name of its file."""
-        import pyarrow.parquet
-
-        suffix = "jsonl" if self.layout == "jsonl" else "parquet"
-        file_system, path = file_system_of(f"{output}.{suffix}")
-        for part in sorted(file_system.glob(f"{path}/*.{suffix}")):
+        file_system, path = file_system_of(f"{self.folder}/{name}.{self._suffix}")
+        parts = (part for part in file_system.find(path) if part.endswith(f".{self._suffix}"))
+        for part in sorted(parts):
             with file_system.open(part, "rb") as stream:
-                if suffix == "jsonl":
+                if self._suffix == "jsonl":
                     yield from ((part, json.loads(row)) for row in stream)
                 else:
-                    columns = ["line", "text", "problem", "failed"]
-                    table = pyarrow.parquet.read_table(stream, columns=columns)
+                    table = pyarrow.parquet.read_table(
+                        stream, columns=[*_ROW][:-1]
+                    )  # no candidates
                     yield from ((part, row) for row in table.to_pylist())
 
 
@@ -180,7 +184,7 @@ def find_inputs(places: Sequence[str]) -> dict[str, str]:
     """Find the files of a corpus.
 
     Args:
-        places: paths or URLs of files, folders and patterns.
+        places: paths or URLs of files and folders.
 
     Returns:
         Path or URL of each, by the name of its outputs: its own, or that inside its folder,
@@ -193,29 +197,17 @@ def find_inputs(places: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for place in places:
         file_system, path = file_system_of(place)
-        try:
-            folder = path if file_system.isdir(path) else None
-            if folder is not None:
-                files = sorted(file for file in file_system.find(path) if "/." not in file)
-            else:
-                files = [path] if file_system.exists(path) else sorted(file_system.glob(path))
-        except Exception as error:  # each store has exceptions of its own
-            raise DataError(f"cannot read {place}: {reason(error)}") from None
+        files = sorted(file_system.find(path))  # a file is found, too
         if not files:
-            raise DataError(f"cannot read {place}: no such file")
+            raise DataError(f"cannot read {place}: there is no such file")
         for file in files:
-            name = file.rpartition("/")[2] if folder is None else file[len(folder) :].strip("/")
-            stem, suffix = name.removesuffix(".gz"), _suffix(name)
+            name = file[len(path) :].strip("/") or file.rpartition("/")[2]
+            stem, suffix = os.path.splitext(name.removesuffix(".gz"))
             if suffix in _OTHERS:
-                raise DataError(
-                    f"{file}: {suffix} is not an input format; convert it to text, .jsonl or "
-                    ".parquet, each also .gz"
-                )
-            stem = stem.removesuffix(suffix) if suffix in _TABLES else stem
+                raise DataError(f"{file}: {suffix} is unsupported; use text, .jsonl or .parquet")
+            stem += "" if suffix in _TABLES else suffix
             if stem in found:
-                raise UsageError(
-                    f"{found[stem]} and {file} would be written to one name, {stem}; rename one"
-                )
+                raise UsageError(f"{found[stem]} and {file} have one output, {stem}; rename one")
             found[stem] = file_system.unstrip_protocol(file) if "://" in place else file
     return found
 
@@ -227,11 +219,8 @@ def source_columns(config: DataConfig, column: str | None) -> DataConfig:
         config: of the model.
         column: set by the user; None for the model's own.
     """
-    columns = config.columns
-    if column is not None:
-        columns = ColumnsConfig(source=column, target=column)
-    elif columns is not None:
-        columns = replace(columns, target=columns.source)
+    name = column or (config.columns and config.columns.source)
+    columns = ColumnsConfig(source=name, target=name) if name else None
     return replace(config, columns=columns, target_language=config.source_language)
 
 
@@ -249,31 +238,27 @@ def job_record(job: CorpusJob, settings: Mapping[str, Any], *, resume: bool) -> 
     Raises:
         UsageError: the folder has another job, or other files.
     """
-    states = {f"input {name}": _state(place) for name, place in job.inputs.items()}
-    own = {"format": job.layout, "block_lines": job.block_lines, **states}
-    record = json.dumps({**settings, **own}, indent=2).encode()
-    place = job.record
+    values = {**settings, "format": job.layout, "block_lines": job.block_lines}
+    for name, place in job.inputs.items():
+        files, path = file_system_of(place)
+        state = files.info(path).items()
+        values[f"input {name}"] = {key: str(value) for key, value in state if key in _STATE}
+    record = json.dumps(values, indent=2).encode()
+    place = f"{job.folder}/{RECORD}"
     file_system, path = file_system_of(place)
     if not file_system.exists(path):
-        folder = path.rpartition("/")[0]
-        if file_system.exists(folder) and file_system.find(folder):
+        if file_system.find(path.rpartition("/")[0]):
             raise UsageError(f"-o {job.folder} holds other files; choose a new or an empty folder")
         return record
-    before, now = (parse_json(data, place) for data in (file_system.cat_file(path), record))
+    before, now = (parse_json(one, place) for one in (file_system.cat_file(path), record))
     for key in now | before:
         if now.get(key) != before.get(key):
-            raise UsageError(
-                f"-o {job.folder} holds another job, with {key}: {shown(before.get(key))} instead "
-                f"of {shown(now.get(key))}; choose another folder"
-            )
+            was, here = shown(before.get(key)), shown(now.get(key))
+            told = f"holds another job, with {key}: {was} instead of {here}; choose another folder"
+            raise UsageError(f"-o {job.folder} {told}")
     if not resume:
         raise UsageError(f"-o {job.folder} holds this job already; continue it with --resume")
     return record
-
-
-def absolute(place: str) -> str:
-    """Return a URL as it is, and a path from the root."""
-    return place if "://" in place else os.path.abspath(place)
 
 
 def file_system_of(place: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -296,63 +281,10 @@ def open_place(place: str) -> Iterator[IO[bytes]]:
         DataError, NmtError: it cannot be written.
     """
     file_system, path = file_system_of(place)
-    with writing_to(place):
+    with tempfile.TemporaryDirectory() as folder, writing_to(place):
+        is_local = isinstance(file_system, LocalFileSystem)
         file_system.makedirs(path.rpartition("/")[0], exist_ok=True)
-    if isinstance(file_system, LocalFileSystem):
-        with open_output(path) as stream:
+        with open_output(path if is_local else Path(folder, "file")) as stream:
             yield stream
-        return
-    stream = file_system.open(path, "wb", autocommit=False)
-    try:
-        with stream:
-            yield stream
-    except BaseException:
-        stream.discard()
-        raise
-    stream.commit()
-
-
-def _state(place: str) -> str:
-    """Return what changes with the content of a file."""
-    file_system, path = file_system_of(place)
-    values = file_system.info(path)
-    return " ".join(
-        str(values[key]) for key in ("size", "mtime", "ETag", "LastModified") if key in values
-    )
-
-
-def _take(lines: Iterator[str], most: int) -> list[str]:
-    """Return the next lines: at most so many, and fewer where they are long."""
-    texts, characters = list[str](), 0
-    while len(texts) < most and characters < MOST_CHARACTERS:
-        if (text := next(lines, None)) is None:
-            break
-        texts.append(text)
-        characters += len(text)
-    return texts
-
-
-def _suffix(place: str) -> str:
-    return PurePosixPath(place.removesuffix(".gz")).suffix
-
-
-def _parquet(rows: bytes) -> bytes:
-    """Convert lines of JSON to a Parquet file."""
-    import pyarrow.parquet
-
-    stream = io.BytesIO()
-    table = pyarrow.Table.from_pylist(
-        [json.loads(row) for row in rows.split(b"\n")[:-1]], _schema()
-    )
-    pyarrow.parquet.write_table(table, stream)
-    return stream.getvalue()
-
-
-def _schema() -> Any:
-    import pyarrow as pa
-
-    candidate = {"text": pa.string(), "score": pa.float64(), "rank_score": pa.float64()}
-    candidate["alignment"] = pa.list_(pa.list_(pa.int64()))
-    fields = {"line": pa.int64(), "text": pa.string(), "score": pa.float64()}
-    fields["n_best"] = pa.list_(pa.struct(list(candidate.items())))
-    return pa.schema(fields | {"problem": pa.string(), "failed": pa.bool_()})
+        if not is_local:  # an object appears when all of it is there
+            file_system.put_file(f"{folder}/file", path)

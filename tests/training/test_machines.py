@@ -83,6 +83,9 @@ def agent(machine: Machine, meeting: str, config: Path, run: Path, number: int) 
     words += ["--rdzv-backend", "c10d", "--rdzv-endpoint", meeting, "--rdzv-id", run.name]
     words += ["-m", "--", "nmt", "train", str(config), "--run", str(run), "--resume"]
     variables = os.environ | machine.variables
+    variables |= {
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"
+    }  # else a replaced machine waits in vain
     variables |= {"OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(run.parent / f"cache{number}")}
     with open(run.parent / f"log{number}", "ab") as log:
         return psutil.Popen(
