@@ -174,9 +174,7 @@ class CorpusJob:
                 if self._suffix == "jsonl":
                     yield from ((part, json.loads(row)) for row in stream)
                 else:
-                    table = pyarrow.parquet.read_table(
-                        stream, columns=[*_ROW][:-1]
-                    )  # no candidates
+                    table = pyarrow.parquet.read_table(stream, columns=[*_ROW][:-1])
                     yield from ((part, row) for row in table.to_pylist())
 
 
