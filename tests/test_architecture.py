@@ -111,7 +111,7 @@ def test_help_imports_neither_torch_nor_lightning(verb: str) -> None:
         "import sys; from nmt.cli.main import main\n"
         f"try: main({words!r})\n"
         "except SystemExit as stop: assert stop.code == 0\n"
-        "heavy = {'torch', 'lightning', 'datasets', 'sacrebleu', 'matplotlib', 'fastapi'}\n"
+        "heavy = {'torch', 'lightning', 'datasets', 'sacrebleu', 'matplotlib', 'fastapi', 'ray'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

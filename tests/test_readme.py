@@ -62,7 +62,10 @@ def test_the_readme_has_the_commands_it_should() -> None:
     assert {verb for name, verb, *_ in words if name == "nmt"} == set(VERBS)
 
 
-SLOW = ("--verify-resume", "torchrun", "--training.devices", "nmt study", "--sentences 8")
+SLOW = (
+    *("--verify-resume", "torchrun", "--training.devices", "nmt study", "--sentences 8"),
+    "--engine ray",
+)
 
 
 def cases() -> list[Any]:
@@ -86,8 +89,13 @@ def test_a_command_of_the_readme_runs(
         return
     words = shlex.split(line)
     if words[0] == "torchrun":
-        words = [sys.executable, "-m", "torch.distributed.run", "--standalone", *words[1:], *SHORT]
-        assert subprocess.run(words, env=os.environ | {"PYTHONPATH": str(ROOT)}).returncode == 0
+        agents = int(words[words.index("--nnodes") + 1]) if "--nnodes" in words else 1
+        words = [word.replace("machine1:29500", "localhost:29531") for word in words[1:]]
+        words = [sys.executable, "-m", "torch.distributed.run", *words, *SHORT]
+        words[3:3] = ["--standalone"] if agents == 1 else []
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        running = [subprocess.Popen(words, env=environment) for _ in range(agents)]
+        assert [one.wait() for one in running] == [0] * agents
         return
     assert words.pop(0) == "nmt"
     if words[0] == "serve":

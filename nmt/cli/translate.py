@@ -1,12 +1,15 @@
 """`nmt translate MODEL [FILE …]`: raw text in, raw text out."""
 
 import argparse
+import dataclasses
 import hashlib
+import importlib.util
+import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 from nmt import __version__
 from nmt.cli.arguments import (
@@ -17,10 +20,12 @@ from nmt.cli.arguments import (
 )
 from nmt.cli.flags import ModelFlags, add_flags, add_search_flags
 from nmt.config import SearchOptions
+from nmt.config.values import Range, word_reader
 from nmt.errors import DataError, UsageError
 from nmt.storage import is_stream, side_files
 
 _log = logging.getLogger("nmt")
+_Count = Annotated[int, Range(1, 1_000_000)]
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
@@ -30,13 +35,9 @@ if TYPE_CHECKING:
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb and translate."""
     add_flags(parser, words, ModelFlags)
-    parser.add_argument(
-        "files", metavar="FILE", nargs="*", type=Path, help="text files, also .gz (default: stdin)"
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, help="file, or folder for several FILEs (default: stdout)"
-    )
-    parser.add_argument("--format", choices=["text", "tsv", "jsonl"], default="text")
+    parser.add_argument("files", metavar="FILE", nargs="*", help="text, also .gz (default: stdin)")
+    parser.add_argument("-o", "--output", help="file, or folder for several (default: stdout)")
+    parser.add_argument("--format", choices=["text", "tsv", "jsonl", "parquet"], default="text")
     add_search_flags(parser, words)
     parser.add_argument(
         "--prefix-file",
@@ -69,8 +70,14 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         help="write each translation before reading the next line (default at a terminal); slower, "
         "for programs that write a line and wait for its translation",
     )
+    _add_cluster_arguments(parser)
     arguments = parser.parse_intermixed_args(words)
     settings = search_settings(arguments)
+    _refuse_other_engine(arguments)
+    if arguments.engine == "ray":
+        return _translate_on_cluster(arguments, settings)
+    arguments.files = [Path(file) for file in arguments.files]
+    arguments.output = None if arguments.output is None else Path(arguments.output)
     jobs = _jobs(arguments)
     _refuse_overwriting(arguments, jobs)
 
@@ -83,6 +90,53 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     for (source, output), total in zip(jobs, totals, strict=True):
         failed += _translate(translator, source, output, arguments, options, total)
     return 1 if failed else 0
+
+
+def _add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
+    text = (
+        "ray: on the cluster of RAY_ADDRESS, or here; FILEs are text, .jsonl, .parquet or folders, "
+        "-o is a folder for rows with scores, and with --format text for texts; all may be URLs"
+    )
+    parser.add_argument("--engine", choices=["local", "ray"], default="local", help=text)
+    workers, block = ((flag, word_reader(_Count, flag)) for flag in ("--workers", "--block-lines"))
+    text = "ray: models loaded (default: fill the cluster)"
+    parser.add_argument(workers[0], type=workers[1], help=text)
+    parser.add_argument(block[0], type=block[1], help="ray: lines of a file (default: 4,000)")
+    parser.add_argument("--column", help="ray: of tables (default: the source language's tag)")
+
+
+def _refuse_other_engine(arguments: argparse.Namespace) -> None:
+    """Refuse options of the engine that is not used."""
+    ray = arguments.engine == "ray"
+    names = ("prefix_file", "line_buffered") if ray else ("workers", "block_lines", "column")
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name)]
+    if arguments.format == ("tsv" if ray else "parquet"):
+        given.append(f"--format {arguments.format}")
+    if given:
+        raise UsageError(f"{given[0]} does not go with --engine {arguments.engine}; leave it out")
+
+
+def _translate_on_cluster(arguments: argparse.Namespace, settings: dict[str, Any]) -> int:
+    """Translate with `--engine ray`; return the exit code."""
+    if importlib.util.find_spec("ray") is None:
+        raise UsageError("--engine ray needs the package ray: pip install 'nmt[ray]'")
+    if not arguments.files or arguments.output is None:
+        raise UsageError("--engine ray needs FILE and -o FOLDER")
+    from nmt.inference import corpus_job, ray_engine
+
+    inputs, folder = corpus_job.find_inputs(arguments.files), arguments.output
+    folder = folder if "://" in folder else str(Path(folder).absolute())
+    device, precision, size = arguments.device, arguments.precision, arguments.block_lines or 4000
+    arguments.device, arguments.precision = "cpu", "auto"  # of this process, which checks options
+    translator = load_translator(arguments)
+    options, layout = translator.options(**settings), arguments.format
+    columns = corpus_job.source_columns(translator.config.data, arguments.column)
+    job = corpus_job.CorpusJob(folder, inputs, layout, columns, size, arguments.invalid_utf8)
+    what = _dependencies(arguments, options) | {"precision": precision, "column": arguments.column}
+    record = corpus_job.job_record(job, what, resume=arguments.resume)
+    models = [ray_engine.bundle_files(model) for model in (arguments.model, *arguments.ensemble)]
+    call = ray_engine.WorkerCall(job, models, options, device, precision, arguments.threads or 1)
+    return 1 if ray_engine.translate_corpus(call, arguments.workers, record) else 0
 
 
 def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]]:
@@ -186,14 +240,14 @@ def _translate(
     total: int | None,
 ) -> int:
     """Translate one input; return how many of its lines failed."""
-    from nmt.inference.file_translation import line_writer, translate_lines
+    from nmt.inference.file_translation import REPLACED, line_writer, translate_lines
     from nmt.inference.partial import is_unfinished, partial_writer
     from nmt.text.lines import decode_lines, read_lines
 
     notes: dict[int, str] = {}
 
     def replaced(line: int) -> None:
-        notes[line] = "bytes that are not UTF-8 were replaced by U+FFFD"
+        notes[line] = REPLACED
 
     if output is None or is_stream(output):
         writing = line_writer(output, arguments.format)
@@ -228,10 +282,16 @@ def _translate(
 
 def _key(arguments: argparse.Namespace, options: SearchOptions) -> str:
     """Return a hash of everything except the lines that a translation depends on."""
+    what = _dependencies(arguments, options) | {"format": arguments.format}
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+
+def _dependencies(arguments: argparse.Namespace, options: SearchOptions) -> dict[str, Any]:
+    """Return the version, the models and the settings that translations depend on."""
     from nmt.bundle import find_bundle
     from nmt.reading import sha256
 
     paths = [arguments.model, *arguments.ensemble]
     models = [sha256(find_bundle(path) / "bundle.json") for path in paths]
-    what = [__version__, models, options, arguments.precision, arguments.format]
-    return hashlib.sha256(repr(what).encode()).hexdigest()
+    settings = dataclasses.asdict(options) | {"precision": arguments.precision}
+    return {"nmt": __version__, "models": models, **settings}

@@ -69,10 +69,14 @@ def missing_columns(
     where: str, names: Iterable[str], config: DataConfig, remedy: str = ""
 ) -> DataError:
     """Return the error for a table without the columns of the two sides."""
-    wanted = " or ".join(f"{s!r} and {t!r}" for s, t in candidate_columns(config))
+    pairs = [
+        dict.fromkeys(pair) for pair in candidate_columns(config)
+    ]  # a translation has one side
+    wanted = " or ".join(" and ".join(map(repr, pair)) for pair in pairs)
     return DataError(
         f"{where}: no columns {wanted}; there are {_listed(names)}; "
-        f"name them with data.columns.source and data.columns.target{remedy}"
+        "name them with data.columns.source and data.columns.target, or nmt translate's --column"
+        f"{remedy}"
     )
 
 

@@ -19,6 +19,7 @@ from nmt.text.lines import open_output
 
 _log = logging.getLogger("nmt")
 _CHARACTERS = 2**21  # a chunk exceeds this by at most one line
+REPLACED = "bytes that are not UTF-8 were replaced by U+FFFD"
 _NAMED = 10  # problems listed on standard error if there is no file for them
 _FIRST_CHUNK = 1000  # lines, before the speed is known
 _SECONDS = 10  # time that a chunk should take
@@ -86,6 +87,8 @@ class LineWriter:
         }
         if translation.problem is not None:
             row["problem"] = translation.problem
+        if translation.failed:
+            row["failed"] = True
         return json.dumps(row, ensure_ascii=False) + "\n"
 
 
@@ -154,13 +157,9 @@ def _chunks(items: Iterator[Item], line_buffered: bool) -> Iterator[list[Item]]:
     size = 1 if line_buffered else min(CHUNK, _FIRST_CHUNK)
     while True:
         chunk: list[Item] = []
-        characters, error = 0, None
+        error = None
         try:
-            while len(chunk) < size and characters < _CHARACTERS:
-                if (item := next(items, None)) is None:
-                    break
-                chunk.append(item)
-                characters += len(item[0])
+            chunk.extend(take(items, size))  # keeps those before an error
         except DataError as caught:
             error = caught
         started = time.perf_counter()
@@ -172,6 +171,16 @@ def _chunks(items: Iterator[Item], line_buffered: bool) -> Iterator[list[Item]]:
             return
         pace = len(chunk) / (time.perf_counter() - started)
         size = 1 if line_buffered else max(1, min(CHUNK, round(pace * _SECONDS)))
+
+
+def take(items: Iterator[Item], most: int) -> Iterator[Item]:
+    """Yield the next items: at most so many, and fewer where their texts are long."""
+    characters = 0
+    for item in itertools.islice(items, most):
+        yield item
+        characters += len(item[0])
+        if characters >= _CHARACTERS:
+            return
 
 
 @contextlib.contextmanager

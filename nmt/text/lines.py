@@ -108,7 +108,11 @@ _WIDE = {  # UTF-32's little-endian mark begins with that of UTF-16
 
 
 def open_bytes(path: str | Path) -> IO[bytes]:
-    """Open a file for reading bytes; unpack it if its name ends in `.gz`."""
+    """Open a file or URL for reading bytes; unpack it if its name ends in `.gz`."""
+    if "://" in str(path):
+        import fsspec
+
+        return fsspec.open(str(path), "rb", compression="infer").open()  # type: ignore[no-any-return]
     return gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
 
 
