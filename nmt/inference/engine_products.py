@@ -148,7 +148,7 @@ class Integers:
 
     def unpack(self, packed: Tensor) -> Tensor:
         """Return fp32 values."""
-        return (packed.float() - _ZERO) / LEVELS
+        return packed.float().sub_(_ZERO).div_(LEVELS)
 
 
 Arithmetic = Floats | Integers
