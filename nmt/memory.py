@@ -7,7 +7,7 @@ import os
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 _LARGEST = 32 * 2**20
 """Bytes of the largest block that glibc can keep."""
-_KERNELS = "32"
+_TRAINING_KERNELS, _SEARCH_KERNELS = 32, 256
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -18,10 +18,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def tune_memory() -> None:
-    """Keep freed large blocks, and cache few kernels; call before the first product."""
+def tune_memory(*, search: bool = False) -> None:
+    """Keep freed large blocks, and cache few kernels; call before the first product.
+
+    Args:
+        search: the process translates and does not train.
+    """
     _keep_freed_memory()
-    _keep_few_kernels()
+    _keep_few_kernels(_SEARCH_KERNELS if search else _TRAINING_KERNELS)
 
 
 def _keep_freed_memory() -> None:
@@ -56,16 +60,16 @@ def _mallopt(values: dict[int, int]) -> None:
             mallopt(name, value)
 
 
-def _keep_few_kernels() -> None:
+def _keep_few_kernels(kernels: int) -> None:
     """Let oneDNN, and torch's layer over it, cache only the kernels of the last few shapes.
 
     They compile a kernel for every shape and cache 1,024 by default, with their memory, but batches
-    of sentences keep changing shape. More do not help beam search either, with its hundreds of row
-    counts: 1,000 lines with a beam of 5 took 8.2, 7.9, 7.9 and 8.2 CPU seconds and
-    518, 621, 672 and 681 MB with 32, 128, 512 and 1,024 kernels (2 × 256, fp32, one run each).
+    of training keep changing shape. Searches meet about 200 shapes, since the fast engine pads its
+    rows to few counts: translating 500 lines with 32, 128, 256 and 1,024 kernels took 1.2, 1.1, 1.0
+    and 1.0 CPU seconds and 450, 497, 466 and 457 MB (2 × 256, int8, beam 5, medians).
     The environment variables of the user take precedence.
 
     Source: oneDNN developer guide, "Primitive cache"; ideep, `lru_cache.hpp`.
     """
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
-        os.environ.setdefault(name, _KERNELS)
+        os.environ.setdefault(name, str(kernels))

@@ -158,7 +158,7 @@ def translate(
     import nmt
     from nmt.memory import tune_memory
 
-    tune_memory()  # as the command does
+    tune_memory(search=True)  # as the command does
     settings = json.loads(options)
     try:
         translator = nmt.load(model, precision=settings.pop("precision"), device=device)

@@ -32,6 +32,8 @@ VERBS = {
     "export": "write a model to a new folder, optionally averaged or with 8-bit weights",
     "push": "upload a model to the Hugging Face hub, by default to a private repository",
 }
+_SEARCHES = ("translate", "evaluate", "serve")
+"""Verbs that translate much and train nothing."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -121,7 +123,7 @@ def _run(words: list[str], quiet: bool) -> int:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--quiet", action="store_true", help="show only warnings and errors")
     log_to_stderr(quiet=quiet)
-    tune_memory()
+    tune_memory(search=verb in _SEARCHES)
     module = importlib.import_module(f"nmt.cli.{verb}")
     return int(module.run(parser, rest))
 

@@ -26,6 +26,11 @@ def grouped(values: Tensor) -> Tensor:
     return values.view(len(values), -1, size)
 
 
+def whole_groups(size: int) -> int:
+    """Return the next vocabulary size that `grouped` need not pad; padding copies all values."""
+    return size if size < _WIDE else size + -size % _GROUP
+
+
 def likeliest(values: Tensor) -> Tensor:
     """Return the column of each row's largest value, `(rows,)`; see `grouped`."""
     groups = grouped(values)

@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from nmt.errors import UsageError
 from nmt.inference.engine_layer import FastLayer
-from nmt.inference.engine_products import Arithmetic, FastLinear, Floats, Integers
+from nmt.inference.engine_products import (
+    Arithmetic,
+    FastLinear,
+    FastReadout,
+    Floats,
+    Integers,
+)
 from nmt.models.attention import Attention
 from nmt.models.bridge import Bridge
 from nmt.models.cells import CELLS
@@ -96,7 +102,7 @@ def _decoder(model: Seq2Seq, arithmetic: Arithmetic) -> Decoder:
         stack=_stack(model, decoder, arithmetic),
         attention=decoder.attention and _PackedAttention(decoder.attention, arithmetic),
         readout=decoder.readout
-        and nn.Sequential(FastLinear.of(decoder.readout, arithmetic), nn.Tanh()),
+        and FastReadout(decoder.readout, model.config.hidden_size, decoder.context, arithmetic),
         projection=FastLinear.of(decoder.projection, arithmetic),
     )
 

@@ -8,11 +8,18 @@ from torch import Tensor, nn
 
 from nmt.models.products import Product, prepared_product
 from nmt.models.quantization import LEVELS, round_rows
+from nmt.models.stacks import concat
 
 _ZERO = LEVELS + 1
 """The byte of the value 0 in packed values from [-1, 1]."""
 _EXACT = 2**24 // LEVELS**2
 """Number of products of two bytes whose sum is always exact in fp32."""
+_ROWS = 8
+"""Smallest row count of a product of more than one row; see `in_blocks`."""
+_VECTORS = 32
+"""A multiple of the floats that torch's vector kernels take at once: two vectors of AVX-512."""
+_SERIAL = 2**15 - 1
+"""The largest tensor that torch does not share between threads."""
 _BLOCK = 64
 """Rows of an `InputTable` that are computed together."""
 
@@ -28,6 +35,11 @@ class Matrix:
 
     values: Tensor
     scale: Tensor | None = None
+
+    @property
+    def width(self) -> int:
+        """Number of inputs."""
+        return self.values.shape[1]
 
     @property
     def floats(self) -> Tensor:
@@ -62,7 +74,7 @@ class Floats:
 
     def product(self, matrix: Matrix, bias: Tensor | None = None) -> Product:
         """Make a product of values, packed or not, with a matrix."""
-        return prepared_product(matrix.floats, bias)
+        return in_blocks(prepared_product(matrix.floats, bias))
 
     wide_product = product
 
@@ -90,36 +102,33 @@ class Integers:
     def product(self, matrix: Matrix, bias: Tensor | None = None) -> Product:
         """Make a product of values in [-1, 1], packed or not, with a matrix."""
         assert matrix.scale is not None
-        sums, steps = self._sums(matrix.values), matrix.scale / LEVELS
+        multiply = self._packed_product(matrix.values, matrix.scale / LEVELS, bias)
+        return lambda values: multiply(values if values.dtype == torch.uint8 else self.pack(values))
 
-        def multiply(values: Tensor) -> Tensor:
-            packed = values if values.dtype == torch.uint8 else self.pack(values)
-            outputs = sums(packed).mul_(steps)
-            return outputs if bias is None else outputs.add_(bias)
+    def _packed_product(self, values: Tensor, steps: Tensor, bias: Tensor | None) -> Product:
+        """Make a product of packed values with an int8 matrix, `(outputs, inputs)`.
 
-        return multiply
-
-    def _sums(self, values: Tensor) -> Product:
-        """Make a product of packed values with an int8 matrix, `(outputs, inputs)`, in steps of 1.
-
-        Kernels scale their sums differently, and the choice of kernel depends on the number of
-        rows: all scales are 1 here.
+        Args:
+            values: the matrix.
+            steps: factor of each sum of integers, `(outputs,)`.
+            bias: `(outputs,)`.
         """
         if not has_integer_kernels():
             # Integers up to 2²⁴ are also exact in fp32.
             wide = torch.float32 if values.shape[1] <= _EXACT else torch.float64
-            whole = values.to(wide)
-            return lambda packed: F.linear(packed.to(wide) - _ZERO, whole).float()
+            whole, bias = values.to(wide), torch.zeros(()) if bias is None else bias
+            return lambda packed: (
+                F.linear(packed.to(wide) - _ZERO, whole).float().mul_(steps).add_(bias)
+            )
         weight = torch.ops.onednn.qlinear_prepack(values.contiguous(), None)
-        ones, zeros = torch.ones(len(values)), torch.zeros(len(values), dtype=torch.int64)
-        multiply = torch.ops.onednn.qlinear_pointwise
+        zeros, multiply = torch.zeros(len(values)).long(), torch.ops.onednn.qlinear_pointwise
 
-        def integer_sums(packed: Tensor) -> Tensor:
-            inputs = (packed, 1.0, _ZERO, weight, ones, zeros, None)
+        def integer_product(packed: Tensor) -> Tensor:
+            inputs = (packed, 1.0, _ZERO, weight, steps, zeros, bias)
             output: Tensor = multiply(*inputs, 1.0, 0, torch.float32, "none", [], "")
             return output
 
-        return integer_sums
+        return in_blocks(integer_product)
 
     def wide_product(self, matrix: Matrix, bias: Tensor | None = None) -> Product:
         """Make a product of fp32 values of any size with a matrix, each row at its own scale."""
@@ -134,14 +143,58 @@ class Integers:
 
     def pack(self, values: Tensor) -> Tensor:
         """Pack values in [-1, 1], each rounded to the nearest multiple of 1/127; uint8."""
-        return (values * LEVELS).add_(_ZERO + 0.5).to(torch.uint8)
+        # By way of int32: conversion from floats to bytes is not vectorized.
+        return (values * LEVELS).add_(_ZERO + 0.5).to(torch.int32).to(torch.uint8)
 
     def unpack(self, packed: Tensor) -> Tensor:
         """Return fp32 values."""
-        return (packed.float() - _ZERO) / LEVELS
+        return packed.float().sub_(_ZERO).div_(LEVELS)
 
 
 Arithmetic = Floats | Integers
+
+
+def in_blocks(product: Product) -> Product:
+    """Return a product that pads its rows with zeros to one of a few row counts.
+
+    oneDNN makes a kernel for each shape in about 0.4 ms, the time of multiplying 200 rows, and
+    searches meet new row counts all the time. Padding adds at most an eighth to more than 8 rows.
+    """
+
+    def padded(values: Tensor) -> Tensor:
+        rows = len(values)
+        block = max(_ROWS, 1 << max(0, rows.bit_length() - 4))
+        if rows == 1 or rows % block == 0:
+            return product(values)
+        full = values.new_zeros(rows - rows % block + block, *values.shape[1:])
+        full[:rows] = values
+        return product(full)[:rows]
+
+    return padded
+
+
+def sigmoid_(values: Tensor) -> Tensor:
+    """Replace x by σ(x), in place; a value's result does not depend on its position.
+
+    torch takes another kernel for up to 31 values at the end of a tensor, or of a thread's share of
+    a large one. Tensors of whole vectors that one thread works on have no such end.
+
+    Args:
+        values: `(rows, width)`, contiguous.
+    """
+    width = values.shape[1]
+    if width % _VECTORS or width > _SERIAL:
+        return values.neg_().exp_().add_(1).reciprocal_()  # slower, the same at every position
+    for block in values.split(
+        _SERIAL // width if torch.get_num_threads() > 1 else len(values) or 1
+    ):
+        block.sigmoid_()
+    return values
+
+
+def tanh_of_half_(values: Tensor) -> Tensor:
+    """Replace x by tanh(x / 2) = 2 σ(x) - 1, in place; see `sigmoid_`."""
+    return sigmoid_(values).mul_(2).sub_(1)
 
 
 def has_integer_kernels() -> bool:
@@ -178,6 +231,33 @@ class FastLinear(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Return `(…, outputs)` for `(…, inputs)`, packed or not."""
         return self.product(values)
+
+
+class FastReadout(nn.Module):
+    """A `Readout` with the products of the fast engine; the context's part is computed once.
+
+    Args:
+        readout: to copy.
+        context: columns of the fed context, after those of the outputs.
+        arithmetic: fp32 or integers.
+    """
+
+    def __init__(self, readout: nn.Linear, outputs: int, context: int, arithmetic: Arithmetic):
+        super().__init__()
+        (matrix,) = arithmetic.matrices(readout.weight)
+        matrix, bias = matrix.times(2), readout.bias.detach() * 2
+        ends = outputs, outputs + context
+        if context:
+            self.read_context = arithmetic.product(matrix.columns(*ends), bias)
+            rest = matrix.columns(0, outputs).beside(matrix.columns(ends[1], matrix.width))
+            self._product = arithmetic.product(rest)
+        else:
+            self._product = arithmetic.product(matrix, bias)
+
+    def forward(self, outputs: Tensor, context: Tensor | None, attended: Tensor | None) -> Tensor:
+        """Return readouts, `(rows, width)`; see `Readout`."""
+        sums = self._product(concat(outputs, attended))
+        return tanh_of_half_(sums if context is None else sums.add_(context))
 
 
 class InputTable:

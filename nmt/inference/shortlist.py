@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nmt.decoding.best import whole_groups
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.stepper import Hypothesis, Limits, Stepper
 from nmt.errors import UsageError
@@ -66,11 +67,12 @@ class Shortlist:
 def shortlist(models: Sequence[Seq2Seq], size: int, special: set[int], unknown: int) -> Shortlist:
     """Restrict a model, or an ensemble, to the most frequent tokens of all its trainings.
 
-    The unknown token, `unknown`, is never listed. See `frequent_tokens`.
+    The unknown token, `unknown`, is never listed. Up to 31 more tokens are, where `whole_groups`
+    says so. See `frequent_tokens`.
     """
     counts = torch.stack([model.decoder.token_counts for model in models]).sum(dim=0)
     counts[unknown] = 0
-    tokens = frequent_tokens(counts, size, special)
+    tokens = frequent_tokens(counts, whole_groups(size), special)
     return Shortlist(Ensemble.of([restrict_vocabulary(model, tokens) for model in models]), tokens)
 
 

@@ -34,6 +34,7 @@ CHUNK = 4000
 """Sentences translated together, so that similar lengths share a batch."""
 _LEAST_BATCH = 16
 _MOST_ROWS = 8192  # bound on sentences × hypotheses, for memory
+_GREEDY = 2  # times as many sentences in a batch of greedy search, whose steps are light
 _USUAL_LENGTH = 50  # tokens; a batch of longer sentences holds fewer sentences
 
 
@@ -160,7 +161,8 @@ class Translator:
         # With few sentences every worker gets a share.
         fair = max(_LEAST_BATCH, -(-len(work) // num_workers(self.device)))
         width = max(options.beam_size, options.n_best)
-        size = min(options.batch_size, fair, max(1, _MOST_ROWS // width))
+        wanted = options.batch_size * (_GREEDY if options.greedy else 1)
+        size = min(wanted, fair, max(1, _MOST_ROWS // width))
         free = [row for row in work if row not in forced]
         batches = [
             *_batches(free, lengths, size),

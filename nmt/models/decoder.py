@@ -27,14 +27,15 @@ class AttentionMemory:
     """The source's tensors that the decoder reads at every step, once for each sentence.
 
     Attributes:
-        context: the bridge's context, `(sentences, width)`; None without fed context.
+        context_features: the context's part of the readout, `(sentences, …)`; None without fed
+            context.
         context_inputs: the context's part of the first layer's inputs, `(sentences, …)`.
         states: the source states, `(sentences, source, hidden)`; None without attention.
         keys: their attention keys, same shape.
         mask: True on real source tokens, `(sentences, source)`.
     """
 
-    context: Tensor | None = None
+    context_features: Tensor | None = None
     context_inputs: Tensor | None = None
     states: Tensor | None = None
     keys: Tensor | None = None
@@ -174,10 +175,12 @@ class Decoder(nn.Module):
             encoded: the encoder's outputs; required for attention.
         """
         layers = [directions[0] for directions in stack_layers(self.stack)]
-        context = context_inputs = states = keys = mask = coverage = input_feed = None
+        context_features = context_inputs = states = keys = mask = coverage = input_feed = None
         if self.feed_context:
+            assert self.readout is not None
             context = layers[0].pack(init.context)
             context_inputs = layers[0].read_context(context)
+            context_features = self.readout.read_context(context)
         if self.attention is not None:
             assert encoded is not None
             states, keys, mask = encoded.memory, self.attention.keys(encoded.memory), encoded.mask
@@ -187,7 +190,7 @@ class Decoder(nn.Module):
         parts = zip(layers, init.state.layers(), strict=True)
         return Seq2SeqState(
             tuple(layer.start(state) for layer, state in parts),
-            AttentionMemory(context, context_inputs, states, keys, mask),
+            AttentionMemory(context_features, context_inputs, states, keys, mask),
             input_feed=input_feed,
             coverage=coverage,
         )
@@ -219,10 +222,10 @@ class Decoder(nn.Module):
         if self.attention is not None and coverage is not None:
             attended, weights = memory.attend(self.attention, inputs, sentences)
             coverage = coverage + weights
-        features = concat(inputs, _rows(memory.context, sentences), attended)
+        features = (inputs, _rows(memory.context_features, sentences), attended)
         if dropout is not None:
-            features = features * dropout.features
-        readout = features if self.readout is None else self.readout(features)
+            features = (concat(*features) * dropout.features, None, None)
+        readout = concat(*features) if self.readout is None else self.readout(*features)
         input_feed = None if state.input_feed is None else readout
         return readout, replace(
             state, layers=tuple(after), input_feed=input_feed, coverage=coverage
@@ -249,9 +252,9 @@ class Decoder(nn.Module):
         state = self.start(init, encoded)
         if self.input_feeding:
             return self._step_by_step(embedded, state)
-        context = state.memory.context
-        if context is not None:
-            context = context[:, None].expand(-1, tokens.shape[1], -1)
+        context = None
+        if self.feed_context:
+            context = init.context[:, None].expand(-1, tokens.shape[1], -1)
         outputs, _ = run_stack(
             self.stack, concat(embedded, context), init.state, locked_dropout=self.locked_dropout
         )
@@ -290,9 +293,21 @@ class Readout(nn.Linear):
         super().__init__(features, width)
         nn.init.xavier_uniform_(self.weight)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return readouts, `(…, width)`, in (-1, 1)."""
-        return torch.tanh(super().forward(features))
+    def read_context(self, context: Tensor) -> Tensor:
+        """Return the context, `(sentences, width)`, as `forward` takes it at every step."""
+        return context
+
+    def forward(
+        self, outputs: Tensor, context: Tensor | None = None, attended: Tensor | None = None
+    ) -> Tensor:
+        """Return readouts, `(…, width)`, in (-1, 1).
+
+        Args:
+            outputs: of the top layer, `(…, hidden)`; or all features, concatenated.
+            context: from `read_context`; None without fed context.
+            attended: the averaged source states, `(…, hidden)`; None without attention.
+        """
+        return torch.tanh(super().forward(concat(outputs, context, attended)))
 
 
 def _rows(values: Tensor | None, rows: Tensor | None) -> Tensor | None:
