@@ -66,3 +66,10 @@ def test_hours(parameters: dict[str, int]) -> None:
         updates = float(row[3].replace(",", ""))
         assert updates == pytest.approx(300_000 / gpus, abs=1)
         assert hours == pytest.approx(updates * update / 3.6e6, abs=0.05)
+
+
+def test_a_billion_lines() -> None:
+    seconds = 1e9 / number(r"at (\d+) lines per CPU second")
+    assert number(r"take (\d+) core-hours") == pytest.approx(seconds / 3600, abs=0.5)
+    assert number(r"([\d.]+) hours on 64 cores") == pytest.approx(seconds / 3600 / 64, abs=0.05)
+    assert number(r"(\d+) minutes on 1,024") == pytest.approx(seconds / 60 / 1024, abs=0.5)

@@ -226,7 +226,7 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
             ["{run}", "{tmp}/in.de", "--coverage-penalty", "-1"],
             "--coverage-penalty: -1 must be a number from 0",
         ),
-        (["{run}", "--colour"], "unrecognized arguments: --colour (see"),
+        (["{run}", "--zzz"], "unrecognized arguments: --zzz (see"),
         ([], "the following arguments are required: MODEL"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 from tests.training.made import assert_equal_runs, assert_equal_weights, changed
 from tests.training.test_ranks import assert_close_weights, without_dropout
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def kill(process: psutil.Popen) -> None:
 
 def finish(agents: list[psutil.Popen], folder: Path) -> None:
     try:
-        codes = [one.wait(timeout=250) for one in agents]
+        codes = [one.wait(timeout=400) for one in agents]
     finally:
         for one in agents:
             with contextlib.suppress(psutil.Error):
