@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -99,7 +100,9 @@ def test_a_killed_driver_and_a_killed_worker_lose_no_line(
         kill_worker(process)
         told = process.communicate(timeout=400)[1]
         assert process.returncode == 0, told
-    assert f"{LINES + 100} lines, {5 * len(before)} of an earlier call" in told
+    found = re.search(rf"{LINES + 100} lines, (\d+) of an earlier call", told)
+    # A worker that is killed between writing and reporting adds its block.
+    assert found and int(found[1]) - 5 * len(before) in (0, 5)
     after = parts()
     assert len(after) == (LINES + 100) / 5
     assert {part: after[part] for part in before} == before

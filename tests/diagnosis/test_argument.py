@@ -21,7 +21,7 @@ def row(name: str, by_length: Sequence[float], test: float, shuffled: float) -> 
         for (first, last), value in zip([(3, 5), (6, 10), (11, 13)], by_length[:3], strict=True)
     ]
     long = LengthGroup(14, 20, 100, score(by_length[3]), score(50), 1.0)
-    flow = GradientFlow("tanh", "trained", 5, [], [], None, [], [], [])
+    flow = GradientFlow("tanh", "trained", 5, [], None, [], [], [])
     whole = (score(test), score(by_length[3]), score(shuffled))
     return StudyRow(name, 256, 1000, *whole, groups, [long], flow)
 

@@ -212,7 +212,8 @@ def test_without_attention_the_final_state_is_the_only_link() -> None:
     model = network(attention="none").eval()
     state = model.start(SOURCE)
     assert state.memory.states is None and state.memory.keys is None
-    assert state.memory.context is not None and state.memory.context.shape == (3, 8)
+    for part in (state.memory.context_inputs, state.memory.context_features):
+        assert part is not None and len(part) == 3  # one row for each sentence
 
 
 def test_dropout_is_for_training_only() -> None:

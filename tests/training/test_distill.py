@@ -459,8 +459,8 @@ def test_the_page_of_check_says_how_far_the_teacher_is(
     result = nmt("check", tiny_config, *words)
     assert result.code == 0
     page = " ".join(result.out.split())
-    assert "teacher 0 of 400 sentences translated" in page
-    assert "sentences translated" not in nmt("check", tiny_config, "--data.cache", tmp_path).out
+    assert "translated by the teacher 0 of 400 sentences" in page
+    assert "teacher" not in nmt("check", tiny_config, "--data.cache", tmp_path).out
 
 
 def test_a_student_trains_from_end_to_end(
