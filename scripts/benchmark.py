@@ -1,161 +1,212 @@
 #!/usr/bin/env python
-"""Measure speed and memory of training and translating, beside OpenNMT-py where that is installed.
+"""Measure quality against speed: models, engines and searches in one table and one picture.
 
-Both systems have the same network, the same tokens and the same batch size: see CONFIG in
-scripts/benchmark_ours.py and scripts/benchmark_peer.py. Training is the real command of each. To
-translate, the peer gets our trained weights; we go from raw text to raw text, it from pieces to
-pieces, at the best of several batch sizes. It leaves a sentence once its best hypothesis has ended,
-we once no other can be better: so beam search does not find quite the same. `fast` is int8 with
-pruning and a shortlist (OURS in scripts/benchmark_contest.py). Every figure comes from
-a process of its own; the sides take turns, and medians of the rounds are told. Memory is a
-process's highest resident set: a GPU's is not in it.
+Every figure comes from a process of its own with one thread; the rows take turns, and the table has
+the medians of the rounds. Other work on the machine disturbs lines a second, and lines a CPU second
+less. Loading and warming up are left out. BLEU is of the lines that have a reference.
 
-The limit is the rate of a large fp32 matrix product, measured before each training in the same
-environment. A training's share of it is what its real tokens cost (6 × the matrices' sizes: 2 the
-forward pass, 4 the backward) ÷ the limit.
+Usage: scripts/benchmark.py NAME=MODEL … --source FILE --reference FILE [--lines N] [--rounds N]
+           [--peer NAME=ENGINE,PYTHON,MODEL …] [--json OUT] [--plot OUT.png]
 
-Usage: scripts/benchmark.py [--data FOLDER] [--sizes 256 512] [--peer PYTHON] [--json OUT] …
-scripts/benchmark_peer.py says how to make the peer's environment.
+    --peer "CTranslate2 int8, Transformer=ctranslate2,PEER/bin/python,FOLDER"
+
+ENGINE is marian, ctranslate2 or opennmt; scripts/benchmark_engines.py says what MODEL is. A peer's
+model must have been trained on the pieces of the first MODEL's tokenizer.
 """
 
 import argparse
 import json
 import os
-import platform
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
 
-from benchmark_contest import BEAMS, Bench, Row, limit, models, start, training, translation
-from benchmark_ours import prepare
+from nmt.bundle import load_bundle
+from nmt.evaluation.languages import TargetLanguage
+from nmt.evaluation.metrics import bleu_metric
+from nmt.text.lines import read_lines
+from nmt.text.tokenizer import Vocabulary
 
-SIDES = {"ours": "ours", "int8": "ours int8", "fast": "ours fast", "peer": "peer"}
+INT8: dict[str, Any] = {"precision": "int8"}
+OURS: dict[str, dict[str, Any]] = {
+    "fp32": {"precision": "fp32"},
+    "int8": INT8,
+    "int8, shortlist": INT8 | {"shortlist": 2000},
+    "int8, prune 3": INT8 | {"prune": 3.0},
+    "int8, prune 3, shortlist": INT8 | {"prune": 3.0, "shortlist": 2000},
+    "int8, prune 2, shortlist": INT8 | {"prune": 2.0, "shortlist": 2000},
+}
+"""Our engines by name; greedy search runs those that do not prune."""
+SEARCHES = {"greedy": 1, "beam 5": 5}
+PEER_BATCH = 64
+
+
+class Row(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        system: name of the model.
+        engine: how it runs.
+        search: greedy or beam 5.
+        command: of one measurement, without the files and the settings.
+        settings: see scripts/benchmark_engines.py.
+        pieces: whether it reads and writes pieces, as peers do.
+    """
+
+    system: str
+    engine: str
+    search: str
+    command: list[str]
+    settings: dict[str, Any]
+    pieces: bool
 
 
 def main() -> None:
-    """Measure, print the tables, and write the figures."""
+    """Measure, print the table, and write the figures and the picture."""
     arguments = parse()
-    folder = arguments.work.resolve()
-    material = prepare(arguments.data, folder, arguments.lines)
-    counts = (arguments.rounds, arguments.updates, arguments.model_updates)
-    bench = Bench(material, arguments.device, arguments.peer, *counts)
-    measured = {side: limit(bench, side) for side in bench.pythons}
-    bench = bench._replace(device=measured["ours"]["device"])
-    machine = {"processor": processor(), "processors": os.cpu_count(), **measured}
-    made = vars(material) | {"vocabulary": len(material.vocabulary), "lines": len(material.lines)}
-    settings = vars(arguments) | {name: made[name] for name in MATERIAL}
-    report: Row = {"machine": machine, "settings": settings}
-    for line in describe(report):
-        print(line)
-    report["training"] = [training(bench, size) for size in arguments.sizes]
-    show("training: target tokens a second", training_table(report["training"]))
-    kept = {size: models(bench, size) for size in arguments.sizes}
-    report["translation"] = [
-        translation(bench, size, search, kept[size]) for size in kept for search in BEAMS
-    ]
-    scored = report["translation"][0]["ours"]
-    bleu = f"BLEU of {scored['scored']:,} lines of the test split, {scored['signature']}"
-    title = f"translating {len(material.lines):,} lines; {bleu}"
-    show(title, translation_table(report["translation"]))
-    report["start"] = [start(bench, size, kept[size]) for size in kept]
-    show("one line, from the command's start to its end", start_table(report["start"]))
+    vocabulary = load_bundle(arguments.models[0].partition("=")[2]).tokenizer.source
+    references = list(read_lines(arguments.reference))
+    source = list(read_lines(arguments.source))
+    lines = [source[row % len(source)] for row in range(arguments.lines or len(source))]
+    rows = rows_of(arguments)
+    rounds: list[list[dict[str, float]]] = [[] for _ in rows]
+    table = []
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder, "text"), lines)
+        pieces = [vocabulary.pieces(ids) for ids in vocabulary.encode(lines)]
+        write(Path(folder, "pieces"), [" ".join(row) for row in pieces])
+        for number in range(arguments.rounds):
+            for row, done in zip(rows, rounds, strict=True):
+                done.append(measure(row, Path(folder)))
+                names = f"{row.system}, {row.engine}, {row.search}"
+                print(f"round {number + 1}: {names}: {done[-1]}", file=sys.stderr)
+        for row, done in zip(rows, rounds, strict=True):
+            found = list(read_lines(output(Path(folder), row)))
+            texts = decoded(found, vocabulary) if row.pieces else found
+            metric = bleu_metric(TargetLanguage("en"))
+            score = metric.corpus_score(texts[: len(references)], [references])
+            middle = {name: median(one[name] for one in done) for name in done[0]}
+            table.append(
+                {
+                    "system": row.system,
+                    "engine": row.engine,
+                    "search": row.search,
+                    "bleu": score.score,
+                    "lines_per_second": len(lines) / middle["wall"],
+                    "lines_per_cpu_second": len(lines) / middle["cpu"],
+                    "peak_mib": middle["peak_mib"],
+                    "rounds": done,
+                }
+            )
+    show(table)
     if arguments.json:
-        text = json.dumps(report, indent=2, default=str)
-        arguments.json.write_text(f"{text}\n", encoding="utf-8")
-
-
-MATERIAL = ("name", "pairs", "source_tokens", "target_tokens", "vocabulary", "lines")
+        arguments.json.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    if arguments.plot:
+        draw(table, arguments.plot)
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    given = os.environ.get("NMT_MULTI30K")
-    add("--data", type=Path, default=given and Path(given), help="folder with the Multi30k files")
-    add("--sizes", type=int, nargs="+", default=[256, 512], help="hidden sizes")
-    add("--rounds", type=int, default=3, help="measurements of each figure")
-    add("--updates", type=int, default=60, help="of a training that is timed")
-    add("--model-updates", type=int, default=1000, help="of the model that translates")
-    add("--lines", type=int, default=4000, help="distinct lines to translate")
-    add("--peer", metavar="PYTHON", help="the Python of an environment with OpenNMT-py")
-    add("--work", type=Path, default=Path("runs/benchmark"), help="folder for files and models")
+    add("models", nargs="+", metavar="NAME=MODEL", help="run or bundle folders")
+    add("--source", type=Path, required=True, help="lines to translate")
+    add("--reference", type=Path, required=True, help="translations of the first of them")
+    add("--lines", type=int, help="lines to time: the source, repeated or cut")
+    add("--rounds", type=int, default=3)
+    add("--engines", nargs="+", default=list(OURS), choices=list(OURS), metavar="ENGINE")
+    add("--peer", nargs="+", default=[], metavar="NAME=ENGINE,PYTHON,MODEL")
     add("--json", type=Path, metavar="OUT", help="where to write all figures")
-    add("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    add("--plot", type=Path, metavar="OUT", help="where to draw BLEU over lines a CPU second")
     return parser.parse_args()
 
 
-def processor() -> str:
-    """Name the processor."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+def rows_of(arguments: argparse.Namespace) -> list[Row]:
+    """Return what is measured, in the order of the table."""
+    script = str(Path(__file__).with_name("benchmark_engines.py"))
+    rows = []
+    for search, beam in SEARCHES.items():
+        for named in arguments.models:
+            name, _, model = named.partition("=")
+            for engine in arguments.engines:
+                settings = OURS[engine] | ({"greedy": True} if beam == 1 else {"beam_size": beam})
+                if beam == 1 and "prune" in settings:
+                    continue
+                command = [sys.executable, script, "nmt", model]
+                rows.append(Row(name, engine, search, command, settings, False))
+        for named in arguments.peer:
+            name, _, rest = named.partition("=")
+            engine, python, model = rest.split(",")
+            settings = {"beam_size": beam, "batch_size": PEER_BATCH}
+            rows.append(Row(name, engine, search, [python, script, engine, model], settings, True))
+    return rows
 
 
-def describe(report: Row) -> list[str]:
-    """Say what is measured, and on what."""
-    machine, settings = report["machine"], report["settings"]
-    lines = [f"machine  {machine['processors']} × {machine['processor']}"]
-    for side in filter(machine.get, SIDES):
-        told = machine[side]
-        name = f"{side:7}  torch {told['torch']}, {told['threads']} threads, {told['name']}"
-        lines.append(f"{name}, limit {told['gflops']:.0f} GFLOP/s")
-    tokens = f"{settings['source_tokens']:,} + {settings['target_tokens']:,} tokens"
-    corpus = f"{settings['name']}, {settings['pairs']:,} pairs of {tokens}"
-    lines.append(f"corpus   {corpus}, vocabulary {settings['vocabulary']:,}")
-    return lines
+def output(folder: Path, row: Row) -> Path:
+    """Return the file of a row's translations."""
+    return folder / f"{row.system}-{row.engine}-{row.search}".replace("/", "-")
 
 
-def training_table(rows: list[Row]) -> list[list[str]]:
-    """Lay out the speed of training, and its memory."""
-    header = ["hidden", "", "tokens/s", "limit GFLOP/s", "share of limit", "peak MiB", "ours/peer"]
-    table = [header]
-    for row in rows:
-        for side in filter(row.get, SIDES):
-            told = row[side]
-            cells = [f"{told['tokens_per_second']:,.0f}", f"{told['limit_gflops']:.0f}"]
-            cells += [f"{told['share']:.1%}", f"{told['peak_mib']:,.0f}"]
-            ratio = f"{row['ratio']:.2f}" if side == "ours" and "ratio" in row else ""
-            table.append([str(row["size"]), SIDES[side], *cells, ratio])
-    return table
+def measure(row: Row, folder: Path) -> dict[str, float]:
+    """Run one measurement in a process of its own."""
+    source = folder / ("pieces" if row.pieces else "text")
+    words = [*row.command, str(source), str(output(folder, row)), json.dumps(row.settings)]
+    alone = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    done = subprocess.run(words, env=os.environ | alone, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"benchmark: {' '.join(words)} failed:\n{done.stderr}")
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
-def translation_table(rows: list[Row]) -> list[list[str]]:
-    """Lay out the speed of translating, its memory, and what the translations are worth."""
-    header = ["hidden", "search", "", "lines/s", "/peer", "batch", "peak MiB", "BLEU", "same"]
-    table = [header]
-    for row in rows:
-        for side in filter(row.get, SIDES):
-            told = row[side]
-            cells = [str(row["size"]), row["search"], SIDES[side]]
-            if "refused" in told:
-                table.append([*cells, "not there", *[""] * 5])
-                continue
-            ratio = row.get(f"{side}_ratio")
-            cells += [f"{told['lines_per_second']:,.1f}", f"{ratio:.2f}" if ratio else ""]
-            cells += [f"{told['batch']:.0f}" if side == "peer" else "", f"{told['peak_mib']:,.0f}"]
-            table.append([*cells, f"{told['bleu']:.2f}", f"{told['same']:.1%}"])
-    return table
+def decoded(rows: list[str], vocabulary: Vocabulary) -> list[str]:
+    """Return the text of lines of pieces, as our own output becomes text."""
+    ids = {piece: id_ for id_, piece in enumerate(vocabulary.pieces(range(len(vocabulary))))}
+    return vocabulary.decode(
+        [[ids.get(piece, vocabulary.unk_id) for piece in row.split()] for row in rows]
+    )
 
 
-def start_table(rows: list[Row]) -> list[list[str]]:
-    """Lay out how long the first line takes."""
-    table = [["hidden", "", "seconds", "import torch", "times import", "peak MiB", "ours/peer"]]
-    for row in rows:
-        for side in filter(row.get, SIDES):
-            told = row[side]
-            cells = [f"{told[name]:.2f}" for name in ("seconds", "import_seconds", "times_import")]
-            ratio = f"{row['ratio']:.2f}" if side == "ours" and "ratio" in row else ""
-            table.append([str(row["size"]), SIDES[side], *cells, f"{told['peak_mib']:,.0f}", ratio])
-    return table
+def write(path: Path, lines: list[str]) -> None:
+    """Write a file of lines."""
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
 
 
-def show(title: str, table: list[list[str]]) -> None:
-    """Print a table, columns aligned, without those that are empty."""
-    columns = [column for column in zip(*table, strict=True) if any(column[1:])]
-    widths = [max(map(len, column)) for column in columns]
-    print(f"\n{title}")
-    for row in zip(*columns, strict=True):
-        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+def show(table: list[dict[str, Any]]) -> None:
+    """Print the table in Markdown."""
+    print("| search | system | engine | BLEU | lines/CPU s | lines/s | peak MiB |")
+    print("|---|---|---|---|---|---|---|")
+    for row in table:
+        speed = f"{row['lines_per_cpu_second']:,.0f} | {row['lines_per_second']:,.0f}"
+        names = f"{row['search']} | {row['system']} | {row['engine']}"
+        print(f"| {names} | {row['bleu']:.2f} | {speed} | {row['peak_mib']:,.0f} |")
+
+
+def draw(table: list[dict[str, Any]], path: Path) -> None:
+    """Draw BLEU over lines a CPU second: a curve for each system and search."""
+    from matplotlib.figure import Figure
+
+    axes = (figure := Figure(figsize=(9, 6), layout="constrained")).add_subplot()
+    systems = list(dict.fromkeys(row["system"] for row in table))
+    for search, marker in zip(SEARCHES, "ov", strict=True):
+        for number, system in enumerate(systems):
+            points = [row for row in table if (row["system"], row["search"]) == (system, search)]
+            points.sort(key=lambda row: row["lines_per_cpu_second"])
+            across = [row["lines_per_cpu_second"] for row in points]
+            up = [row["bleu"] for row in points]
+            axes.plot(across, up, f"{marker}-", color=f"C{number}", label=f"{system}, {search}")
+            label = {"textcoords": "offset points", "fontsize": 7, "rotation": 30}
+            for row, x, y in zip(points, across, up, strict=True):
+                axes.annotate(row["engine"], (x, y), (3, 6), **label)
+    axes.set_xscale("log")
+    axes.set_xlabel("lines a CPU second")
+    axes.set_ylabel("BLEU")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=120)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The measurements of scripts/benchmark.py: both sides in turn, each in a process of its own."""
+"""The measurements of scripts/benchmark_same_weights.py: both sides in turn, each in a process."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Our side of scripts/benchmark.py: the files that both sides read, and one measurement.
+"""Our side of scripts/benchmark_same_weights.py: the files for both sides, and one measurement.
 
 Run by itself it is a process that is measured, as scripts/benchmark_peer.py is.
 

@@ -1,7 +1,7 @@
-"""OpenNMT-py's side of scripts/benchmark.py: one measurement in a process of its own.
+"""OpenNMT-py's side of scripts/benchmark_same_weights.py: one measurement in a process of its own.
 
 It runs in an environment without nmt. Make that environment once, and give its Python to
-`scripts/benchmark.py --peer`:
+`scripts/benchmark_same_weights.py --peer`:
 
     python3.11 -m venv PEER
     PEER/bin/pip install torch==2.13.0 numpy configargparse tensorboard flask waitress pyonmttok \
@@ -136,25 +136,32 @@ def convert(checkpoint: str, weights: str, out: str) -> None:
     torch.save(theirs, out)
 
 
-def translate(
-    model: str, source: str, out: str, beam: str, batch: str, device: str
-) -> dict[str, Any]:
-    """Translate a file of pieces, a sentence a line; return the seconds, loading left out."""
+def load_engine(model: str, beam: int, batch: int, device: str) -> Any:
+    """Load a checkpoint; return the peer's engine, whose `infer_list` translates."""
     from onmt.bin.translate import _get_parser
     from onmt.inference_engine import InferenceEnginePY
     from onmt.utils.parse import ArgumentParser
 
-    words = ["-model", model, "-src", source, "-output", os.devnull, "-beam_size", beam]
-    words += ["-batch_size", batch, "-gpu", "0" if device == "cuda" else "-1"]
+    os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
+    sys.modules.update({name: types.ModuleType(name) for name in ("spacy", "fasttext")})
+    words = ["-model", model, "-src", os.devnull, "-output", os.devnull, "-beam_size", str(beam)]
+    words += ["-batch_size", str(batch), "-gpu", "0" if device == "cuda" else "-1"]
     words += ["-max_length_ratio", "2", "-length_penalty", "avg", "-alpha", "1"]
-    if beam == "1":
+    if beam == 1:
         words += ["-random_sampling_topk", "1"]  # its greedy search
     options = _get_parser().parse_args(words)
     ArgumentParser.validate_translate_opts(options)
     ArgumentParser._get_all_transform_translate(options)
     ArgumentParser._validate_transforms_opts(options)
     ArgumentParser.validate_translate_opts_dynamic(options)
-    engine = InferenceEnginePY(options)
+    return InferenceEnginePY(options)
+
+
+def translate(
+    model: str, source: str, out: str, beam: str, batch: str, device: str
+) -> dict[str, Any]:
+    """Translate a file of pieces, a sentence a line; return the seconds, loading left out."""
+    engine = load_engine(model, int(beam), int(batch), device)
     with open(source, encoding="utf-8", newline="\n") as stream:
         lines = stream.read().split("\n")[:-1]
     engine.infer_list(lines[:_WARM_UP])

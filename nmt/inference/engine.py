@@ -25,9 +25,10 @@ from nmt.models.cells import CELLS
 from nmt.models.decoder import Decoder
 from nmt.models.encoder import Encoder
 from nmt.models.feedforward_encoder import FeedforwardEncoder
+from nmt.models.products import Product
 from nmt.models.quantization import refuse_infinite
 from nmt.models.seq2seq import Seq2Seq, embedding_scale
-from nmt.models.stacks import Layer, LayerStack, stack_layers, swap
+from nmt.models.stacks import Layer, LayerStack, ModuleT, stack_layers, swap
 from nmt.models.weights import StoredPrecision
 
 
@@ -134,22 +135,31 @@ def _stack(
 
 
 class _PackedAttention(nn.Module):
-    """Attention with packed queries and results, and fp32 arithmetic."""
+    """Attention with packed queries and results, and fp32 arithmetic.
+
+    In the general form the map applies to the queries, not to the keys: half the memory to read.
+    """
 
     def __init__(self, attention: Attention, arithmetic: Arithmetic):
         super().__init__()
-        self.attention, self.arithmetic = _rounded(attention, arithmetic), arithmetic
+        self.attention, self.pack = _rounded(attention, arithmetic), arithmetic.pack
         self.keys = self.attention.keys
+        self.queries: Product = arithmetic.unpack
+        if attention.kind == "general":
+            # Rounded twice, as the weights of an int8 bundle are.
+            (matrix,) = arithmetic.matrices(self.attention.key.weight.t())
+            self.attention.kind = "dot"
+            self.queries = arithmetic.product(matrix)
+            del self.attention.key
 
     def forward(
         self, queries: Tensor, memory: Tensor, keys: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        queries = self.arithmetic.unpack(queries)
-        attended, weights = self.attention(queries, memory, keys, mask)
-        return self.arithmetic.pack(attended), weights
+        attended: tuple[Tensor, Tensor] = self.attention(queries, memory, keys, mask)
+        return attended
 
 
-def _rounded(module: nn.Module, arithmetic: Arithmetic) -> nn.Module:
+def _rounded(module: ModuleT, arithmetic: Arithmetic) -> ModuleT:
     """Copy a module, and round its matrices to the arithmetic's precision."""
     rounded = copy.deepcopy(module)
     for parameter in rounded.parameters():

@@ -102,10 +102,10 @@ class Integers:
     def product(self, matrix: Matrix, bias: Tensor | None = None) -> Product:
         """Make a product of values in [-1, 1], packed or not, with a matrix."""
         assert matrix.scale is not None
-        multiply = self._packed_product(matrix.values, matrix.scale / LEVELS, bias)
+        multiply = self.packed_product(matrix.values, matrix.scale / LEVELS, bias)
         return lambda values: multiply(values if values.dtype == torch.uint8 else self.pack(values))
 
-    def _packed_product(self, values: Tensor, steps: Tensor, bias: Tensor | None) -> Product:
+    def packed_product(self, values: Tensor, steps: Tensor, bias: Tensor | None = None) -> Product:
         """Make a product of packed values with an int8 matrix, `(outputs, inputs)`.
 
         Args:
@@ -273,11 +273,19 @@ class InputTable:
     """
 
     def __init__(self, embedding: Matrix, weight: Matrix, bias: Tensor):
-        self._embedding, self._bias = embedding, bias.double()
-        self._weight = weight.floats.double().t()
+        self._embedding, self._bias = embedding, bias
         vocabulary = len(embedding.values)
         self._rows = torch.empty(vocabulary, len(bias))
         self._known = torch.zeros(-(-vocabulary // _BLOCK), dtype=torch.bool)
+        # The fp32 value of a row must not depend on the call: integers, or double precision.
+        if weight.scale is None:
+            wide = weight.values.double().t()
+            self._product = lambda matrix: (matrix.values.double() @ wide).float()
+        else:
+            sums = Integers().packed_product(weight.values, weight.scale)
+            self._product = lambda matrix: (
+                sums((matrix.values.int() + _ZERO).to(torch.uint8)) * matrix.scale[:, None]
+            )
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """Return the rows of token ids, `(tokens, gates)`."""
@@ -286,8 +294,6 @@ class InputTable:
         if not bool(known.all()):
             for block in blocks[~known].unique().tolist():
                 part = slice(block * _BLOCK, (block + 1) * _BLOCK)
-                # Double precision: the fp32 value of a row must not depend on the call.
-                rows = self._embedding.rows(part).floats.double() @ self._weight + self._bias
-                self._rows[part] = rows.float()
+                self._rows[part] = self._product(self._embedding.rows(part)) + self._bias
                 self._known[block] = True
         return self._rows.index_select(0, tokens)

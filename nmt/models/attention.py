@@ -28,13 +28,21 @@ class Attention(nn.Module):
         keys: Tensor = memory if self.kind == "dot" else self.key(memory)
         return keys
 
+    def queries(self, states: Tensor) -> Tensor:
+        """Return the queries of decoder states, `(rows, hidden)`, for `forward`."""
+        return states
+
+    def pack(self, attended: Tensor) -> Tensor:
+        """Return averaged source states in the number format of the readout's inputs."""
+        return attended
+
     def forward(
         self, queries: Tensor, memory: Tensor, keys: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Attend to the source.
 
         Args:
-            queries: decoder states, `(batch, target, hidden)`.
+            queries: from `queries`, `(batch, target, hidden)`.
             memory: source states, `(batch, source, hidden)`.
             keys: from `keys(memory)`.
             mask: True on real source tokens, `(batch, source)`.

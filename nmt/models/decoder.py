@@ -42,7 +42,7 @@ class AttentionMemory:
     mask: Tensor | None = None
 
     def attend(
-        self, attention: nn.Module, queries: Tensor, sentences: Tensor | None = None
+        self, attention: Attention, queries: Tensor, sentences: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Attend to the source, one query a row; rows of one sentence share its memory.
 
@@ -55,21 +55,36 @@ class AttentionMemory:
             The averaged source states, `(rows, hidden)`, and the weights, `(rows, source)`.
         """
         assert self.states is not None and self.keys is not None and self.mask is not None
-        memory = (self.states, self.keys, self.mask)
+        queries, memory = attention.queries(queries), (self.states, self.keys, self.mask)
         if sentences is None:
             attended, weights = attention(queries[:, None], *memory)
-            return attended[:, 0], weights[:, 0]
-        used, owner, counts = sentences.unique(return_inverse=True, return_counts=True)
-        order = owner.argsort(stable=True)
-        index = torch.empty_like(owner)  # of each row among those of its sentence
-        ordinal = torch.arange(len(owner), device=owner.device)
-        index[order] = ordinal - (counts.cumsum(0) - counts)[owner[order]]
-        padded = queries.new_zeros(len(used), int(counts.max()), queries.shape[1])
-        padded[owner, index] = queries
-        if len(used) < len(self.states):  # some sentences have left the batch
-            memory = (self.states[used], self.keys[used], self.mask[used])
+            return attention.pack(attended[:, 0]), weights[:, 0]
+        counts = sentences.bincount(minlength=len(self.states))
+        order = sentences.argsort(stable=True)
+        index = torch.empty_like(sentences)  # of each row among those of its sentence
+        ordinal = torch.arange(len(sentences), device=sentences.device)
+        index[order] = ordinal - (counts.cumsum(0) - counts)[sentences[order]]
+        padded = queries.new_zeros(len(self.states), int(counts.max()), queries.shape[1])
+        padded[sentences, index] = queries
         attended, weights = attention(padded, *memory)
-        return attended[owner, index], weights[owner, index]
+        return attention.pack(attended[sentences, index]), weights[sentences, index]
+
+    def compact(self, sentences: Tensor) -> tuple["AttentionMemory", Tensor]:
+        """Drop the sentences that no row refers to, if they are a quarter; copying takes time.
+
+        Args:
+            sentences: the sentence of each row, `(rows,)`.
+
+        Returns:
+            The memory, and the sentence of each row in it.
+        """
+        if self.states is None:
+            return self, sentences
+        used, owner = sentences.unique(return_inverse=True)
+        if 4 * len(used) > 3 * len(self.states):
+            return self, sentences
+        parts = (self.context_features, self.context_inputs, self.states, self.keys, self.mask)
+        return AttentionMemory(*(_rows(part, used) for part in parts)), owner
 
 
 @dataclass(frozen=True)
@@ -93,10 +108,10 @@ class Seq2SeqState:
 
     def select(self, rows: Tensor) -> "Seq2SeqState":
         """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
+        sentences = rows if self.sentences is None else self.sentences[rows]
         return Seq2SeqState(
             tuple(tuple(part.index_select(0, rows) for part in layer) for layer in self.layers),
-            self.memory,
-            rows if self.sentences is None else self.sentences[rows],
+            *self.memory.compact(sentences),
             _rows(self.input_feed, rows),
             _rows(self.coverage, rows),
         )

@@ -1,4 +1,4 @@
-"""scripts/benchmark.py measures at toy size, and its figures follow from one another."""
+"""benchmark_same_weights.py measures at toy size, and its figures follow from one another."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def measured(data: Path) -> tuple[dict[str, Any], str]:
     words += ["--sizes", SIZE, "--rounds", 1, "--updates", 6, "--model-updates", 3]
     words += ["--lines", LINES, "--device", "cpu"]
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "benchmark.py", *map(str, words)],
+        [sys.executable, ROOT / "scripts" / "benchmark_same_weights.py", *map(str, words)],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         cwd=data,
         capture_output=True,
