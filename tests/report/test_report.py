@@ -354,7 +354,7 @@ def test_a_diagnosis_with_a_wrong_kind_of_value_is_refused(tmp_path: Path) -> No
     wrong: Any = {"reach": "much"}
     flows = [dataclasses.replace(flow("tanh", "start", 0.25), **wrong)]
     write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), flows=flows))
-    with pytest.raises(DataError, match="'much'.* float"):
+    with pytest.raises(DataError, match=r"'much'.* float"):
         read_runs([run])
 
 
