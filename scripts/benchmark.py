@@ -7,7 +7,7 @@ translate, the peer gets our trained weights; we go from raw text to raw text, i
 pieces, at the best of several batch sizes. It leaves a sentence once its best hypothesis has ended,
 we once no other can be better: so beam search does not find quite the same. `fast` is int8 with
 pruning and a shortlist (OURS in scripts/benchmark_contest.py). Every figure comes from
-a process of its own; the sides take turns, and medians of the rounds are told. Memory is a
+a process of its own; the sides take turns, and medians of the rounds are reported. Memory is a
 process's highest resident set: a GPU's is not in it.
 
 The limit is the rate of a large fp32 matrix product, measured before each training in the same
@@ -73,8 +73,13 @@ def parse() -> argparse.Namespace:
     add("--data", type=Path, default=given and Path(given), help="folder with the Multi30k files")
     add("--sizes", type=int, nargs="+", default=[256, 512], help="hidden sizes")
     add("--rounds", type=int, default=3, help="measurements of each figure")
-    add("--updates", type=int, default=60, help="of a training that is timed")
-    add("--model-updates", type=int, default=1000, help="of the model that translates")
+    add("--updates", type=int, default=60, help="updates of a timed training run")
+    add(
+        "--model-updates",
+        type=int,
+        default=1000,
+        help="training updates of the model that translates",
+    )
     add("--lines", type=int, default=4000, help="distinct lines to translate")
     add("--peer", metavar="PYTHON", help="the Python of an environment with OpenNMT-py")
     add("--work", type=Path, default=Path("runs/benchmark"), help="folder for files and models")
@@ -92,7 +97,7 @@ def processor() -> str:
 
 
 def describe(report: Row) -> list[str]:
-    """Say what is measured, and on what."""
+    """Describe the measured programs and the machine."""
     machine, settings = report["machine"], report["settings"]
     lines = [f"machine  {machine['processors']} × {machine['processor']}"]
     for side in filter(machine.get, SIDES):
