@@ -154,14 +154,14 @@ def _search(metrics: dict[str, Any]) -> str:
 
 def _origin(config: Config, metrics: dict[str, Any], precision: str) -> str:
     """Describe the storage and the origin of the weights."""
-    told = [precision]
+    changes = [precision]
     if "averaged_updates" in metrics:
         updates = ", ".join(f"{update:,}" for update in metrics["averaged_updates"])
-        told.append(f"the mean of those after the updates {updates}")
+        changes.append(f"the mean of those after the updates {updates}")
     if precision == "int8" or metrics.get("rounded"):
         scored = " after the scores below were taken" if "validation" in metrics else ""
-        told.append(f"rounded to int8{scored}")
-    return ", ".join(told)
+        changes.append(f"rounded to int8{scored}")
+    return ", ".join(changes)
 
 
 def _test_scores(metrics: dict[str, Any]) -> str:

@@ -12,9 +12,10 @@ _TRAINING_KERNELS, _SEARCH_KERNELS = 32, 256
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error means that memory ran out; torch has several such errors."""
-    told = str(error).lower()
+    message = str(error).lower()
     return isinstance(error, MemoryError) or any(
-        words in told for words in ("out of memory", "not enough memory", "can't allocate memory")
+        words in message
+        for words in ("out of memory", "not enough memory", "can't allocate memory")
     )
 
 

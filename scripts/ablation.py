@@ -1,9 +1,9 @@
-"""Train variants of a recipe, and tabulate what each of their keys gives.
+"""Train variants of a recipe, and tabulate their scores.
 
 A table of rows is a YAML file: a name and the keys by which the row differs from the recipe.
 Every row is trained with every seed, its best model is scored with the recipe's own search
-settings, and the row's mean and standard deviation stand in a Markdown table. What is done is kept
-under --out, so that a call that was stopped goes on. Words after the options are config keys for
+settings, and the row's mean and standard deviation stand in a Markdown table. Finished rows are
+kept under --out, and a repeated call continues. Arguments after the options are config keys for
 all rows, such as --data.corpus files.
 """
 
@@ -85,7 +85,7 @@ def measure(run: Path, config: Path, keys: list[str], seed: int, threads: int) -
 def table(rows: dict[str, list[dict[str, float]]]) -> str:
     """Write the rows as Markdown: each split's mean ± standard deviation over seeds.
 
-    Minutes are the mean of trainings that were not interrupted; where all were, nobody knows.
+    Minutes are the mean of uninterrupted training runs; unknown if all were interrupted.
     """
     lines = [
         "| | validation BLEU | test BLEU | parameters | minutes |",
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("rows", type=Path, help="YAML: name → keys that differ")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
-    parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
+    parser.add_argument("--jobs", type=int, default=1, help="parallel training runs")
     arguments, keys = parser.parse_known_args()
     rows = read_rows(arguments.rows)
     threads = max(1, (os.cpu_count() or 1) // arguments.jobs)

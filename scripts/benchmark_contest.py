@@ -50,7 +50,7 @@ class Bench(NamedTuple):
         device: cpu or cuda.
         peer: the peer's Python; None without a peer.
         rounds: measurements of each figure.
-        updates: of a training that is timed.
+        updates: of a timed training run.
         model_updates: of the model that translates.
     """
 
@@ -121,7 +121,7 @@ def limit(bench: Bench, side: str) -> Row:
 
 
 def training(bench: Bench, size: int) -> Row:
-    """Compare the trainings of one hidden size."""
+    """Compare the training runs of one hidden size."""
     made = bench.material
     source, target = multiply_accumulates(size, len(made.vocabulary))
     per_token = 6 * (source * made.source_tokens / made.target_tokens + target)

@@ -2,12 +2,12 @@
 
     .venv/bin/python scripts/kill_and_resume.py [--kills 20] [--seed 1] [--KEY VALUE …]
 
-The run is small and uses all that is random or remembered: dropout, several layers, accumulation,
-loader workers, patience. Every kill is a `kill -9` of the whole process group at a moment drawn
-between a checkpoint and a little after, so that it strikes while batches are computed, models
-validated and checkpoints written. Weights and validation history are compared. Any config key may
-follow, such as --training.devices 2, or --training.checkpoint_every null --training.validate_every
-6, with which every checkpoint is written at a validation.
+The run is small and covers every source of randomness and state: dropout, several layers,
+accumulation, loader workers, patience. Every kill is a `kill -9` of the whole process group at a
+moment drawn between a checkpoint and a little after, so that it strikes while batches are computed,
+models validated and checkpoints written. Weights and validation history are compared. Any config
+key may follow, such as --training.devices 2, or --training.checkpoint_every null
+--training.validate_every 6, with which every checkpoint is written at a validation.
 """
 
 import argparse
@@ -45,9 +45,9 @@ def start(config: Path, run: Path, words: list[str]) -> subprocess.Popen[str]:
 
 def finish(process: subprocess.Popen[str]) -> None:
     """Wait for a run to end well."""
-    _, told = process.communicate()
+    _, output = process.communicate()
     if process.returncode != 0:
-        sys.exit(f"nmt train failed:\n{told}")
+        sys.exit(f"nmt train failed:\n{output}")
 
 
 def newest(run: Path) -> Path | None:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From nothing to a BLEU score: set up, train German→English on the built-in corpus, translate.
-# Run again, it only translates and scores; a training that was stopped goes on.
+# Run again, it only translates and scores; an interrupted training run continues.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh

@@ -132,13 +132,13 @@ def speed(folder: Path, model: str, file: Path, lines: int, options: list[str]) 
             flush=True,
         )
         if more:
-            told = compare(folder / "plain", out / f"{source.name}.jsonl")
+            comparison = compare(folder / "plain", out / f"{source.name}.jsonl")
             share = done["plain"].seconds / one.seconds
             tenth = len(one.memory) // 10
             first, last = (one.memory[n] for n in (2 * tenth, 9 * tenth))
             print(
-                f"  {told}; {share:.2f} of the speed of plain; driver {first:.0f} MiB after a "
-                f"fifth, {last:.0f} after nine tenths, at most {max(one.memory):.0f}",
+                f"  {comparison}; {share:.2f} of the speed of plain; driver {first:.0f} MiB after "
+                f"a fifth, {last:.0f} after nine tenths, at most {max(one.memory):.0f}",
                 flush=True,
             )
     wall = done["1 worker"].wall / done["2 workers"].wall
@@ -158,8 +158,8 @@ def kills(folder: Path, model: str, file: Path, lines: int, options: list[str]) 
         one = started(words, out, folder / "log", share * lines / 500)
         os.kill(one.workers()[0].pid, signal.SIGKILL)
         one.finish()
-        told = compare(folder / "whole", out / f"{source.name}.jsonl")
-        print(f"worker killed {name}: {told}", flush=True)
+        comparison = compare(folder / "whole", out / f"{source.name}.jsonl")
+        print(f"worker killed {name}: {comparison}", flush=True)
     out = folder / "driver killed"
     one = started(words, out, folder / "log", lines / 1000)
     one.process.kill()
@@ -169,8 +169,8 @@ def kills(folder: Path, model: str, file: Path, lines: int, options: list[str]) 
     before = {part: part.stat().st_mtime_ns for part in out.rglob("*.jsonl") if part.is_file()}
     Measured([*words, "-o", str(out), "--resume"], folder / "log").finish()
     again = sum(part.stat().st_mtime_ns != written for part, written in before.items())
-    told = compare(folder / "whole", out / f"{source.name}.jsonl")
-    print(f"driver killed: {told}; {again} of {len(before)} finished blocks translated again")
+    comparison = compare(folder / "whole", out / f"{source.name}.jsonl")
+    print(f"driver killed: {comparison}; {again} of {len(before)} finished blocks translated again")
 
 
 def started(words: list[str], out: Path, log: Path, blocks: float) -> Measured:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train a recipe, tune its search on validation, score it on test, and compare with its figure.
-# Usage: scripts/reproduce.sh configs/NAME.yaml [--KEY VALUE …]   (a run that was stopped goes on)
+# Usage: scripts/reproduce.sh configs/NAME.yaml [--KEY VALUE …]   (continues an interrupted run)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh

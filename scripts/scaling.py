@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure how time and memory grow with what is translated and trained, and with the model.
+"""Measure how time and memory grow with the input, the batches and the size of the model.
 
 Each axis is walked with all else at its base. A point is a process of its own: the default network
 with random weights, which writes exactly as many tokens as it reads, on the CPU, called several
@@ -78,7 +78,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--axes", nargs="+", metavar="NAME", choices=known, help=", ".join(known))
     parser.add_argument("--json", type=Path, metavar="OUT", help="where to write all figures")
     parser.add_argument("--plot", type=Path, metavar="OUT", help="where to draw them: .png or .svg")
-    parser.add_argument("--quick", action="store_true", help="tiny, two points an axis: for tests")
+    parser.add_argument("--quick", action="store_true", help="tiny, two points per axis: for tests")
     return parser.parse_args()
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Attack the product for at most 30 minutes: damaged files, odd text, kills. Prints one table.
+# Stress-test every command for at most 30 minutes: damaged files, odd text, kills. Prints one table.
 # scripts/soak.sh [--minutes N] [--cases SHARE] [--only WORDS] [--seed N]
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -81,8 +81,8 @@ def refuse_unequal(one: object, count: int, other: object, other_count: int) -> 
         DataError: unequal numbers of lines.
     """
     if count != other_count:
-        told = f"{one} has {counted(count, 'line')}, and {other} {other_count:,}"
-        raise DataError(f"{told}; they must match line by line")
+        counts = f"{one} has {counted(count, 'line')}, and {other} {other_count:,}"
+        raise DataError(f"{counts}; they must match line by line")
 
 
 def read_pairs(source: Path, target: Path) -> list[tuple[str, str]]:
@@ -130,7 +130,7 @@ def search_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def load_translator(arguments: argparse.Namespace) -> "Translator":
     """Load the model, or the ensemble, on the requested device."""
-    gc.disable()  # a tenth of torch's import goes into looking for garbage, and there is none
+    gc.disable()  # a tenth of the time to import torch, and it frees nothing
     import torch
 
     from nmt.inference.translator import Translator

@@ -33,7 +33,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb and write the bundle."""
     add_flags(parser, words, _Flags)
     arguments = parser.parse_args(words)
-    # What stands behind a link is replaced, not the link.
+    # Replace a link's target, not the link.
     out = Path(os.path.realpath(arguments.out))
 
     from nmt.bundle import find_bundle, is_bundle, load_bundle, save_bundle, weights_size

@@ -1,4 +1,4 @@
-"""Flags made from the fields of dataclasses: types read the words, docstrings are the help."""
+"""Flags made from the fields of dataclasses: types parse the values, docstrings are the help."""
 
 import argparse
 import dataclasses
@@ -19,24 +19,24 @@ Device = Literal["auto", "cpu", "cuda"]
 _WAYS = ("beam_size", "greedy", "sample")
 
 
-def option(default: Any = None, **how: Any) -> Any:
+def option(default: Any = None, **keywords: Any) -> Any:
     """Return a field for `add_flags`.
 
     Args:
-        default: if the flag is not given; a list is empty then.
-        **how: further arguments of `add_argument`; `names` replaces the flag's name.
+        default: value without the flag; a list flag starts empty.
+        **keywords: further arguments of `add_argument`; `names` replaces the flag's name.
     """
-    return dataclasses.field(default=default, metadata=how)
+    return dataclasses.field(default=default, metadata=keywords)
 
 
-def positional(metavar: str, **how: Any) -> Any:
+def positional(metavar: str, **keywords: Any) -> Any:
     """Return the field of an argument without a flag; see `option`."""
-    return option(metavar=metavar, names=(), **how)
+    return option(metavar=metavar, names=(), **keywords)
 
 
 @dataclass
 class DeviceFlags:
-    """The device, precision and threads with which models compute."""
+    """The device, precision and CPU threads of a model."""
 
     device: Device = "auto"
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
@@ -48,7 +48,7 @@ class DeviceFlags:
 
 @dataclass
 class ModelFlags(DeviceFlags):
-    """A model, or several that translate together."""
+    """A model or an ensemble."""
 
     model: str = positional("MODEL")
     """run folder, bundle folder, or hf://owner/name[@revision]"""
@@ -69,27 +69,27 @@ def add_flags(parser: argparse.ArgumentParser, words: list[str], *kinds: type) -
     """Add an argument for each field of some dataclasses, which are never instantiated.
 
     Args:
-        parser: takes them.
-        words: the command line; its help alone needs the fields' docstrings.
+        parser: receives the arguments.
+        words: the command line; the fields' docstrings are read only if it asks for help.
         kinds: the dataclasses; see `option` and `positional`.
     """
     for kind in kinds:
         hints, texts = field_types(kind), _help_texts(kind, words)
         for field in dataclasses.fields(kind):
             flag, text = flag_name(field.name), texts.get(field.name, "")
-            how: dict[str, Any] = {"default": field.default, **_reading(hints[field.name], flag)}
-            how |= field.metadata
-            names = how.pop("names", [flag])
-            if how["default"] and "(default" not in text:
-                text += f" (default: {how['default']})"
-            parser.add_argument(*names, dest=field.name, help=text.strip(), **how)
+            keywords = {"default": field.default, **_reading(hints[field.name], flag)}
+            keywords |= field.metadata
+            names = keywords.pop("names", [flag])
+            if keywords["default"] and "(default" not in text:
+                text += f" (default: {keywords['default']})"
+            parser.add_argument(*names, dest=field.name, help=text.strip(), **keywords)
 
 
 def add_search_flags(parser: argparse.ArgumentParser, words: list[str]) -> None:
     """Add the fields of `SearchOptions`; an option that is not given is the model's own.
 
     Args:
-        parser: takes them.
+        parser: receives the arguments.
         words: see `add_flags`.
     """
     texts = _help_texts(SearchOptions, words)
@@ -97,15 +97,15 @@ def add_search_flags(parser: argparse.ArgumentParser, words: list[str]) -> None:
     for name, kind in field_types(SearchOptions).items():
         if name not in ("max_source_length", "alignments"):
             group, flag = way if name in _WAYS else parser, flag_name(name)
-            how = _reading(kind, flag) | {"default": None}
-            group.add_argument(flag, help=texts.get(name), **how)
+            keywords = _reading(kind, flag) | {"default": None}
+            group.add_argument(flag, help=texts.get(name), **keywords)
 
 
 def split_words(words: list[str]) -> tuple[list[str], list[str]]:
-    """Separate a command's own words from config keys (`--seed` or with a dot) and their values.
+    """Separate a command's arguments from config keys (`--seed` or with a dot) and their values.
 
     Args:
-        words: what follows the verb.
+        words: the arguments after the verb.
     """
     own: list[str] = []
     keys: list[str] = []
@@ -122,7 +122,7 @@ def add_config_argument(parser: argparse.ArgumentParser, words: list[str]) -> No
     """Add CONFIG and, for help and suggestions, every config key; `split_words` reads their values.
 
     Args:
-        parser: takes them.
+        parser: receives the arguments.
         words: see `add_flags`.
     """
     parser.allow_abbrev = False  # it would take `--see` for `--seed`
@@ -148,7 +148,7 @@ def _add_keys(parser: argparse.ArgumentParser, section: Any, prefix: str, words:
 
 
 def _help_texts(kind: type, words: list[str]) -> dict[str, str]:
-    """Return the docstrings of fields, for help alone: reading them takes a while."""
+    """Return the docstrings of fields, only if help is requested: parsing them is slow."""
     if not {"-h", "--help"} & set(words):
         return {}
     return {name: text.replace("%", "%%") for name, text in field_texts(kind).items()}
@@ -160,7 +160,7 @@ def flag_name(name: str) -> str:
 
 
 def _reading(kind: Any, flag: str) -> dict[str, Any]:
-    """Return the arguments of `add_argument` that read a word of a type."""
+    """Return the arguments of `add_argument` that parse a value of a type."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return _reading(parts[0], flag)  # the rest is None

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")  # the libraries' advice is for programmers
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    # So that what is half written is cleared away.
+    # Exit through exceptions, so that partial files are removed.
     for ending in (signal.SIGTERM, signal.SIGUSR1):  # SLURM warns with the second
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
     _open_streams()
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _complain(str(error), error.exit_code, debug, kind="")
     except NmtError as error:
         code = _complain(str(error), error.exit_code, debug)
-    except BrokenPipeError:  # the reader of our output has left, as `head` does
+    except BrokenPipeError:  # the reader of our output has exited, as `head` does
         code = 1
     except KeyboardInterrupt:
         code = _complain("interrupted", 130, debug, kind="")
@@ -76,8 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         wrong = error.errno == errno.ENAMETOOLONG
         code = _complain(f"{shorten(place)} {error.strerror or error}", 2 if wrong else 1, debug)
     except Exception as error:
-        told = shorten(f"{type(error).__name__}: {error}")
-        code = _complain(f"unexpected {told}; --debug shows where", 1, debug)
+        problem = shorten(f"{type(error).__name__}: {error}")
+        code = _complain(f"unexpected {problem}; --debug shows where", 1, debug)
     finally:
         try:
             sys.stdout.flush()

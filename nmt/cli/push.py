@@ -50,7 +50,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="nmt-push-") as name:
         folder = Path(name)
         copy_bundle(bundle, folder, {"published": published})
-        load_bundle(folder)  # what is uploaded is whole, and loads
+        load_bundle(folder)  # upload only a complete bundle that loads
         repository = Repository(arguments.address)
         _agree(arguments, repository.private, sorted(folder.iterdir()))
         commit = repository.upload(folder, public=arguments.public, stale=FILES)

@@ -60,8 +60,8 @@ def report_training(run: Path) -> None:
         write_page(make_report([run]), out)
         _log.info("report: %s", out)
     except Exception as error:
-        told = " ".join(f"{error}".split()) or type(error).__name__
-        _log.warning("there is no report (%s); `nmt report %s` tries again", told, run)
+        reason = " ".join(f"{error}".split()) or type(error).__name__
+        _log.warning("there is no report (%s); `nmt report %s` tries again", reason, run)
 
 
 def _place(arguments: argparse.Namespace) -> Path | None:

@@ -94,15 +94,18 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 def _add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
     text = (
-        "ray: on the cluster of RAY_ADDRESS, or here; FILEs are text, .jsonl, .parquet or folders, "
-        "-o is a folder for rows with scores, and with --format text for texts; all may be URLs"
+        "ray: translate on the Ray cluster at RAY_ADDRESS, or on this machine. FILEs are text, "
+        ".jsonl, .parquet or folders. -o is a folder for rows with scores and, with --format text, "
+        "for plain text. All may be URLs"
     )
     parser.add_argument("--engine", choices=["local", "ray"], default="local", help=text)
     workers, block = ((flag, word_reader(_Count, flag)) for flag in ("--workers", "--block-lines"))
-    text = "ray: models loaded (default: fill the cluster)"
+    text = "ray: number of workers, each with one model (default: fill the cluster)"
     parser.add_argument(workers[0], type=workers[1], help=text)
-    parser.add_argument(block[0], type=block[1], help="ray: lines of a file (default: 4,000)")
-    parser.add_argument("--column", help="ray: of tables (default: the source language's tag)")
+    parser.add_argument(block[0], type=block[1], help="ray: lines per output file (default: 4,000)")
+    parser.add_argument(
+        "--column", help="ray: source column of tables (default: the source language's tag)"
+    )
 
 
 def _refuse_other_engine(arguments: argparse.Namespace) -> None:
@@ -132,8 +135,8 @@ def _translate_on_cluster(arguments: argparse.Namespace, settings: dict[str, Any
     options, layout = translator.options(**settings), arguments.format
     columns = corpus_job.source_columns(translator.config.data, arguments.column)
     job = corpus_job.CorpusJob(folder, inputs, layout, columns, size, arguments.invalid_utf8)
-    what = _dependencies(arguments, options) | {"precision": precision, "column": arguments.column}
-    record = corpus_job.job_record(job, what, resume=arguments.resume)
+    needs = _dependencies(arguments, options) | {"precision": precision, "column": arguments.column}
+    record = corpus_job.job_record(job, needs, resume=arguments.resume)
     models = [ray_engine.bundle_files(model) for model in (arguments.model, *arguments.ensemble)]
     call = ray_engine.WorkerCall(job, models, options, device, precision, arguments.threads or 1)
     return 1 if ray_engine.translate_corpus(call, arguments.workers, record) else 0
@@ -281,9 +284,9 @@ def _translate(
 
 
 def _key(arguments: argparse.Namespace, options: SearchOptions) -> str:
-    """Return a hash of everything except the lines that a translation depends on."""
-    what = _dependencies(arguments, options) | {"format": arguments.format}
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+    """Return a hash of everything that a translation depends on, except the lines."""
+    values = _dependencies(arguments, options) | {"format": arguments.format}
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 def _dependencies(arguments: argparse.Namespace, options: SearchOptions) -> dict[str, Any]:

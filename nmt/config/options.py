@@ -26,7 +26,7 @@ class DecodingConfig:
     """Rank hypotheses by log-probability ÷ length ** this."""
     coverage_penalty: Annotated[float, Range(0, 100)] = 0.0
     """Coverage penalty β of a model with attention (Wu et al. 2016): adds β × Σ log min(attention,
-    1), summed over source tokens, to a hypothesis's rank."""
+    1), summed over source tokens, to a hypothesis's ranking score."""
     max_length_ratio: Annotated[float, Range(0, 50, above=True)] = 2.0
     """Maximum length of a translation: this × source length + 10 tokens."""
     prune: Annotated[float, Range(0, math.inf, above=True)] | None = 8.0

@@ -67,8 +67,8 @@ class FiltersConfig:
     """
 
     empty: bool = True
-    """Leave out pairs with a side that is blank or has no token; in a pair that is kept, such a
-    side is the end token alone."""
+    """Leave out pairs with a side that is blank or has no token; if false, such a side is
+    the end token alone."""
     control_characters: bool = False
     """Leave out pairs that hold control characters (Unicode category Cc) other than tabs."""
     untranslated: bool = False
@@ -79,7 +79,7 @@ class FiltersConfig:
     length_ratio: Annotated[float, Range(1, 1000)] | None = None
     """Maximum of longer ÷ shorter side, in tokens with the end token."""
     overlap: bool = False
-    """Leave out pairs that share a sentence with validation or a test split, except white space."""
+    """Leave out pairs that share a sentence with validation or a test split, white space aside."""
     duplicates: bool = False
     """Leave out pairs that repeat an earlier training pair on both sides."""
 
@@ -119,7 +119,7 @@ class DataConfig:
     corpus: Annotated[str, _CORPUS] = "files"
     """files, builtin:NAME, or hub:OWNER/NAME[@REVISION][#CONFIG]."""
     splits: dict[Annotated[str, _SPLIT], Place | None] | None = None
-    """Split name to place. files: PREFIX (PREFIX.de, PREFIX.en) or one .tsv .csv .jsonl .parquet,
+    """Place of each split. files: PREFIX (PREFIX.de, PREFIX.en) or one .tsv .csv .jsonl .parquet,
     each also .gz, or a list; hub, builtin: a split of the corpus. {cut: N} takes N pairs out of
     train. In train's list, {place: NAME, weight: W} repeats each pair W times in an epoch; weight
     2.5: every pair twice, a random half a third time each epoch. hub and builtin default to train,
@@ -200,12 +200,12 @@ class ModelConfig:
     feed_context: bool = True
     """Feed the encoder's final state to the decoder and the output at every step."""
     attention: Literal["none", "dot", "general", "additive"] = "none"
-    """Attention of the output to the source's states; none leaves only the final state."""
+    """Attention over the encoder's states; with none, the decoder sees only the final state."""
     input_feeding: bool = False
     """Feed the last step's readout, attention included, to the decoder's next step. Training then
     runs step by step, without fused kernels, and takes several times as long."""
     dropout: Share = 0.2
-    """Share of units dropped on embeddings, between layers and before the output."""
+    """Dropout rate of the embeddings, between layers and before the output."""
     locked_dropout: bool = False
     """Drop the same units at all steps of a sentence (variational dropout)."""
     source_word_dropout: Share = 0.0
@@ -234,7 +234,7 @@ class TrainingConfig:
     weight_decay: Annotated[float, Range(0, 10)] = 0.0
     """Decoupled weight decay (AdamW)."""
     schedule: Literal["cosine", "inverse_sqrt", "plateau", "constant"] = "cosine"
-    """Course of the learning rate after the warm-up; plateau halves it after each validation
+    """Learning-rate schedule after the warm-up; plateau halves the rate after each validation
     without a better score."""
     warmup_updates: Annotated[int, Range(0, 10**9)] = 200
     """Updates over which the learning rate rises from zero to its peak."""

@@ -68,8 +68,8 @@ def check_public_set(name: str, pair: str) -> None:
             hint = suggestion(one, known) or "; `--test-set list` shows all"
             raise UsageError(f"--test-set {one}: sacreBLEU has no such set{hint}")
         if pair not in (pairs := utils.get_langpairs_for_testset(one)):
-            told = f"it has no {pair}, the model's direction, but {', '.join(sorted(pairs))}"
-            raise UsageError(f"--test-set {one}: {told}")
+            problem = f"it has no {pair}, the model's direction, but {', '.join(sorted(pairs))}"
+            raise UsageError(f"--test-set {one}: {problem}")
 
 
 def read_public_set(name: str, pair: str) -> PublicSet:
@@ -107,7 +107,7 @@ def _files(name: str, pair: str) -> list[Path]:
     if utils.SACREBLEU_DIR.startswith("~"):
         raise DataError("this user has no home folder; set SACREBLEU to a folder for test sets")
     before = socket.getdefaulttimeout()
-    utils.sacrelogger.setLevel(logging.CRITICAL)  # its faults are told below
+    utils.sacrelogger.setLevel(logging.CRITICAL)  # its faults are reported below
     socket.setdefaulttimeout(_PATIENCE)
     try:
         files = [utils.get_source_file(name, pair), *utils.get_reference_files(name, pair)]
@@ -116,10 +116,10 @@ def _files(name: str, pair: str) -> list[Path]:
         if isinstance(error, SystemExit) and error.code != 1:  # a signal
             raise
         if isinstance(error, SystemExit | FileNotFoundError):
-            told = f"is damaged in sacreBLEU's cache; delete {_folder(name)}, and try again"
+            problem = f"is damaged in sacreBLEU's cache; delete {_folder(name)}, and try again"
         else:
-            told = f"cannot be downloaded to {_folder(name)}: {getattr(error, 'reason', error)}"
-        raise DataError(f"the test set {name} {told}") from None
+            problem = f"cannot be downloaded to {_folder(name)}: {getattr(error, 'reason', error)}"
+        raise DataError(f"the test set {name} {problem}") from None
     finally:
         socket.setdefaulttimeout(before)
 

@@ -198,7 +198,7 @@ def _continuations(
     sentences, k = scores.shape
     groups = grouped(log_probs)  # (rows, groups, size)
     number, size = groups.shape[1:]
-    # Groups of tokens compete first, by their maxima; dead hypotheses have -inf.
+    # Select groups of tokens by their maxima first; dead hypotheses have -inf.
     board = scores.new_full((sentences * k, number), _NEVER)
     board[rows] = groups.amax(dim=2).add_(scores.flatten()[rows, None])
     chosen = board.view(sentences, -1).topk(min(2 * k, k * number), dim=1).indices

@@ -1,7 +1,7 @@
 """Selects the best tokens of a wide vocabulary.
 
-Selecting among thousands of numbers costs more than computing them. Groups of tokens compete first,
-by their maxima; then only the tokens of the best groups, which contain all of the best tokens.
+Selecting among thousands of numbers costs more than computing them. So groups of tokens are ranked
+by their maxima first; the best tokens all lie in the best groups, and only those are searched.
 """
 
 import torch
@@ -14,7 +14,7 @@ _GROUP, _WIDE = 32, 512
 def grouped(values: Tensor) -> Tensor:
     """Return the columns in groups of neighbours, `(rows, groups, size)`, padded with -inf.
 
-    In narrow rows grouping does not pay: every column is a group of its own.
+    In narrow rows, where grouping does not pay, every column is a group of its own.
 
     Args:
         values: `(rows, vocabulary)`.
@@ -27,7 +27,7 @@ def grouped(values: Tensor) -> Tensor:
 
 
 def whole_groups(size: int) -> int:
-    """Return the next vocabulary size that `grouped` need not pad; padding copies all values."""
+    """Round a vocabulary size up to one that `grouped` need not pad: padding copies all values."""
     return size if size < _WIDE else size + -size % _GROUP
 
 

@@ -121,7 +121,7 @@ def encoded(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> tuple[Padded, Padded
 
 
 def at_start(config: Config, tokenizer: Tokenizer) -> Bundle:
-    """Make a model with the weights from before its training."""
+    """Return the model with its initial weights."""
     if config.training.init_from is not None:
         model = load_bundle(config.training.init_from).model
     else:
@@ -132,7 +132,7 @@ def at_start(config: Config, tokenizer: Tokenizer) -> Bundle:
 
 
 def about_to_train(config: Config) -> Bundle:
-    """Make the initial model of a config's run, and learn its tokenizer.
+    """Make the initial model of a config's run, and train its tokenizer.
 
     Raises:
         ConfigError, DataError, BundleError: as `train` would.

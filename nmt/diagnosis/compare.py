@@ -1,4 +1,4 @@
-"""Compares recurrent cells: gradient flow of a network before and after a short training."""
+"""Compares recurrent cells: gradient flow of a network before and after a short training run."""
 
 import dataclasses
 import logging
@@ -30,11 +30,11 @@ def compare_cells(
     """Train a network with each cell from fresh weights, and measure gradients before and after.
 
     Args:
-        config: of the run; only cell and length of training are replaced.
+        config: of the run; only the cell and the number of updates are replaced.
         tokenizer: of all networks.
         cells: to compare.
         pairs: sentences whose gradients are measured.
-        updates: of each training.
+        updates: of each training run.
         sentences: see `flow_of`.
 
     Returns:
@@ -42,7 +42,7 @@ def compare_cells(
 
     Raises:
         ConfigError: the config contradicts a cell.
-        StoppedError: a signal stopped a training.
+        StoppedError: a signal stopped a training run.
     """
     flows = []
     with tempfile.TemporaryDirectory(prefix="nmt-diagnose-") as folder:
@@ -60,7 +60,7 @@ def compare_cells(
 
 
 def _variant(config: Config, cell: str, updates: int, tokenizer: Path) -> Config:
-    """Return the config of one short training."""
+    """Return the config of one short training run."""
     training = dataclasses.replace(config.training.shortened(updates), init_from=None)
     return dataclasses.replace(
         config,

@@ -210,5 +210,5 @@ def _decay(unrolled: Unrolled, network: str, norms: list[Norms]) -> Decay:
 
 
 def _rounded(value: float) -> float | None:
-    """Round to the precision of a picture; NaN becomes None."""
+    """Round to the precision of a plot; NaN becomes None."""
     return None if math.isnan(value) else float(f"{value:.4g}")

@@ -67,8 +67,8 @@ def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> Sta
     still reads the source's states. Probes: all zero; the inputs of another sentence; normal noise
     of several sizes; the projection onto the first principal components, with the mean
     (0 components: the mean alone); each layer's hidden state or cell, or the fed context, zeroed
-    alone. Loss is in nats a target token, without label smoothing. BLEU is of greedy search, which
-    is fast, and a little below that of beam search.
+    alone. Loss is in nats per target token, without label smoothing. BLEU is that of greedy search,
+    which is fast, and a little below that of beam search.
 
     Args:
         bundle: the model.

@@ -23,8 +23,8 @@ class StudyRow:
         name: one of `MODELS`.
         state_size: numbers in the final state, for sentences of any length.
         parameters: number of weights.
-        test: BLEU on the split test.
-        long: BLEU on the split long.
+        test: BLEU on the test split.
+        long: BLEU on the long split.
         shuffled: BLEU on test with shuffled source words.
         test_lengths: scores on test by source length, the shortest first.
         long_lengths: the same on long.

@@ -47,12 +47,12 @@ def run_study(out: Path, *, updates: int = UPDATES, models: Sequence[str] = tupl
 
     Args:
         out: folder of the study, with a run for each model; created, or continued.
-        updates: of each training, 2 or more.
+        updates: of each training run, 2 or more.
         models: which of `MODELS`.
 
     Raises:
         UsageError: the folder holds something else, or a study with other settings.
-        NmtError: a training failed.
+        NmtError: a training run failed.
     """
     with writing_to(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def run_study(out: Path, *, updates: int = UPDATES, models: Sequence[str] = tupl
             raise UsageError(f"--out {out}: the folder holds something else; choose another")
         with atomic_write(config) as stream:
             stream.write(text.encode())
-        torch.set_num_threads(1)  # the trainings use the other cores
+        torch.set_num_threads(1)  # the training runs use the other cores
         rows = _rows(out, config, [name for name in MODELS if name in models])
         study = Study(updates, rows, argument(rows))
         write_record(out / "study.json", study)

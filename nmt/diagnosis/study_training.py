@@ -16,14 +16,14 @@ from nmt.errors import NmtError
 def train_all(config: Path, runs: Mapping[Path, list[str]]) -> Generator[Path, None, None]:
     """Train or resume runs, one for each processor at a time, and yield each at its end.
 
-    Closing the generator stops the trainings; each writes a checkpoint first.
+    Closing the generator stops the training runs; each writes a checkpoint first.
 
     Args:
         config: of all runs.
         runs: further keys and values of each run, by its folder.
 
     Raises:
-        NmtError: a training failed; the message holds the last line of its log.
+        NmtError: a training run failed; the message holds the last line of its log.
     """
     waiting, running = list(runs), dict[subprocess.Popen[bytes], Path]()
     try:

@@ -170,8 +170,8 @@ def check_lengths(hypotheses: Sequence[str], *references: Sequence[str]) -> None
     """
     for each in references:
         if len(hypotheses) != len(each):
-            told = f"{len(hypotheses)} hypotheses do not match {len(each)} references"
-            raise DataError(f"{told} line by line")
+            counts = f"{len(hypotheses)} hypotheses do not match {len(each)} references"
+            raise DataError(f"{counts} line by line")
     if not hypotheses:
         raise DataError("there is nothing to score: the references are empty")
 

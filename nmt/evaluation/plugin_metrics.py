@@ -39,8 +39,8 @@ def other_scores(
                 load_plugin(METRIC_GROUP, name, CorpusMetric), hypotheses, references
             )
         except Exception as error:  # after hours of training, the other scores are not lost
-            told = shorten(f"{type(error).__name__}: {error}")
-            _log.warning("the metric %s failed, and is left out: %s", name, told)
+            reason = shorten(f"{type(error).__name__}: {error}")
+            _log.warning("the metric %s failed, and is left out: %s", name, reason)
     return found
 
 
@@ -52,8 +52,8 @@ def _score_by(
 
     rows = np.asarray(metric.statistics(hypotheses, references), dtype=float)
     if rows.ndim != 2 or len(rows) != len(hypotheses):
-        told = f"statistics of shape {rows.shape}"
-        raise ValueError(f"{told} are not a row for each of {len(hypotheses)} sentences")
+        found = f"statistics of shape {rows.shape}"
+        raise ValueError(f"{found} are not a row for each of {len(hypotheses)} sentences")
     draws = np.random.default_rng(_SEED).integers(len(rows), size=(RESAMPLES, len(rows)))
     drawn = sorted(float(metric.score(rows[draw].sum(axis=0))) for draw in draws)
     low, high = drawn[RESAMPLES // 40], drawn[-1 - RESAMPLES // 40]

@@ -1,7 +1,7 @@
 """A corpus as blocks of lines, each translated into a file of its own, on any file system.
 
-A file appears in one step and holds a whole block, so its presence is the only record of progress:
-any worker may translate any block, and a job that was stopped at any moment goes on.
+A file appears atomically and holds a whole block, so its presence is the only record of progress:
+any worker may translate any block, and a job interrupted at any moment can be resumed.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ class Block(NamedTuple):
         number: of the block in its input, from 0.
         first: number of its first line in its input, from 1.
         texts: raw text.
-        notes: problems of the lines themselves, by line number.
+        notes: problems found while reading, by line number.
     """
 
     name: str
@@ -91,7 +91,7 @@ class CorpusJob:
     invalid_utf8: InvalidUtf8 = "error"
 
     def blocks(self, name: str) -> Iterator[Block]:
-        """Read an input; an empty one is one empty block.
+        """Yield the blocks of an input; an empty input gives one empty block.
 
         Raises:
             DataError: it cannot be read.
@@ -112,7 +112,7 @@ class CorpusJob:
             first += len(texts)
 
     def translate(self, block: Block, translator: Translator, options: SearchOptions) -> bool:
-        """Translate a block into its file; return False if the file is there."""
+        """Translate a block into its file; return False if the file exists."""
         part = f"{self.folder}/{block.name}.{self._suffix}/{block.number:08}.{self._suffix}"
         file_system, path = file_system_of(part)
         if file_system.exists(path):
@@ -134,13 +134,13 @@ class CorpusJob:
 
         Args:
             name: of the input.
-            lines: their number.
+            lines: number of lines of the input.
 
         Returns:
             Numbers of lines with problems, and of lines that failed.
 
         Raises:
-            NmtError: a line is missing or stands twice.
+            NmtError: a line is missing or duplicated.
         """
         output = f"{self.folder}/{name}"
         problems = failed = count = 0
@@ -185,17 +185,17 @@ def find_inputs(places: Sequence[str]) -> dict[str, str]:
         places: paths or URLs of files and folders.
 
     Returns:
-        Path or URL of each, by the name of its outputs: its own, or that inside its folder,
-        without `.gz`, `.jsonl` and `.parquet`.
+        Path or URL of each, by the name of its outputs: the file's name, or its path relative to
+        the folder, without `.gz`, `.jsonl` and `.parquet`.
 
     Raises:
-        DataError: a file is missing, or neither text nor a table that can be read.
-        UsageError: two inputs have one name.
+        DataError: a file is missing, or its format is unsupported.
+        UsageError: two inputs have the same output name.
     """
     found: dict[str, str] = {}
     for place in places:
         file_system, path = file_system_of(place)
-        files = sorted(file_system.find(path))  # a file is found, too
+        files = sorted(file_system.find(path))  # of a file: the file itself
         if not files:
             raise DataError(f"cannot read {place}: there is no such file")
         for file in files:
@@ -211,11 +211,11 @@ def find_inputs(places: Sequence[str]) -> dict[str, str]:
 
 
 def source_columns(config: DataConfig, column: str | None) -> DataConfig:
-    """Return where the source sentences stand in tables: both sides of a pair are this side.
+    """Return a config that reads the source column of tables as both sides of a pair.
 
     Args:
         config: of the model.
-        column: set by the user; None for the model's own.
+        column: name of the column; None for the model's own.
     """
     name = column or (config.columns and config.columns.source)
     columns = ColumnsConfig(source=name, target=name) if name else None
@@ -227,14 +227,14 @@ def job_record(job: CorpusJob, settings: Mapping[str, Any], *, resume: bool) -> 
 
     Args:
         job: the job.
-        settings: all that the translations depend on besides the job.
-        resume: continue where the folder has this job.
+        settings: everything else that the translations depend on.
+        resume: continue if the folder already holds this job.
 
     Returns:
         The content of the job's record, to be written before the first block.
 
     Raises:
-        UsageError: the folder has another job, or other files.
+        UsageError: the folder holds another job, or other files.
     """
     values = {**settings, "format": job.layout, "block_lines": job.block_lines}
     for name, place in job.inputs.items():
@@ -248,12 +248,14 @@ def job_record(job: CorpusJob, settings: Mapping[str, Any], *, resume: bool) -> 
         if file_system.find(path.rpartition("/")[0]):
             raise UsageError(f"-o {job.folder} holds other files; choose a new or an empty folder")
         return record
-    before, now = (parse_json(one, place) for one in (file_system.cat_file(path), record))
+    before, now = (parse_json(text, place) for text in (file_system.cat_file(path), record))
     for key in now | before:
         if now.get(key) != before.get(key):
             was, here = shown(before.get(key)), shown(now.get(key))
-            told = f"holds another job, with {key}: {was} instead of {here}; choose another folder"
-            raise UsageError(f"-o {job.folder} {told}")
+            conflict = (
+                f"holds another job, with {key}: {was} instead of {here}; choose another folder"
+            )
+            raise UsageError(f"-o {job.folder} {conflict}")
     if not resume:
         raise UsageError(f"-o {job.folder} holds this job already; continue it with --resume")
     return record
@@ -284,5 +286,5 @@ def open_place(place: str) -> Iterator[IO[bytes]]:
         file_system.makedirs(path.rpartition("/")[0], exist_ok=True)
         with open_output(path if is_local else Path(folder, "file")) as stream:
             yield stream
-        if not is_local:  # an object appears when all of it is there
+        if not is_local:  # an object appears only when complete
             file_system.put_file(f"{folder}/file", path)

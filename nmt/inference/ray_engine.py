@@ -1,4 +1,4 @@
-"""Translates a corpus on a cluster by Ray Data: readers make blocks, workers translate them."""
+"""Translates a corpus on a cluster with Ray Data: readers make blocks, workers translate them."""
 
 import contextlib
 import logging
@@ -29,7 +29,7 @@ class WorkerCall(NamedTuple):
     """All that a worker needs.
 
     Attributes:
-        job: where to read and write.
+        job: inputs and outputs.
         models: the files of each bundle, by name; see `bundle_files`.
         options: of the search.
         device: auto, cpu or cuda.
@@ -89,13 +89,13 @@ class BlockTranslator:
 
 
 def translate_corpus(call: WorkerCall, workers: int | None, record: bytes) -> int:
-    """Translate a corpus on the cluster of `RAY_ADDRESS`, else on this machine.
+    """Translate a corpus on the cluster at `RAY_ADDRESS`, else on this machine.
 
     A block whose worker dies is translated again by another, up to `_RETRIES` times.
 
     Args:
-        call: what to translate.
-        workers: number of models; None for one a GPU, or one for every `threads` CPU cores.
+        call: the job, the models and their settings.
+        workers: number of workers; None for one per GPU, or one per `threads` CPU cores.
         record: from `job_record`.
 
     Returns:
@@ -103,11 +103,11 @@ def translate_corpus(call: WorkerCall, workers: int | None, record: bytes) -> in
 
     Raises:
         UsageError: the cluster is too small for the workers.
-        NmtError: an input cannot be read, an output not be written, or a block fails.
+        NmtError: an input cannot be read, an output cannot be written, or a block fails.
     """
     job, made, started = call.job, 0, time.perf_counter()
     lines = dict.fromkeys(job.inputs, 0)
-    with contextlib.redirect_stdout(sys.stderr), _cluster():  # Ray prints its messages
+    with contextlib.redirect_stdout(sys.stderr), _cluster():  # Ray prints to stdout
         workers, resources = _resources(call, workers)
         with open_place(f"{job.folder}/{RECORD}") as stream:
             stream.write(record)
@@ -148,10 +148,10 @@ def _finish(batch: Mapping[str, Any], job: CorpusJob) -> dict[str, list[int]]:
 
 
 def _resources(call: WorkerCall, workers: int | None) -> tuple[int, dict[str, int]]:
-    """Return the number of workers and what each reserves.
+    """Return the number of workers and the resources that each reserves.
 
     Raises:
-        UsageError: the cluster has less.
+        UsageError: the cluster is too small.
     """
     has = ray.cluster_resources()
     on_gpu = call.device == "cuda" or (call.device == "auto" and "GPU" in has)
@@ -159,8 +159,8 @@ def _resources(call: WorkerCall, workers: int | None) -> tuple[int, dict[str, in
     most = int(has.get(unit, 0)) // each
     workers = max(1, most) if workers is None else workers
     if workers > most:
-        told = f"the cluster has room for {most} with {counted(each, unit)} each"
-        raise UsageError(f"--workers: {workers}, and {told}; lower it, or change --device")
+        room = f"the cluster has room for {most} with {counted(each, unit)} each"
+        raise UsageError(f"--workers: {workers}, and {room}; lower it, or change --device")
     return workers, {"num_gpus": 1, "num_cpus": 0} if on_gpu else {"num_cpus": each}
 
 
@@ -179,7 +179,7 @@ def _cluster() -> Iterator[None]:
         yield
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", error)
-        told = NmtError(f"Ray: {cause}; continue with --resume")
-        raise (cause if isinstance(cause, NmtError) else told) from error
+        wrapped = NmtError(f"Ray: {cause}; continue with --resume")
+        raise (cause if isinstance(cause, NmtError) else wrapped) from error
     finally:
         ray.shutdown()

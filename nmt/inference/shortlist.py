@@ -65,7 +65,7 @@ class Shortlist:
 
 
 def shortlist(models: Sequence[Seq2Seq], size: int, special: set[int], unknown: int) -> Shortlist:
-    """Restrict a model, or an ensemble, to the most frequent tokens of all its trainings.
+    """Restrict a model, or an ensemble, to the most frequent tokens of its members' training data.
 
     The unknown token, `unknown`, is never listed. Up to 31 more tokens are, where `whole_groups`
     says so. See `frequent_tokens`.

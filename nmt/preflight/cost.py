@@ -22,7 +22,7 @@ _MOST_UPDATES, _LEAST_UPDATES, _ENOUGH_SECONDS = 20, 3, 3.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of a training.
+    """Cost of a training run.
 
     Attributes:
         device: name of the device.

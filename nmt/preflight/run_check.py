@@ -1,4 +1,4 @@
-"""`nmt check`: measures the data and the cost of a training, and advises changes before it."""
+"""`nmt check`: measures the data and the cost of a training run, and advises changes before it."""
 
 import dataclasses
 import itertools

@@ -51,8 +51,8 @@ class Guard:
             await JSONResponse(answer, refused.status_code)(scope, receive, counted_send)
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
-            told = shorten(f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})")
-            _log.error("%s %s failed: %s", scope["method"], shown(scope["path"]), told)
+            problem = shorten(f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})")
+            _log.error("%s %s failed: %s", scope["method"], shown(scope["path"]), problem)
             if not status:
                 answer = {"error": "the server failed; its log shows where"}
                 await JSONResponse(answer, 500)(scope, receive, counted_send)
@@ -85,12 +85,12 @@ class Guard:
         self._service.counters.requests.labels(path, status).inc()
         self._service.counters.seconds.labels(path).observe(seconds)
         texts = scope.get("nmt.texts", [])
-        told = ""
+        quoted = ""
         if texts and self._service.options.log_texts:
-            told = f": {json.dumps(texts, ensure_ascii=False)}"  # in one line
+            quoted = f": {json.dumps(texts, ensure_ascii=False)}"  # in one line
         _log.info(
             "%s %s %d, %d texts, %.0f ms%s",
-            *(scope["method"], path, status, len(texts), 1000 * seconds, told),
+            *(scope["method"], path, status, len(texts), 1000 * seconds, quoted),
         )
 
 

@@ -146,17 +146,17 @@ def _model(service: Service, asked: Asked) -> ServedModel:
     models = service.models
     if asked.model is not None:
         model = models.by_name.get(asked.model)
-        told = (
+        problem = (
             f"model: {asked.model!r} is not one of {', '.join(one.name for one in models.models)}"
         )
     elif asked.source is not None and asked.target is not None:
         model = models.by_pair.get((asked.source, asked.target))
-        told = f"no model translates {asked.source!r} to {asked.target!r}"
+        problem = f"no model translates {asked.source!r} to {asked.target!r}"
     else:
         model = models.models[0] if len(models.models) == 1 else None
-        told = "name a model, or source and target"
+        problem = "name a model, or source and target"
     if model is None:
-        raise RefusedError(400, told)
+        raise RefusedError(400, problem)
     return model
 
 

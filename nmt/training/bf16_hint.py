@@ -9,7 +9,7 @@ from nmt.config import Config
 from nmt.inference.device import arithmetic, cpu_has_bf16
 
 _MUCH = 1.5  # times as fast; below, fp32 is the safer choice
-_ROWS, _STEPS, _TRIALS = 64, 20, 4  # of a pass that takes some tens of milliseconds
+_ROWS, _STEPS, _TRIALS = 64, 20, 4  # a pass takes tens of milliseconds
 
 
 def bf16_speedup(size: int) -> float:

@@ -116,7 +116,7 @@ class TranslationData(lightning.LightningDataModule):
         self._is_open = False
 
     def prepare_data(self) -> None:
-        """Learn the tokenizer, translate with a teacher if there is one, and encode the pairs.
+        """Train the tokenizer, translate with a teacher if there is one, and encode the pairs.
 
         Raises:
             ConfigError, DataError, BundleError: corpus, tokenizer or model do not fit the config.

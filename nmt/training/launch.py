@@ -70,17 +70,17 @@ def num_processes(config: TrainingConfig, device: torch.device) -> int:
         UsageError: the machine has too few GPUs or cores for them.
     """
     cores = os.cpu_count() or 1
-    most, what = max(4, cores), f"{cores} CPU cores"
+    most, limit = max(4, cores), f"{cores} CPU cores"
     if config.threads is not None and config.threads > most:
-        raise UsageError(f"training.threads: {config.threads} exceeds the {what}; use 1 to {most}")
+        raise UsageError(f"training.threads: {config.threads} exceeds the {limit}; use 1 to {most}")
     if device.type == "cuda":
         most = torch.cuda.device_count()
-        what = f"{most} GPUs"
+        limit = f"{most} GPUs"
     size = config.devices
     if size == "auto":  # on a CPU several processes are no faster than one of as many threads
         return most if device.type == "cuda" else 1
     if size > most:
-        raise UsageError(f"training.devices: {size} exceeds the {what}; use 1 to {most}")
+        raise UsageError(f"training.devices: {size} exceeds the {limit}; use 1 to {most}")
     return size
 
 

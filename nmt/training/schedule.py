@@ -1,4 +1,4 @@
-"""The course of the learning rate, as a factor of its peak."""
+"""The learning-rate schedule, as a factor of the peak rate."""
 
 import math
 from typing import Literal
@@ -17,7 +17,7 @@ def learning_rate_factor(
 
     Args:
         update: counted from 0.
-        schedule: the course after the warm-up.
+        schedule: see `training.schedule`.
         warmup_updates: length of the warm-up.
         total_updates: the update at which the cosine ends.
 

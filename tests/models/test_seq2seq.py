@@ -226,11 +226,12 @@ def test_dropout_is_for_training_only() -> None:
 
 def test_states_know_their_rows() -> None:
     model = network(attention="general").eval()
-    state = model.start(SOURCE).repeat(2)
+    first = model.start(SOURCE)
+    state = first.repeat(2)
     assert state.sentences.tolist() == [0, 0, 1, 1, 2, 2]
-    picked = state.select(torch.tensor([5, 0, 0]))
-    assert picked.sentences.tolist() == [2, 0, 0]
-    assert picked.memory is state.memory  # what belongs to a sentence is not copied
+    assert state.memory is first.memory  # what belongs to a sentence is not copied
+    picked = state.select(torch.tensor([5, 0, 0]))  # until a quarter of the sentences has left
+    assert picked.sentences.tolist() == [1, 0, 0] and len(picked.memory.keys) == 2
     whole, _ = model.step(torch.tensor([4] * 6), state)
     part, _ = model.step(torch.tensor([4] * 3), picked)
     torch.testing.assert_close(part, whole[[5, 0, 0]])

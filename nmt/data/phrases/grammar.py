@@ -1,4 +1,4 @@
-"""Puts a clause in German and in English: agreement, verb forms, and the order of words."""
+"""Renders a clause in German and in English: agreement, verb forms and word order."""
 
 from nmt.data.phrases.lexicon import PREPOSITIONS, TIMES, WORDS, Verb
 from nmt.data.phrases.tree import ACC, DAT, NOM, SUBJECT, THING, Clause, Nominal
@@ -20,7 +20,10 @@ def sentence(main: Clause) -> tuple[str, str]:
 
 
 def german(c: Clause, *, final: bool = False) -> str:
-    """Return a clause, its finite verb second, first or `final`; commas may be doubled or last."""
+    """Return a clause with its finite verb second, first or `final`.
+
+    Commas may be doubled or trailing; `sentence` removes them.
+    """
     verb, closing = _german_verbs(c)
     if final and closing == c.verb.prefix:
         verb, closing = closing + verb, ""
@@ -51,7 +54,7 @@ def _german_verbs(c: Clause) -> tuple[str, str]:
 
 
 def finite(verb: Verb, form: int, past: str = "") -> str:
-    """Return the present, or the past whose third person is given; `form`: see `Nominal`."""
+    """Return the present, or the past, given its third person; `form`: see `Nominal`."""
     if past:
         return past + ("", "st", "", "n")[form]
     if form == 0 and verb.third.endswith("t"):
@@ -62,7 +65,7 @@ def finite(verb: Verb, form: int, past: str = "") -> str:
 
 
 def _middle(c: Clause) -> list[str]:
-    """Return what stands between the German verbs: objects, time, nicht, place, predicate."""
+    """Return the German middle field: objects, time, nicht, place, predicate."""
     case = DAT if "dat" in c.verb.marks else ACC
     words = [c.indirect.forms[DAT] if c.indirect else "", "" if c.front else c.time]
     nicht = "nicht" if c.negated and not (c.object and c.object.determiner == "kein") else ""

@@ -1,7 +1,7 @@
-"""The words of the corpus in both languages, and which of them go together.
+"""The lexicon of the corpus in both languages, with selectional restrictions.
 
-Each German lemma has one English lemma and the reverse. Words go together by kind: a verb or an
-adjective names kinds of nouns, or nouns. In tables, what stands before a colon holds for its row.
+Each German lemma has one English lemma and the reverse. Each verb and adjective lists the nouns, or
+kinds of nouns, that it selects. In tables, the text before a colon applies to the whole row.
 """
 
 from collections.abc import Iterator
@@ -109,7 +109,7 @@ clothing vehicle opening room pet: schmutzig dirty
 #   @tag, @!tag  a place where it may happen, where it must be said (see `_PLACES`)
 #   dat, to      the object is in the dative; a person in the dative stands beside the object
 #   apart        a pronoun precedes the English particle;  state: English has no progressive
-#   the          its object is known: no indefinite article;  clause: takes dass or ob
+#   the          its object is definite;  clause: takes dass or ob
 #   now, past    said in the present or past alone;  can, bare: with no modal but können, with none
 #   duty, hard   what people have to do; what tired people leave
 _VERBS = """
@@ -198,7 +198,7 @@ lachen singen tanzen: glücklich / traurig
 
 
 def _groups(table: str) -> Iterator[tuple[list[str], list[str]]]:
-    """Return, for each item, what stands before its colon, and its cells."""
+    """Yield the label before the colon, and the cells, of each item."""
     for group in table.replace("\n    ", " ").strip().splitlines():
         head, _, items = group.partition(":")
         for item in items.split(","):
@@ -268,7 +268,7 @@ WORDS = _pairs(
     "weil/because, obwohl/although, dass/that, ob/whether, und/and, aber/but, "
     "warum/why, wann/when, wo/where"
 )
-# Of these, two are not said of the same thing.
+# A noun takes at most one adjective of each group.
 OPPOSITES = (
     "alt jung neu frisch kaputt schmutzig, müde krank hungrig durstig glücklich traurig, "
     "klein groß, rot blau grün schwarz weiß, teuer billig, interessant langweilig, warm kalt"

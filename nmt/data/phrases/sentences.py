@@ -56,20 +56,20 @@ def _adjectives(kinds: Kinds) -> list[Adjective]:
 
 @cache
 def _verbs(mood: str, subject: Kinds, thing: Kinds = ()) -> list[Verb]:
-    """Return the verbs that a mood allows to a subject, and to an object, of these kinds."""
+    """Return the verbs of a mood that accept a subject, and an object, of these kinds."""
     out = ({"present": "past", "past": "now", "modal": "bare"}[mood], "clause")
     verbs = [verb for verb in VERBS.values() if not _fit(verb.marks, out)]
     return [v for v in verbs if _fit(subject, v.subject) and (not thing or _fit(thing, v.object))]
 
 
 def _same(one: Nominal | None, *others: Nominal | None) -> bool:
-    """Return whether a nominal might be one of the others (ich, mich; ich, uns)."""
+    """Return whether a nominal may refer to one of the others (ich, mich; ich, uns)."""
     keys = [thing and (thing.noun or (0, 1, 2, 0)[thing.form]) for thing in (one, *others)]
     return one is not None and keys[0] in keys[1:]
 
 
 def _vague(thing: Nominal | None) -> bool:
-    """Return whether a nominal is nobody in particular (ein Mann, zwei Kinder)."""
+    """Return whether a nominal is indefinite (ein Mann, zwei Kinder)."""
     return thing is not None and thing.determiner in ("ein", *lexicon.NUMBERS)
 
 
@@ -174,7 +174,7 @@ def statement(chance: Chance, pronouns: Sequence[Nominal] = TELLERS) -> Clause:
 
 
 def question(chance: Chance) -> Clause:
-    """Return a question for yes or no, with an adverb, or for a nominal."""
+    """Return a yes-no question, or one that asks with an adverb or for a nominal."""
     word = chance.word("ja ja ja ja warum wann wo subject object object object")
     mood = chance.word("past modal" if word == "wann" else "present past modal")
     verb = chance.pick([v for v in _verbs(mood, PERSON) if v.object or word != "object"])
@@ -196,7 +196,7 @@ def question(chance: Chance) -> Clause:
 
 
 def _shows_roles(c: Clause) -> bool:
-    """Return whether German shows who does it to whom where the object may come first."""
+    """Return whether German tells subject from object where the object may come first."""
     if not c.object or not (c.object.leads or c.subject.leads) or "dat" in c.verb.marks:
         return True
     apart = _fit(c.subject.kinds, ALIVE) and not _fit(c.object.kinds, ALIVE)
@@ -204,10 +204,10 @@ def _shows_roles(c: Clause) -> bool:
 
 
 def relative(chance: Chance) -> Clause:
-    """Return a sentence with a relative clause for its subject, or for its object at the end."""
+    """Return a sentence with a relative clause on its subject, or on its object at the end."""
     if chance.random() < 0.4:
         c = _with_time(chance, clause(chance, plain=True, negated=False), 0.3)
-        # Behind the relative clause, a time or a place would belong to that.
+        # After the relative clause, a time or a place would attach to it.
         require((c.front or not c.time) and not c.phrase and not _vague(c.subject) and c.object)
         return c._replace(object=_related(chance, c, c.object or c.subject))
     kinds = chance.pick((ALIVE, THINGS))
@@ -218,7 +218,7 @@ def relative(chance: Chance) -> Clause:
 
 
 def _related(chance: Chance, main: Clause, head: Nominal) -> Nominal:
-    """Return a nominal of a main clause with a relative clause that goes with both."""
+    """Return a nominal of a main clause with a relative clause that fits both."""
     require(head.determiner == "der")
     own, mood = tree.relative_pronoun(head), chance.word("present past past past modal")
     if "town" in head.kinds and chance.random() < 0.7:

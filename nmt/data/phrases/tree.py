@@ -20,7 +20,7 @@ class Nominal(NamedTuple):
     """Who or what takes part in a clause: its German cases, its English subject and object.
 
     Its `form` is what verbs agree with: 0 to 3 for ich, du, er and the plural. It leads its clause
-    if it asks or is a relative pronoun. A pronoun has no noun.
+    if it is interrogative or a relative pronoun. A pronoun has no noun.
     """
 
     forms: tuple[str, ...]
@@ -73,7 +73,7 @@ WHAT = _pronoun("was was was what what", leads=True)._replace(kinds=())
 def noun_phrase(
     noun: Noun, determiner: str = "", adjective: Adjective | None = None, plural: bool = False
 ) -> Nominal:
-    """Decline a noun. There is no ein in plurals, nor with what is not counted."""
+    """Decline a noun. Plurals and uncountable nouns take no ein."""
     uncounted = determiner in ("ein", "kein") and (plural or not noun.plural)
     article = "" if uncounted and determiner == "ein" else determiner
     words = [adjective.english] if adjective else []
