@@ -71,6 +71,7 @@ def main() -> None:
     references = list(read_lines(arguments.reference))
     source = list(read_lines(arguments.source))
     lines = [source[row % len(source)] for row in range(arguments.lines or len(source))]
+    references = references[: len(lines)]
     rows = rows_of(arguments)
     rounds: list[list[dict[str, float]]] = [[] for _ in rows]
     table = []

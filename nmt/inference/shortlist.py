@@ -58,8 +58,9 @@ class Shortlist:
         """
         ends = torch.tensor([limits.bos_id, limits.eos_id], device=self.tokens.device)
         bos_id, eos_id = torch.searchsorted(self.tokens, ends).tolist()
+        ids = self.tokens.tolist()
         return [
-            [replace(each, tokens=self.tokens[each.tokens].tolist()) for each in hypotheses]
+            [replace(each, tokens=[ids[token] for token in each.tokens]) for each in hypotheses]
             for hypotheses in search(self, replace(limits, bos_id=bos_id, eos_id=eos_id))
         ]
 

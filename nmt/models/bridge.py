@@ -97,5 +97,5 @@ def pooled(memory: Tensor, mask: Tensor, kind: str) -> Tensor:
     """
     if kind == "max":
         return memory.masked_fill(~mask[:, :, None], float("-inf")).amax(dim=1)
-    total = (memory * mask[:, :, None]).sum(dim=1, dtype=torch.float64)
+    total = torch.bmm(mask[:, None].double(), memory.double())[:, 0]
     return (total / mask.sum(dim=1, keepdim=True)).to(memory.dtype)

@@ -14,7 +14,7 @@ from nmt.decoding.stepper import Limits
 from nmt.errors import UsageError
 from nmt.inference import engine_products
 from nmt.inference.engine import fast_engine
-from nmt.inference.engine_products import InputTable, Integers, Matrix
+from nmt.inference.engine_products import InputTable, Integers, Matrix, sigmoid_
 from nmt.inference.shortlist import restrict_vocabulary
 from nmt.models.batch import Padded, pad
 from nmt.models.quantization import dequantize, quantize
@@ -218,6 +218,22 @@ def test_an_integer_product_of_a_row_does_not_depend_on_how_many_there_are(
     expected = sums.astype("float32") * (scale / 127).numpy() + bias.numpy()
     for rows in (1, 2, 3, 4, 5, 16, 17, 64, 130):
         assert torch.equal(product(packed[:rows]), torch.from_numpy(expected[:rows])), rows
+
+
+@pytest.mark.parametrize("width", [20, 64, 1024, 40_000])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_sigmoid_gives_the_same_wherever_a_value_stands(width: int, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        values = torch.randn(100, width) * 4
+        together = sigmoid_(values.clone())
+        for row, alone in zip(together, values, strict=True):
+            assert torch.equal(sigmoid_(alone[None].clone())[0], row)
+    finally:
+        torch.set_num_threads(before)
+    exact = 1 / (1 + torch.exp(-values.double()))
+    assert (together - exact).abs().max() < 2e-7
 
 
 def test_packing_rounds_to_the_nearest_step() -> None:
