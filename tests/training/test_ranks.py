@@ -167,6 +167,7 @@ def test_a_batch_script_without_srun_trains_alone() -> None:
         assert environment is None
 
 
+@pytest.mark.slow
 def test_a_signal_stops_every_rank_and_nothing_is_lost(tiny_config: Path, tmp_path: Path) -> None:
     words = ["train", tiny_config, "--training.devices", "2", "--training.schedule", "constant"]
     run = tmp_path / "run"
