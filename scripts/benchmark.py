@@ -199,14 +199,19 @@ def draw(table: list[dict[str, Any]], path: Path) -> None:
             across = [row["lines_per_cpu_second"] for row in points]
             up = [row["bleu"] for row in points]
             axes.plot(across, up, f"{marker}-", color=f"C{number}", label=f"{system}, {search}")
-            label = {"textcoords": "offset points", "fontsize": 7, "rotation": 30}
-            for row, x, y in zip(points, across, up, strict=True):
-                axes.annotate(row["engine"], (x, y), (3, 6), **label)
+            for place, (row, x, y) in enumerate(zip(points, across, up, strict=True)):
+                above = {"xytext": (0, 6), "rotation": 35}
+                below = {"xytext": (0, -6), "rotation": -35, "verticalalignment": "top"}
+                style = below if place % 2 else above
+                axes.annotate(
+                    row["engine"], (x, y), textcoords="offset points", fontsize=7, **style
+                )
     axes.set_xscale("log")
+    axes.margins(0.12)
     axes.set_xlabel("lines a CPU second")
     axes.set_ylabel("BLEU")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside lower center", ncols=len(systems), fontsize=8)
     figure.savefig(path, dpi=120)
 
 

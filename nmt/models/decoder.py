@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
-from nmt.models.attention import Attention
+from nmt.models.attention import Attention, AttentionMemory
 from nmt.models.bridge import DecoderInit, context_size
 from nmt.models.cells import LayerState
 from nmt.models.dropout import InputDropout, UnitDropout
@@ -20,71 +20,6 @@ from nmt.models.stacks import (
     recurrent_stack,
     stack_layers,
 )
-
-
-@dataclass(frozen=True)
-class AttentionMemory:
-    """The source's tensors that the decoder reads at every step, once for each sentence.
-
-    Attributes:
-        context_features: the context's part of the readout, `(sentences, …)`; None without fed
-            context.
-        context_inputs: the context's part of the first layer's inputs, `(sentences, …)`.
-        states: the source states, `(sentences, source, hidden)`; None without attention.
-        keys: their attention keys, same shape.
-        mask: True on real source tokens, `(sentences, source)`.
-    """
-
-    context_features: Tensor | None = None
-    context_inputs: Tensor | None = None
-    states: Tensor | None = None
-    keys: Tensor | None = None
-    mask: Tensor | None = None
-
-    def attend(
-        self, attention: Attention, queries: Tensor, sentences: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Attend to the source, one query a row; rows of one sentence share its memory.
-
-        Args:
-            attention: an `Attention`.
-            queries: decoder states, `(rows, hidden)`.
-            sentences: the sentence of each row, `(rows,)`; None if row n is sentence n.
-
-        Returns:
-            The averaged source states, `(rows, hidden)`, and the weights, `(rows, source)`.
-        """
-        assert self.states is not None and self.keys is not None and self.mask is not None
-        queries, memory = attention.queries(queries), (self.states, self.keys, self.mask)
-        if sentences is None:
-            attended, weights = attention(queries[:, None], *memory)
-            return attention.pack(attended[:, 0]), weights[:, 0]
-        counts = sentences.bincount(minlength=len(self.states))
-        order = sentences.argsort(stable=True)
-        index = torch.empty_like(sentences)  # of each row among those of its sentence
-        ordinal = torch.arange(len(sentences), device=sentences.device)
-        index[order] = ordinal - (counts.cumsum(0) - counts)[sentences[order]]
-        padded = queries.new_zeros(len(self.states), int(counts.max()), queries.shape[1])
-        padded[sentences, index] = queries
-        attended, weights = attention(padded, *memory)
-        return attention.pack(attended[sentences, index]), weights[sentences, index]
-
-    def compact(self, sentences: Tensor) -> tuple["AttentionMemory", Tensor]:
-        """Drop the sentences that no row refers to, if they are a quarter; copying takes time.
-
-        Args:
-            sentences: the sentence of each row, `(rows,)`.
-
-        Returns:
-            The memory, and the sentence of each row in it.
-        """
-        if self.states is None:
-            return self, sentences
-        used, owner = sentences.unique(return_inverse=True)
-        if 4 * len(used) > 3 * len(self.states):
-            return self, sentences
-        parts = (self.context_features, self.context_inputs, self.states, self.keys, self.mask)
-        return AttentionMemory(*(_rows(part, used) for part in parts)), owner
 
 
 @dataclass(frozen=True)
