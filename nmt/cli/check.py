@@ -21,9 +21,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     from nmt.preflight.run_check import check  # imports torch and lightning
     from nmt.report.check_report import check_report
 
-    for handler in logging.getLogger(
-        "nmt"
-    ).handlers:  # the page holds the tables that the log would show
+    # The page holds the tables that the log would show.
+    for handler in logging.getLogger("nmt").handlers:
         handler.addFilter(lambda record: "\n" not in record.getMessage())
     found = check(config)
     print_result(arguments.json, check_report(arguments.config, found), found)

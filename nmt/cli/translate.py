@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from nmt import __version__
 from nmt.cli.arguments import (
@@ -18,9 +18,16 @@ from nmt.cli.arguments import (
     refuse_unequal,
     search_settings,
 )
-from nmt.cli.flags import ModelFlags, add_flags, add_search_flags
+from nmt.cli.flags import (
+    ModelFlags,
+    add_flags,
+    add_search_flags,
+    flag_name,
+    option,
+    positional,
+)
 from nmt.config import SearchOptions
-from nmt.config.values import Range, word_reader
+from nmt.config.values import Range
 from nmt.errors import DataError, UsageError
 from nmt.storage import is_stream, side_files
 
@@ -32,45 +39,42 @@ if TYPE_CHECKING:
     from nmt.text.lines import InvalidUtf8, Replaced
 
 
+@dataclasses.dataclass
+class _Flags(ModelFlags):
+    files: list[str] = positional("FILE", nargs="*", action="store")
+    """text, also .gz (default: stdin)"""
+    output: str | None = option(names=["-o", "--output"])
+    """file, or folder for several (default: stdout)"""
+    format: Literal["text", "tsv", "jsonl", "parquet"] = "text"
+    prefix_file: Path | None = option(metavar="F")
+    """file with the whole words that begin each line's translation (empty: no prefix); prefixed
+    lines ignore --shortlist, and all lines are held in memory"""
+    alignments: bool | None = None
+    """with attention: also write the source word of each target word, counted from 0, as a further
+    column SOURCE-TARGET … of tsv, or field of jsonl"""
+    invalid_utf8: Literal["error", "replace"] = "error"
+    """treatment of invalid UTF-8"""
+    resume: bool = False
+    """keep complete outputs (needs -o); interrupted ones always continue"""
+    line_buffered: bool = False
+    """write each translation before reading the next line (default at a terminal); slower, for
+    programs that write a line and wait for its translation"""
+    engine: Literal["local", "ray"] = "local"
+    """ray: translate on the Ray cluster at RAY_ADDRESS, or on this machine. FILEs are text, .jsonl,
+    .parquet or folders. -o is a folder for rows with scores and, with --format text, for plain
+    text. All may be URLs"""
+    workers: _Count | None = None
+    """ray: number of workers, each with one model (default: fill the cluster)"""
+    block_lines: _Count | None = None
+    """ray: lines per output file (default: 4,000)"""
+    column: str | None = None
+    """ray: source column of tables (default: the source language's tag)"""
+
+
 def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     """Parse the words after the verb and translate."""
-    add_flags(parser, words, ModelFlags)
-    parser.add_argument("files", metavar="FILE", nargs="*", help="text, also .gz (default: stdin)")
-    parser.add_argument("-o", "--output", help="file, or folder for several (default: stdout)")
-    parser.add_argument("--format", choices=["text", "tsv", "jsonl", "parquet"], default="text")
+    add_flags(parser, words, _Flags)
     add_search_flags(parser, words)
-    parser.add_argument(
-        "--prefix-file",
-        metavar="F",
-        type=Path,
-        help="file with the whole words that begin each line's translation (empty: no prefix); "
-        "prefixed lines ignore --shortlist, and all lines are held in memory",
-    )
-    parser.add_argument(
-        "--alignments",
-        action="store_true",
-        default=None,
-        help="with attention: also write the source word of each target word, counted from 0, as a "
-        "further column SOURCE-TARGET … of tsv, or field of jsonl",
-    )
-    parser.add_argument(
-        "--invalid-utf8",
-        choices=["error", "replace"],
-        default="error",
-        help="treatment of invalid UTF-8",
-    )
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="keep complete outputs (needs -o); interrupted ones always continue",
-    )
-    parser.add_argument(
-        "--line-buffered",
-        action="store_true",
-        help="write each translation before reading the next line (default at a terminal); slower, "
-        "for programs that write a line and wait for its translation",
-    )
-    _add_cluster_arguments(parser)
     arguments = parser.parse_intermixed_args(words)
     settings = search_settings(arguments)
     _refuse_other_engine(arguments)
@@ -92,27 +96,11 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
-    text = (
-        "ray: translate on the Ray cluster at RAY_ADDRESS, or on this machine. FILEs are text, "
-        ".jsonl, .parquet or folders. -o is a folder for rows with scores and, with --format text, "
-        "for plain text. All may be URLs"
-    )
-    parser.add_argument("--engine", choices=["local", "ray"], default="local", help=text)
-    workers, block = ((flag, word_reader(_Count, flag)) for flag in ("--workers", "--block-lines"))
-    text = "ray: number of workers, each with one model (default: fill the cluster)"
-    parser.add_argument(workers[0], type=workers[1], help=text)
-    parser.add_argument(block[0], type=block[1], help="ray: lines per output file (default: 4,000)")
-    parser.add_argument(
-        "--column", help="ray: source column of tables (default: the source language's tag)"
-    )
-
-
 def _refuse_other_engine(arguments: argparse.Namespace) -> None:
     """Refuse options of the engine that is not used."""
     ray = arguments.engine == "ray"
     names = ("prefix_file", "line_buffered") if ray else ("workers", "block_lines", "column")
-    given = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name)]
+    given = [flag_name(name) for name in names if getattr(arguments, name)]
     if arguments.format == ("tsv" if ray else "parquet"):
         given.append(f"--format {arguments.format}")
     if given:

@@ -34,7 +34,7 @@ class DecodingConfig:
     sentence; null or inf keeps all. A search for several candidates never prunes."""
     shortlist: Annotated[int, Range(3, 1_000_000)] | None = None
     """Search only among this many target tokens, start and end included, the most frequent in
-    training; null for all."""
+    training; null for all. 512 and more are rounded up to a multiple of 32."""
     max_source_length: Annotated[int, Range(1, 100_000)] = 1000
     """Truncate longer source sentences to this many tokens, and report a problem."""
 
@@ -65,7 +65,7 @@ class SearchOptions(DecodingConfig):
     seed: Seed = 1
     """Seed of sampling."""
     batch_size: BatchSize = 256
-    """Sentences per batch; affects the speed, not the result."""
+    """Sentences per batch, twice as many in greedy search; affects the speed, not the result."""
 
     def __post_init__(self) -> None:
         for name, kind in field_types(type(self)).items():

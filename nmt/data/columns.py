@@ -69,9 +69,8 @@ def missing_columns(
     where: str, names: Iterable[str], config: DataConfig, remedy: str = ""
 ) -> DataError:
     """Return the error for a table without the columns of the two sides."""
-    pairs = [
-        dict.fromkeys(pair) for pair in candidate_columns(config)
-    ]  # a translation has one side
+    # A corpus to translate has one side.
+    pairs = [dict.fromkeys(pair) for pair in candidate_columns(config)]
     wanted = " or ".join(" and ".join(map(repr, pair)) for pair in pairs)
     return DataError(
         f"{where}: no columns {wanted}; there are {_listed(names)}; "

@@ -185,9 +185,8 @@ def sigmoid_(values: Tensor) -> Tensor:
     width = values.shape[1]
     if width % _VECTORS or width > _SERIAL:
         return values.neg_().exp_().add_(1).reciprocal_()  # slower, the same at every position
-    for block in values.split(
-        _SERIAL // width if torch.get_num_threads() > 1 else len(values) or 1
-    ):
+    rows = _SERIAL // width if torch.get_num_threads() > 1 else len(values) or 1
+    for block in values.split(rows):
         block.sigmoid_()
     return values
 
@@ -238,6 +237,7 @@ class FastReadout(nn.Module):
 
     Args:
         readout: to copy.
+        outputs: columns of the decoder's outputs, the first ones.
         context: columns of the fed context, after those of the outputs.
         arithmetic: fp32 or integers.
     """
