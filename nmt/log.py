@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nmt.errors import counted
+
 PROGRESS = 15
 """Log level of regular progress lines; a terminal shows a bar instead."""
 
@@ -97,20 +99,21 @@ def quiet() -> Iterator[None]:
 
 
 class ProgressBar:
-    """Counts work, and draws a bar if standard error is a terminal.
+    """Counts work until its block ends; draws a bar if standard error is a terminal, else logs.
 
     Args:
         unit: noun of what is counted.
         total: number of units; None if unknown.
         done: units completed earlier.
+        shown: whether to draw and to log.
     """
 
-    def __init__(self, unit: str, total: int | None, done: int = 0):
-        self._unit, self._total = unit, total
+    def __init__(self, unit: str, total: int | None, done: int = 0, *, shown: bool = True):
+        self._unit, self._total, self._shown = unit, total, shown
         self._first = self._done = done
         self._started = time.perf_counter()
         self._bar: Any = None  # rich is slow to import
-        if shows_bars():
+        if shown and shows_bars():
             from rich import progress
             from rich.console import Console
 
@@ -131,25 +134,36 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done)
 
-    def show(self, numbers: str) -> None:
-        """Show numbers beside the bar."""
+    def log(self, line: str, numbers: str | None = None) -> None:
+        """Log a line with the time left; show it, or numbers in its place, beside the bar."""
         if self._bar is not None:
-            self._bar.update(self._task, numbers=numbers)
+            self._bar.update(self._task, numbers=line if numbers is None else numbers)
+        if self._shown:
+            logging.getLogger("nmt").log(PROGRESS, "%s, %s left", line, self._time_left())
 
-    def pace(self) -> str:
-        """Show the rate beside the bar, and return it with the time left."""
+    def log_pace(self, work: str = "") -> None:
+        """Log the rate and the time left; show the rate beside the bar.
+
+        Args:
+            work: begins the line of the log.
+        """
         seconds = time.perf_counter() - self._started
         rate = f"{(self._done - self._first) / max(seconds, 1e-9):,.0f} {self._unit}s/s"
-        self.show(rate)
-        return f"{rate}, {self.time_left()} left"
+        self.log(f"{work}{counted(self._done, self._unit)}, {rate}", rate)
 
-    def time_left(self) -> str:
+    def _time_left(self) -> str:
         """Return an estimate as h:mm:ss."""
         done = self._done - self._first
         if self._total is None or done == 0:
             return "unknown time"
         pace = (time.perf_counter() - self._started) / done
         return str(datetime.timedelta(seconds=round(pace * (self._total - self._done))))
+
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
 
     def stop(self) -> None:
         """Restore the terminal."""

@@ -35,9 +35,8 @@ OURS: dict[str, dict[str, Any]] = {
     "fp32": {"precision": "fp32"},
     "int8": INT8,
     "int8, shortlist": INT8 | {"shortlist": 2000},
-    "int8, prune 3": INT8 | {"prune": 3.0},
-    "int8, prune 3, shortlist": INT8 | {"prune": 3.0, "shortlist": 2000},
-    "int8, prune 2, shortlist": INT8 | {"prune": 2.0, "shortlist": 2000},
+    "int8, shortlist, prune 3": INT8 | {"shortlist": 2000, "prune": 3.0},
+    "int8, shortlist, prune 1": INT8 | {"shortlist": 2000, "prune": 1.0},
 }
 """Our engines by name; greedy search runs those that do not prune."""
 SEARCHES = {"greedy": 1, "beam 5": 5}

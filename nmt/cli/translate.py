@@ -1,6 +1,7 @@
 """`nmt translate MODEL [FILE …]`: raw text in, raw text out."""
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import importlib.util
@@ -36,6 +37,7 @@ _Count = Annotated[int, Range(1, 1_000_000)]
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
+    from nmt.inference.workers import TranslatorPool
     from nmt.text.lines import InvalidUtf8, Replaced
 
 
@@ -64,7 +66,7 @@ class _Flags(ModelFlags):
     .parquet or folders. -o is a folder for rows with scores and, with --format text, for plain
     text. All may be URLs"""
     workers: _Count | None = None
-    """ray: number of workers, each with one model (default: fill the cluster)"""
+    """processes, each with one model and --threads threads (default: 1; ray: fill the cluster)"""
     block_lines: _Count | None = None
     """ray: lines per output file (default: 4,000)"""
     column: str | None = None
@@ -91,20 +93,41 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     if len(jobs) > 1:
         arguments.output.mkdir(parents=True, exist_ok=True)
     failed = 0
-    for (source, output), total in zip(jobs, totals, strict=True):
-        failed += _translate(translator, source, output, arguments, options, total)
+    with _several(translator, arguments) as translators:
+        for (source, output), total in zip(jobs, totals, strict=True):
+            failed += _translate(translators, source, output, arguments, options, total)
     return 1 if failed else 0
 
 
 def _refuse_other_engine(arguments: argparse.Namespace) -> None:
     """Refuse options of the engine that is not used."""
     ray = arguments.engine == "ray"
-    names = ("prefix_file", "line_buffered") if ray else ("workers", "block_lines", "column")
+    names = ("prefix_file", "line_buffered") if ray else ("block_lines", "column")
     given = [flag_name(name) for name in names if getattr(arguments, name)]
     if arguments.format == ("tsv" if ray else "parquet"):
         given.append(f"--format {arguments.format}")
     if given:
         raise UsageError(f"{given[0]} does not go with --engine {arguments.engine}; leave it out")
+
+
+@contextlib.contextmanager
+def _several(
+    translator: "Translator", arguments: argparse.Namespace
+) -> Iterator["Translator | TranslatorPool"]:
+    """Yield the translator, or a pool of `--workers` processes in its place."""
+    workers = arguments.workers or 1
+    if workers == 1:
+        yield translator
+        return
+    import torch
+
+    from nmt.inference.workers import ModelCopy, TranslatorPool
+
+    models = [arguments.model, *arguments.ensemble]
+    threads = arguments.threads or max(1, torch.get_num_threads() // workers)
+    copy = ModelCopy.of(models, arguments.device, arguments.precision, threads)
+    with TranslatorPool(copy, workers) as pool:
+        yield pool
 
 
 def _translate_on_cluster(arguments: argparse.Namespace, settings: dict[str, Any]) -> int:
@@ -114,20 +137,23 @@ def _translate_on_cluster(arguments: argparse.Namespace, settings: dict[str, Any
     if not arguments.files or arguments.output is None:
         raise UsageError("--engine ray needs FILE and -o FOLDER")
     from nmt.inference import corpus_job, ray_engine
+    from nmt.inference.workers import ModelCopy
 
     inputs, folder = corpus_job.find_inputs(arguments.files), arguments.output
     folder = folder if "://" in folder else str(Path(folder).absolute())
-    device, precision, size = arguments.device, arguments.precision, arguments.block_lines or 4000
+    models = [arguments.model, *arguments.ensemble]
+    copy = ModelCopy.of(models, arguments.device, arguments.precision, arguments.threads or 1)
     arguments.device, arguments.precision = "cpu", "auto"  # of this process, which checks options
     translator = load_translator(arguments)
     options, layout = translator.options(**settings), arguments.format
     columns = corpus_job.source_columns(translator.config.data, arguments.column)
+    size = arguments.block_lines or 4000
     job = corpus_job.CorpusJob(folder, inputs, layout, columns, size, arguments.invalid_utf8)
-    needs = _dependencies(arguments, options) | {"precision": precision, "column": arguments.column}
+    needs = _dependencies(arguments, options)
+    needs |= {"precision": copy.precision, "column": arguments.column}
     record = corpus_job.job_record(job, needs, resume=arguments.resume)
-    models = [ray_engine.bundle_files(model) for model in (arguments.model, *arguments.ensemble)]
-    call = ray_engine.WorkerCall(job, models, options, device, precision, arguments.threads or 1)
-    return 1 if ray_engine.translate_corpus(call, arguments.workers, record) else 0
+    failed = ray_engine.translate_corpus(job, copy, options, arguments.workers, record)
+    return 1 if failed else 0
 
 
 def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]]:
@@ -223,7 +249,7 @@ def _read_prefixes(
 
 
 def _translate(
-    translator: "Translator",
+    translator: "Translator | TranslatorPool",
     source: Path | None,
     output: Path | None,
     arguments: argparse.Namespace,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import logging
 import time
 from collections.abc import Iterable, Iterator
 
 from nmt.data.columns import Pair
-from nmt.log import PROGRESS, ProgressBar
+from nmt.log import ProgressBar
 
 CHUNK = 4096
 """Pairs that are read, sent to another process and written together."""
 _EVERY = 10.0  # seconds between two reports; shorter work reports nothing
-_log = logging.getLogger("nmt")
 
 
 def chunked(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
@@ -35,7 +34,7 @@ def show_progress(
     """
     bar: ProgressBar | None = None
     done, due = 0, time.monotonic() + _EVERY
-    try:
+    with contextlib.ExitStack() as stack:
         for chunk in chunks:
             yield chunk
             done += len(chunk)
@@ -44,9 +43,6 @@ def show_progress(
             if time.monotonic() > due:
                 due += _EVERY
                 if bar is None:
-                    bar = ProgressBar("pair", total, done)
+                    bar = stack.enter_context(ProgressBar("pair", total, done))
                 else:
-                    _log.log(PROGRESS, "%s: %s pairs, %s", work, f"{done:,}", bar.pace())
-    finally:
-        if bar is not None:
-            bar.stop()
+                    bar.log_pace(f"{work}: ")

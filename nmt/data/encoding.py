@@ -22,8 +22,8 @@ from nmt.data.duplicates import repeated_rows
 from nmt.data.filters import NOT_STORED
 from nmt.data.pair_features import DUPLICATE, PairFeatures, PairTests, text_hashes
 from nmt.data.scan import CorpusScan
-from nmt.data.workers import map_in_order
 from nmt.errors import DataError
+from nmt.processes import WorkerPool
 from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Tokenizer, Vocabulary
 
@@ -108,13 +108,14 @@ def write_encoded(
     chunks = show_progress(chunked(pairs), "encoding", total)
     done = 0
     with (
+        WorkerPool(encoder, workers if total > _FEW * CHUNK else 1) as pool,
         arrow.ipc.new_stream(str(folder / PAIRS), encoder.schema) as ids,
         _new(folder / LENGTHS, np.uint16, (2, total)) as lengths,
         _new(folder / MARKS, np.uint8, (total,)) as marks,
         _new(folder / SHARES, np.uint8, (total,)) as shares,
         _new(folder / _HASHES, np.uint64, (total,)) as hashes,
     ):
-        for encoded in map_in_order(encoder, chunks, workers if total > _FEW * CHUNK else 1):
+        for encoded in pool.map(chunks):
             ids.write_batch(encoded.ids)
             lengths.write(encoded.features.lengths.tobytes(order="F"))
             marks.write(encoded.features.flags.tobytes())

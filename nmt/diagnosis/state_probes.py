@@ -1,6 +1,5 @@
 """Probes of the decoder's inputs: change the final states, and measure loss and BLEU."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,12 +16,11 @@ from nmt.diagnosis.state_map import principal_components
 from nmt.errors import DataError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
-from nmt.log import PROGRESS, ProgressBar
+from nmt.log import ProgressBar
 from nmt.models.batch import Padded
 from nmt.models.decoder import Seq2SeqState
 from nmt.models.seq2seq import Seq2Seq
 
-_log = logging.getLogger("nmt")
 NOISES = (0.25, 0.5, 1.0, 2.0)
 """Sizes of noise, in standard deviations of each unit."""
 
@@ -85,18 +83,13 @@ def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> Sta
             f"the split has {len(inputs.vectors)} different sentences; state probes need at least 2"
         )
     changes = list(_changes(inputs, seed))
-    bar = ProgressBar("probe", len(changes))
     probes = []
-    try:
+    with ProgressBar("probe", len(changes)) as bar:
         for name, vectors in changes:
             stepper = _FixedInputs(bundle.model, bundle.config.model, inputs.rows, vectors)
             probes.append(_probe(name, bundle, stepper, pairs))
             bar.advance()
-            result = f"{name}: loss {probes[-1].loss:.3f}, BLEU {probes[-1].bleu:.2f}"
-            bar.show(result)
-            _log.log(PROGRESS, "%s, %s left", result, bar.time_left())
-    finally:
-        bar.stop()
+            bar.log(f"{name}: loss {probes[-1].loss:.3f}, BLEU {probes[-1].bleu:.2f}")
     attention = bundle.config.model.attention != "none"
     return StateProbes(len(pairs), probes, probe_verdicts(probes, attention=attention))
 

@@ -76,17 +76,18 @@ def _rows(out: Path, config: Path, names: Sequence[str]) -> list[StudyRow]:
     """Train and measure; each finished row is stored as study.json in its run folder."""
     runs = {out / name.replace(" ", "-"): name for name in names}
     waiting = [run for run in runs if not (run / "study.json").exists()]
-    bar = ProgressBar("model", len(names), len(names) - len(waiting))
     _log.info("%d of %d models to train in %s", len(waiting), len(names), out)
     # The last models take longest: they start first.
     keys = {run: MODELS[runs[run]].split() for run in reversed(waiting)}
-    with contextlib.ExitStack() as stack:
-        stack.callback(bar.stop)
-        for run in stack.enter_context(contextlib.closing(train_all(config, keys))):
+    with (
+        ProgressBar("model", len(names), len(names) - len(waiting)) as bar,
+        contextlib.closing(train_all(config, keys)) as trained,
+    ):
+        for run in trained:
             row = _measure(run, runs[run])
             write_record(run / "study.json", row)
             bar.advance()
-            _log.info("%s: BLEU %.1f on test; %s left", row.name, row.test.score, bar.time_left())
+            bar.log(f"{row.name}: BLEU {row.test.score:.1f} on test")
     return [read_record(run / "study.json", StudyRow) for run in runs]
 
 

@@ -30,19 +30,7 @@ from nmt.text.lines import InvalidUtf8, open_output, read_lines, writing_to
 RECORD = "job.json"
 """Identifies the job of a folder."""
 _TABLES = (".jsonl", ".parquet")
-_OTHERS = (
-    ".arrow",
-    ".bz2",
-    ".csv",
-    ".json",
-    ".lz4",
-    ".tar",
-    ".tsv",
-    ".xlsx",
-    ".xz",
-    ".zip",
-    ".zst",
-)
+_OTHERS = ".arrow .bz2 .csv .json .lz4 .tar .tsv .xlsx .xz .zip .zst".split()
 _NUMBER, _REAL, _TEXT = pyarrow.int64(), pyarrow.float64(), pyarrow.string()
 _CANDIDATE = {"text": _TEXT, "score": _REAL, "rank_score": _REAL}
 _CANDIDATE["alignment"] = pyarrow.list_(pyarrow.list_(_NUMBER))

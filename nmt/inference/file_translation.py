@@ -14,7 +14,8 @@ from nmt.config import SearchOptions
 from nmt.errors import DataError, counted
 from nmt.inference.search import Candidate, Translation
 from nmt.inference.translator import CHUNK, Translator
-from nmt.log import PROGRESS, ProgressBar
+from nmt.inference.workers import TranslatorPool
+from nmt.log import ProgressBar
 from nmt.text.lines import open_output
 
 _log = logging.getLogger("nmt")
@@ -107,7 +108,7 @@ def _links(candidate: Candidate) -> str:
 
 
 def translate_lines(
-    translator: Translator,
+    translator: Translator | TranslatorPool,
     lines: Iterable[str],
     writer: LineWriter,
     options: SearchOptions,
@@ -119,7 +120,7 @@ def translate_lines(
     """Translate a stream of lines in bounded memory; the writer may skip lines done earlier.
 
     Args:
-        translator: the model.
+        translator: the model, in this process or in several.
         lines: raw text.
         writer: receives the translations, in order.
         options: from `Translator.options`.
@@ -130,31 +131,27 @@ def translate_lines(
     paired = itertools.repeat("") if prefixes is None else prefixes
     items = writer.resume(zip(lines, paired, strict=False))
     before, started = writer.lines, time.perf_counter()
-    bar = None if line_buffered else ProgressBar("line", total, before)
-    try:
-        for chunk in _chunks(items, line_buffered):
+    most = CHUNK * (translator.workers if isinstance(translator, TranslatorPool) else 1)
+    with ProgressBar("line", total, before, shown=not line_buffered) as bar:
+        for chunk in _chunks(items, 1 if line_buffered else most):
             texts = [text for text, _ in chunk]
             starts = None if prefixes is None else [prefix for _, prefix in chunk]
             writer.write(chunk, translator.translate(texts, options, prefixes=starts))
-            if bar is not None:
-                bar.advance(len(chunk))
-                _log.log(PROGRESS, "%s, %s", counted(writer.lines, "line"), bar.pace())
-    finally:
-        if bar is not None:
-            bar.stop()
-    if bar is not None:
+            bar.advance(len(chunk))
+            bar.log_pace()
+    if not line_buffered:
         seconds, done = time.perf_counter() - started, writer.lines - before
         rate = f"{done / seconds:,.0f}"
         _log.info("%s in %.1f s, %s lines/s", counted(done, "line"), seconds, rate)
 
 
-def _chunks(items: Iterator[Item], line_buffered: bool) -> Iterator[list[Item]]:
-    """Group items into chunks that take about `_SECONDS` to translate, which a stop may lose.
+def _chunks(items: Iterator[Item], most: int) -> Iterator[list[Item]]:
+    """Group at most so many items into chunks that take about `_SECONDS` to translate.
 
-    The number of characters in a chunk is bounded. Lines before an error of reading are yielded
-    before it is raised.
+    A stop may lose one chunk. The number of characters in a chunk is bounded. Lines before an error
+    of reading are yielded before it is raised.
     """
-    size = 1 if line_buffered else min(CHUNK, _FIRST_CHUNK)
+    size = min(most, _FIRST_CHUNK)
     while True:
         chunk: list[Item] = []
         error = None
@@ -170,7 +167,7 @@ def _chunks(items: Iterator[Item], line_buffered: bool) -> Iterator[list[Item]]:
         if not chunk:
             return
         pace = len(chunk) / (time.perf_counter() - started)
-        size = 1 if line_buffered else max(1, min(CHUNK, round(pace * _SECONDS)))
+        size = max(1, min(most, round(pace * _SECONDS)))
 
 
 def take(items: Iterator[Item], most: int) -> Iterator[Item]:

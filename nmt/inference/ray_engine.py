@@ -5,96 +5,51 @@ import logging
 import os
 import pickle
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import ray
 import ray.data
 
-from nmt.bundle import FILES, find_bundle
 from nmt.config import SearchOptions
 from nmt.errors import NmtError, UsageError, counted
 from nmt.inference.corpus_job import RECORD, CorpusJob, open_place
-from nmt.inference.translator import Translator
-from nmt.memory import tune_memory
+from nmt.inference.workers import ModelCopy
 
 _log = logging.getLogger("nmt")
 _RETRIES = 10  # of a block whose worker dies
-
-
-class WorkerCall(NamedTuple):
-    """All that a worker needs.
-
-    Attributes:
-        job: inputs and outputs.
-        models: the files of each bundle, by name; see `bundle_files`.
-        options: of the search.
-        device: auto, cpu or cuda.
-        precision: auto, fp32, bf16 or int8.
-        threads: CPU threads of a worker.
-    """
-
-    job: CorpusJob
-    models: Sequence[Mapping[str, bytes]]
-    options: SearchOptions
-    device: str
-    precision: str
-    threads: int
-
-
-def bundle_files(model: str) -> dict[str, bytes]:
-    """Read the files of a bundle.
-
-    Workers get these, so that all have one model, even if training replaces it meanwhile.
-    """
-    folder = find_bundle(model)
-    return {name: (folder / name).read_bytes() for name in FILES if (folder / name).exists()}
 
 
 class BlockTranslator:
     """A worker: an actor with a loaded model.
 
     Args:
-        call: reference to a `WorkerCall`.
+        call: reference to the job, the model and the options of the search.
     """
 
     def __init__(self, call: Any):
-        self._call: WorkerCall = ray.get(call)
-        self._translator: Translator | None = None
+        self._call: tuple[CorpusJob, ModelCopy, SearchOptions] = ray.get(call)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Translate a block; the model is loaded here, since errors of `__init__` are retried."""
-        self._translator = self._translator or self._load()
-        block = pickle.loads(batch["block"][0])
-        made = self._call.job.translate(block, self._translator, self._call.options)
+        block, (job, model, options) = pickle.loads(batch["block"][0]), self._call
+        made = job.translate(block, model.translator, options)
         lines = len(block.texts)
         return {"name": [block.name], "lines": [lines], "made": [lines if made else 0]}
 
-    def _load(self) -> Translator:
-        import torch
 
-        tune_memory()
-        torch.set_num_threads(self._call.threads)
-        with tempfile.TemporaryDirectory() as folder:
-            paths = [Path(folder, str(number)) for number in range(len(self._call.models))]
-            for path, files in zip(paths, self._call.models, strict=True):
-                path.mkdir()
-                for name, data in files.items():
-                    (path / name).write_bytes(data)
-            device, precision = self._call.device, self._call.precision
-            return Translator.load(paths[0], ensemble=paths[1:], device=device, precision=precision)
-
-
-def translate_corpus(call: WorkerCall, workers: int | None, record: bytes) -> int:
+def translate_corpus(
+    job: CorpusJob, model: ModelCopy, options: SearchOptions, workers: int | None, record: bytes
+) -> int:
     """Translate a corpus on the cluster at `RAY_ADDRESS`, else on this machine.
 
     A block whose worker dies is translated again by another, up to `_RETRIES` times.
 
     Args:
-        call: the job, the models and their settings.
+        job: inputs and outputs.
+        model: what each worker loads.
+        options: of the search.
         workers: number of workers; None for one per GPU, or one per `threads` CPU cores.
         record: from `job_record`.
 
@@ -105,15 +60,19 @@ def translate_corpus(call: WorkerCall, workers: int | None, record: bytes) -> in
         UsageError: the cluster is too small for the workers.
         NmtError: an input cannot be read, an output cannot be written, or a block fails.
     """
-    job, made, started = call.job, 0, time.perf_counter()
+    made, started = 0, time.perf_counter()
     lines = dict.fromkeys(job.inputs, 0)
     with contextlib.redirect_stdout(sys.stderr), _cluster():  # Ray prints to stdout
-        workers, resources = _resources(call, workers)
+        workers, resources = _resources(model, workers)
         with open_place(f"{job.folder}/{RECORD}") as stream:
             stream.write(record)
         single = {"fn_args": (job,), "batch_size": 1, "num_cpus": 0}
         single["concurrency"] = 1 + workers // 16  # reading takes a thousandth of translating
-        several = {"fn_constructor_args": (ray.put(call),), "batch_size": 1, **resources}
+        several = {
+            "fn_constructor_args": (ray.put((job, model, options)),),
+            "batch_size": 1,
+            **resources,
+        }
         several |= {"concurrency": workers, "max_task_retries": _RETRIES}
         blocks = _dataset(lines).map_batches(_read, **single)
         for row in blocks.map_batches(BlockTranslator, **several).iter_rows():
@@ -147,15 +106,15 @@ def _finish(batch: Mapping[str, Any], job: CorpusJob) -> dict[str, list[int]]:
     return {"problems": [problems], "failed": [failed]}
 
 
-def _resources(call: WorkerCall, workers: int | None) -> tuple[int, dict[str, int]]:
+def _resources(model: ModelCopy, workers: int | None) -> tuple[int, dict[str, int]]:
     """Return the number of workers and the resources that each reserves.
 
     Raises:
         UsageError: the cluster is too small.
     """
     has = ray.cluster_resources()
-    on_gpu = call.device == "cuda" or (call.device == "auto" and "GPU" in has)
-    unit, each = ("GPU", 1) if on_gpu else ("CPU", call.threads)
+    on_gpu = model.device == "cuda" or (model.device == "auto" and "GPU" in has)
+    unit, each = ("GPU", 1) if on_gpu else ("CPU", model.threads)
     most = int(has.get(unit, 0)) // each
     workers = max(1, most) if workers is None else workers
     if workers > most:

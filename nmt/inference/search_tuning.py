@@ -1,7 +1,6 @@
 """Tunes the default search of a model: the beam size and length penalty of the best BLEU."""
 
 import itertools
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -10,9 +9,8 @@ from nmt.config import SearchOptions
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric, check_lengths
 from nmt.inference.translator import Translator
-from nmt.log import PROGRESS, ProgressBar
+from nmt.log import ProgressBar
 
-_log = logging.getLogger("nmt")
 BEAM_SIZES = (1, 3, 5, 8, 12)
 LENGTH_PENALTIES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 
@@ -96,8 +94,7 @@ def tune(
     penalties = sorted({*LENGTH_PENALTIES, own.length_penalty})
     grid: list[Trial] = []
     hypotheses: list[str] = []
-    bar = ProgressBar("setting", len(beam_sizes) * len(penalties))
-    try:
+    with ProgressBar("setting", len(beam_sizes) * len(penalties)) as bar:
         for beam_size, penalty in itertools.product(beam_sizes, penalties):
             search = replace(options, beam_size=beam_size, length_penalty=penalty)
             texts = translator.translate_all(sources, search)
@@ -106,9 +103,5 @@ def tune(
             if trial is max(grid, key=Trial.rank):
                 hypotheses = texts
             bar.advance()
-            result = f"beam {beam_size}, length penalty {penalty:g}: BLEU {trial.bleu:.2f}"
-            bar.show(result)
-            _log.log(PROGRESS, "%s, %s left", result, bar.time_left())
-    finally:
-        bar.stop()
+            bar.log(f"beam {beam_size}, length penalty {penalty:g}: BLEU {trial.bleu:.2f}")
     return Tuning(grid, hypotheses, str(metric.get_signature()))

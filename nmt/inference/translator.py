@@ -23,7 +23,7 @@ from nmt.inference.search import BatchSearch, Translation
 from nmt.inference.shortlist import Shortlist, shortlist
 from nmt.inference.texts import read_texts
 from nmt.inference.threads import num_workers, side_by_side
-from nmt.log import PROGRESS, ProgressBar
+from nmt.log import ProgressBar
 from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.lines import is_blank
@@ -220,18 +220,13 @@ class Translator:
             NmtError: a sentence could not be translated.
         """
         sentences = read_texts("sentences", sentences)
-        bar = ProgressBar("sentence", len(sentences)) if progress else None
         done: list[Translation] = []
-        try:
+        with ProgressBar("sentence", len(sentences), shown=progress) as bar:
             while len(done) < len(sentences):
                 chunk = sentences[len(done) : len(done) + CHUNK]
                 done += self.translate(chunk, options, **settings)
-                if bar is not None:
-                    bar.advance(len(chunk))
-                    _log.log(PROGRESS, "%s translated, %s", f"{len(done):,}", bar.pace())
-        finally:
-            if bar is not None:
-                bar.stop()
+                bar.advance(len(chunk))
+                bar.log_pace()
         failed = [(row, each.problem) for row, each in enumerate(done, start=1) if each.failed]
         if failed:
             row, problem = failed[0]

@@ -18,7 +18,7 @@ from nmt.data.distilled import DistilledCorpus, TeacherTranslations
 from nmt.data.scan import CorpusScan
 from nmt.errors import NmtError
 from nmt.inference.search import Translation
-from nmt.log import PROGRESS, ProgressBar
+from nmt.log import ProgressBar
 from nmt.storage import locked
 from nmt.text.lines import writing_to
 from nmt.training.distributed import all_threads
@@ -72,18 +72,14 @@ def _translate(
     done = translations.total - left
     _log.info("the teacher translates %s sentences; %s are done", f"{left:,}", f"{done:,}")
     problems = 0
-    bar = ProgressBar("sentence", translations.total, done)
-    try:
+    with ProgressBar("sentence", translations.total, done) as bar:
         for number, chunk in enumerate(chunked(pairs)):
             if number in missing:
                 outputs = translator.translate([source for source, _ in chunk], **settings)
                 translations.write(number, _texts(outputs))
                 problems += sum(output.problem is not None for output in outputs)
-                done += len(chunk)
                 bar.advance(len(chunk))
-                _log.log(PROGRESS, "%s translated, %s", f"{done:,}", bar.pace())
-    finally:
-        bar.stop()
+                bar.log_pace()
     if problems:
         _log.info("%d of %d sentences or translations were cut", problems, left)
 

@@ -14,7 +14,7 @@ from typing import Any
 import lightning
 
 from nmt.data.loader import Update
-from nmt.log import PROGRESS, ProgressBar
+from nmt.log import ProgressBar
 from nmt.reading import read_rows
 from nmt.storage import atomic_write
 from nmt.training.distributed import rank
@@ -94,18 +94,9 @@ class RunLog(lightning.Callback):
         metrics = logged(trainer, "train/")
         self._write(trainer.global_step, metrics, epoch=batch.epoch + 1)
         loss, speed = metrics["train/loss"], f"{metrics['train/tokens_per_second']:,.0f} tokens/s"
-        self._bar.show(f"loss {loss:.3f}  {speed}")
-        _log.log(
-            PROGRESS,
-            "update %d/%d  epoch %d  loss %.3f  learning rate %.2e  %s  %s left",
-            trainer.global_step,
-            self.total_updates,
-            batch.epoch + 1,
-            loss,
-            metrics["train/learning_rate"],
-            speed,
-            self._bar.time_left(),
-        )
+        update = f"update {trainer.global_step}/{self.total_updates}  epoch {batch.epoch + 1}"
+        rate = f"learning rate {metrics['train/learning_rate']:.2e}"
+        self._bar.log(f"{update}  loss {loss:.3f}  {rate}  {speed}", f"loss {loss:.3f}  {speed}")
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Write the scores of a validation."""

@@ -145,7 +145,6 @@ def test_a_killed_driver_and_a_killed_worker_lose_no_line(
             ["{tmp}/in.de", "--engine", "ray", "-o", "{tmp}/out", "--workers", "0"],
             "--workers: 0 must be a whole number from 1",
         ),
-        (["{tmp}/in.de", "--workers", "2"], "--workers does not go with --engine local"),
         (["{tmp}/in.de", "--column", "x"], "--column does not go with --engine local"),
         (
             ["{tmp}/in.de", "--format", "parquet"],

@@ -61,7 +61,7 @@ def test_any_number_of_workers_writes_the_same_bytes(tokenizer: Tokenizer, tmp_p
 
 def test_a_worker_that_dies_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> None:
     encoder = Dying(tokenizer, HELD_OUT)
-    with pytest.raises(NmtError, match=r"one of 2 processes that encode the corpus died"):
+    with pytest.raises(NmtError, match=r"one of 2 worker processes died"):
         write_encoded(tmp_path, PAIRS, CorpusScan("", (len(PAIRS),), {}), encoder, 2)
 
 

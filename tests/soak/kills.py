@@ -16,7 +16,7 @@ import torch
 
 from nmt.bundle import load_bundle
 from nmt.cli.main import main
-from nmt.data.workers import _empty_main
+from nmt.processes import _empty_main
 from nmt.reading import sha256
 from tests.soak.files import LINE, fresh
 from tests.soak.kinds import PATIENCE, Outcome, World, kind, nmt

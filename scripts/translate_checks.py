@@ -1,12 +1,13 @@
-"""Translate a large file on a local Ray with one and two workers; compare, and kill.
+"""Translate a large file with one process and with several workers; compare, and kill.
 
-    .venv/bin/python scripts/ray_checks.py MODEL FILE [--lines 200000] [--kill-lines 20000]
-                                           [--OPTION VALUE … of nmt translate]
+    .venv/bin/python scripts/translate_checks.py MODEL FILE [--lines 200000] [--calls NAME …]
+                                                 [--kill-lines 20000] [--OPTION VALUE …]
 
 FILE is repeated up to so many lines. Every line's text and score are compared with those of one
-process without Ray. Seconds are CPU seconds of a command's whole process tree, so other work on the
-machine does not disturb them; the memory is the driver's. Then workers are killed with `kill -9`
-at three moments, and a driver, whose job is resumed.
+process. The CPU seconds are those of a command's whole process tree, so other work on the machine
+disturbs them less than the wall time. Memory is the resident set of the main process, and the sum
+over all processes. With --kill-lines, workers of Ray are then killed with `kill -9` at three
+moments, and a driver, whose job is resumed. Further options are those of `nmt translate`.
 """
 
 import argparse
@@ -25,6 +26,12 @@ from typing import Any
 import psutil
 
 WORKER = "ray::MapWorker(MapBatches(BlockTranslator))"
+CALLS = {
+    "one process": [],
+    "2 workers": ["--workers", "2"],
+    "ray, 1 worker": ["--engine", "ray", "--workers", "1"],
+    "ray, 2 workers": ["--engine", "ray", "--workers", "2"],
+}
 
 
 class Measured:
@@ -40,7 +47,8 @@ class Measured:
         with open(log, "wb") as stream:
             self.process = psutil.Popen(command, stderr=stream, start_new_session=True)
         self.log, self.started, self.seconds = log, time.perf_counter(), 0.0
-        self.memory: list[float] = []
+        self.memory: list[tuple[float, float]] = []
+        """MiB of the main process and of all, at regular times."""
         self._cpu: dict[psutil.Process, float] = {}
 
     def workers(self) -> list[psutil.Process]:
@@ -64,12 +72,14 @@ class Measured:
     def _sample(self) -> Iterator[tuple[psutil.Process, str]]:
         found = []
         with contextlib.suppress(psutil.Error):
-            self.memory.append(self.process.memory_info().rss / 2**20)
+            sizes = []
             for one in [self.process, *self.process.children(recursive=True)]:
                 with contextlib.suppress(psutil.Error):
                     times = one.cpu_times()
                     self._cpu[one] = times.user + times.system
+                    sizes.append(one.memory_info().rss / 2**20)
                     found.append((one, one.cmdline()[0] if one.cmdline() else ""))
+            self.memory.append((sizes[0], sum(sizes)))
         return iter(found)
 
 
@@ -98,12 +108,16 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("file", type=Path)
     parser.add_argument("--lines", type=int, default=200_000)
-    parser.add_argument("--kill-lines", type=int, default=20_000)
+    parser.add_argument("--calls", nargs="+", choices=CALLS, default=list(CALLS), metavar="NAME")
+    parser.add_argument("--kill-lines", type=int)
     arguments, options = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        speed(folder, arguments.model, arguments.file, arguments.lines, options)
-        kills(folder, arguments.model, arguments.file, arguments.kill_lines, options)
+        source = corpus(folder, arguments.file, arguments.lines)
+        words = [arguments.model, str(source), "--format", "jsonl", "--threads", "1", *options]
+        speed(folder, words, arguments.lines, arguments.calls)
+        if arguments.kill_lines:
+            kills(folder, arguments.model, arguments.file, arguments.kill_lines, options)
 
 
 def corpus(folder: Path, file: Path, lines: int) -> Path:
@@ -114,36 +128,33 @@ def corpus(folder: Path, file: Path, lines: int) -> Path:
     return path
 
 
-def speed(folder: Path, model: str, file: Path, lines: int, options: list[str]) -> None:
-    """Compare one process, one worker and two."""
-    source = corpus(folder, file, lines)
-    words = [model, str(source), "--format", "jsonl", "--threads", "1", *options]
-    done: dict[str, Measured] = {}
-    calls = {"plain": [], "2 workers": ["--workers", "2"], "1 worker": ["--workers", "1"]}
-    for name, more in calls.items():
-        engine = ["--engine", "ray", *more] if more else []
-        out = folder / name
-        done[name] = Measured([*words, *engine, "-o", str(out)], folder / "log")
-        done[name].finish()
-        one = done[name]
-        rate = lines / one.seconds
+def speed(folder: Path, words: list[str], lines: int, names: list[str]) -> None:
+    """Time each call, and compare it with the first."""
+    first: Measured | None = None
+    for name in names:
+        one = Measured([*words, *CALLS[name], "-o", str(folder / name)], folder / "log")
+        one.finish()
         print(
-            f"{name}: {one.seconds:.0f} CPU s, {rate:.0f} lines per CPU s, wall {one.wall:.0f} s",
-            flush=True,
+            f"{name}: {one.seconds:.0f} CPU s, {lines / one.seconds:.0f} lines per CPU s; "
+            f"wall {one.wall:.0f} s, {lines / one.wall:.0f} lines/s"
         )
-        if more:
-            comparison = compare(folder / "plain", out / f"{source.name}.jsonl")
-            share = done["plain"].seconds / one.seconds
-            tenth = len(one.memory) // 10
-            first, last = (one.memory[n] for n in (2 * tenth, 9 * tenth))
+        at = (len(one.memory) // 20, 9 * len(one.memory) // 10)
+        early, late = (one.memory[number] for number in at)
+        most = [max(sizes) for sizes in zip(*one.memory, strict=True)]
+        for who, begin, end, peak in zip(("main", "all"), early, late, most, strict=True):
             print(
-                f"  {comparison}; {share:.2f} of the speed of plain; driver {first:.0f} MiB after "
-                f"a fifth, {last:.0f} after nine tenths, at most {max(one.memory):.0f}",
-                flush=True,
+                f"  {who}: {begin:.0f} MiB after a twentieth, {end:.0f} after nine tenths, "
+                f"at most {peak:.0f}"
             )
-    wall = done["1 worker"].wall / done["2 workers"].wall
-    cost = 2 * done["1 worker"].seconds / done["2 workers"].seconds
-    print(f"two workers ÷ one: {cost:.2f} by CPU seconds, {wall:.2f} by wall time")
+        if first is None:
+            first = one
+        else:
+            out = folder / name
+            made = out / f"lines-{lines}.jsonl" if out.is_dir() else out
+            cpu, wall = first.seconds / one.seconds, first.wall / one.wall
+            print(f"  {compare(folder / names[0], made)}")
+            print(f"  of {names[0]}: {cpu:.2f} by CPU seconds, {wall:.2f} by wall time")
+        sys.stdout.flush()
 
 
 def kills(folder: Path, model: str, file: Path, lines: int, options: list[str]) -> None:
