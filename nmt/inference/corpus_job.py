@@ -30,7 +30,8 @@ from nmt.text.lines import InvalidUtf8, open_output, read_lines, writing_to
 RECORD = "job.json"
 """Identifies the job of a folder."""
 _TABLES = (".jsonl", ".parquet")
-_OTHERS = ".arrow .bz2 .csv .json .lz4 .tar .tsv .xlsx .xz .zip .zst".split()
+_OTHER_TABLES = (".arrow", ".csv", ".json", ".tsv", ".xlsx")
+_ARCHIVES = (".bz2", ".lz4", ".tar", ".xz", ".zip", ".zst")
 _NUMBER, _REAL, _TEXT = pyarrow.int64(), pyarrow.float64(), pyarrow.string()
 _CANDIDATE = {"text": _TEXT, "score": _REAL, "rank_score": _REAL}
 _CANDIDATE["alignment"] = pyarrow.list_(pyarrow.list_(_NUMBER))
@@ -189,7 +190,7 @@ def find_inputs(places: Sequence[str]) -> dict[str, str]:
         for file in files:
             name = file[len(path) :].strip("/") or file.rpartition("/")[2]
             stem, suffix = os.path.splitext(name.removesuffix(".gz"))
-            if suffix in _OTHERS:
+            if suffix in (*_OTHER_TABLES, *_ARCHIVES):
                 raise DataError(f"{file}: {suffix} is unsupported; use text, .jsonl or .parquet")
             stem += "" if suffix in _TABLES else suffix
             if stem in found:
