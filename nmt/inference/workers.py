@@ -92,7 +92,7 @@ class TranslatorPool(WorkerPool[Share, list[Translation]]):
         """
         ordered = sorted(range(len(sentences)), key=lambda row: -len(sentences[row]))
         fair = -(-len(ordered) // self.workers)
-        size = max(1, min(2 * options.batch_size, fair))
+        size = max(1, min(4 * options.batch_size, fair))
         shares = [ordered[start : start + size] for start in range(0, len(ordered), size)]
         work = (
             (
