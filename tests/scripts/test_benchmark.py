@@ -19,7 +19,7 @@ def test_rows_have_the_bleu_of_their_search(
 ) -> None:
     source, reference = (corpus_folder / f"test.{language}" for language in ("de", "en"))
     words = [f"tiny={tiny_run}", "--source", source, "--reference", reference, "--rounds", 1]
-    words += ["--engines", "fp32", "int8", "int8, prune 3", "--lines", 70]
+    words += ["--engines", "fp32", "int8", "int8, shortlist, prune 1", "--lines", 70]
     words += ["--json", tmp_path / "out.json", "--plot", tmp_path / "out.png"]
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "benchmark.py", *map(str, words)],
@@ -30,7 +30,7 @@ def test_rows_have_the_bleu_of_their_search(
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "out.json").read_text())
     names = [(row["search"], row["engine"]) for row in rows]
-    every = ["fp32", "int8", "int8, prune 3"]
+    every = ["fp32", "int8", "int8, shortlist, prune 1"]
     expected = [("greedy", name) for name in every[:2]] + [("beam 5", name) for name in every]
     assert names == expected
     lines, references = (
