@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -119,6 +120,9 @@ def _several(
     if workers == 1:
         yield translator
         return
+    cores = os.cpu_count() or 1
+    if workers > max(4, cores):
+        raise UsageError(f"--workers: {workers} exceeds the {cores} CPU cores; lower it")
     import torch
 
     from nmt.inference.workers import ModelCopy, TranslatorPool

@@ -58,6 +58,15 @@ def test_a_worker_that_fails_to_load_is_one_line(
     assert list(source.parent.iterdir()) == [source]
 
 
+def test_more_workers_than_the_machine_can_hold_are_refused(
+    nmt: Command, tiny_run: Path, source: Path
+) -> None:
+    many = 1 + max(4, os.cpu_count() or 1)
+    done = nmt("translate", tiny_run, source, "-o", source.with_name("out"), "--workers", many)
+    assert done.code == 2 and f"--workers: {many}" in done.err.splitlines()[-1]
+    assert list(source.parent.iterdir()) == [source]
+
+
 @pytest.mark.parametrize("attack", ["kill a worker", "kill", "interrupt"])
 def test_an_attacked_translation_continues_with_the_same_call(
     nmt: Command, tiny_run: Path, tmp_path: Path, attack: str
