@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from nmt.config import DataConfig
 from nmt.data.columns import Pair, arrow_rows, join_lines, read_pairs, top_columns
 from nmt.errors import ConfigError, DataError
-from nmt.storage import require_hub_cache
+from nmt.model_hub import quiet_hub
 from nmt.text.lines import wide_encoding
 
 _PROBE_SECONDS = 4
@@ -85,17 +85,13 @@ def _parse(text: str) -> _Address:
 
 def _load(address: _Address) -> Any:
     """Download missing files, and return a mapping of split names to Arrow tables."""
-    require_hub_cache()
+    quiet_hub()
     import datasets
-    import huggingface_hub
-    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     # Our own warnings and errors cover what these libraries log about caches and formats.
     datasets.logging.set_verbosity(logging.CRITICAL)
-    huggingface_hub.logging.set_verbosity(logging.CRITICAL)
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
-        disable_progress_bars()
     try:
         if Path(address.path).is_dir():
             # An absolute path cannot be mistaken for a data set of the hub.
