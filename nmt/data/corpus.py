@@ -20,6 +20,10 @@ from nmt.errors import ConfigError, DataError, counted
 
 MOST_OFTEN = 1000
 """Largest weight of a place: passes over its pairs in one epoch."""
+_DEFAULT_SPLITS = {
+    "hub": ("train", "validation", "test"),
+    "builtin": ("train", "validation", "test", "long"),
+}
 Read = Callable[[str], Iterator[Pair]]
 
 
@@ -122,12 +126,7 @@ def corpus_places(config: DataConfig) -> dict[str, Place]:
     for split, place in (config.splits or {}).items():
         if place is not None:
             _check_place(split, place)
-    kind = config.corpus.partition(":")[0]
-    defaults: tuple[str, ...] = ()
-    if kind == "hub":
-        defaults = ("train", "validation", "test")
-    elif kind == "builtin":
-        defaults = ("train", "validation", "test", "long")
+    defaults = _DEFAULT_SPLITS.get(config.corpus.partition(":")[0], ())
     places: dict[str, Place | None] = {name: name for name in defaults}
     places |= config.splits or {}
     if "train" in places and places["train"] is None:
