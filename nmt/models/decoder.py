@@ -96,16 +96,9 @@ class Decoder(nn.Module):
         tied = config.tie_embeddings is not False
         self.features = hidden * (1 if self.attention is None else 2) + self.context
         self.width = config.embedding_size if tied else hidden
-        self.stack = recurrent_stack(
-            config.cell,
-            input_size=config.embedding_size
-            + self.context
-            + (self.width if self.input_feeding else 0),
-            hidden_size=hidden,
-            layers=config.layers,
-            dropout=config.dropout,
-            recurrent_init=config.recurrent_init,
-        )
+        input_feed = self.width if self.input_feeding else 0
+        input_size = config.embedding_size + self.context + input_feed
+        self.stack = recurrent_stack(config, input_size, hidden)
         bottleneck = self.features > hidden or tied
         self.readout = Readout(self.features, self.width) if bottleneck else None
         self.projection = nn.Linear(self.width, embedding.num_embeddings)
