@@ -115,9 +115,7 @@ class Vocabulary:
 
     def unknown_parts(self, text: str) -> list[str]:
         """Return the parts of a normalised text that become unknown tokens."""
-        parts = zip(
-            self._processor.encode(text), self._processor.encode(text, out_type=str), strict=True
-        )
+        parts = zip(*self.encode([text]), self.spelled(text), strict=True)
         return [part.replace("▁", " ").strip() for id_, part in parts if id_ == self.unk_id]
 
     def is_unknown(self, ids: Sequence[int]) -> bool:
@@ -127,12 +125,8 @@ class Vocabulary:
 
     def text_ids(self) -> set[int]:
         """Return the ids of text pieces, without special tokens and single bytes."""
-        special = (
-            self._processor.is_control,
-            self._processor.is_unknown,
-            self._processor.is_unused,
-            self._processor.is_byte,
-        )
+        model = self._processor
+        special = (model.is_control, model.is_unknown, model.is_unused, model.is_byte)
         return {id_ for id_ in range(len(self)) if not any(test(id_) for test in special)}
 
 
@@ -146,10 +140,9 @@ class Tokenizer:
     @functools.cached_property
     def shared(self) -> bool:
         """Whether both sides have the same pieces, and so the same ids."""
-        sides = (self.source, self.target)
         if self.source is self.target:
             return True
-        first, second = (side.pieces(range(len(side))) for side in sides)
+        first, second = (side.pieces(range(len(side))) for side in (self.source, self.target))
         return first == second
 
     @property
@@ -234,18 +227,13 @@ def _normalized(pairs: Iterable[tuple[str, str]], rules: Sequence[str]) -> Itera
 
 def size_notes(config: TokenizerConfig, tokenizer: Tokenizer) -> list[str]:
     """Return a warning for each vocabulary that is smaller than configured."""
-    sizes = (
-        {"shared": tokenizer.source}
-        if tokenizer.shared
-        else {
-            "source": tokenizer.source,
-            "target": tokenizer.target,
-        }
-    )
+    sides = {"source": tokenizer.source, "target": tokenizer.target}
+    if tokenizer.shared:
+        sides = {"shared": tokenizer.source}
     return [
         f"tokenizer.vocabulary_size {config.vocabulary_size} exceeds the pieces of the corpus: "
         f"the {side} vocabulary has {len(vocabulary)} pieces"
-        for side, vocabulary in sizes.items()
+        for side, vocabulary in sides.items()
         if len(vocabulary) < config.vocabulary_size
     ]
 
