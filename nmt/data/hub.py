@@ -125,15 +125,12 @@ def _commit(address: _Address) -> str:
     """Return the commit of a revision from the hub, in one request with a short timeout."""
     import datasets
     from huggingface_hub import HfApi
-    from huggingface_hub import errors as hub_errors
 
     if datasets.config.HF_HUB_OFFLINE:
         raise _UnreachableError("HF_HUB_OFFLINE is set")
     api = HfApi()
     try:
         info = api.dataset_info(address.path, revision=address.revision, timeout=_PROBE_SECONDS)
-    except (hub_errors.RepositoryNotFoundError, hub_errors.RevisionNotFoundError):
-        raise
     except Exception as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status is not None and status < 500:

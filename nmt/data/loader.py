@@ -75,8 +75,9 @@ class Updates(Dataset[Update]):
         self._source_eos = tokenizer.source.eos_id
         self._target_bos = tokenizer.target.bos_id
         self._target_eos = tokenizer.target.eos_id
-        runs = (pairs.source_lengths, pairs.target_lengths, pairs.weights)
-        self._plan_epoch = functools.partial(plan_epoch, *runs, **settings)
+        self._plan_epoch = functools.partial(
+            plan_epoch, pairs.source_lengths, pairs.target_lengths, pairs.weights, **settings
+        )
         self._planned: tuple[int, UpdatePlan] | None = None
 
     def plan(self, epoch: int) -> UpdatePlan:
@@ -134,12 +135,9 @@ class UpdateLoader:
     def __init__(self, updates: Updates, workers: int = 0):
         self.updates = updates
         self._workers = workers
+        self._length = len(updates.plan(0))
         self._position: Position = (0, 0)
         self._stream: Iterator[Update] | None = None
-
-    @functools.cached_property
-    def _length(self) -> int:
-        return len(self.updates.plan(0))
 
     def __len__(self) -> int:
         return self._length
@@ -163,7 +161,7 @@ class UpdateLoader:
             self.updates,
             sampler=self.updates.positions(self._position),
             batch_size=None,
-            collate_fn=_pickled if self._workers else None,
+            collate_fn=_pickled if self._workers else None,  # type: ignore[arg-type]
             num_workers=self._workers,
             generator=torch.Generator(),  # the loader's draws must not move the global one
         )
