@@ -209,20 +209,12 @@ def train_tokenizer(
         vocabulary = _train_vocabulary(config, rules[0], itertools.chain.from_iterable(pairs))
         tokenizer = Tokenizer(vocabulary, vocabulary)
     else:
-        texts = itertools.chain.from_iterable(_normalized(pairs, rules))
-        vocabulary = _train_vocabulary(config, "identity", texts)
+        make = functools.partial(sentencepiece.SentencePieceNormalizer, escape_whitespaces=False)
+        source, target = (make(rule_name=rule) for rule in rules)
+        both = ((source.normalize(one), target.normalize(other)) for one, other in pairs)
+        vocabulary = _train_vocabulary(config, "identity", itertools.chain.from_iterable(both))
         tokenizer = Tokenizer(*map(vocabulary.with_normalization, rules))
     return tokenizer, size_notes(config, tokenizer)
-
-
-def _normalized(pairs: Iterable[tuple[str, str]], rules: Sequence[str]) -> Iterator[list[str]]:
-    """Normalise each side of the pairs by its own rule."""
-    normalizers = [
-        sentencepiece.SentencePieceNormalizer(rule_name=rule, escape_whitespaces=False)
-        for rule in rules
-    ]
-    for pair in pairs:
-        yield [each.normalize(text) for each, text in zip(normalizers, pair, strict=True)]
 
 
 def size_notes(config: TokenizerConfig, tokenizer: Tokenizer) -> list[str]:
