@@ -36,10 +36,6 @@ class _Address(NamedTuple):
     config: str | None
 
 
-class _UnreachableError(Exception):
-    """The hub did not answer; holds the reason."""
-
-
 def open_hub(
     text: str, config: DataConfig
 ) -> tuple[tuple[str, ...], Callable[[str], Iterator[Pair]]]:
@@ -107,10 +103,21 @@ def _load(address: _Address) -> Any:
 
 
 def _hub_builder(address: _Address) -> Any:
+    """Make the builder of the hub's commit, from one request with a short timeout, or the cache."""
+    import datasets
+    from huggingface_hub import HfApi
+
+    if datasets.config.HF_HUB_OFFLINE:
+        return _cached_builder(address, "HF_HUB_OFFLINE is set")
+    api = HfApi()
     try:
-        commit = _commit(address)
-    except _UnreachableError as error:
-        return _cached_builder(address, str(error))
+        info = api.dataset_info(address.path, revision=address.revision, timeout=_PROBE_SECONDS)
+    except Exception as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status is not None and status < 500:
+            raise
+        return _cached_builder(address, f"{api.endpoint} cannot be reached: {_first_line(error)}")
+    commit = info.sha
     builder = _builder(address._replace(revision=commit))
     if builder.hash != commit:
         # The library falls back to any cached copy, whatever the fault.
@@ -119,25 +126,6 @@ def _hub_builder(address: _Address) -> Any:
             "is in the cache; name it after the @ to use it, or clear the cache to see why"
         )
     return builder
-
-
-def _commit(address: _Address) -> str:
-    """Return the commit of a revision from the hub, in one request with a short timeout."""
-    import datasets
-    from huggingface_hub import HfApi
-
-    if datasets.config.HF_HUB_OFFLINE:
-        raise _UnreachableError("HF_HUB_OFFLINE is set")
-    api = HfApi()
-    try:
-        info = api.dataset_info(address.path, revision=address.revision, timeout=_PROBE_SECONDS)
-    except Exception as error:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if status is not None and status < 500:
-            raise
-        reason = f"{api.endpoint} cannot be reached: {_first_line(error)}"
-        raise _UnreachableError(reason) from error
-    return str(info.sha)
 
 
 def _builder(address: _Address) -> Any:

@@ -5,7 +5,7 @@ import io
 import pickle
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -57,8 +57,7 @@ class Update:
 
     def to(self, device: torch.device) -> "Update":
         """Move the tokens to a device; Lightning does so before a training step."""
-        batches = [batch.to(device) for batch in self.batches]
-        return Update(self.epoch, self.number, batches, self.target_tokens)
+        return replace(self, batches=[batch.to(device) for batch in self.batches])
 
 
 class Updates(Dataset[Update]):
