@@ -179,9 +179,4 @@ def _parquet_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
         raise DataError(f"cannot read {path}: {one_line(reason(error))}") from None
 
 
-_TABLES = {
-    ".tsv": _tsv_rows,
-    ".csv": _csv_rows,
-    ".jsonl": _jsonl_rows,
-    ".parquet": _parquet_rows,
-}
+_TABLES = {".tsv": _tsv_rows, ".csv": _csv_rows, ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}

@@ -13,12 +13,7 @@ from nmt.models.cells import LayerState
 from nmt.models.dropout import InputDropout, UnitDropout
 from nmt.models.encoder import Encoded
 from nmt.models.sequences import run_stack
-from nmt.models.stacks import (
-    Stack,
-    concat,
-    recurrent_stack,
-    stack_layers,
-)
+from nmt.models.stacks import Stack, concat, recurrent_stack, stack_layers
 
 
 @dataclass(frozen=True)
