@@ -1,5 +1,6 @@
 """Forces a prefix on the translations of any search."""
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -58,6 +59,10 @@ class Prefixed(Wrapper):
     open_ended: Tensor
     followers: Tensor
 
+    @functools.cached_property
+    def _lengths(self) -> Tensor:
+        return self.prefixes.lengths.to(self.open_ended.device)
+
     def start(self, source: Padded) -> PrefixedState:
         """Read the source sentences, one for each prefix; see `Stepper`."""
         sentences = torch.arange(len(self.open_ended), device=self.open_ended.device)
@@ -76,7 +81,7 @@ class Prefixed(Wrapper):
         """
         log_probs, inner = self.stepper.step(tokens, state.inner)
         sentences, position = state.sentences, state.position
-        prefixes, lengths = self.prefixes.tokens, self.prefixes.lengths.to(sentences.device)
+        prefixes, lengths = self.prefixes.tokens, self._lengths
         if position < prefixes.shape[1]:
             forced = position < lengths[sentences]
             every = torch.arange(log_probs.shape[1], device=log_probs.device)

@@ -25,7 +25,7 @@ class Shortlist(Wrapper):
     Its probabilities are the model's, conditioned on the token being listed.
 
     Attributes:
-        stepper: reads all tokens, and predicts the listed ones.
+        stepper: reads all tokens and predicts the listed ones.
         tokens: ids, in ascending order, `(listed,)`.
     """
 

@@ -85,11 +85,11 @@ class Translator:
     ) -> "Translator":
         """Load a model or an ensemble; see `nmt.load`."""
         others = [ensemble] if isinstance(ensemble, str | Path) else list(ensemble)
-        bundles, on, precision = load_models([path, *others], device, precision)
+        bundles, found, precision = load_models([path, *others], device, precision)
         tokenizer, config = bundles[0].tokenizer, bundles[0].config
         models = [bundle.model for bundle in bundles]
         stepper = Ensemble.of(models)
-        return cls(stepper, tokenizer, config, device=on, precision=precision, models=models)
+        return cls(stepper, tokenizer, config, device=found, precision=precision, models=models)
 
     def options(self, **settings: Any) -> SearchOptions:
         """Return the model's own search options with the given settings.
