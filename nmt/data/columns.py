@@ -27,7 +27,7 @@ def candidate_columns(config: DataConfig) -> list[Pair]:
     """Return pairs of (source, target) columns to look for, in order of preference."""
     if config.columns is not None:
         return [(str(config.columns.source), str(config.columns.target))]
-    source, target = config.source_language, config.target_language
+    source, target = config.languages
     return [(source, target), (f"translation.{source}", f"translation.{target}")]
 
 

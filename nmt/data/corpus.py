@@ -169,13 +169,12 @@ def _open_builtin(name: str, config: DataConfig) -> tuple[tuple[str, ...], Read]
         raise ConfigError(f"data.corpus: there is no builtin corpus {name!r}; use builtin:phrases")
     from nmt.data import phrases
 
-    languages = (config.source_language, config.target_language)
-    for language in languages:
+    for language in config.languages:
         if language not in phrases.LANGUAGES:
             raise DataError(
                 f"builtin:phrases has {' and '.join(phrases.LANGUAGES)}, not {language}"
             )
-    sides = [phrases.LANGUAGES.index(language) for language in languages]
+    sides = [phrases.LANGUAGES.index(language) for language in config.languages]
 
     def read(split: str) -> Iterator[Pair]:
         return ((pair[sides[0]], pair[sides[1]]) for pair in phrases.read_split(split))

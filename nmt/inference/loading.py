@@ -56,10 +56,7 @@ def _fastest(bundle: Bundle, torch_device: torch.device, precision: str) -> Seq2
 
 def misfit(first: Bundle, other: Bundle) -> str | None:
     """Return the reason why two models cannot form an ensemble; None if they can."""
-    mine, others = (
-        (bundle.config.data.source_language, bundle.config.data.target_language)
-        for bundle in (first, other)
-    )
+    mine, others = first.config.data.languages, other.config.data.languages
     if mine != others:
         return f"translate {' → '.join(mine)} and {' → '.join(others)}; they must do the same"
     tokenizers = first.tokenizer, other.tokenizer
