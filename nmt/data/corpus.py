@@ -212,8 +212,7 @@ def _check_weighted(key: str, item: dict[str, str | float]) -> None:
 
 def _try_places(corpus: Corpus, split: str, offered: tuple[str, ...] | None) -> None:
     """Read one pair of every place of a split; `offered` are a corpus's own splits, if any."""
-    place = corpus.places[split]
-    for part in () if isinstance(place, dict) else place_parts(place):
+    for part in place_parts(corpus.places[split]):
         if offered is not None and part.place not in offered:
             key = f"data.splits.{split}"
             cut = ""

@@ -41,10 +41,9 @@ class ModelCopy:
             BundleError: a bundle is missing.
         """
         folders = [find_bundle(model) for model in models]
-        files = [{name: folder / name for name in FILES} for folder in folders]
         bundles = [
-            {name: path.read_bytes() for name, path in one.items() if path.exists()}
-            for one in files
+            {name: (folder / name).read_bytes() for name in FILES if (folder / name).exists()}
+            for folder in folders
         ]
         return cls(bundles, device, precision, threads)
 

@@ -166,17 +166,14 @@ def load_tokenizer(path: Path) -> Tokenizer:
     Raises:
         BundleError: a file is missing, or not a SentencePiece model.
     """
-    if path.is_dir() and not (path / _SHARED).exists():
-        source, target = path / _SOURCE, path / _TARGET
-    else:
-        source = target = path / _SHARED if path.is_dir() else path
-    vocabularies = {}
-    for file in {source, target}:
-        try:
-            vocabularies[file] = Vocabulary(read_bytes(file), str(file))
-        except DataError as error:
-            raise BundleError(str(error)) from None
-    return Tokenizer(vocabularies[source], vocabularies[target])
+    files = [path / _SHARED if path.is_dir() else path]
+    if path.is_dir() and not files[0].exists():
+        files = [path / _SOURCE, path / _TARGET]
+    try:
+        sides = [Vocabulary(read_bytes(file), str(file)) for file in files]
+    except DataError as error:
+        raise BundleError(str(error)) from None
+    return Tokenizer(sides[0], sides[-1])
 
 
 def train_tokenizer(
