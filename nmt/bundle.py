@@ -209,19 +209,17 @@ def load_bundle(path: str | Path) -> Bundle:
         # A training run may put a better model here meanwhile; then that one is read, whole.
         try:
             bundle = _load(folder, manifest)
+            if _read_manifest(folder) == manifest:
+                return bundle
         except BundleError:
             if _read_manifest(folder) == manifest:
                 raise
-        else:
-            if _read_manifest(folder) == manifest:
-                return bundle
 
 
 def is_bundle(folder: Path) -> bool:
     """Return whether a folder holds a bundle and nothing else."""
-    if not (folder / _MANIFEST).is_file():
-        return False
-    return {path.name for path in folder.iterdir()} <= {*FILES}
+    is_one = (folder / _MANIFEST).is_file()
+    return is_one and {path.name for path in folder.iterdir()} <= {*FILES}
 
 
 def weights_size(folder: Path) -> int:

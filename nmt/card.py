@@ -104,8 +104,7 @@ def model_card(config: Config, metrics: dict[str, Any], precision: str) -> str:
 
 def _metadata(data: DataConfig, published: Published | None) -> str:
     """Return the card's metadata for the hub, in YAML."""
-    tags = [data.source_language, data.target_language]
-    languages = [primary_language(tag) for tag in tags]
+    languages = map(primary_language, data.languages)
     head: dict[str, Any] = {"language": list(dict.fromkeys(languages))}
     head |= {"library_name": "nmt", "pipeline_tag": "translation"}
     corpus = re.sub("[@#].*", "", data.corpus.removeprefix("hub:"))

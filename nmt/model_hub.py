@@ -1,6 +1,7 @@
-"""Model folders on the Hugging Face hub: `hf://owner/name[@revision]`."""
+"""The Hugging Face hub's library, and model folders there: `hf://owner/name[@revision]`."""
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.errors import BundleError, NmtError, UsageError
-from nmt.storage import require_hub_cache
+from nmt.storage import user_cache
 
 PREFIX = "hf://"
 
@@ -23,8 +24,7 @@ def download(address: str, names: Sequence[str]) -> Path:
     Raises:
         BundleError: the hub has no such model, or cannot be reached and the cache has no copy.
     """
-    require_hub_cache()
-    huggingface_hub = _quiet_hub()
+    huggingface_hub = quiet_hub()
     from huggingface_hub import errors
 
     repository, _, revision = address.removeprefix(PREFIX).partition("@")
@@ -67,7 +67,7 @@ class Repository:
         self.address, self.name = address, address.removeprefix(PREFIX)
         if not re.fullmatch(rf"{PREFIX}[\w.-]+/[\w.-]+", address, flags=re.ASCII):
             raise UsageError(f"{address} is not an address of the form hf://owner/name")
-        self._hub = _quiet_hub().HfApi()
+        self._hub = quiet_hub().HfApi()
         self.private: bool | None = None
         """Whether only its owner can read it; None if it does not exist yet."""
         try:
@@ -123,8 +123,15 @@ class Repository:
         return NmtError(f"{self.address}: the hub refused ({response.status_code}): {answer}")
 
 
-def _quiet_hub() -> Any:
-    """Return the hub's library without its log, and with progress bars only at a terminal."""
+def quiet_hub() -> Any:
+    """Return the hub's library without its log, and with progress bars only at a terminal.
+
+    Raises:
+        DataError: the user has neither a home nor a cache folder; the library would make one named
+            `~`.
+    """
+    if not os.environ.get("HF_HOME"):
+        user_cache()
     import huggingface_hub
     from huggingface_hub.utils.tqdm import disable_progress_bars
 

@@ -64,16 +64,6 @@ def user_cache() -> Path:
     return Path(folder)
 
 
-def require_hub_cache() -> None:
-    """Require a home or cache folder, without which the hub's library makes one named `~`.
-
-    Raises:
-        DataError: see `user_cache`.
-    """
-    if not os.environ.get("HF_HOME"):
-        user_cache()
-
-
 def side_files(output: Path) -> tuple[Path, Path, Path]:
     """Return the files beside a translation: problems, unfinished text, and its journal."""
     real = Path(os.path.realpath(output))  # replaces the target of a link, not the link

@@ -26,10 +26,10 @@ FLOORS = {
     "nmt.text": 1,
     "nmt.models": 1,
     "nmt.evaluation": 1,
+    "nmt.model_hub": 1,  # the hub's library, for data sets too
     "nmt.data": 2,
     "nmt.decoding": 2,
     "nmt.card": 2,  # the text of a bundle's README
-    "nmt.model_hub": 2,
     "nmt.bundle": 3,
     "nmt.inference": 4,
     "nmt.training": 5,

@@ -63,9 +63,9 @@ def learn_tokenizer(
     if is_sealed(folder):
         tokenizer = load_tokenizer(folder)
         return tokenizer, size_notes(config.tokenizer, tokenizer)
-    sample = _Sample(corpus, scan.pairs, config.tokenizer.max_pairs)
-    _log.info("learning the tokenizer from %s pairs", f"{len(sample):,}")
-    learned = train_tokenizer(config.tokenizer, sample)
+    step = max(1, -(-scan.pairs // config.tokenizer.max_pairs))
+    _log.info("learning the tokenizer from %s pairs", f"{-(-scan.pairs // step):,}")
+    learned = train_tokenizer(config.tokenizer, _Sample(corpus, step))
     with _new_folder(folder) as temporary:
         learned[0].save(temporary)
     return learned
@@ -122,19 +122,15 @@ def find_translations(
     return TeacherTranslations(cache_folder(config.cache) / f"translations-{key}", scan.pairs)
 
 
+@dataclasses.dataclass(frozen=True)
 class _Sample:
-    """An iterable over every n-th of `pairs` training pairs, at most `limit` of them."""
+    """An iterable over every `step`-th training pair."""
 
-    def __init__(self, corpus: Corpus, pairs: int, limit: int):
-        self._corpus = corpus
-        self._step = max(1, -(-pairs // limit))
-        self._pairs = pairs
-
-    def __len__(self) -> int:
-        return -(-self._pairs // self._step)
+    corpus: Corpus
+    step: int
 
     def __iter__(self) -> Iterator[Pair]:
-        return itertools.islice(self._corpus.pairs("train"), 0, None, self._step)
+        return itertools.islice(self.corpus.pairs("train"), 0, None, self.step)
 
 
 def _tokenizer_key(config: TokenizerConfig, scan: CorpusScan) -> str:
@@ -149,11 +145,8 @@ def _pairs_key(scan: CorpusScan, tokenizer: Tokenizer) -> str:
 
     Filters are applied later and have no part in it.
     """
-    held_out = [
-        part
-        for name, pairs in sorted(scan.held_out.items())
-        for part in (name, text_fingerprint(pairs))
-    ]
+    splits = sorted(scan.held_out.items())
+    held_out = [f"{name} {text_fingerprint(pairs)}" for name, pairs in splits]
     return f"pairs-{_digest(_PAIRS_FORMAT, scan.fingerprint, tokenizer.fingerprint, *held_out)}"
 
 

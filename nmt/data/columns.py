@@ -6,6 +6,7 @@ The columns are those of `data.columns` if given, else those named by the langua
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import reprlib
@@ -26,14 +27,16 @@ def candidate_columns(config: DataConfig) -> list[Pair]:
     """Return pairs of (source, target) columns to look for, in order of preference."""
     if config.columns is not None:
         return [(str(config.columns.source), str(config.columns.target))]
-    source, target = config.source_language, config.target_language
+    source, target = config.languages
     return [(source, target), (f"translation.{source}", f"translation.{target}")]
 
 
 def find_columns(row: Row, config: DataConfig) -> Pair | None:
     """Return the source and target columns of a table with rows like this one; None if absent."""
     for columns in candidate_columns(config):
-        if all(_has(row, column) for column in columns):
+        with contextlib.suppress(KeyError):
+            for column in columns:
+                _look_up(row, column)
             return columns
     return None
 
@@ -97,14 +100,6 @@ def arrow_rows(batches: Iterable[Any], name: str) -> Iterator[tuple[str, Row]]:
 def join_lines(pairs: Iterator[Pair]) -> Iterator[Pair]:
     """Turn every text into one line, for tables whose cells can hold line breaks."""
     return ((one_line(source), one_line(target)) for source, target in pairs)
-
-
-def _has(row: Row, column: str) -> bool:
-    try:
-        _look_up(row, column)
-    except KeyError:
-        return False
-    return True
 
 
 def _look_up(row: object, column: str) -> object:

@@ -20,6 +20,10 @@ from nmt.errors import ConfigError, DataError, counted
 
 MOST_OFTEN = 1000
 """Largest weight of a place: passes over its pairs in one epoch."""
+_DEFAULT_SPLITS = {
+    "hub": ("train", "validation", "test"),
+    "builtin": ("train", "validation", "test", "long"),
+}
 Read = Callable[[str], Iterator[Pair]]
 
 
@@ -122,12 +126,7 @@ def corpus_places(config: DataConfig) -> dict[str, Place]:
     for split, place in (config.splits or {}).items():
         if place is not None:
             _check_place(split, place)
-    kind = config.corpus.partition(":")[0]
-    defaults: tuple[str, ...] = ()
-    if kind == "hub":
-        defaults = ("train", "validation", "test")
-    elif kind == "builtin":
-        defaults = ("train", "validation", "test", "long")
+    defaults = _DEFAULT_SPLITS.get(config.corpus.partition(":")[0], ())
     places: dict[str, Place | None] = {name: name for name in defaults}
     places |= config.splits or {}
     if "train" in places and places["train"] is None:
@@ -170,13 +169,12 @@ def _open_builtin(name: str, config: DataConfig) -> tuple[tuple[str, ...], Read]
         raise ConfigError(f"data.corpus: there is no builtin corpus {name!r}; use builtin:phrases")
     from nmt.data import phrases
 
-    languages = (config.source_language, config.target_language)
-    for language in languages:
+    for language in config.languages:
         if language not in phrases.LANGUAGES:
             raise DataError(
                 f"builtin:phrases has {' and '.join(phrases.LANGUAGES)}, not {language}"
             )
-    sides = [phrases.LANGUAGES.index(language) for language in languages]
+    sides = [phrases.LANGUAGES.index(language) for language in config.languages]
 
     def read(split: str) -> Iterator[Pair]:
         return ((pair[sides[0]], pair[sides[1]]) for pair in phrases.read_split(split))
@@ -214,8 +212,7 @@ def _check_weighted(key: str, item: dict[str, str | float]) -> None:
 
 def _try_places(corpus: Corpus, split: str, offered: tuple[str, ...] | None) -> None:
     """Read one pair of every place of a split; `offered` are a corpus's own splits, if any."""
-    place = corpus.places[split]
-    for part in () if isinstance(place, dict) else place_parts(place):
+    for part in place_parts(corpus.places[split]):
         if offered is not None and part.place not in offered:
             key = f"data.splits.{split}"
             cut = ""

@@ -97,7 +97,8 @@ class DistilledCorpus(Corpus):
         if split == "train":
             translations = iter(self.translations)
             for part in super().parts(split):
-                yield _translated(part, translations)
+                both = zip(part, translations, strict=False)
+                yield ((source, text) for (source, _), texts in both for text in texts)
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -105,12 +106,6 @@ class DistilledCorpus(Corpus):
         weights = super().weights
         references = tuple(weight * self.references for weight in weights)
         return (*references, *weights) if self.references else weights
-
-
-def _translated(part: Iterator[Pair], translations: Iterator[list[str]]) -> Iterator[Pair]:
-    for (source, _), texts in zip(part, translations, strict=False):
-        for text in texts:
-            yield source, text
 
 
 def references_alone(config: DataConfig) -> DataConfig:

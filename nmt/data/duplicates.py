@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PARTITION = 2**22  # hashes sorted at a time; about 100 MB of memory
-_BLOCK = 2**20
 
 
 def repeated_rows(hashes: NDArray[np.uint64], partition: int = _PARTITION) -> NDArray[np.int64]:
@@ -25,14 +24,7 @@ def _rows_of(hashes: NDArray[np.uint64], top: int, bits: int) -> NDArray[np.int6
     """Return the rows whose hash begins with the bits of `top`, in ascending order."""
     low = np.uint64(top << (64 - bits) if bits else 0)
     high = np.uint64(((top + 1) << (64 - bits)) - 1)
-    blocks = (slice(at, at + _BLOCK) for at in range(0, len(hashes), _BLOCK))
-    return np.concatenate(
-        [np.empty(0, np.int64)]
-        + [
-            np.flatnonzero((hashes[block] >= low) & (hashes[block] <= high)) + block.start
-            for block in blocks
-        ]
-    )
+    return np.flatnonzero((hashes >= low) & (hashes <= high))
 
 
 def _repeated(hashes: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -75,10 +75,7 @@ class EncodedPairs:
         self._settings = settings
         about = json.loads((folder / encoding.ABOUT).read_text())
         features = PairFeatures(
-            *(
-                np.load(folder / name, mmap_mode="r")
-                for name in (encoding.LENGTHS, encoding.MARKS, encoding.SHARES)
-            )
+            *(np.load(folder / name, mmap_mode="r") for name in encoding.FEATURES)
         )
         self._sides = _read_arrow(folder / encoding.PAIRS, about["pairs"])
         kept, matches, left_out = apply_filters(features, settings)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 PAIRS = "pairs.arrow"
-LENGTHS, MARKS, SHARES = "lengths.npy", "marks.npy", "shares.npy"
+FEATURES = LENGTHS, MARKS, SHARES = "lengths.npy", "marks.npy", "shares.npy"
+"""Files of the fields of `PairFeatures`."""
 ABOUT = "facts.json"
 _HASHES = "hashes.npy"
 _FEW = 16  # chunks that one process encodes before others would have started
@@ -55,7 +56,7 @@ class ChunkEncoder:
     """
 
     def __init__(self, tokenizer: Tokenizer, held_out: Mapping[str, Sequence[Pair]]):
-        self._tokenizer = tokenizer
+        self._vocabularies = tokenizer.source, tokenizer.target
         self._tests = PairTests(held_out)
 
     @property
@@ -63,17 +64,15 @@ class ChunkEncoder:
         """Two columns of ids, of two bytes each if the vocabulary is small enough."""
         import pyarrow as arrow
 
-        sides = {"source": self._tokenizer.source, "target": self._tokenizer.target}
-        return arrow.schema(
-            {side: arrow.list_(arrow.from_numpy_dtype(_id_type(v))) for side, v in sides.items()}
-        )
+        kinds = [arrow.list_(arrow.from_numpy_dtype(_id_type(v))) for v in self._vocabularies]
+        return arrow.schema(zip(("source", "target"), kinds, strict=True))
 
     def __call__(self, chunk: list[Pair]) -> EncodedChunk:
         """Encode a chunk of pairs."""
         import pyarrow as arrow
 
-        vocabularies = (self._tokenizer.source, self._tokenizer.target)
-        sides = [_encode(vocabularies[side], [pair[side] for pair in chunk]) for side in (0, 1)]
+        texts = ([pair[side] for pair in chunk] for side in (0, 1))
+        sides = list(map(_encode, self._vocabularies, texts))
         return EncodedChunk(
             arrow.record_batch([ids for ids, _ in sides], schema=self.schema),
             PairFeatures(

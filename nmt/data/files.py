@@ -53,7 +53,7 @@ def read_file_pairs(place: str, config: DataConfig) -> Iterator[Pair]:
 
 
 def _read_parallel(prefix: str, config: DataConfig) -> Iterator[Pair]:
-    paths = [_side(prefix, tag) for tag in (config.source_language, config.target_language)]
+    paths = [_side(prefix, tag) for tag in config.languages]
     sides = [read_lines(path) for path in paths]
     for count, (source, target) in enumerate(itertools.zip_longest(*sides)):
         if source is None or target is None:
@@ -179,9 +179,4 @@ def _parquet_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
         raise DataError(f"cannot read {path}: {one_line(reason(error))}") from None
 
 
-_TABLES = {
-    ".tsv": _tsv_rows,
-    ".csv": _csv_rows,
-    ".jsonl": _jsonl_rows,
-    ".parquet": _parquet_rows,
-}
+_TABLES = {".tsv": _tsv_rows, ".csv": _csv_rows, ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}

@@ -1,9 +1,9 @@
 """Filters of training pairs: masks over the features of every pair.
 
 No pair is deleted: other settings need no new encoding, and matches of filters that are off are
-counted too. A new filter needs a key in `FiltersConfig`, an entry in `FilterSettings.by_name` and a
-mask here. If it needs a new feature, `pair_features.py` computes it, `encoding.py` and `encoded.py`
-store it, and the version of the format in `cache.py` rises.
+counted too. A new filter needs a key in `FiltersConfig`, a place in `_ORDER` and a mask here. If it
+needs a new feature, `pair_features.py` computes it, `encoding.py` and `encoded.py` store it, and
+the version of the format in `cache.py` rises.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ Mask = NDArray[np.bool_]
 
 NOT_STORED = 2**16 - 1
 """Length recorded for a side with so many tokens that they are not stored."""
+_ORDER = (
+    *("empty", "control_characters", "untranslated", "script"),
+    *("too_long", "length_ratio", "overlap", "duplicates"),
+)
 _STANDARD_SCRIPT = 0.5  # counts matches while the filter is off
 _STANDARD_RATIO = 4.0
 _BLOCK = 2**20
@@ -52,17 +56,8 @@ class FilterSettings:
 
         Lengths count tokens without the end token.
         """
-        filters = self.filters
-        return {
-            "empty": filters.empty,
-            "control_characters": filters.control_characters,
-            "untranslated": filters.untranslated,
-            "script": filters.script,
-            "too_long": self.max_length,
-            "length_ratio": filters.length_ratio,
-            "overlap": filters.overlap,
-            "duplicates": filters.duplicates,
-        }
+        settings = {**vars(self.filters), "too_long": self.max_length}
+        return {name: settings[name] for name in _ORDER}
 
     @property
     def active(self) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from nmt.config import DataConfig
 from nmt.data.columns import Pair, arrow_rows, join_lines, read_pairs, top_columns
 from nmt.errors import ConfigError, DataError
-from nmt.storage import require_hub_cache
+from nmt.model_hub import quiet_hub
 from nmt.text.lines import wide_encoding
 
 _PROBE_SECONDS = 4
@@ -34,10 +34,6 @@ class _Address(NamedTuple):
     path: str
     revision: str | None
     config: str | None
-
-
-class _UnreachableError(Exception):
-    """The hub did not answer; holds the reason."""
 
 
 def open_hub(
@@ -85,17 +81,13 @@ def _parse(text: str) -> _Address:
 
 def _load(address: _Address) -> Any:
     """Download missing files, and return a mapping of split names to Arrow tables."""
-    require_hub_cache()
+    quiet_hub()
     import datasets
-    import huggingface_hub
-    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     # Our own warnings and errors cover what these libraries log about caches and formats.
     datasets.logging.set_verbosity(logging.CRITICAL)
-    huggingface_hub.logging.set_verbosity(logging.CRITICAL)
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
-        disable_progress_bars()
     try:
         if Path(address.path).is_dir():
             # An absolute path cannot be mistaken for a data set of the hub.
@@ -111,10 +103,21 @@ def _load(address: _Address) -> Any:
 
 
 def _hub_builder(address: _Address) -> Any:
+    """Make the builder of the hub's commit, from one request with a short timeout, or the cache."""
+    import datasets
+    from huggingface_hub import HfApi
+
+    if datasets.config.HF_HUB_OFFLINE:
+        return _cached_builder(address, "HF_HUB_OFFLINE is set")
+    api = HfApi()
     try:
-        commit = _commit(address)
-    except _UnreachableError as error:
-        return _cached_builder(address, str(error))
+        info = api.dataset_info(address.path, revision=address.revision, timeout=_PROBE_SECONDS)
+    except Exception as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status is not None and status < 500:
+            raise
+        return _cached_builder(address, f"{api.endpoint} cannot be reached: {_first_line(error)}")
+    commit = info.sha
     builder = _builder(address._replace(revision=commit))
     if builder.hash != commit:
         # The library falls back to any cached copy, whatever the fault.
@@ -123,28 +126,6 @@ def _hub_builder(address: _Address) -> Any:
             "is in the cache; name it after the @ to use it, or clear the cache to see why"
         )
     return builder
-
-
-def _commit(address: _Address) -> str:
-    """Return the commit of a revision from the hub, in one request with a short timeout."""
-    import datasets
-    from huggingface_hub import HfApi
-    from huggingface_hub import errors as hub_errors
-
-    if datasets.config.HF_HUB_OFFLINE:
-        raise _UnreachableError("HF_HUB_OFFLINE is set")
-    api = HfApi()
-    try:
-        info = api.dataset_info(address.path, revision=address.revision, timeout=_PROBE_SECONDS)
-    except (hub_errors.RepositoryNotFoundError, hub_errors.RevisionNotFoundError):
-        raise
-    except Exception as error:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if status is not None and status < 500:
-            raise
-        reason = f"{api.endpoint} cannot be reached: {_first_line(error)}"
-        raise _UnreachableError(reason) from error
-    return str(info.sha)
 
 
 def _builder(address: _Address) -> Any:

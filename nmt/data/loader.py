@@ -5,11 +5,11 @@ import io
 import pickle
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from nmt.data.encoded import EncodedPairs, Rows
 from nmt.data.plan import UpdatePlan, plan_epoch
@@ -57,8 +57,7 @@ class Update:
 
     def to(self, device: torch.device) -> "Update":
         """Move the tokens to a device; Lightning does so before a training step."""
-        batches = [batch.to(device) for batch in self.batches]
-        return Update(self.epoch, self.number, batches, self.target_tokens)
+        return replace(self, batches=[batch.to(device) for batch in self.batches])
 
 
 class Updates(Dataset[Update]):
@@ -67,38 +66,16 @@ class Updates(Dataset[Update]):
     Args:
         pairs: the encoded training split.
         tokenizer: source of the start and end tokens.
-        batch_tokens: see `plan_epoch`.
-        accumulate: see `plan_epoch`.
-        seed: see `plan_epoch`.
-        rank: see `plan_epoch`.
-        world_size: see `plan_epoch`.
+        **settings: `batch_tokens`, `accumulate`, `seed`, `rank` and `world_size` of `plan_epoch`.
     """
 
-    def __init__(
-        self,
-        pairs: EncodedPairs,
-        tokenizer: Tokenizer,
-        *,
-        batch_tokens: int,
-        accumulate: int,
-        seed: int,
-        rank: int = 0,
-        world_size: int = 1,
-    ):
+    def __init__(self, pairs: EncodedPairs, tokenizer: Tokenizer, **settings: int):
         self._pairs = pairs
         self._source_eos = tokenizer.source.eos_id
         self._target_bos = tokenizer.target.bos_id
         self._target_eos = tokenizer.target.eos_id
         self._plan_epoch = functools.partial(
-            plan_epoch,
-            pairs.source_lengths,
-            pairs.target_lengths,
-            pairs.weights,
-            batch_tokens=batch_tokens,
-            accumulate=accumulate,
-            seed=seed,
-            rank=rank,
-            world_size=world_size,
+            plan_epoch, pairs.source_lengths, pairs.target_lengths, pairs.weights, **settings
         )
         self._planned: tuple[int, UpdatePlan] | None = None
 
@@ -114,6 +91,14 @@ class Updates(Dataset[Update]):
         batches = [self._batch(*self._pairs[indices]) for indices in plan[number]]
         return Update(epoch, number, batches, plan.target_tokens(number))
 
+    def positions(self, start: Position) -> Iterator[Position]:
+        """Yield the positions of all updates from a given one on, in an endless run of epochs."""
+        epoch, number = start
+        while True:
+            for update in range(number, len(self.plan(epoch))):
+                yield epoch, update
+            epoch, number = epoch + 1, 0
+
     def _batch(self, sources: Rows, targets: Rows) -> Batch:
         return Batch(
             pad([[*source, self._source_eos] for source in sources]),
@@ -121,38 +106,17 @@ class Updates(Dataset[Update]):
         )
 
 
-class _Pickled(Dataset[bytes]):
-    """Updates as bytes, which workers send through pipes.
+def _pickled(update: Update) -> bytes:
+    """Return an update as bytes, which workers send through pipes.
 
     Tensors would go through shared memory and take an open file each. If either runs out, the
     worker fails in a thread and this process waits forever.
     """
-
-    def __init__(self, updates: Updates):
-        self._updates = updates
-
-    def __getitem__(self, position: Position) -> bytes:
-        buffer = io.BytesIO()
-        pickler = pickle.Pickler(buffer)
-        pickler.dispatch_table = {
-            torch.Tensor: lambda tensor: (torch.from_numpy, (tensor.numpy(),))
-        }
-        pickler.dump(self._updates[position])
-        return buffer.getvalue()
-
-
-class _Positions(Sampler[Position]):
-    """The positions of all updates from a given one on, an endless sequence of epochs."""
-
-    def __init__(self, updates: Updates, start: Position):
-        self._updates, self._start = updates, start
-
-    def __iter__(self) -> Iterator[Position]:
-        epoch, number = self._start
-        while True:
-            for update in range(number, len(self._updates.plan(epoch))):
-                yield epoch, update
-            epoch, number = epoch + 1, 0
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer)
+    pickler.dispatch_table = {torch.Tensor: lambda tensor: (torch.from_numpy, (tensor.numpy(),))}
+    pickler.dump(update)
+    return buffer.getvalue()
 
 
 class UpdateLoader:
@@ -170,12 +134,9 @@ class UpdateLoader:
     def __init__(self, updates: Updates, workers: int = 0):
         self.updates = updates
         self._workers = workers
+        self._length = len(updates.plan(0))
         self._position: Position = (0, 0)
         self._stream: Iterator[Update] | None = None
-
-    @functools.cached_property
-    def _length(self) -> int:
-        return len(self.updates.plan(0))
 
     def __len__(self) -> int:
         return self._length
@@ -196,9 +157,10 @@ class UpdateLoader:
             NmtError: a worker cannot start.
         """
         loader: DataLoader[Any] = DataLoader(
-            _Pickled(self.updates) if self._workers else self.updates,
-            sampler=_Positions(self.updates, self._position),
+            self.updates,
+            sampler=self.updates.positions(self._position),
             batch_size=None,
+            collate_fn=_pickled if self._workers else None,  # type: ignore[arg-type]
             num_workers=self._workers,
             generator=torch.Generator(),  # the loader's draws must not move the global one
         )

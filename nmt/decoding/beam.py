@@ -1,7 +1,5 @@
 """Beam search over a whole batch, in tensor operations."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -13,40 +11,23 @@ from nmt.models.batch import Padded
 _NEVER = float("-inf")
 
 
-@dataclass
 class _Finished:
     """The best finished hypotheses of every sentence, best first, on axes `(batch, beam)`.
 
     Attributes:
         rank: log-probability ÷ length ** length_penalty, minus the coverage penalty; -inf if empty.
-        score: sum of log-probabilities in nats.
+        score: sum of log-probabilities in nats; -inf if empty.
         tokens: `(batch, beam, time)`.
         length: tokens, the end token included.
         cut: whether the maximum length ended the hypothesis.
     """
 
-    rank: Tensor
-    score: Tensor
-    tokens: Tensor
-    length: Tensor
-    cut: Tensor
-
-    @classmethod
-    def none(
-        cls, batch: int, beam_size: int, longest: int, eos_id: int, device: torch.device
-    ) -> "_Finished":
-        """Start without finished hypotheses."""
-        return cls(
-            rank=torch.full((batch, beam_size), _NEVER, device=device),
-            score=torch.full((batch, beam_size), _NEVER, device=device),
-            tokens=torch.full((batch, beam_size, longest), eos_id, device=device),
-            length=torch.zeros(batch, beam_size, dtype=torch.int64, device=device),
-            cut=torch.zeros(batch, beam_size, dtype=torch.bool, device=device),
-        )
-
-    def best_score(self, live: Tensor) -> Tensor:
-        """Return the log-probability of the sentences' best, -inf if none is finished."""
-        return self.score[live, 0]
+    def __init__(self, batch: int, beam_size: int, longest: int, eos_id: int, device: torch.device):
+        self.rank = torch.full((batch, beam_size), _NEVER, device=device)
+        self.score = torch.full((batch, beam_size), _NEVER, device=device)
+        self.tokens = torch.full((batch, beam_size, longest), eos_id, device=device)
+        self.length = torch.zeros(batch, beam_size, dtype=torch.int64, device=device)
+        self.cut = torch.zeros(batch, beam_size, dtype=torch.bool, device=device)
 
     def add(
         self, live: Tensor, rank: Tensor, score: Tensor, tokens: Tensor, length: int, cut: Tensor
@@ -102,7 +83,7 @@ def beam_search(
     batch, k, n_best = len(source.lengths), options.beam_size, options.n_best
     max_lengths = limits.max_lengths(source).to(device)
     longest = int(max_lengths.max())
-    finished = _Finished.none(batch, k, longest, limits.eos_id, device)
+    finished = _Finished(batch, k, longest, limits.eos_id, device)
     live = torch.arange(batch, device=device)  # sentences in the batch
     scores = torch.full((batch, k), _NEVER, device=device)
     scores[:, 0] = 0.0
@@ -141,7 +122,7 @@ def beam_search(
         beam, row, token = (part.gather(1, order) for part in (beam, row, token))
         bound = scores[:, 0] / max_lengths[live] ** options.length_penalty
         if options.prune is not None and n_best == 1:
-            best = torch.maximum(scores[:, 0], finished.best_score(live))
+            best = torch.maximum(scores[:, 0], finished.score[live, 0])
             scores = scores.masked_fill(scores < best[:, None] - options.prune, _NEVER)
         can_improve = (finished.rank[live, n_best - 1] < bound) & (scores[:, 0] > _NEVER)
         alive = can_improve.nonzero().squeeze(1)

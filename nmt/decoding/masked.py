@@ -5,34 +5,24 @@ from typing import Any
 
 from torch import Tensor
 
-from nmt.decoding.stepper import Stepper
-from nmt.models.batch import Padded
+from nmt.decoding.stepper import Wrapper
 
 _NEVER = float("-inf")
 
 
 @dataclass(frozen=True)
-class Masked:
+class Masked(Wrapper):
     """A `Stepper` that gives one token log-probability -inf; the others keep theirs.
 
+    It changes the model's log-probabilities in place.
+
     Attributes:
-        stepper: the model; its log-probabilities are changed in place.
         token: the excluded id.
         forced: rows may have no other token, as within a prefix; such rows keep it.
     """
 
-    stepper: Stepper
     token: int
     forced: bool = False
-
-    @property
-    def attends(self) -> bool:
-        """Whether the states have a coverage."""
-        return self.stepper.attends
-
-    def start(self, source: Padded) -> Any:
-        """Read the source sentences; see `Stepper`."""
-        return self.stepper.start(source)
 
     def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Read one token per row and predict the next; see `Stepper`."""

@@ -1,11 +1,12 @@
 """Forces a prefix on the translations of any search."""
 
+import functools
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from nmt.decoding.stepper import DecoderState, Stepper
+from nmt.decoding.stepper import DecoderState, Wrapper
 from nmt.models.batch import Padded
 
 _NEVER = float("-inf")
@@ -40,37 +41,31 @@ class PrefixedState:
         return PrefixedState(self.inner.repeat(times), sentences, self.position)
 
 
-class Prefixed:
+@dataclass(frozen=True)
+class Prefixed(Wrapper):
     """A `Stepper` whose first tokens are forced.
 
     Excluded tokens get log-probability -inf, the others keep the model's own, so a translation's
     score is the model's, the prefix included.
 
-    Args:
-        stepper: the model.
+    Attributes:
         prefixes: of each sentence's translation, without the start token; some may be empty. The
             maximum length must exceed each by at least one token.
         open_ended: whether the prefix ends in a word that must not continue, `(batch,)`.
         followers: mask of the tokens that may follow such a word, `(vocabulary,)`.
     """
 
-    def __init__(
-        self, stepper: Stepper, prefixes: Padded, *, open_ended: Tensor, followers: Tensor
-    ):
-        self.stepper = stepper
-        self._prefixes = prefixes.tokens
-        self._lengths = prefixes.lengths.to(prefixes.tokens.device)
-        self._open_ended = open_ended
-        self._followers = followers
+    prefixes: Padded
+    open_ended: Tensor
+    followers: Tensor
 
-    @property
-    def attends(self) -> bool:
-        """Whether the model has attention; see `Stepper`."""
-        return self.stepper.attends
+    @functools.cached_property
+    def _lengths(self) -> Tensor:
+        return self.prefixes.lengths.to(self.open_ended.device)
 
     def start(self, source: Padded) -> PrefixedState:
         """Read the source sentences, one for each prefix; see `Stepper`."""
-        sentences = torch.arange(len(self._lengths), device=self._lengths.device)
+        sentences = torch.arange(len(self.open_ended), device=self.open_ended.device)
         return PrefixedState(self.stepper.start(source), sentences, 0)
 
     def step(self, tokens: Tensor, state: PrefixedState) -> tuple[Tensor, PrefixedState]:
@@ -86,12 +81,13 @@ class Prefixed:
         """
         log_probs, inner = self.stepper.step(tokens, state.inner)
         sentences, position = state.sentences, state.position
-        if position < self._prefixes.shape[1]:
-            forced = position < self._lengths[sentences]
+        prefixes, lengths = self.prefixes.tokens, self._lengths
+        if position < prefixes.shape[1]:
+            forced = position < lengths[sentences]
             every = torch.arange(log_probs.shape[1], device=log_probs.device)
-            others = every != self._prefixes[sentences, position][:, None]
+            others = every != prefixes[sentences, position][:, None]
             log_probs = log_probs.masked_fill(forced[:, None] & others, _NEVER)
-        if position <= self._prefixes.shape[1]:
-            ended = (position == self._lengths[sentences]) & self._open_ended[sentences]
-            log_probs = log_probs.masked_fill(ended[:, None] & ~self._followers, _NEVER)
+        if position <= prefixes.shape[1]:
+            ended = (position == lengths[sentences]) & self.open_ended[sentences]
+            log_probs = log_probs.masked_fill(ended[:, None] & ~self.followers, _NEVER)
         return log_probs, PrefixedState(inner, sentences, position + 1)

@@ -18,15 +18,12 @@ class DecoderState(Protocol):
     @property
     def coverage(self) -> Tensor | None:
         """Sum of attention on each source position, `(rows, source)`; None without attention."""
-        ...
 
     def select(self, rows: Tensor) -> Self:
         """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
-        ...
 
     def repeat(self, times: int) -> Self:
         """Return the state with every row `times` times in a row."""
-        ...
 
 
 class Stepper(Protocol):
@@ -35,14 +32,12 @@ class Stepper(Protocol):
     @property
     def attends(self) -> bool:
         """Whether the states have a coverage."""
-        ...
 
     def start(self, source: Padded) -> Any:
         """Read the source sentences; return a `DecoderState` with one row for each.
 
         Sentences without tokens start the decoder alone; models with attention refuse them.
         """
-        ...
 
     def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Read one token per row and predict the next.
@@ -54,7 +49,26 @@ class Stepper(Protocol):
         Returns:
             Log-probabilities in nats, `(rows, vocabulary)`, and the new state.
         """
-        ...
+
+
+@dataclass(frozen=True)
+class Wrapper:
+    """A `Stepper` that changes the predictions of another; its base class.
+
+    Attributes:
+        stepper: the other.
+    """
+
+    stepper: Stepper
+
+    @property
+    def attends(self) -> bool:
+        """Whether the states have a coverage."""
+        return self.stepper.attends
+
+    def start(self, source: Padded) -> Any:
+        """Read the source sentences; see `Stepper`."""
+        return self.stepper.start(source)
 
 
 @dataclass(frozen=True)

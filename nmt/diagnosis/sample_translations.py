@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from nmt.bundle import Bundle
+from nmt.decoding.alignment import forced_attention
 from nmt.diagnosis.decoder_inputs import translator_of
 from nmt.diagnosis.records import Sample, ScoredText
 from nmt.models.batch import pad
@@ -53,7 +54,6 @@ def _alignment(bundle: Bundle, source: list[int], target: list[int]) -> list[lis
     if model.decoder.attention is None:
         return None
     device = model.decoder.embedding.weight.device
-    weights: list[list[float]] = model.alignments(pad([source], device), pad([target], device))[
-        0
-    ].tolist()
-    return weights
+    weights = forced_attention(model, pad([source], device), pad([target], device))
+    rows: list[list[float]] = weights[0].tolist()
+    return rows

@@ -1,7 +1,5 @@
 """Choice of device and precision."""
 
-from contextlib import AbstractContextManager, nullcontext
-
 import torch
 
 from nmt.errors import UsageError
@@ -53,8 +51,6 @@ def cpu_has_bf16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[object]:
+def arithmetic(precision: str, device: torch.device) -> torch.autocast:
     """Return the autocast context of a precision."""
-    if precision == "bf16":
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

@@ -12,13 +12,7 @@ from torch import Tensor, nn
 
 from nmt.errors import UsageError
 from nmt.inference.engine_layer import FastLayer
-from nmt.inference.engine_products import (
-    Arithmetic,
-    FastLinear,
-    FastReadout,
-    Floats,
-    Integers,
-)
+from nmt.inference.engine_products import Arithmetic, FastLinear, FastReadout, Floats, Integers
 from nmt.models.attention import Attention
 from nmt.models.bridge import Bridge
 from nmt.models.cells import CELLS

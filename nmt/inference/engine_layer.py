@@ -9,13 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nmt.inference.engine_products import (
-    Arithmetic,
-    InputTable,
-    Matrix,
-    sigmoid_,
-    tanh_of_half_,
-)
+from nmt.inference.engine_products import Arithmetic, InputTable, Matrix, sigmoid_, tanh_of_half_
 from nmt.models.cells import CELLS, LayerState
 from nmt.models.stacks import Layer
 

@@ -154,18 +154,16 @@ def _chunks(items: Iterator[Item], most: int) -> Iterator[list[Item]]:
     size = min(most, _FIRST_CHUNK)
     while True:
         chunk: list[Item] = []
-        error = None
         try:
             chunk.extend(take(items, size))  # keeps those before an error
-        except DataError as caught:
-            error = caught
-        started = time.perf_counter()
-        if chunk:
-            yield chunk
-        if error is not None:
-            raise error
+        except DataError:
+            if chunk:
+                yield chunk
+            raise
         if not chunk:
             return
+        started = time.perf_counter()
+        yield chunk
         pace = len(chunk) / (time.perf_counter() - started)
         size = max(1, min(most, round(pace * _SECONDS)))
 

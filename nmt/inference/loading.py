@@ -1,46 +1,30 @@
 """Loads the models of a translator from paths: one, or several as an ensemble."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from nmt.bundle import Bundle, load_bundle
-from nmt.config import Config
 from nmt.errors import UsageError
 from nmt.inference.device import find_device, find_precision
 from nmt.inference.engine import fast_engine, fits_integers
 from nmt.models.seq2seq import Seq2Seq
-from nmt.text.tokenizer import Tokenizer
 
 
-@dataclass(frozen=True)
-class LoadedModels:
-    """Loaded models, ready to search with.
-
-    Attributes:
-        models: the networks of the ensemble, in the fastest form for the device.
-        tokenizer: text to ids and back; the same for all.
-        config: of the first model.
-        device: of all models.
-        precision: fp32, bf16 or int8.
-    """
-
-    models: list[Seq2Seq]
-    tokenizer: Tokenizer
-    config: Config
-    device: torch.device
-    precision: str
-
-
-def load_models(paths: Sequence[str | Path], device: str, precision: str) -> LoadedModels:
-    """Load one model, or the models of an ensemble.
+def load_models(
+    paths: Sequence[str | Path], device: str, precision: str
+) -> tuple[list[Bundle], torch.device, str]:
+    """Load one model, or the models of an ensemble, in the fastest form for the device.
 
     Args:
         paths: run folders, bundle folders, or `hf://owner/name`; at least one.
         device: auto, cpu or cuda.
         precision: auto, fp32, bf16 or int8; auto is int8 if every bundle is, else fp32.
+
+    Returns:
+        The bundles, which share tokenizer and languages; their device; fp32, bf16 or int8.
 
     Raises:
         BundleError: a bundle is missing or damaged.
@@ -59,13 +43,8 @@ def load_models(paths: Sequence[str | Path], device: str, precision: str) -> Loa
         )
         precision = "int8" if rounded else "fp32"
     precision = find_precision(precision, torch_device)
-    return LoadedModels(
-        models=[_fastest(bundle, torch_device, precision) for bundle in bundles],
-        tokenizer=bundles[0].tokenizer,
-        config=bundles[0].config,
-        device=torch_device,
-        precision=precision,
-    )
+    fast = [replace(each, model=_fastest(each, torch_device, precision)) for each in bundles]
+    return fast, torch_device, precision
 
 
 def _fastest(bundle: Bundle, torch_device: torch.device, precision: str) -> Seq2Seq:
@@ -77,10 +56,7 @@ def _fastest(bundle: Bundle, torch_device: torch.device, precision: str) -> Seq2
 
 def misfit(first: Bundle, other: Bundle) -> str | None:
     """Return the reason why two models cannot form an ensemble; None if they can."""
-    mine, others = (
-        (bundle.config.data.source_language, bundle.config.data.target_language)
-        for bundle in (first, other)
-    )
+    mine, others = first.config.data.languages, other.config.data.languages
     if mine != others:
         return f"translate {' → '.join(mine)} and {' → '.join(others)}; they must do the same"
     tokenizers = first.tokenizer, other.tokenizer

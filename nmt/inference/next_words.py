@@ -6,7 +6,6 @@ pieces and of the word ending after them, summed over its spellings in pieces.
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,7 +98,9 @@ def predict(
             raise NmtError("the model gives no finite probability: its weights are damaged")
         masses = _Masses(end=float(first[target.eos_id]))
         if pieces:
-            masses.guesses.update(_pieces(target, first))
+            names = target.pieces(range(len(target)))
+            masses.guesses.update(zip(names, first.tolist(), strict=True))
+            del masses.guesses[names[target.eos_id]]
         else:
             _search_words(translator, encoded, first, state, masses)
     return masses.prediction(encoded.text, score, top)
@@ -144,14 +145,6 @@ def _start(translator: Translator, sentence: str | None) -> Any:
         raise UsageError(f"TEXT: {sentence!r} has no words; give some, or leave it out")
     ids = source.input_ids(ids, translator.config.decoding.max_source_length)
     return translator.stepper.start(pad([ids], translator.device))
-
-
-def _pieces(vocabulary: Vocabulary, probabilities: Tensor) -> Iterator[tuple[str, float]]:
-    """Yield all pieces but the end token, with their probabilities, `(vocabulary,)`."""
-    names = vocabulary.pieces(range(len(vocabulary)))
-    for id_, pair in enumerate(zip(names, probabilities.tolist(), strict=True)):
-        if id_ != vocabulary.eos_id:
-            yield pair
 
 
 def _search_words(

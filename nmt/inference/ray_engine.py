@@ -68,11 +68,8 @@ def translate_corpus(
             stream.write(record)
         single = {"fn_args": (job,), "batch_size": 1, "num_cpus": 0}
         single["concurrency"] = 1 + workers // 16  # reading takes a thousandth of translating
-        several = {
-            "fn_constructor_args": (ray.put((job, model, options)),),
-            "batch_size": 1,
-            **resources,
-        }
+        call = ray.put((job, model, options))
+        several = {"fn_constructor_args": (call,), "batch_size": 1, **resources}
         several |= {"concurrency": workers, "max_task_retries": _RETRIES}
         blocks = _dataset(lines).map_batches(_read, **single)
         for row in blocks.map_batches(BlockTranslator, **several).iter_rows():

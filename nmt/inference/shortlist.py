@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from nmt.decoding.best import whole_groups
 from nmt.decoding.ensemble import Ensemble
-from nmt.decoding.stepper import Hypothesis, Limits, Stepper
+from nmt.decoding.stepper import Hypothesis, Limits, Stepper, Wrapper
 from nmt.errors import UsageError
 from nmt.inference.engine_products import FastLinear
-from nmt.models.batch import Padded
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.stacks import swap
 
@@ -20,7 +19,7 @@ Search = Callable[[Stepper, Limits], list[list[Hypothesis]]]
 
 
 @dataclass(frozen=True)
-class Shortlist:
+class Shortlist(Wrapper):
     """A `Stepper` over some of a model's tokens, numbered in the order of their ids.
 
     Its probabilities are the model's, conditioned on the token being listed.
@@ -30,17 +29,7 @@ class Shortlist:
         tokens: ids, in ascending order, `(listed,)`.
     """
 
-    stepper: Stepper
     tokens: Tensor
-
-    @property
-    def attends(self) -> bool:
-        """Whether the model has attention; see `Stepper`."""
-        return self.stepper.attends
-
-    def start(self, source: Padded) -> Any:
-        """Read the source sentences; see `Stepper`."""
-        return self.stepper.start(source)
 
     def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Read one token per row and predict the next; see `Stepper`."""

@@ -1,6 +1,6 @@
 """Runs several work items at once, in threads of one process."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -40,6 +40,14 @@ def side_by_side(
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)  # torch shares the number with threads started later
+
+
+def by_row(
+    batches: Iterable[Sequence[int]], results: Iterable[Sequence[ResultT]]
+) -> Iterator[tuple[int, ResultT]]:
+    """Yield each row of the batches with its result."""
+    for rows, done in zip(batches, results, strict=True):
+        yield from zip(rows, done, strict=True)
 
 
 def num_workers(device: torch.device) -> int:

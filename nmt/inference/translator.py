@@ -22,7 +22,7 @@ from nmt.inference.prefixes import Prefix, encode_prefixes, refusals
 from nmt.inference.search import BatchSearch, Translation
 from nmt.inference.shortlist import Shortlist, shortlist
 from nmt.inference.texts import read_texts
-from nmt.inference.threads import num_workers, side_by_side
+from nmt.inference.threads import by_row, num_workers, side_by_side
 from nmt.log import ProgressBar
 from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
@@ -85,15 +85,11 @@ class Translator:
     ) -> "Translator":
         """Load a model or an ensemble; see `nmt.load`."""
         others = [ensemble] if isinstance(ensemble, str | Path) else list(ensemble)
-        loaded = load_models([path, *others], device, precision)
-        return cls(
-            Ensemble.of(loaded.models),
-            loaded.tokenizer,
-            loaded.config,
-            device=loaded.device,
-            precision=loaded.precision,
-            models=loaded.models,
-        )
+        bundles, found, precision = load_models([path, *others], device, precision)
+        tokenizer, config = bundles[0].tokenizer, bundles[0].config
+        models = [bundle.model for bundle in bundles]
+        stepper = Ensemble.of(models)
+        return cls(stepper, tokenizer, config, device=found, precision=precision, models=models)
 
     def options(self, **settings: Any) -> SearchOptions:
         """Return the model's own search options with the given settings.
@@ -144,13 +140,11 @@ class Translator:
         search = BatchSearch(
             self.stepper, listed, self.tokenizer, options, self.device, self.precision
         )
-        search_prefixed = replace(search, shortlist=None)
         limit = self.config.decoding.max_source_length
         source = self.tokenizer.source
         encoded = source.encode(sentences)
         pairs = zip(encoded, sentences, strict=True)
         lengths = [0 if is_blank(text) else len(ids) for ids, text in pairs]
-        prefixes = None if prefixes is None else read_texts("prefixes", prefixes)
         forced = self._prefixes(sentences, prefixes)
         translations = [Translation("", 0.0, [search.empty]) for _ in sentences]
         cut_lengths = [min(length, limit) for length in lengths]
@@ -164,37 +158,34 @@ class Translator:
         wanted = options.batch_size * (_GREEDY if options.greedy else 1)
         size = min(wanted, fair, max(1, _MOST_ROWS // width))
         free = [row for row in work if row not in forced]
-        batches = [
-            *_batches(free, lengths, size),
-            *_batches([row for row in work if row in forced], lengths, size),
-        ]
+        bound = [row for row in work if row in forced]
+        batches = [*_batches(free, lengths, size), *_batches(bound, lengths, size)]
 
         def translate_rows(rows: list[int]) -> list[Translation]:
             sources = [source.input_ids(encoded[row], limit) for row in rows]
             texts = [sentences[row] for row in rows]
-            if rows[0] in forced:
-                return search_prefixed(sources, texts, [forced[row] for row in rows])
-            return search(sources, texts)
+            prefixes = [forced[row] for row in rows] if rows[0] in forced else None
+            return search(sources, texts, prefixes)
 
         done = side_by_side(translate_rows, batches, self.device)
-        for rows, results in zip(batches, done, strict=True):
-            for row, result in zip(rows, results, strict=True):
-                if len(encoded[row]) > limit and result.problem is None:
-                    problem = f"source of {counted(len(encoded[row]), 'token')} was cut to {limit}"
-                    result = replace(result, problem=problem)
-                if self.tokenizer.source.is_unknown(encoded[row]) and not result.failed:
-                    unknown = "every token of the source is unknown, and its translation invented"
-                    problem = "; ".join(filter(None, (unknown, result.problem)))
-                    result = replace(result, problem=problem)
-                translations[row] = result
+        for row, result in by_row(batches, done):
+            if len(encoded[row]) > limit and result.problem is None:
+                problem = f"source of {counted(len(encoded[row]), 'token')} was cut to {limit}"
+                result = replace(result, problem=problem)
+            if source.is_unknown(encoded[row]) and not result.failed:
+                unknown = "every token of the source is unknown, and its translation invented"
+                problem = "; ".join(filter(None, (unknown, result.problem)))
+                result = replace(result, problem=problem)
+            translations[row] = result
         return translations
 
     def _prefixes(
-        self, sentences: Sequence[str], prefixes: Sequence[str] | None
+        self, sentences: Sequence[str], prefixes: Iterable[str] | None
     ) -> dict[int, Prefix]:
         """Encode the prefixes, by the row of their sentence; empty ones are left out."""
         if prefixes is None:
             return {}
+        prefixes = read_texts("prefixes", prefixes)
         if len(prefixes) != len(sentences):
             raise UsageError(f"prefixes: {len(prefixes)} for {counted(len(sentences), 'sentence')}")
         every = enumerate(encode_prefixes(self.tokenizer.target, prefixes))
@@ -272,7 +263,6 @@ class Translator:
             (source.input_ids(read, limit), [target.bos_id, *target.input_ids(write)])
             for read, write in zip(source.encode(sources), target.encode(targets), strict=True)
         ]
-        scores: list[list[float]] = [[] for _ in pairs]
         lengths = [max(len(read), len(write)) for read, write in pairs]
         batches = list(_batches(range(len(pairs)), lengths, batch_size))
 
@@ -285,10 +275,8 @@ class Translator:
             lengths = [len(pairs[row][1]) - 1 for row in rows]
             return [tokens[:length] for tokens, length in zip(log_probs, lengths, strict=True)]
 
-        for rows, results in zip(batches, side_by_side(score, batches, self.device), strict=True):
-            for row, result in zip(rows, results, strict=True):
-                scores[row] = result
-        return scores
+        scores = dict(by_row(batches, side_by_side(score, batches, self.device)))
+        return [scores[row] for row in range(len(pairs))]
 
     def _shortlist(self, size: int) -> Shortlist:
         """Return the model restricted to the most frequent tokens; the last one is cached."""

@@ -11,6 +11,7 @@ import torch
 from nmt.bundle import FILES, find_bundle
 from nmt.config import SearchOptions
 from nmt.inference.search import Translation
+from nmt.inference.threads import by_row
 from nmt.inference.translator import Translator
 from nmt.memory import tune_memory
 from nmt.processes import WorkerPool
@@ -40,10 +41,9 @@ class ModelCopy:
             BundleError: a bundle is missing.
         """
         folders = [find_bundle(model) for model in models]
-        files = [{name: folder / name for name in FILES} for folder in folders]
         bundles = [
-            {name: path.read_bytes() for name, path in one.items() if path.exists()}
-            for one in files
+            {name: (folder / name).read_bytes() for name in FILES if (folder / name).exists()}
+            for folder in folders
         ]
         return cls(bundles, device, precision, threads)
 
@@ -102,11 +102,7 @@ class TranslatorPool(WorkerPool[Share, list[Translation]]):
             )
             for rows in shares
         )
-        translations = dict(
-            pair
-            for rows, results in zip(shares, self.map(work), strict=True)
-            for pair in zip(rows, results, strict=True)
-        )
+        translations = dict(by_row(shares, self.map(work)))
         return [translations[row] for row in range(len(sentences))]
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +13,7 @@ from nmt.models.cells import LayerState
 from nmt.models.dropout import InputDropout, UnitDropout
 from nmt.models.encoder import Encoded
 from nmt.models.sequences import run_stack
-from nmt.models.stacks import (
-    Stack,
-    concat,
-    recurrent_stack,
-    stack_layers,
-)
+from nmt.models.stacks import Stack, concat, recurrent_stack, stack_layers
 
 
 @dataclass(frozen=True)
@@ -97,16 +91,9 @@ class Decoder(nn.Module):
         tied = config.tie_embeddings is not False
         self.features = hidden * (1 if self.attention is None else 2) + self.context
         self.width = config.embedding_size if tied else hidden
-        self.stack = recurrent_stack(
-            config.cell,
-            input_size=config.embedding_size
-            + self.context
-            + (self.width if self.input_feeding else 0),
-            hidden_size=hidden,
-            layers=config.layers,
-            dropout=config.dropout,
-            recurrent_init=config.recurrent_init,
-        )
+        input_feed = self.width if self.input_feeding else 0
+        input_size = config.embedding_size + self.context + input_feed
+        self.stack = recurrent_stack(config, input_size, hidden)
         bottleneck = self.features > hidden or tied
         self.readout = Readout(self.features, self.width) if bottleneck else None
         self.projection = nn.Linear(self.width, embedding.num_embeddings)
@@ -181,9 +168,7 @@ class Decoder(nn.Module):
             state, layers=tuple(after), input_feed=input_feed, coverage=coverage
         )
 
-    def forward(
-        self, tokens: Tensor, init: DecoderInit, encoded: Encoded
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, tokens: Tensor, init: DecoderInit, encoded: Encoded) -> Tensor:
         """Read whole target sentences with teacher forcing.
 
         Without input feeding the stack runs over all steps in one call; see `run_stack` for its
@@ -195,8 +180,7 @@ class Decoder(nn.Module):
             encoded: the encoder's outputs.
 
         Returns:
-            Readouts, `(batch, time, width)`, which `projection` turns into logits, and the weights
-            of attention, `(batch, time, source)`, None without attention.
+            Readouts, `(batch, time, width)`, which `projection` turns into logits.
         """
         embedded = self.dropout(self.embedding(tokens))
         state = self.start(init, encoded)
@@ -208,14 +192,14 @@ class Decoder(nn.Module):
         outputs, _ = run_stack(
             self.stack, concat(embedded, context), init.state, locked_dropout=self.locked_dropout
         )
-        attended = weights = None
+        attended = None
         if self.attention is not None:
             memory = state.memory
-            attended, weights = self.attention(outputs, memory.states, memory.keys, memory.mask)
-        features = self.readout_dropout(concat(outputs, context, attended))
-        return features if self.readout is None else self.readout(features), weights
+            attended, _ = self.attention(outputs, memory.states, memory.keys, memory.mask)
+        features: Tensor = self.readout_dropout(concat(outputs, context, attended))
+        return features if self.readout is None else self.readout(features)
 
-    def _step_by_step(self, embedded: Tensor, state: Seq2SeqState) -> tuple[Tensor, Tensor | None]:
+    def _step_by_step(self, embedded: Tensor, state: Seq2SeqState) -> Tensor:
         """Read whole sentences with input feeding; see `forward`."""
         batch, time = embedded.shape[:2]
         ones, size = embedded.new_ones(batch, time, 1), stack_layers(self.stack)[0][0].size
@@ -224,16 +208,11 @@ class Decoder(nn.Module):
         masks = [between(ones.expand(-1, -1, size)) for _ in state.layers[1:]]
         features = self.readout_dropout(ones.expand(-1, -1, self.features))
         readouts: list[Tensor] = []
-        coverages: list[Any] = [state.coverage]
         for step in range(time):
             dropout = StepDropout([mask[:, step] for mask in masks], features[:, step])
             readout, state = self.step(embedded[:, step], state, dropout if self.training else None)
             readouts.append(readout)
-            coverages.append(state.coverage)
-        weights = None
-        if self.attention is not None:
-            weights = torch.stack(coverages, dim=1).diff(dim=1)
-        return torch.stack(readouts, dim=1), weights
+        return torch.stack(readouts, dim=1)
 
 
 class Readout(nn.Linear):

@@ -43,14 +43,9 @@ class Encoder(nn.Module):
         self.dropout = InputDropout(config, words=config.source_word_dropout)
         self.locked_dropout = config.locked_dropout
         self.reverse_source = config.reverse_source
+        size = config.hidden_size // (2 if config.bidirectional else 1)
         self.stack = recurrent_stack(
-            config.cell,
-            input_size=config.embedding_size,
-            hidden_size=config.hidden_size // (2 if config.bidirectional else 1),
-            layers=config.layers,
-            bidirectional=config.bidirectional,
-            dropout=config.dropout,
-            recurrent_init=config.recurrent_init,
+            config, config.embedding_size, size, bidirectional=config.bidirectional
         )
 
     def forward(self, source: Padded) -> Encoded:

@@ -1,6 +1,6 @@
 """Encoders without recurrence, for comparison: a bag of words, or a window of the last words."""
 
-from torch import Tensor, nn
+from torch import nn
 
 from nmt.config import ModelConfig
 from nmt.models.batch import Padded, last_positions
@@ -41,7 +41,9 @@ class FeedforwardEncoder(nn.Module):
         inputs = self.dropout(self.embedding(source.tokens))
         memory = inputs.new_zeros(*inputs.shape[:2], 0)
         if self.window is not None:
-            features = self._last(inputs, source).flatten(1)
+            positions, mask = last_positions(source, self.window)
+            index = positions[:, :, None].expand(-1, -1, inputs.shape[2])
+            features = (inputs.gather(1, index) * mask[:, :, None]).flatten(1)
         else:
             features = pooled(inputs, source.mask, "mean")
             if self.has_memory:
@@ -50,10 +52,3 @@ class FeedforwardEncoder(nn.Module):
         states = mapped.transpose(0, 1).contiguous()
         hidden, *cell = states.split(self.layers)
         return Encoded(RecurrentState(self.squash(hidden), *cell), memory, source.mask)
-
-    def _last(self, inputs: Tensor, source: Padded) -> Tensor:
-        """Return the embeddings in the window, `(batch, window, embedding)`."""
-        assert self.window is not None
-        positions, mask = last_positions(source, self.window)
-        index = positions[:, :, None].expand(-1, -1, inputs.shape[2])
-        return inputs.gather(1, index) * mask[:, :, None]

@@ -77,12 +77,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
 
 
 def _loss_and_gradients(
-    readouts: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    targets: Tensor,
-    smoothing: float,
-    r_drop: float,
+    readouts: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, smoothing: float, r_drop: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the summed loss and its gradients by readouts, weight and bias."""
     total = torch.zeros((), device=readouts.device)

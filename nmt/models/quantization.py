@@ -1,5 +1,7 @@
 """8-bit quantization of a network's weights, for int8 bundles and the int8 engine."""
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -14,13 +16,8 @@ _SMALLEST = torch.finfo(torch.float32).tiny
 
 def tensors_of(model: Seq2Seq) -> dict[str, Tensor]:
     """Return a network's tensors by name; a tensor with several names is under its first."""
-    tensors: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in model.state_dict(keep_vars=True).items():
-        if id(tensor) not in seen:
-            seen.add(id(tensor))
-            tensors[name] = tensor.detach()
-    return tensors
+    tensors = itertools.chain(model.named_parameters(), model.named_buffers())
+    return {name: tensor.detach() for name, tensor in tensors}
 
 
 def quantize(model: Seq2Seq) -> dict[str, Tensor]:

@@ -95,33 +95,9 @@ class Seq2Seq(nn.Module):
 
     def _readouts(self, source: Padded, target: Padded) -> Tensor:
         """Return the readouts before every real token, without padding, `(tokens, width)`."""
-        readouts, _ = self._read(source, target)
-        return readouts[_predicted(target)]
-
-    def alignments(self, source: Padded, target: Padded) -> Tensor:
-        """Return the weights of attention under teacher forcing.
-
-        Args:
-            source: source sentences, the end token last.
-            target: target sentences, start token first, end token last.
-
-        Returns:
-            `(batch, time - 1, source)`: for each target token after the start, weights over the
-            source tokens that sum to 1.
-
-        Raises:
-            ValueError: the model has no attention.
-        """
-        _, weights = self._read(source, target)
-        if weights is None:
-            raise ValueError("the model has no attention")
-        return weights
-
-    def _read(self, source: Padded, target: Padded) -> tuple[Tensor, Tensor | None]:
-        """Read both sides; see `Decoder.forward`."""
         encoded = self.encoder(source)
-        readouts, weights = self.decoder(target.tokens[:, :-1], self.bridge(encoded), encoded)
-        return readouts, weights
+        readouts: Tensor = self.decoder(target.tokens[:, :-1], self.bridge(encoded), encoded)
+        return readouts[_predicted(target)]
 
     @property
     def attends(self) -> bool:

@@ -3,15 +3,15 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nmt.config import ModelConfig
 from nmt.models.cells import CELLS, Cell, Gates, LayerState
 
-Start = Literal["auto", "orthogonal", "identity", "uniform"]
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
@@ -126,14 +126,7 @@ Stack = nn.RNNBase | LayerStack
 
 
 def recurrent_stack(
-    cell: str,
-    *,
-    input_size: int,
-    hidden_size: int,
-    layers: int,
-    bidirectional: bool = False,
-    dropout: float = 0.0,
-    recurrent_init: Start = "auto",
+    config: ModelConfig, input_size: int, hidden_size: int, *, bidirectional: bool = False
 ) -> nn.RNNBase:
     """Make a batch-first recurrent stack whose initial weights preserve gradients.
 
@@ -141,27 +134,25 @@ def recurrent_stack(
     variance for each gate; biases are zero, but 1 at the LSTM's forget gate.
 
     Args:
-        cell: a name in `CELLS`.
+        config: cell, layers, dropout between layers, and initialization of each gate's recurrent
+            matrix (uniform is torch's).
         input_size: width of the first layer's input.
         hidden_size: width of every layer, in each direction.
-        layers: number of layers.
         bidirectional: read in both directions.
-        dropout: share of units dropped between layers.
-        recurrent_init: initialization of each gate's recurrent matrix; uniform is torch's.
 
     Source: Saxe et al. 2014 (orthogonal), Le et al. 2015 (identity), Glorot and Bengio 2010 (input
     matrices), Jozefowicz et al. 2015 (forget bias).
     """
-    kind = CELLS[cell]
+    kind = CELLS[config.cell]
     stack = (kind.module or nn.RNN)(
         input_size,
         hidden_size,
-        num_layers=layers,
+        num_layers=config.layers,
         batch_first=True,
         bidirectional=bidirectional,
-        dropout=dropout if layers > 1 else 0.0,
+        dropout=config.dropout if config.layers > 1 else 0.0,
     )
-    stack.kind = cell
+    stack.kind = config.cell
     for name, parameter in list(stack.named_parameters()):
         if kind.module is None:  # nn.RNN holds the parameters: one block for each gate
             repeats = (kind.gates, *[1] * (parameter.dim() - 1))
@@ -172,7 +163,7 @@ def recurrent_stack(
                 nn.init.xavier_uniform_(gate)
         elif name.startswith("weight_hh"):
             for gate in parameter.data.split(hidden_size):
-                _start_recurrent(gate, kind, recurrent_init)
+                _start_recurrent(gate, kind, config.recurrent_init)
         else:
             nn.init.zeros_(parameter)
             if kind.forget_gate is not None and name.startswith("bias_ih"):
@@ -180,7 +171,7 @@ def recurrent_stack(
     return stack
 
 
-def _start_recurrent(gate: Tensor, cell: Cell, start: Start) -> None:
+def _start_recurrent(gate: Tensor, cell: Cell, start: str) -> None:
     if start == "identity" or (start == "auto" and cell.identity):
         nn.init.eye_(gate)
     elif start != "uniform":  # torch's own start

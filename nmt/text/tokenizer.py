@@ -115,9 +115,7 @@ class Vocabulary:
 
     def unknown_parts(self, text: str) -> list[str]:
         """Return the parts of a normalised text that become unknown tokens."""
-        parts = zip(
-            self._processor.encode(text), self._processor.encode(text, out_type=str), strict=True
-        )
+        parts = zip(*self.encode([text]), self.spelled(text), strict=True)
         return [part.replace("▁", " ").strip() for id_, part in parts if id_ == self.unk_id]
 
     def is_unknown(self, ids: Sequence[int]) -> bool:
@@ -127,12 +125,8 @@ class Vocabulary:
 
     def text_ids(self) -> set[int]:
         """Return the ids of text pieces, without special tokens and single bytes."""
-        special = (
-            self._processor.is_control,
-            self._processor.is_unknown,
-            self._processor.is_unused,
-            self._processor.is_byte,
-        )
+        model = self._processor
+        special = (model.is_control, model.is_unknown, model.is_unused, model.is_byte)
         return {id_ for id_ in range(len(self)) if not any(test(id_) for test in special)}
 
 
@@ -146,10 +140,9 @@ class Tokenizer:
     @functools.cached_property
     def shared(self) -> bool:
         """Whether both sides have the same pieces, and so the same ids."""
-        sides = (self.source, self.target)
         if self.source is self.target:
             return True
-        first, second = (side.pieces(range(len(side))) for side in sides)
+        first, second = (side.pieces(range(len(side))) for side in (self.source, self.target))
         return first == second
 
     @property
@@ -173,17 +166,14 @@ def load_tokenizer(path: Path) -> Tokenizer:
     Raises:
         BundleError: a file is missing, or not a SentencePiece model.
     """
-    if path.is_dir() and not (path / _SHARED).exists():
-        source, target = path / _SOURCE, path / _TARGET
-    else:
-        source = target = path / _SHARED if path.is_dir() else path
-    vocabularies = {}
-    for file in {source, target}:
-        try:
-            vocabularies[file] = Vocabulary(read_bytes(file), str(file))
-        except DataError as error:
-            raise BundleError(str(error)) from None
-    return Tokenizer(vocabularies[source], vocabularies[target])
+    files = [path / _SHARED if path.is_dir() else path]
+    if path.is_dir() and not files[0].exists():
+        files = [path / _SOURCE, path / _TARGET]
+    try:
+        sides = [Vocabulary(read_bytes(file), str(file)) for file in files]
+    except DataError as error:
+        raise BundleError(str(error)) from None
+    return Tokenizer(sides[0], sides[-1])
 
 
 def train_tokenizer(
@@ -216,36 +206,23 @@ def train_tokenizer(
         vocabulary = _train_vocabulary(config, rules[0], itertools.chain.from_iterable(pairs))
         tokenizer = Tokenizer(vocabulary, vocabulary)
     else:
-        texts = itertools.chain.from_iterable(_normalized(pairs, rules))
-        vocabulary = _train_vocabulary(config, "identity", texts)
+        make = functools.partial(sentencepiece.SentencePieceNormalizer, escape_whitespaces=False)
+        source, target = (make(rule_name=rule) for rule in rules)
+        both = ((source.normalize(one), target.normalize(other)) for one, other in pairs)
+        vocabulary = _train_vocabulary(config, "identity", itertools.chain.from_iterable(both))
         tokenizer = Tokenizer(*map(vocabulary.with_normalization, rules))
     return tokenizer, size_notes(config, tokenizer)
 
 
-def _normalized(pairs: Iterable[tuple[str, str]], rules: Sequence[str]) -> Iterator[list[str]]:
-    """Normalise each side of the pairs by its own rule."""
-    normalizers = [
-        sentencepiece.SentencePieceNormalizer(rule_name=rule, escape_whitespaces=False)
-        for rule in rules
-    ]
-    for pair in pairs:
-        yield [each.normalize(text) for each, text in zip(normalizers, pair, strict=True)]
-
-
 def size_notes(config: TokenizerConfig, tokenizer: Tokenizer) -> list[str]:
     """Return a warning for each vocabulary that is smaller than configured."""
-    sizes = (
-        {"shared": tokenizer.source}
-        if tokenizer.shared
-        else {
-            "source": tokenizer.source,
-            "target": tokenizer.target,
-        }
-    )
+    sides = {"source": tokenizer.source, "target": tokenizer.target}
+    if tokenizer.shared:
+        sides = {"shared": tokenizer.source}
     return [
         f"tokenizer.vocabulary_size {config.vocabulary_size} exceeds the pieces of the corpus: "
         f"the {side} vocabulary has {len(vocabulary)} pieces"
-        for side, vocabulary in sizes.items()
+        for side, vocabulary in sides.items()
         if len(vocabulary) < config.vocabulary_size
     ]
 

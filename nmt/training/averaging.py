@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from nmt.bundle import Bundle, build_model, load_bundle
 from nmt.card import Environment
@@ -37,15 +36,16 @@ def average_checkpoints(run: Path, number: int) -> Bundle:
             f"--average: {number} is too few; give at least 2, or leave it out for the best model"
         )
     checkpoints = _newest(run, number)
-    states = [_weights(checkpoint) for checkpoint in checkpoints]
+    states = [checkpoint["state_dict"] for checkpoint in checkpoints]
     config, tokenizer = load_stored_config(run / "config.yaml"), load_tokenizer(run / "tokenizer")
     model = build_model(config, tokenizer).eval()
     counts = model.decoder.token_counts
     try:
         with torch.no_grad():
             for name, parameter in model.named_parameters():  # a tied one under its first name
-                parameter.copy_(torch.stack([state[name] for state in states]).double().mean(dim=0))
-            counts.copy_(states[-1]["decoder.token_counts"])
+                weights = torch.stack([state[f"model.{name}"] for state in states])
+                parameter.copy_(weights.double().mean(dim=0))
+            counts.copy_(states[-1]["model.decoder.token_counts"])
     except (KeyError, RuntimeError) as error:
         raise DataError(f"--average: {run}: checkpoints and config.yaml differ: {error}") from None
     with contextlib.suppress(BundleError):  # the search may have been tuned meanwhile
@@ -77,9 +77,3 @@ def _newest(run: Path, number: int) -> list[dict[str, Any]]:
         except FileNotFoundError:  # the run has replaced one by a newer one
             if checkpoint_files(folder)[-number:] == paths:
                 raise
-
-
-def _weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the network's weights."""
-    state: dict[str, Tensor] = checkpoint["state_dict"]
-    return {name.removeprefix("model."): weight for name, weight in state.items()}

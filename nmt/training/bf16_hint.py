@@ -1,6 +1,7 @@
 """A hint to train in bf16 on a processor that computes much faster in it."""
 
-import time
+import functools
+import timeit
 from collections.abc import Callable
 
 import torch
@@ -22,17 +23,17 @@ def bf16_speedup(size: int) -> float:
     """
     with torch.random.fork_rng(devices=[]):
         layer, inputs = torch.nn.LSTM(size, size), torch.randn(_STEPS, _ROWS, size)
-    seconds = {}
-    for precision in ("fp32", "bf16"):
-        trials = []
-        for _ in range(_TRIALS):
-            start = time.perf_counter()
-            with arithmetic(precision, torch.device("cpu")):
-                outputs, _ = layer(inputs)
-            outputs.float().sum().backward()
-            trials.append(time.perf_counter() - start)
-        seconds[precision] = min(trials)
-    return seconds["fp32"] / seconds["bf16"]
+
+    def train(precision: str) -> None:
+        with arithmetic(precision, torch.device("cpu")):
+            outputs, _ = layer(inputs)
+        outputs.float().sum().backward()
+
+    fp32, bf16 = (
+        min(timeit.repeat(functools.partial(train, kind), number=1, repeat=_TRIALS))
+        for kind in ("fp32", "bf16")
+    )
+    return fp32 / bf16
 
 
 def bf16_hint(

@@ -128,8 +128,23 @@ class TranslationData(lightning.LightningDataModule):
         if self._is_open:
             return
         self.read()
-        self._tokenize()
-        self._encode()
+        corpus, scan = self._corpus, self._scan
+        assert corpus is not None
+        if self._known_tokenizer is not None:
+            self.tokenizer = self._known_tokenizer
+        elif self.base is not None:
+            self.tokenizer = self.base.tokenizer
+        else:
+            self.tokenizer, warnings = learn_tokenizer(self.config, corpus, scan)
+            for warning in warnings:
+                _log.warning(warning)
+        if self.teachers:
+            corpus = distilled(self.config, corpus, scan, self.teachers)
+            scan = scan_corpus(corpus)
+        self.pairs = encode_pairs(self.config, corpus, scan, self.tokenizer)
+        _log.info("%s", self.pairs.table())
+        for name, pairs in self.held_out.items():
+            _log.info("%s: %s pairs", name, f"{len(pairs):,}")
         self._is_open = True
 
     def read(self) -> None:
@@ -152,30 +167,6 @@ class TranslationData(lightning.LightningDataModule):
         self._scan = scan_corpus(corpus)
         self.fingerprint, self.held_out = self._scan.fingerprint, self._scan.held_out
         self._corpus = corpus
-
-    def _tokenize(self) -> None:
-        """Choose the tokenizer: the given one, that of `training.init_from`, or a new one."""
-        assert self._corpus is not None
-        if self._known_tokenizer is not None:
-            self.tokenizer = self._known_tokenizer
-        elif self.base is not None:
-            self.tokenizer = self.base.tokenizer
-        else:
-            self.tokenizer, warnings = learn_tokenizer(self.config, self._corpus, self._scan)
-            for warning in warnings:
-                _log.warning(warning)
-
-    def _encode(self) -> None:
-        """Encode the training split, with a teacher's translations if there is one."""
-        assert self._corpus is not None
-        corpus, scan = self._corpus, self._scan
-        if self.teachers:
-            corpus = distilled(self.config, corpus, scan, self.teachers)
-            scan = scan_corpus(corpus)
-        self.pairs = encode_pairs(self.config, corpus, scan, self.tokenizer)
-        _log.info("%s", self.pairs.table())
-        for name, pairs in self.held_out.items():
-            _log.info("%s: %s pairs", name, f"{len(pairs):,}")
 
     @functools.cached_property
     def base(self) -> Bundle | None:

@@ -68,9 +68,7 @@ def follow_base(config: Config) -> Config:
     _refuse_other_network(followed, base)
     shown_keys = {key: value for key, value in flat_config(followed).items() if "model." in key}
     _log.info("weights, tokenizer and network from %s: %s", config.training.init_from, shown_keys)
-    ours, theirs = (
-        (section.source_language, section.target_language) for section in (config.data, base.data)
-    )
+    ours, theirs = config.data.languages, base.data.languages
     if ours != theirs:
         _log.warning("it was trained for %s → %s, not %s → %s", *theirs, *ours)
     alone = dataclasses.replace(followed.training, init_from=None)

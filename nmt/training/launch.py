@@ -150,13 +150,11 @@ def _watched(others: Sequence[ChildProcess]) -> Iterator[threading.Event]:
 @contextlib.contextmanager
 def _variables(values: dict[str, str]) -> Iterator[None]:
     """Set environment variables for a block."""
-    before = {name: os.environ.get(name) for name in values}
+    before = {name: os.environ[name] for name in values if name in os.environ}
     os.environ.update(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in values:
+            del os.environ[name]
+        os.environ.update(before)

@@ -235,9 +235,8 @@ class TranslationModule(lightning.LightningModule):
             return
         sources, references = ([pair[side] for pair in batch.pairs] for side in (0, 1))
         translator = self._translator(self.model)
-        with torch.autocast(self.device.type, enabled=False):  # the translator sets its own
-            scores = translator.score(sources, references)
-            hypotheses = translator.translate_all(sources, greedy=True)
+        scores = translator.score(sources, references)
+        hypotheses = translator.translate_all(sources, greedy=True)
         self._validated.append((batch.rows, scores, hypotheses))
 
     def on_validation_epoch_end(self) -> None:

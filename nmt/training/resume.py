@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from nmt.card import Environment
-from nmt.config import Config, changed_keys, load_stored_config
+from nmt.config import Config, changed_keys, flat_config, load_stored_config
 from nmt.errors import BundleError, ConfigError, DataError
 from nmt.reading import read_record
 from nmt.storage import atomic_folder
@@ -27,8 +27,8 @@ _FREE = (
     *("data.cache", "data.columns", "data.corpus", "data.splits"),
     *("training.checkpoint_every", "training.keep_checkpoints"),
     *("training.log_every", "training.loggers", "training.workers", "training.threads"),
+    *("training.accumulate", "training.devices"),
 )
-_SHARED = ("training.accumulate", "training.devices")
 _LIMITS = ("training.max_updates", "training.max_epochs", "training.patience")
 
 
@@ -45,8 +45,7 @@ def resumed_config(run: Path, config: Config) -> Config:
     if config.training.init_from is not None:
         config = adopt_network(config, stored, only_defaults=True)
     changed = changed_keys(stored, config)
-    free = (*_FREE, *_SHARED, *_LIMITS)
-    fixed = [key for key in changed if not _below(key, free)]
+    fixed = [key for key in changed if not _below(key, (*_FREE, *_LIMITS))]
     if fixed:
         raise ConfigError(
             f"--resume: the run {run} was made with another {', '.join(fixed)}; "
@@ -54,7 +53,7 @@ def resumed_config(run: Path, config: Config) -> Config:
         )
     moved = [key for key in changed if key in _LIMITS[:2]]
     if moved and stored.training.schedule == "cosine":
-        before, now = (_value(each, moved[0]) for each in (stored, config))
+        before, now = (flat_config(each)[moved[0]] for each in (stored, config))
         raise ConfigError(
             f"--resume: {moved[0]}: {now} in place of {before} would have given past updates "
             "another learning rate, since the cosine schedule ends with the training; keep it, or "
@@ -186,8 +185,3 @@ def refuse_other_data(run: Path, now: Mapping[str, Any]) -> None:
 
 def _below(key: str, roots: tuple[str, ...]) -> bool:
     return any(key == root or key.startswith(f"{root}.") for root in roots)
-
-
-def _value(config: Config, key: str) -> object:
-    section, name = key.split(".")
-    return getattr(getattr(config, section), name)

@@ -207,14 +207,10 @@ def _known_data(config: Config, run: Path, checkpoint: CheckpointFile | None) ->
 
 def _score_tests(data: TranslationData, run: Path, device: torch.device) -> None:
     """Score the best model on every test split that has no scores yet."""
-    missing = [
-        name
-        for name in data.held_out
-        if name != "validation" and not (run / f"scores.{name}.json").exists()
-    ]
-    translator = Translator.load(run, device=device.type) if missing else None
+    missing = unscored_tests(run, data.config)
+    if missing:
+        translator = Translator.load(run, device=device.type)
     for name in missing:
-        assert translator is not None
         sources, references = (list(side) for side in zip(*data.held_out[name], strict=True))
         hypotheses = translator.translate_all(sources, progress=True)
         scores = corpus_scores(hypotheses, references, TargetLanguage.of(data.config.data))

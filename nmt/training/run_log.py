@@ -31,6 +31,7 @@ _COLUMNS = {
     "validation/chrf": "validation_chrf",
 }
 """Names at Lightning's loggers, and in `metrics.csv`."""
+_NAMES = ["update", "epoch", *_COLUMNS.values()]
 _SHOWN = {
     "validation/loss": "loss %.3f",
     "validation/perplexity": "perplexity %.2f",
@@ -54,7 +55,6 @@ class RunLog(lightning.Callback):
         self.total_updates = total_updates
         self._bar: ProgressBar | None = None
         self._file: io.TextIOBase | None = None
-        self._rows: Any = None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Open the file, without the rows that a killed run wrote after its last checkpoint."""
@@ -67,15 +67,13 @@ class RunLog(lightning.Callback):
         if damaged:
             _log.warning("%s: %d damaged rows are left out", self.path, damaged)
         rows = [row for row in rows if int(row["update"]) <= trainer.global_step]
-        names = ["update", "epoch", *_COLUMNS.values()]
         with atomic_write(self.path) as binary:
             text = io.TextIOWrapper(binary, encoding="utf-8", newline="", write_through=True)
-            writer = csv.DictWriter(text, names, extrasaction="ignore")
+            writer = csv.DictWriter(text, _NAMES, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
             text.detach()
         self._file = open(self.path, "a", newline="", encoding="utf-8")  # noqa: SIM115
-        self._rows = csv.DictWriter(self._file, names)
 
     def on_train_batch_end(
         self,
@@ -112,9 +110,9 @@ class RunLog(lightning.Callback):
         )
 
     def _write(self, update: int, metrics: dict[str, float], **others: int) -> None:
-        if self._rows is not None and self._file is not None:
+        if self._file is not None:
             values = {_COLUMNS[name]: f"{value:.6g}" for name, value in metrics.items()}
-            self._rows.writerow({"update": update, **others, **values})
+            csv.DictWriter(self._file, _NAMES).writerow({"update": update, **others, **values})
             self._file.flush()
 
     def close(self) -> None:

@@ -27,9 +27,8 @@ def teachers_of(config: DataConfig) -> list[str]:
     for name, bundle in bundles.items():
         if wrong := misfit(bundles[first], bundle):
             raise ConfigError(f"data.distill.teacher: {first} and {name} {wrong}")
-        teacher = bundle.config
-        theirs = teacher.data.source_language, teacher.data.target_language
-        if theirs != (config.source_language, config.target_language):
+        theirs = bundle.config.data.languages
+        if theirs != config.languages:
             raise ConfigError(
                 f"data.distill.teacher: {name} translates {theirs[0]} → {theirs[1]}, not "
                 f"{config.source_language} → {config.target_language}; choose another"

@@ -6,6 +6,7 @@ from torch import Tensor
 from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.stepper import Stepper
 from nmt.models.batch import Padded
+from nmt.models.seq2seq import Seq2Seq
 
 
 def forced_scores(stepper: Stepper, source: Padded, target: Padded) -> Tensor:
@@ -15,3 +16,15 @@ def forced_scores(stepper: Stepper, source: Padded, target: Padded) -> Tensor:
     for column in forced_log_probs(stepper, source, target).unbind(dim=1):
         scores += column
     return scores
+
+
+def whole_attention(model: Seq2Seq, source: Padded, target: Padded) -> Tensor:
+    """Attention weights while the network reads whole targets, `(batch, time - 1, source)`."""
+    weights: list[Tensor] = []
+    assert model.decoder.attention is not None
+    hook = model.decoder.attention.register_forward_hook(
+        lambda module, arguments, outputs: weights.append(outputs[1])
+    )
+    model(source, target)
+    hook.remove()
+    return torch.cat(weights, dim=1)

@@ -11,6 +11,7 @@ from nmt.decoding.ensemble import Ensemble
 from nmt.inference.engine import fast_engine
 from nmt.models.batch import Padded, pad
 from nmt.models.seq2seq import Seq2Seq
+from tests.decoding.scoring import whole_attention
 
 SOURCE = pad([[4, 5, 6, 3], [7, 3]])
 TARGET = pad([[2, 4, 3], [2, 5, 6, 7, 3]])
@@ -30,7 +31,7 @@ def test_it_is_the_attention_of_the_whole_network() -> None:
     model, _ = network(attention="general")
     other, _ = network(attention="additive", input_feeding=True)
     with torch.no_grad():
-        expected, others = (one.alignments(SOURCE, TARGET) for one in (model, other))
+        expected, others = (whole_attention(one, SOURCE, TARGET) for one in (model, other))
         torch.testing.assert_close(forced_attention(model, SOURCE, TARGET), expected)
         engine = fast_engine(model, "fp32")
         torch.testing.assert_close(forced_attention(engine, SOURCE, TARGET), expected)

@@ -20,7 +20,7 @@ from tests.decoding.doubles import (
     search_options,
     sentences,
 )
-from tests.decoding.scoring import forced_scores
+from tests.decoding.scoring import forced_scores, whole_attention
 
 
 def limits(longest: int) -> Limits:
@@ -72,7 +72,7 @@ def test_a_coverage_penalty_ranks_as_brute_force_does(input_feeding: bool) -> No
         for tokens in every:
             target = pad([[BOS, *tokens, EOS]])
             score = forced_scores(model, alone, target).item()
-            coverage = model.alignments(alone, target)[0].sum(dim=0)
+            coverage = whole_attention(model, alone, target)[0].sum(dim=0)
             for penalty, ranked in ranks.items():
                 bonus = penalty * sum(math.log(min(one, 1.0)) for one in coverage.tolist())
                 ranked[tuple(tokens)] = score / (len(tokens) + 1) ** 0.7 + bonus

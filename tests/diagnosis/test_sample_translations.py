@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.decoding.alignment import forced_attention
 from nmt.diagnosis.sample_translations import samples
 from nmt.inference.translator import Translator
 from nmt.models.batch import pad
-from tests.decoding.scoring import forced_scores
+from tests.decoding.scoring import forced_scores, whole_attention
 from tests.diagnosis.made import OPTIONS, PAIRS, TOKENIZER, made
 
 CHOSEN = [*PAIRS[:2], ("", "Nothing.")]
@@ -36,7 +35,7 @@ def test_samples_are_the_translators(settings: dict[str, Any]) -> None:
             score = forced_scores(bundle.model, pad([source]), target).item()
             assert score == pytest.approx(translation.score, abs=1e-3)
         if settings.get("attention"):
-            looked = forced_attention(bundle.model, pad([source]), target)[0]
+            looked = whole_attention(bundle.model, pad([source]), target)[0]
             torch.testing.assert_close(torch.tensor(sample.alignment), looked, atol=1e-5, rtol=1e-4)
         else:
             assert sample.alignment is None

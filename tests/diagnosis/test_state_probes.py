@@ -45,7 +45,7 @@ def loss_by_hand(bundle: Bundle, **scales: float) -> float:
             [part * scales.get(name, 1.0) for name, part in zip(names, parts, strict=False)], dim=1
         )
         ids = [*TOKENIZER.target.encode([reference])[0], 3]
-        readouts, _ = model.decoder(
+        readouts = model.decoder(
             torch.tensor([[2, *ids[:-1]]]), DecoderInit(state, context), encoded
         )
         logits = model.decoder.projection(readouts[0])

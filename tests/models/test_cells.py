@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from nmt.models.sequences import run_stack
-from nmt.models.stacks import RecurrentState, recurrent_stack, stack_layers
+from nmt.models.stacks import RecurrentState, stack_layers
+from tests.models.made import made_stack
 
 CELLS = ["lstm", "gru", "tanh", "relu"]
 
@@ -16,7 +17,7 @@ CELLS = ["lstm", "gru", "tanh", "relu"]
 def test_steps_equal_torchs_fused_layers(cell: str, layers: int, equations: bool) -> None:
     """By torch's step kernels, and by the equations of the reference cell."""
     torch.manual_seed(0)
-    stack = recurrent_stack(cell, input_size=5, hidden_size=7, layers=layers).double()
+    stack = made_stack(cell, input_size=5, hidden_size=7, layers=layers).double()
     inputs = torch.randn(4, 6, 5, dtype=torch.float64)
     hidden = torch.randn(layers, 4, 7, dtype=torch.float64)
     state = RecurrentState(hidden, hidden * 0.5 if cell == "lstm" else None)
@@ -37,7 +38,7 @@ def test_steps_equal_torchs_fused_layers(cell: str, layers: int, equations: bool
 
 def test_an_lstm_step_is_what_the_equations_say() -> None:
     """One unit, worked out with the gates as Hochreiter and Schmidhuber's successors write them."""
-    stack = recurrent_stack("lstm", input_size=1, hidden_size=1, layers=1)
+    stack = made_stack("lstm", input_size=1, hidden_size=1, layers=1)
     weights = {"i": 0.5, "f": -0.25, "g": 1.0, "o": 2.0}
     with torch.no_grad():
         stack.weight_ih_l0.copy_(torch.tensor([[weights[gate]] for gate in "ifgo"]))
@@ -61,7 +62,7 @@ def test_an_lstm_step_is_what_the_equations_say() -> None:
 
 
 def test_relu_cells_start_as_the_identity_with_zero_biases() -> None:
-    stack = recurrent_stack("relu", input_size=3, hidden_size=4, layers=2)
+    stack = made_stack("relu", input_size=3, hidden_size=4, layers=2)
     for layer in range(2):
         assert torch.equal(getattr(stack, f"weight_hh_l{layer}"), torch.eye(4))
         assert not getattr(stack, f"bias_ih_l{layer}").any()
@@ -69,7 +70,7 @@ def test_relu_cells_start_as_the_identity_with_zero_biases() -> None:
 
 
 def test_lstm_forget_gates_start_open() -> None:
-    stack = recurrent_stack("lstm", input_size=3, hidden_size=4, layers=2, bidirectional=True)
+    stack = made_stack("lstm", input_size=3, hidden_size=4, layers=2, bidirectional=True)
     for suffix in ("l0", "l1_reverse"):
         bias = getattr(stack, f"bias_ih_{suffix}") + getattr(stack, f"bias_hh_{suffix}")
         assert bias.tolist() == [0] * 4 + [1] * 4 + [0] * 8
@@ -77,7 +78,7 @@ def test_lstm_forget_gates_start_open() -> None:
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "tanh"])
 def test_recurrent_matrices_start_orthogonal(cell: str) -> None:
-    stack = recurrent_stack(cell, input_size=3, hidden_size=5, layers=1)
+    stack = made_stack(cell, input_size=3, hidden_size=5, layers=1)
     for gate in stack.weight_hh_l0.split(5):
         torch.testing.assert_close(gate @ gate.T, torch.eye(5))
 
@@ -85,7 +86,7 @@ def test_recurrent_matrices_start_orthogonal(cell: str) -> None:
 def test_another_start_of_the_recurrent_matrices_is_what_it_says() -> None:
     def started(cell: str, start: str) -> torch.Tensor:
         torch.manual_seed(3)
-        stack = recurrent_stack(cell, input_size=3, hidden_size=5, layers=1, recurrent_init=start)
+        stack = made_stack(cell, input_size=3, hidden_size=5, layers=1, recurrent_init=start)
         return stack.weight_hh_l0.detach()
 
     assert torch.equal(started("lstm", "identity"), torch.eye(5).repeat(4, 1))
@@ -98,7 +99,7 @@ def test_another_start_of_the_recurrent_matrices_is_what_it_says() -> None:
 
 
 def test_forget_gates_start_open() -> None:
-    stack = recurrent_stack("lstm", input_size=3, hidden_size=2, layers=2)
+    stack = made_stack("lstm", input_size=3, hidden_size=2, layers=2)
     for layer in range(2):
         bias = getattr(stack, f"bias_ih_l{layer}") + getattr(stack, f"bias_hh_l{layer}")
         assert bias.tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
@@ -107,6 +108,6 @@ def test_forget_gates_start_open() -> None:
 def test_the_kinds_are_torchs_own() -> None:
     kinds = {"lstm": nn.LSTM, "gru": nn.GRU, "tanh": nn.RNN, "relu": nn.RNN}
     for cell, kind in kinds.items():
-        assert type(recurrent_stack(cell, input_size=2, hidden_size=2, layers=1)) is kind
-    assert recurrent_stack("relu", input_size=2, hidden_size=2, layers=1).nonlinearity == "relu"
-    assert recurrent_stack("tanh", input_size=2, hidden_size=2, layers=1).nonlinearity == "tanh"
+        assert type(made_stack(cell, input_size=2, hidden_size=2, layers=1)) is kind
+    assert made_stack("relu", input_size=2, hidden_size=2, layers=1).nonlinearity == "relu"
+    assert made_stack("tanh", input_size=2, hidden_size=2, layers=1).nonlinearity == "tanh"

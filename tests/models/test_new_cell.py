@@ -15,10 +15,11 @@ from nmt.models.batch import pad
 from nmt.models.cells import CELLS, Cell, Gates, LayerState
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.sequences import run_stack
-from nmt.models.stacks import recurrent_stack, stack_layers
+from nmt.models.stacks import stack_layers
 from nmt.models.unrolled import unroll
 from tests.decoding.doubles import search_options
 from tests.decoding.scoring import forced_scores
+from tests.models.made import made_stack
 
 SOURCES = [[4, 5, 6, 3], [7, 3], [8, 9, 3]]
 SOURCE = pad(SOURCES)
@@ -57,7 +58,7 @@ def test_every_name_in_the_config_is_a_registered_cell() -> None:
 def test_steps_over_sentences_are_torchs_fused_layers(cell: str, bidirectional: bool) -> None:
     """Outputs, last states and all gradients, padded, with the same weights."""
     sizes = {"input_size": 5, "hidden_size": 7, "layers": 2, "bidirectional": bidirectional}
-    fused, stepped = (recurrent_stack(kind, **sizes) for kind in (cell, f"stepped {cell}"))  # type: ignore[arg-type]
+    fused, stepped = (made_stack(kind, **sizes) for kind in (cell, f"stepped {cell}"))  # type: ignore[arg-type]
     stepped.load_state_dict(fused.state_dict())
     lengths, inputs = torch.tensor([2, 6, 4]), torch.randn(3, 6, 5)
     real = (torch.arange(6) < lengths[:, None])[:, :, None]
@@ -102,7 +103,7 @@ def test_it_trains_decodes_and_is_diagnosed(settings: dict[str, object]) -> None
 
 def test_one_step_is_what_its_equations_say() -> None:
     """One unit, by hand: z = σ(0.5 · 2 + 0.1 · 0.5), n = tanh(1 · 2 - 0.3 · 0.5)."""
-    stack = recurrent_stack("light", input_size=1, hidden_size=1, layers=1)
+    stack = made_stack("light", input_size=1, hidden_size=1, layers=1)
     for name, values in {"weight_ih_l0": [[0.5], [1.0]], "weight_hh_l0": [[0.1], [-0.3]]}.items():
         nn.init.zeros_(getattr(stack, name)).data.add_(torch.tensor(values))
     ((layer,),) = stack_layers(stack)

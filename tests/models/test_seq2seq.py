@@ -11,7 +11,7 @@ from nmt.decoding.stepper import Limits
 from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
 from tests.decoding.doubles import search_options
-from tests.decoding.scoring import forced_scores
+from tests.decoding.scoring import forced_scores, whole_attention
 
 SOURCE = pad([[4, 5, 6, 3], [7, 3], [8, 9, 3]])
 TARGET = pad([[2, 4, 3], [2, 5, 6, 7, 3], [2, 3]])
@@ -157,7 +157,7 @@ def test_input_feeding_reads_the_last_readout() -> None:
 def test_coverage_is_the_sum_of_the_alignments() -> None:
     for settings in [{"attention": "general"}, {"attention": "dot", "input_feeding": True}]:
         model = network(**settings).eval()
-        alignments = model.alignments(SOURCE, TARGET)
+        alignments = whole_attention(model, SOURCE, TARGET)
         assert alignments.shape == (3, 4, 4)
         torch.testing.assert_close(alignments.sum(dim=2), torch.ones(3, 4))
         assert not alignments[1, :, 2:].any()  # nothing looks at padding
@@ -167,8 +167,6 @@ def test_coverage_is_the_sum_of_the_alignments() -> None:
         torch.testing.assert_close(state.coverage, alignments.sum(dim=1))
         picked = state.select(torch.tensor([1, 1, 0])).coverage
         assert picked is not None and torch.equal(picked[0], state.coverage[1])
-    with pytest.raises(ValueError, match="no attention"):
-        network().alignments(SOURCE, TARGET)
 
 
 def test_the_loss_is_the_sum_of_token_cross_entropies() -> None:

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nmt.models.sequences import run_stack
-from nmt.models.stacks import RecurrentState, recurrent_stack, stack_layers
+from nmt.models.stacks import RecurrentState, stack_layers
+from tests.models.made import made_stack
 
 CELLS = ["lstm", "gru", "tanh", "relu"]
 LENGTHS = torch.tensor([6, 1, 4, 9])
@@ -16,14 +17,8 @@ def made(
     cell: str, layers: int, *, bidirectional: bool = False, dropout: float = 0.0
 ) -> nn.RNNBase:
     torch.manual_seed(0)
-    stack = recurrent_stack(
-        cell,  # type: ignore[arg-type]
-        input_size=5,
-        hidden_size=7,
-        layers=layers,
-        bidirectional=bidirectional,
-        dropout=dropout,
-    )
+    settings = {"layers": layers, "bidirectional": bidirectional, "dropout": dropout}
+    stack = made_stack(cell, input_size=5, hidden_size=7, **settings)
     for parameter in stack.parameters():
         nn.init.uniform_(parameter, -0.5, 0.5)
     return stack
