@@ -99,7 +99,7 @@ def _probe(name: str, bundle: Bundle, stepper: _FixedInputs, pairs: Sequence[Pai
     translator = translator_of(bundle, stepper)
     scores = translator.token_scores(sources, references)
     hypotheses = translator.translate_all(sources, greedy=True)
-    metric = bleu_metric(TargetLanguage.of(bundle.config.data), references)
+    metric = bleu_metric(TargetLanguage.of(bundle.config.data), [references])
     return Probe(
         name,
         loss=-sum(map(sum, scores)) / sum(map(len, scores)),

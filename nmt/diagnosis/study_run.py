@@ -111,7 +111,7 @@ def _scores(
     own, references = zip(*pairs, strict=True)
     texts, english = translator.translate_all(sources or own), TargetLanguage("en")
     by_length = breakdown(Translations(own, references, texts), english, groups=groups).groups
-    return with_interval(bleu_metric(english), texts, references), by_length
+    return with_interval(bleu_metric(english), texts, [references]), by_length
 
 
 def shuffled(pairs: Pairs) -> list[str]:

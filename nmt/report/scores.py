@@ -86,7 +86,7 @@ def _significance(runs: Sequence[Run], signatures: dict[tuple[str, str], None]) 
             test = paired_bootstrap(
                 before.hypotheses,
                 after.hypotheses,
-                before.references,
+                [before.references],
                 TargetLanguage.of(first.config.data),
             )
             difference = f"{test.system - test.baseline:+.2f}"

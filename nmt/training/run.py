@@ -217,7 +217,7 @@ def _score_tests(data: TranslationData, run: Path, device: torch.device) -> None
         assert translator is not None
         sources, references = (list(side) for side in zip(*data.held_out[name], strict=True))
         hypotheses = translator.translate_all(sources, progress=True)
-        scores = corpus_scores(hypotheses, references, TargetLanguage.of(data.config.data))
+        scores = corpus_scores(hypotheses, [references], TargetLanguage.of(data.config.data))
         path = run / f"translations.{name}.jsonl"
         with writing_to(path):  # before the scores, which mark the split as done
             write_translations(path, Translations(sources, references, hypotheses))
