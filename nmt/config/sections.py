@@ -139,6 +139,11 @@ class DataConfig:
     """Folder of encoded corpora and teachers' translations; null is nmt under $XDG_CACHE_HOME or
     ~/.cache."""
 
+    @property
+    def languages(self) -> tuple[str, str]:
+        """The tags of source and target."""
+        return self.source_language, self.target_language
+
 
 @dataclasses.dataclass(frozen=True)
 class TokenizerConfig:

@@ -42,7 +42,8 @@ def make_report(folders: Sequence[Path]) -> Report:
     sections[0] = Section(sections[0].title, [*stale, *sections[0].blocks])
     if missing := _missing(runs):
         sections.append(Section("Not computed", missing))
-    pairs = ", ".join(" → ".join(pair) for pair in sorted({run.languages for run in runs}))
+    directions = sorted({run.config.data.languages for run in runs})
+    pairs = ", ".join(map(" → ".join, directions))
     return Report(f"{', '.join(run.name for run in runs)}: {pairs}", sections)
 
 
