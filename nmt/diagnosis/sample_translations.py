@@ -52,8 +52,5 @@ def _alignment(bundle: Bundle, source: list[int], target: list[int]) -> list[lis
     model = bundle.model
     if model.decoder.attention is None:
         return None
-    device = model.decoder.embedding.weight.device
-    weights: list[list[float]] = model.alignments(pad([source], device), pad([target], device))[
-        0
-    ].tolist()
+    weights: list[list[float]] = model.alignments(pad([source]), pad([target]))[0].tolist()
     return weights

@@ -138,4 +138,4 @@ def shuffled(vectors: Tensor, seed: int) -> Tensor:
 def noised(vectors: Tensor, size: float, seed: int) -> Tensor:
     """Add normal noise of a size in standard deviations of each unit over the rows."""
     noise = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(seed))
-    return vectors + size * vectors.std(dim=0) * noise.to(vectors.device)
+    return vectors + size * vectors.std(dim=0) * noise
