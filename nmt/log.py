@@ -7,7 +7,7 @@ import logging
 import logging.handlers
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,31 +59,30 @@ def log_to_stderr(*, quiet: bool = False, unless_configured: bool = False) -> No
 
 
 @contextlib.contextmanager
-def kept_log() -> Iterator[logging.handlers.MemoryHandler]:
-    """Buffer the records of a block until the log file is known."""
+def kept_log() -> Iterator[Callable[[Path], None]]:
+    """Buffer the records of a block until its log file is known.
+
+    Yields:
+        A function that writes the buffered records to a file, and each later one at once, with
+        timestamps.
+    """
     handler = logging.handlers.MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1)
     logger = logging.getLogger("nmt")
     logger.addHandler(handler)
+
+    def log_to_file(path: Path) -> None:
+        file = logging.FileHandler(path, encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        handler.setTarget(file)
+        handler.flushLevel = logging.NOTSET
+        handler.flush()
+
     try:
-        yield handler
+        yield log_to_file
     finally:
         logger.removeHandler(handler)
-
-
-@contextlib.contextmanager
-def log_to_file(path: Path, earlier: logging.handlers.MemoryHandler) -> Iterator[None]:
-    """Also write all records, and those buffered earlier, to a file, with timestamps."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    earlier.setTarget(handler)
-    earlier.flush()
-    logger = logging.getLogger("nmt")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
+        if handler.target is not None:
+            handler.target.close()
 
 
 @contextlib.contextmanager

@@ -122,4 +122,4 @@ def test_help_imports_neither_torch_nor_lightning(verb: str) -> None:
 
 def test_the_house_grows_no_heavier() -> None:
     """The aim is 14,500; serving and the cluster engine take 1,224 of these lines."""
-    assert code_lines(ROOT / "nmt") <= 15_200
+    assert code_lines(ROOT / "nmt") <= 14_800

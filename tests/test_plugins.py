@@ -201,7 +201,7 @@ BROKEN = CorpusMetric(lambda *_: [[1]], score, "")
     pairs = read_split("test")[:40]
     references = [english for _, english in pairs]
     hypotheses = [english.replace("the", "a") for english in references]
-    scores = corpus_scores(hypotheses, references, TargetLanguage("en"))
+    scores = corpus_scores(hypotheses, [references], TargetLanguage("en"))
     again, bleu = scores.others["again"], scores.bleu
     assert (
         bleu is not None and again.score == pytest.approx(bleu.score, abs=1e-6) and bleu.score < 95

@@ -113,7 +113,7 @@ def _public_texts(arguments: argparse.Namespace, config: Config) -> list[Texts]:
     from nmt.data.public_sets import check_public_set, language_pair, read_public_set
 
     names, folder = arguments.test_set, arguments.output
-    pair = language_pair(config.data.source_language, config.data.target_language)
+    pair = language_pair(*config.data.languages)
     for name in names:
         check_public_set(name, pair)
     if len(names) > 1 and folder is not None:

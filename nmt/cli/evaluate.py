@@ -6,12 +6,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nmt.cli.arguments import (
-    load_translator,
-    model_config,
-    search_settings,
-    write_json,
-)
+from nmt.cli.arguments import load_translator, model_config, search_settings, write_json
 from nmt.cli.compared_texts import TextFlags, Texts, read_texts, refuse_senseless
 from nmt.cli.flags import (
     JsonFlag,
@@ -150,13 +145,12 @@ def _report(
     if texts.output is not None:
         with open_output(texts.output) as stream:
             stream.writelines(f"{hypothesis}\n".encode() for hypothesis in hypotheses)
-    first, *more = texts.references
-    scores = corpus_scores(hypotheses, first, target, *more, labels=texts.labels)
+    scores = corpus_scores(hypotheses, texts.references, target, texts.labels)
     result = scores.to_json()
     report = f"{texts.name}\n{scores}" if texts.name else str(scores)
     if texts.baseline is not None:
         systems = texts.baseline, hypotheses
-        comparison = paired_bootstrap(*systems, first, target, *more, labels=texts.labels)
+        comparison = paired_bootstrap(*systems, texts.references, target, texts.labels)
         result["baseline"] = vars(comparison)
         report = f"{report}\n{comparison}"
     if tuning is not None:

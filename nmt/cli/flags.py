@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from nmt.config import Config, SearchOptions
 from nmt.config.sections import Threads
-from nmt.config.values import describe, field_texts, field_types, word_reader
+from nmt.config.values import Word, describe, field_texts, field_types, read_value
 
 Device = Literal["auto", "cpu", "cuda"]
 _WAYS = ("beam_size", "greedy", "sample")
@@ -170,4 +170,5 @@ def _reading(kind: Any, flag: str) -> dict[str, Any]:
         return {"choices": parts}
     if origin is list:
         return {"action": "append", "default": [], **_reading(parts[0], flag)}
-    return {"type": kind if kind in (str, Path) else word_reader(kind, flag)}
+    plain = kind in (str, Path)
+    return {"type": kind if plain else lambda word: read_value(kind, Word(word), flag)}

@@ -33,16 +33,13 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     refuse_output(out, *arguments.runs)
 
     from nmt.cli.terminal import print_report
-    from nmt.report.run_report import make_report
+    from nmt.report.run_report import make_report, write_page
 
     report = make_report(arguments.runs)
     if arguments.text:
         print_report(report)
     if out is not None:
-        from nmt.report.run_report import write_page
-
         write_page(report, out)
-        _log.info("report: %s", out)
     if arguments.images is not None:
         from nmt.report.drawing import save_images
 
@@ -56,9 +53,7 @@ def report_training(run: Path) -> None:
     from nmt.report.run_report import make_report, write_page
 
     try:
-        out = run / "report.html"
-        write_page(make_report([run]), out)
-        _log.info("report: %s", out)
+        write_page(make_report([run]), run / "report.html")
     except Exception as error:
         reason = " ".join(f"{error}".split()) or type(error).__name__
         _log.warning("there is no report (%s); `nmt report %s` tries again", reason, run)

@@ -1,7 +1,6 @@
 """`nmt study`: the case for gates, measured on models trained for it."""
 
 import argparse
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +9,6 @@ from nmt.cli.arguments import print_result, refuse_output
 from nmt.cli.flags import JsonFlag, add_flags, option
 from nmt.config.values import Range
 from nmt.diagnosis.study_records import MODELS, UPDATES
-
-_log = logging.getLogger("nmt")
 
 
 @dataclass
@@ -40,11 +37,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     from nmt.report.run_report import write_page
     from nmt.report.study_report import study_report
 
-    study = run_study(
-        arguments.out, updates=arguments.updates, models=arguments.models or tuple(MODELS)
-    )
+    study = run_study(arguments.out, arguments.updates, arguments.models or tuple(MODELS))
     report = study_report(study)
     print_result(arguments.json, report, study)
     write_page(report, arguments.out / "study.html")
-    _log.info("the page: %s", arguments.out / "study.html")
     return 0

@@ -9,25 +9,13 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from nmt import __version__
-from nmt.cli.arguments import (
-    load_translator,
-    refuse_overwriting,
-    refuse_unequal,
-    search_settings,
-)
-from nmt.cli.flags import (
-    ModelFlags,
-    add_flags,
-    add_search_flags,
-    flag_name,
-    option,
-    positional,
-)
+from nmt.cli.arguments import load_translator, refuse_overwriting, refuse_unequal, search_settings
+from nmt.cli.flags import ModelFlags, add_flags, add_search_flags, flag_name, option, positional
 from nmt.config import SearchOptions
 from nmt.config.values import Range
 from nmt.errors import DataError, UsageError
@@ -39,7 +27,7 @@ _Count = Annotated[int, Range(1, 1_000_000)]
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
     from nmt.inference.workers import TranslatorPool
-    from nmt.text.lines import InvalidUtf8, Replaced
+    from nmt.text.lines import Replaced
 
 
 @dataclasses.dataclass
@@ -88,7 +76,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     jobs = _jobs(arguments)
     _refuse_overwriting(arguments, jobs)
 
-    totals = [_count(source, arguments.invalid_utf8) for source, _ in jobs]
+    totals = [_count(source, arguments) for source, _ in jobs]
     translator = load_translator(arguments)
     options = translator.options(**settings)  # before anything is written
     if len(jobs) > 1:
@@ -111,15 +99,13 @@ def _refuse_other_engine(arguments: argparse.Namespace) -> None:
         raise UsageError(f"{given[0]} does not go with --engine {arguments.engine}; leave it out")
 
 
-@contextlib.contextmanager
 def _several(
     translator: "Translator", arguments: argparse.Namespace
-) -> Iterator["Translator | TranslatorPool"]:
-    """Yield the translator, or a pool of `--workers` processes in its place."""
+) -> contextlib.AbstractContextManager["Translator | TranslatorPool"]:
+    """Return a context of the translator, or of a pool of `--workers` processes in its place."""
     workers = arguments.workers or 1
     if workers == 1:
-        yield translator
-        return
+        return contextlib.nullcontext(translator)
     cores = os.cpu_count() or 1
     if workers > max(4, cores):
         raise UsageError(f"--workers: {workers} exceeds the {cores} CPU cores; lower it")
@@ -130,8 +116,7 @@ def _several(
     models = [arguments.model, *arguments.ensemble]
     threads = arguments.threads or max(1, torch.get_num_threads() // workers)
     copy = ModelCopy.of(models, arguments.device, arguments.precision, threads)
-    with TranslatorPool(copy, workers) as pool:
-        yield pool
+    return TranslatorPool(copy, workers)
 
 
 def _translate_on_cluster(arguments: argparse.Namespace, settings: dict[str, Any]) -> int:
@@ -217,39 +202,28 @@ def _refuse_overwriting(
     refuse_overwriting(outputs, [Path(path) for path in inputs if path is not None])
 
 
-def _count(source: Path | None, invalid_utf8: "InvalidUtf8") -> int | None:
-    """Count the lines of an input and find invalid bytes; None for a pipe."""
+def _lines(
+    source: Path | None, arguments: argparse.Namespace, replaced: "Replaced | None" = None
+) -> Iterator[str]:
+    """Read the lines of a file, or of standard input."""
     from nmt.text.lines import decode_lines, read_lines
 
     if source is not None:
-        return sum(1 for _ in read_lines(source, invalid_utf8)) if source.is_file() else None
+        return read_lines(source, arguments.invalid_utf8, replaced)
+    return decode_lines(sys.stdin.buffer, "standard input", arguments.invalid_utf8, replaced)
+
+
+def _count(source: Path | None, arguments: argparse.Namespace) -> int | None:
+    """Count the lines of an input and find invalid bytes; None for a pipe."""
+    if source is not None:
+        return sum(1 for _ in _lines(source, arguments)) if source.is_file() else None
     stdin = sys.stdin.buffer
     if not stdin.seekable():
         return None
     start = stdin.tell()
-    total = sum(1 for _ in decode_lines(stdin, "standard input", invalid_utf8))
+    total = sum(1 for _ in _lines(None, arguments))
     stdin.seek(start)
     return total
-
-
-def _read_prefixes(
-    lines: Iterable[str],
-    source: Path | None,
-    arguments: argparse.Namespace,
-    replaced: "Replaced",
-) -> tuple[Iterator[str], list[str]]:
-    """Read the lines and their prefixes.
-
-    Raises:
-        DataError: their numbers differ.
-    """
-    from nmt.text.lines import read_lines
-
-    every = list(lines)
-    prefixes = list(read_lines(arguments.prefix_file, arguments.invalid_utf8, replaced))
-    where = f"--prefix-file {arguments.prefix_file}"
-    refuse_unequal(source or "standard input", len(every), where, len(prefixes))
-    return iter(every), prefixes
 
 
 def _translate(
@@ -263,7 +237,6 @@ def _translate(
     """Translate one input; return how many of its lines failed."""
     from nmt.inference.file_translation import REPLACED, line_writer, translate_lines
     from nmt.inference.partial import is_unfinished, partial_writer
-    from nmt.text.lines import decode_lines, read_lines
 
     notes: dict[int, str] = {}
 
@@ -278,14 +251,13 @@ def _translate(
             _log.info("%s is there, and is kept", output)
             return 0
         writing = partial_writer(output, arguments.format, key)
-    if source is None:
-        stdin = sys.stdin.buffer
-        lines = decode_lines(stdin, "standard input", arguments.invalid_utf8, replaced)
-    else:
-        lines = read_lines(source, arguments.invalid_utf8, replaced)
+    lines = _lines(source, arguments, replaced)
     prefixes = None
     if arguments.prefix_file is not None:  # before anything is written
-        lines, prefixes = _read_prefixes(lines, source, arguments, replaced)
+        every, prefixes = list(lines), list(_lines(arguments.prefix_file, arguments, replaced))
+        where = f"--prefix-file {arguments.prefix_file}"
+        refuse_unequal(source or "standard input", len(every), where, len(prefixes))
+        lines = iter(every)
     typed = source is None and sys.stdin.isatty() and prefixes is None
     with writing as writer:
         writer.notes = notes

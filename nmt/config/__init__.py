@@ -23,26 +23,3 @@ from nmt.config.sections import (
     TokenizerConfig,
     TrainingConfig,
 )
-
-__all__ = [
-    "BleuTokenizer",
-    "CellName",
-    "ColumnsConfig",
-    "Config",
-    "DataConfig",
-    "DecodingConfig",
-    "DistillConfig",
-    "FiltersConfig",
-    "ModelConfig",
-    "Place",
-    "SearchOptions",
-    "TokenizerConfig",
-    "TrainingConfig",
-    "changed_keys",
-    "check_config",
-    "dump_config",
-    "flat_config",
-    "load_config",
-    "load_stored_config",
-    "parse_config",
-]

@@ -98,11 +98,6 @@ def read_value(kind: Any, value: object, key: str) -> Any:
         raise ConfigError(f"{key}: {text} must be {describe(kind)}{hint}") from None
 
 
-def word_reader(kind: Any, key: str) -> Callable[[str], Any]:
-    """Return a function that reads a word of the command line, for argparse."""
-    return lambda word: read_value(kind, Word(word), key)
-
-
 def field_types(kind: type) -> dict[str, Any]:
     """Return the type hints of a dataclass's fields by name, with their ranges."""
     hints = typing.get_type_hints(kind, include_extras=True)

@@ -23,7 +23,6 @@ from nmt.models.batch import Padded, pad
 from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Tokenizer
 from nmt.training.data_module import TranslationData
-from nmt.training.module import TranslationModule
 
 SENTENCES = 32
 """Sentences of gradient flow; enough for stable means at most distances."""
@@ -137,9 +136,6 @@ def about_to_train(config: Config) -> Bundle:
     Raises:
         ConfigError, DataError, BundleError: as `train` would.
     """
-    torch.manual_seed(config.seed)
-    config = dataclasses.replace(config, data=references_alone(config.data))
-    data, module = TranslationData(config), TranslationModule(config)
+    data = TranslationData(dataclasses.replace(config, data=references_alone(config.data)))
     data.setup()
-    module.build(data)
-    return Bundle(module.model.eval(), data.tokenizer, data.config, {}, "fp32")
+    return at_start(data.config, data.tokenizer)

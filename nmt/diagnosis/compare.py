@@ -2,9 +2,7 @@
 
 import dataclasses
 import logging
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from nmt.config import Config
 from nmt.data.columns import Pair
@@ -12,6 +10,7 @@ from nmt.data.distilled import references_alone
 from nmt.diagnosis.collect import SENTENCES, at_start, flow_of
 from nmt.diagnosis.records import GradientFlow
 from nmt.text.tokenizer import Tokenizer
+from nmt.training.data_module import TranslationData
 from nmt.training.fit import fit_briefly
 
 UPDATES = 100
@@ -45,27 +44,20 @@ def compare_cells(
         StoppedError: a signal stopped a training run.
     """
     flows = []
-    with tempfile.TemporaryDirectory(prefix="nmt-diagnose-") as folder:
-        saved = Path(folder, "tokenizer")
-        saved.mkdir()
-        tokenizer.save(saved)
-        variants = [_variant(config, cell, updates, saved) for cell in cells]
-        for variant in variants:
-            start = at_start(variant, tokenizer)
-            flows.append(flow_of(start, pairs, "start", sentences))
-            _log.info("training %s cells for %d updates", variant.model.cell, updates)
-            end = fit_briefly(variant, updates)
-            flows.append(flow_of(end, pairs, f"after {updates} updates", sentences))
+    variants = [_variant(config, cell, updates) for cell in cells]
+    for data in [TranslationData(variant, tokenizer=tokenizer) for variant in variants]:
+        flows.append(flow_of(at_start(data.config, tokenizer), pairs, "start", sentences))
+        _log.info("training %s cells for %d updates", data.config.model.cell, updates)
+        end = fit_briefly(data.config, updates, data=data)
+        flows.append(flow_of(end, pairs, f"after {updates} updates", sentences))
     return flows
 
 
-def _variant(config: Config, cell: str, updates: int, tokenizer: Path) -> Config:
+def _variant(config: Config, cell: str, updates: int) -> Config:
     """Return the config of one short training run."""
-    training = dataclasses.replace(config.training.shortened(updates), init_from=None)
     return dataclasses.replace(
         config,
         data=references_alone(config.data),
-        tokenizer=dataclasses.replace(config.tokenizer, path=str(tokenizer)),
         model=dataclasses.replace(config.model, cell=cell),
-        training=training,
+        training=dataclasses.replace(config.training.shortened(updates), init_from=None),
     )

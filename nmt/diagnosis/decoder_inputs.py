@@ -48,11 +48,11 @@ def decoder_inputs(bundle: Bundle, sources: Sequence[str]) -> DecoderInputs:
     vocabulary, limit = bundle.tokenizer.source, bundle.config.decoding.max_source_length
     encoded = [tuple(vocabulary.input_ids(ids, limit)) for ids in vocabulary.encode(sources)]
     ordered = sorted(set(encoded), key=lambda ids: (len(ids), ids))
-    model, config, device = bundle.model, bundle.config.model, _device(bundle)
+    model, config = bundle.model, bundle.config.model
     batches = []
     with torch.no_grad():
         for start in range(0, len(ordered), _BATCH):
-            source = pad(ordered[start : start + _BATCH], device)
+            source = pad(ordered[start : start + _BATCH])
             batches.append(_side_by_side(model.bridge(model.encoder(source)), config))
     vectors = torch.cat(batches)
     require_finite("the encoder's final states", vectors)
@@ -73,9 +73,7 @@ def require_finite(what: str, values: Tensor) -> None:
 
 def translator_of(bundle: Bundle, stepper: Stepper | None = None) -> Translator:
     """Return a translator with a bundle's model, or with another stepper in its place."""
-    return Translator(
-        stepper or bundle.model, bundle.tokenizer, bundle.config, device=_device(bundle)
-    )
+    return Translator(stepper or bundle.model, bundle.tokenizer, bundle.config)
 
 
 def to_init(vectors: Tensor, config: ModelConfig) -> DecoderInit:
@@ -84,9 +82,7 @@ def to_init(vectors: Tensor, config: ModelConfig) -> DecoderInit:
     The context has no columns if it is not fed.
     """
     states = config.layers * CELLS[config.cell].states
-    flat, context = vectors.split(
-        [states * config.hidden_size, vectors.shape[1] - states * config.hidden_size], dim=1
-    )
+    flat, context = vectors.tensor_split([states * config.hidden_size], dim=1)
     parts = flat.unflatten(1, (states, -1)).transpose(0, 1)  # (states, batch, hidden)
     state = RecurrentState(*(part.contiguous() for part in parts.split(config.layers)))
     return DecoderInit(state, context)
@@ -107,7 +103,3 @@ def _parts(config: ModelConfig) -> list[str]:
         if config.pool != "none":
             parts.append(f"the fed {config.pool}")
     return parts
-
-
-def _device(bundle: Bundle) -> torch.device:
-    return bundle.model.decoder.embedding.weight.device

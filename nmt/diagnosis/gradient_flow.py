@@ -77,7 +77,7 @@ def gradient_flow(
     model = copy.deepcopy(model).cpu().double()
     unrolled = unroll(model, source, target)
     norms = state_norms(unrolled)
-    left = reach(unrolled, config.reverse_source)
+    left = reach(unrolled, norms, config.reverse_source)
     few = torch.arange(min(SUMMED, len(source.lengths)))
     sums = gradient_sums(model, source.select(few), target.select(few))
     gates = gate_statistics(unrolled.layers)
@@ -110,7 +110,7 @@ def state_norms(unrolled: Unrolled) -> list[Norms]:
     return norms
 
 
-def reach(unrolled: Unrolled, reverse_source: bool) -> float | None:
+def reach(unrolled: Unrolled, norms: list[Norms], reverse_source: bool) -> float | None:
     """Return the share of the last loss's gradient that reaches the first source word.
 
     The share is its norm at the states that read the word ÷ its norm at the decoder's states of the
@@ -118,21 +118,22 @@ def reach(unrolled: Unrolled, reverse_source: bool) -> float | None:
 
     Args:
         unrolled: the network and its sentences.
+        norms: from `state_norms`.
         reverse_source: whether the encoder reads from the last word to the first.
     """
     last = unrolled.layers[-1].lengths - 1
-    loss = torch.stack(unrolled.losses)[last, torch.arange(len(last))].sum()
-    first: list[tuple[UnrolledLayer, list[Tensor], Tensor]] = []  # and the step, by sentence
-    own: list[tuple[UnrolledLayer, list[Tensor], Tensor]] = []
-    for layer in unrolled.layers:
-        backwards = (layer.network == "encoder, backwards") != reverse_source
-        step = layer.lengths - 1 if layer.network == "decoder" or backwards else 0 * layer.lengths
-        parts = own if layer.network == "decoder" else first
-        parts += [(layer, states, step) for states in (layer.hidden, layer.cell) if states]
-    if not first:
+    near, far = [], []  # of all layers and states, `(batch,)`
+    for each in norms:
+        if each.network == "decoder":
+            near.append(each.values[last, last, torch.arange(len(last))])
+        else:  # steps count from the encoder's end
+            backwards = (each.network == "encoder, backwards") != reverse_source
+            step = 0 * last if backwards else unrolled.layers[0].lengths - 1
+            far.append(each.values[last, step, torch.arange(len(last))])
+    if not far:
         return None
-    near, far = _mean_norm(loss, own), _mean_norm(loss, first)
-    return far / near if near else 0.0
+    own, reached = (torch.stack(part).norm(dim=0).mean().item() for part in (near, far))
+    return reached / own if own else 0.0
 
 
 def state_flow(norms: Norms) -> StateFlow:
@@ -189,15 +190,6 @@ def _only_real(layer: UnrolledLayer, values: Tensor, target_lengths: Tensor) -> 
         order = (layer.lengths - 1 - torch.arange(values.shape[1])[:, None]).clamp(min=0)
         values = values.gather(1, order.expand_as(values))
     return values.where(real, math.nan)
-
-
-def _mean_norm(loss: Tensor, parts: list[tuple[UnrolledLayer, list[Tensor], Tensor]]) -> float:
-    """Return the joint norm of all parts, each at its own step, averaged over the sentences."""
-    gradients = gradients_of(loss, [(layer, states) for layer, states, _ in parts])
-    squares = []
-    for every, (_, _, step) in zip(gradients, parts, strict=True):
-        squares.append(every[step, torch.arange(len(step))].square().sum(dim=1))
-    return float(torch.stack(squares).sum(dim=0).sqrt().mean())
 
 
 def _decay(unrolled: Unrolled, network: str, norms: list[Norms]) -> Decay:

@@ -53,7 +53,6 @@ def _alignment(bundle: Bundle, source: list[int], target: list[int]) -> list[lis
     model = bundle.model
     if model.decoder.attention is None:
         return None
-    device = model.decoder.embedding.weight.device
-    weights = forced_attention(model, pad([source], device), pad([target], device))
+    weights = forced_attention(model, pad([source]), pad([target]))
     rows: list[list[float]] = weights[0].tolist()
     return rows

@@ -99,7 +99,7 @@ def _probe(name: str, bundle: Bundle, stepper: _FixedInputs, pairs: Sequence[Pai
     translator = translator_of(bundle, stepper)
     scores = translator.token_scores(sources, references)
     hypotheses = translator.translate_all(sources, greedy=True)
-    metric = bleu_metric(TargetLanguage.of(bundle.config.data), references)
+    metric = bleu_metric(TargetLanguage.of(bundle.config.data), [references])
     return Probe(
         name,
         loss=-sum(map(sum, scores)) / sum(map(len, scores)),
@@ -138,4 +138,4 @@ def shuffled(vectors: Tensor, seed: int) -> Tensor:
 def noised(vectors: Tensor, size: float, seed: int) -> Tensor:
     """Add normal noise of a size in standard deviations of each unit over the rows."""
     noise = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(seed))
-    return vectors + size * vectors.std(dim=0) * noise.to(vectors.device)
+    return vectors + size * vectors.std(dim=0) * noise

@@ -13,7 +13,7 @@ from nmt.data.phrases import read_split
 from nmt.diagnosis.argument import argument
 from nmt.diagnosis.collect import flow_of
 from nmt.diagnosis.records import write_record
-from nmt.diagnosis.study_records import MODELS, UPDATES, Study, StudyRow
+from nmt.diagnosis.study_records import MODELS, Study, StudyRow
 from nmt.diagnosis.study_training import train_all
 from nmt.errors import UsageError
 from nmt.evaluation.breakdowns import LengthGroup, breakdown
@@ -42,7 +42,7 @@ _TEST, _LONG = (5, 8, 10, 13), (16, 19, 28)
 """Greatest number of source words of each group of sentences."""
 
 
-def run_study(out: Path, *, updates: int = UPDATES, models: Sequence[str] = tuple(MODELS)) -> Study:
+def run_study(out: Path, updates: int, models: Sequence[str]) -> Study:
     """Train and measure the unfinished models.
 
     Args:
@@ -111,7 +111,7 @@ def _scores(
     own, references = zip(*pairs, strict=True)
     texts, english = translator.translate_all(sources or own), TargetLanguage("en")
     by_length = breakdown(Translations(own, references, texts), english, groups=groups).groups
-    return with_interval(bleu_metric(english), texts, references), by_length
+    return with_interval(bleu_metric(english), texts, [references]), by_length
 
 
 def shuffled(pairs: Pairs) -> list[str]:

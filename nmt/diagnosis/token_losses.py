@@ -74,7 +74,7 @@ def frequency_losses(losses: TokenLosses, counts: Tensor) -> list[FrequencyLoss]
     """
     if not bool(counts.any()):
         return []
-    seen = counts.cpu()[losses.tokens]
+    seen = counts[losses.tokens]
     records, first, last = [], 0, 0
     while first <= int(counts.max()):
         band = losses.losses[(seen >= first) & (seen <= last)]

@@ -93,20 +93,20 @@ def breakdown(
         return sum(len(written[row]) for row in rows) / max(total, 1)
 
     def group(rows: list[int]) -> LengthGroup:
-        parts = [[side[row] for row in rows] for side in (hypotheses, references)]
+        own, own_references = ([side[row] for row in rows] for side in (hypotheses, references))
         return LengthGroup(
             first=lengths[rows[0]],
             last=lengths[rows[-1]],
             sentences=len(rows),
-            bleu=with_interval(bleu_metric(target), *parts),
-            chrf=with_interval(CHRF(), *parts),
+            bleu=with_interval(bleu_metric(target), own, [own_references]),
+            chrf=with_interval(CHRF(), own, [own_references]),
             length_ratio=ratio(rows),
         )
 
     def share(fault: Callable[[int], bool]) -> float:
         return sum(map(fault, range(len(references)))) / len(references)
 
-    unit, lengths = source_lengths(sources)
+    unit, lengths = text_lengths(sources)
     return Breakdown(
         unit=unit,
         groups=[group(rows) for rows in length_groups(lengths, groups)],
@@ -117,16 +117,16 @@ def breakdown(
     )
 
 
-def source_lengths(sources: Sequence[str]) -> tuple[Unit, list[int]]:
-    """Return the length of each source, in words between white space.
+def text_lengths(texts: Sequence[str]) -> tuple[Unit, list[int]]:
+    """Return the length of each text, in words between white space.
 
-    Where all sources together have less than one space for 15 other characters, as in Chinese or
+    Where all texts together have less than one space for 15 other characters, as in Chinese or
     Thai, words cannot be separated this way: lengths are then in characters, without white space.
     """
-    words = [source.split() for source in sources]
+    words = [text.split() for text in texts]
     characters = [sum(map(len, one)) for one in words]
     spaces = sum(max(len(one) - 1, 0) for one in words)
-    if sum(characters) > _SPACED * spaces:
+    if sum(characters) > _SPACED * max(1, spaces):
         return "characters", characters
     return "words", [len(one) for one in words]
 

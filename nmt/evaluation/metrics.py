@@ -72,9 +72,8 @@ class Scores:
 
 def corpus_scores(
     hypotheses: Sequence[str],
-    references: Sequence[str],
+    references: Sequence[Sequence[str]],
     target: TargetLanguage,
-    *more_references: Sequence[str],
     labels: Mapping[str, str] | None = None,
 ) -> Scores:
     """Score raw translations against untouched references.
@@ -82,10 +81,9 @@ def corpus_scores(
     BLEU is left out where its tokenizer is not installed.
 
     Args:
-        hypotheses: one translation for each reference.
-        references: the human translations.
+        hypotheses: one translation of each sentence.
+        references: for each human translator, the translations of all sentences.
         target: their language.
-        *more_references: those of further translators, each as long as the first.
         labels: further fields of the signatures: `test` and `lang`.
 
     Raises:
@@ -95,17 +93,16 @@ def corpus_scores(
 
     from nmt.evaluation.plugin_metrics import other_scores  # it needs our records
 
-    every = [references, *more_references]
-    check_lengths(hypotheses, *every)
+    check_lengths(hypotheses, *references)
     bleu = find_bleu_metric(target)
     # TER's support for Asian scripts is a part of its normalization.
     ter = TER(normalized=target.asian, asian_support=target.asian)
     return Scores(
-        bleu=None if bleu is None else with_interval(bleu, hypotheses, *every, labels=labels),
-        chrf=with_interval(CHRF(), hypotheses, *every, labels=labels),
-        ter=with_interval(ter, hypotheses, *every, labels=labels),
-        sentences=len(references),
-        others=other_scores(hypotheses, every),
+        bleu=None if bleu is None else with_interval(bleu, hypotheses, references, labels),
+        chrf=with_interval(CHRF(), hypotheses, references, labels),
+        ter=with_interval(ter, hypotheses, references, labels),
+        sentences=len(hypotheses),
+        others=other_scores(hypotheses, references),
     )
 
 
@@ -127,7 +124,7 @@ def quick_scores(
     }
 
 
-def bleu_metric(target: TargetLanguage, *references: Sequence[str]) -> BLEU:
+def bleu_metric(target: TargetLanguage, references: Sequence[Sequence[str]] = ()) -> BLEU:
     """Return BLEU with the tokenizer of a target language, bound to references if given.
 
     Args:
@@ -142,11 +139,8 @@ def bleu_metric(target: TargetLanguage, *references: Sequence[str]) -> BLEU:
     tokenizer = target.tokenizer
     try:
         # Without force, sacreBLEU logs on every score of references that look tokenised.
-        return BLEU(
-            tokenize=tokenizer,
-            force=True,
-            references=[list(one) for one in references] or None,
-        )
+        every = [list(one) for one in references] or None
+        return BLEU(tokenize=tokenizer, force=True, references=every)
     except (ImportError, RuntimeError):
         raise DataError(
             f"BLEU for {target.tag} needs the tokenizer {tokenizer}: "
@@ -179,7 +173,7 @@ def check_lengths(hypotheses: Sequence[str], *references: Sequence[str]) -> None
 def with_interval(
     metric: Metric,
     hypotheses: Sequence[str],
-    *references: Sequence[str],
+    references: Sequence[Sequence[str]],
     labels: Mapping[str, str] | None = None,
 ) -> Score:
     """Score translations by one of sacreBLEU's metrics, with a bootstrap interval.

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 from nmt.errors import DataError
+from nmt.evaluation.breakdowns import text_lengths
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
 
 _STOPS = (".", "。", "．", "｡", "।", "۔")
-_CHARACTERS_PER_SPACE = 15
-"""More of them than this, and spaces do not part words."""
 
 
 def scoring_warnings(references: Sequence[str], target: TargetLanguage) -> list[str]:
@@ -33,7 +32,7 @@ def scoring_warnings(references: Sequence[str], target: TargetLanguage) -> list[
             f"the references are Korean, and {target.tag} is another language: BLEU's tokenizer is "
             "13a; give the tag ko, or set data.bleu_tokenizer: ko-mecab"
         )
-    elif target.tokenizer in ("13a", "intl") and _lack_spaces(references):
+    elif target.tokenizer in ("13a", "intl") and text_lengths(references)[0] == "characters":
         warnings.append(
             f"the references have few spaces, and BLEU's tokenizer {target.tokenizer} takes what "
             "stands between spaces for words: set data.bleu_tokenizer: char"
@@ -46,12 +45,6 @@ def look_tokenized(references: Sequence[str]) -> bool:
     ends = [text.rstrip() for text in references]
     stopped = [text[:-1] for text in ends if text.endswith(_STOPS) and len(text) > 1]
     return 2 * sum(text.endswith(" ") for text in stopped) > len(stopped)
-
-
-def _lack_spaces(references: Sequence[str]) -> bool:
-    words = [text.split() for text in references]
-    characters = sum(len(word) for row in words for word in row)
-    return characters > _CHARACTERS_PER_SPACE * max(1, sum(max(len(row) - 1, 0) for row in words))
 
 
 def _korean(references: Sequence[str]) -> bool:

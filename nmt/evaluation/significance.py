@@ -33,19 +33,17 @@ class Comparison:
 def paired_bootstrap(
     baseline: Sequence[str],
     system: Sequence[str],
-    references: Sequence[str],
+    references: Sequence[Sequence[str]],
     target: TargetLanguage,
-    *more_references: Sequence[str],
     labels: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Compare two systems' translations by resampling sentences.
 
     Args:
-        baseline: one translation for each reference.
+        baseline: one translation of each sentence.
         system: the same of the other system.
-        references: the human translations.
+        references: see `corpus_scores`.
         target: their language.
-        *more_references: see `corpus_scores`.
         labels: see `corpus_scores`.
 
     Raises:
@@ -56,10 +54,10 @@ def paired_bootstrap(
     from sacrebleu.significance import PairedTest
 
     for side in (baseline, system):
-        check_lengths(side, references, *more_references)
+        check_lengths(side, *references)
     signatures, results = PairedTest(
         [("baseline", list(baseline)), ("system", list(system))],
-        {"BLEU": bleu_metric(target, references, *more_references)},
+        {"BLEU": bleu_metric(target, references)},
         references=None,
         test_type="bs",
         n_samples=RESAMPLES,

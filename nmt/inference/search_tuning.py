@@ -88,7 +88,7 @@ def tune(
         NmtError: a sentence could not be translated.
     """
     check_lengths(sources, references)
-    metric = bleu_metric(target, references)
+    metric = bleu_metric(target, [references])
     own = translator.defaults
     beam_sizes = sorted({*BEAM_SIZES, own.beam_size})
     penalties = sorted({*LENGTH_PENALTIES, own.length_penalty})

@@ -59,7 +59,7 @@ def check(config: Config) -> Check:
         doubts += suspicions(name, split, config.data)
     lengths = pairs.source_lengths - 1, pairs.target_lengths - 1
     measured = Check(
-        languages=(config.data.source_language, config.data.target_language),
+        languages=config.data.languages,
         splits={
             "train": _split_facts(data, sample, lengths),
             **{name: _split_facts(data, split) for name, split in held_out.items()},

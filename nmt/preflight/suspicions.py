@@ -42,7 +42,7 @@ def suspicions(
         config: the `data` section.
         first: position of the first pair in the split, counted from 1.
     """
-    tags = config.source_language, config.target_language
+    tags = config.languages
     if first == 1 and pairs and all(map(_is_header, pairs[0], tags)):
         yield f"the first pair of {name} looks like a header: {pairs[0]}; delete that line"
     if len(pairs) < _LEAST_PAIRS:

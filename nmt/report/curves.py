@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from nmt.report.blocks import Block, Details, Figure, Paragraph, Section, Table
 from nmt.report.plots import Line, lines
 from nmt.report.runs import Run
-from nmt.report.tables import run_table
+from nmt.report.tables import decimals, run_table
 
 _PLOTS = {
     "loss": ("Loss, in nats a token", {"train_loss": "training", "validation_loss": "validation"}),
@@ -79,10 +79,7 @@ def _validations(runs: Sequence[Run]) -> list[Block]:
     tables: list[Block] = []
     for run in runs:
         rows = [
-            [
-                f"{row['update']:,.0f}",
-                *(f"{row[name]:.2f}" if name in row else "-" for name in names),
-            ]
+            [f"{row['update']:,.0f}", *decimals(row, names)]
             for row in run.history
             if "validation_loss" in row
         ]

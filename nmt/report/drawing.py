@@ -1,11 +1,10 @@
 """Draws figures as SVG for a page, and as PNG and SVG files; the bytes are reproducible."""
 
-import contextlib
 import html
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from nmt.text.lines import open_output, writing_to
 
 _INK = "#0a0b0c"
 """Placeholder in the SVG for the page's text colour."""
+_STYLE = Path(__file__).with_name("style.mplstyle")
 _FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Naskh Arabic")
 
 
@@ -47,41 +47,22 @@ def save_images(figures: Sequence[Figure], folder: Path) -> None:
 
 
 def _drawn(figure: Figure, ending: str, *, ink: str, fonttype: str) -> bytes:
-    from matplotlib.figure import Figure as Canvas
-
-    with _style(figure.name, ink, fonttype):
-        canvas = Canvas(figsize=figure.size, layout="constrained")
-        figure.draw(canvas.add_subplot())
-        stream = io.BytesIO()
-        entries = ("Creator", "Date", "Format", "Type") if ending == "svg" else ("Software",)
-        metadata: dict[str, Any] = dict.fromkeys(entries)  # without them the bytes are the same
-        canvas.savefig(
-            stream, format=ending, dpi=300, transparent=ending == "svg", metadata=metadata
-        )
-    return stream.getvalue()
-
-
-@contextlib.contextmanager
-def _style(salt: str, ink: str, fonttype: str) -> Iterator[None]:
     from matplotlib import font_manager, rc_context
+    from matplotlib.figure import Figure as Canvas
 
     installed = {font.name for font in font_manager.fontManager.ttflist}
     inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
     settings: dict[Any, Any] = dict.fromkeys((*inked, "grid.color"), ink) | {
-        "font.size": 9,
         "font.family": [font for font in _FONTS if font in installed],
-        "text.parse_math": False,  # a piece may contain dollar signs
         "svg.fonttype": fonttype,
-        "svg.hashsalt": salt,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "grid.alpha": 0.15,
-        "legend.frameon": False,
-        "legend.fontsize": 8,
-        "lines.linewidth": 1.4,
-        "image.aspect": "auto",
-        "image.interpolation": "none",
+        "svg.hashsalt": figure.name,
     }
-    with rc_context(settings), warnings.catch_warnings():
+    entries = ("Creator", "Date", "Format", "Type") if ending == "svg" else ("Software",)
+    metadata: dict[str, Any] = dict.fromkeys(entries)  # without them the bytes are the same
+    stream, clear = io.BytesIO(), ending == "svg"
+    with rc_context(settings, _STYLE), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a glyph is missing in all fonts
-        yield
+        canvas = Canvas(figsize=figure.size, layout="constrained")
+        figure.draw(canvas.add_subplot())
+        canvas.savefig(stream, format=ending, dpi=300, transparent=clear, metadata=metadata)
+    return stream.getvalue()

@@ -111,11 +111,9 @@ def compared(flows: Sequence[tuple[str, GradientFlow]]) -> list[Block]:
 
 def _map(flow: StateFlow, limits: tuple[float, float], name: str) -> Figure:
     x = "target step" if flow.network == "decoder" else "steps before the final state"
-    x = f"{flow.state} state, {x}"
-    draw = heat(flow.norms, x, "loss at target step", "norm", limits=limits)
-    title = (
-        f"{flow.network}, layer {flow.layer}: gradient of each step's loss by {flow.state} states"
-    )
+    draw = heat(flow.norms, f"{flow.state} state, {x}", "loss at target step", limits)
+    layer, states = f"{flow.network}, layer {flow.layer}", f"{flow.state} states"
+    title = f"{layer}: gradient of each step's loss by {states}"
     return Figure(file_name("map", name, flow.network, flow.layer, flow.state), title, draw)
 
 

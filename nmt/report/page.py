@@ -14,7 +14,6 @@ from nmt.report.blocks import (
     Figure,
     Paragraph,
     Report,
-    Section,
     Sentences,
     Span,
     Table,
@@ -28,12 +27,12 @@ _SIGNS = {"good": "✓", "warning": "!", "bad": "✗"}
 def page(report: Report) -> bytes:
     """Return the HTML of a report, in UTF-8."""
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
-    links = [
-        f'<a href="#{_anchor(number)}">{escape(section.title)}</a>'
-        for number, section in enumerate(report.sections)
-    ]
-    sections = itertools.starmap(_section, enumerate(report.sections))
-    title = escape(report.title)
+    links, sections, title = [], [], escape(report.title)
+    for number, section in enumerate(report.sections, start=1):
+        heading, anchor = escape(section.title), f"part-{number}"
+        links.append(_element("a", heading, href=f"#{anchor}"))
+        content = _element("h2", heading) + _blocks(section.blocks)
+        sections.append(_element("section", content, id=anchor))
     text = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -66,15 +65,6 @@ def _element(tag: str, *content: str, **attributes: str | None) -> str:
     given = {name.strip("_").replace("_", "-"): value for name, value in attributes.items()}
     written = "".join(f' {name}="{escape(value)}"' for name, value in given.items() if value)
     return f"<{tag}{written}>{''.join(content)}</{tag}>"
-
-
-def _anchor(number: int) -> str:
-    return f"part-{number + 1}"
-
-
-def _section(number: int, section: Section) -> str:
-    heading = _element("h2", escape(section.title))
-    return _element("section", heading, _blocks(section.blocks), id=_anchor(number))
 
 
 def _blocks(blocks: Sequence[Block]) -> str:

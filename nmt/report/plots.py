@@ -31,15 +31,15 @@ class Line:
     dash: int = 0
     points: bool = False
     """Mark every point, for lines with few."""
-    low: Sequence[float] | None = None
-    high: Sequence[float] | None = None
+    errors: tuple[Sequence[float], Sequence[float]] | None = None
+    """Lengths of the error bars below and above each point."""
 
 
 def scored_line(label: str, scores: Sequence[Score], colour: int) -> Line:
     """Return a line of scores with their intervals."""
-    points = [(score.score, score.low, score.high) for score in scores]
-    ys, low, high = zip(*points, strict=True)
-    return Line(label, range(len(scores)), ys, colour, points=True, low=low, high=high)
+    points = [(s.score, max(s.score - s.low, 0), max(s.high - s.score, 0)) for s in scores]
+    ys, below, above = zip(*points, strict=True)
+    return Line(label, range(len(scores)), ys, colour, points=True, errors=(below, above))
 
 
 def lines(
@@ -64,14 +64,12 @@ def lines(
                 "linestyle": _DASHES[line.dash % len(_DASHES)],
                 "marker": "o" if line.points else None,
                 "markersize": 3,
+                "label": _legend(line.label),
             }
-            if line.low is not None and line.high is not None:
-                pairs = zip(line.ys, line.low, line.high, strict=True)
-                reach = [(max(y - low, 0), max(high - y, 0)) for y, low, high in pairs]
-                axes.errorbar(line.xs, line.ys, yerr=list(zip(*reach, strict=True)), capsize=2,
-                              elinewidth=0.8, label=_legend(line.label), **style)  # fmt: skip
+            if line.errors is None:
+                axes.plot(line.xs, line.ys, **style)
             else:
-                axes.plot(line.xs, line.ys, label=_legend(line.label), **style)
+                axes.errorbar(line.xs, line.ys, line.errors, elinewidth=0.8, **style)
         axes.set(xlabel=x, ylabel=y)
         axes.grid(True)
         if log:
@@ -89,14 +87,9 @@ def lines(
 
 
 def heat(
-    rows: Sequence[Sequence[float | None]],
-    x: str,
-    y: str,
-    colour: str,
-    *,
-    limits: tuple[float, float],
+    rows: Sequence[Sequence[float | None]], x: str, y: str, limits: tuple[float, float]
 ) -> Draw:
-    """Draw numbers as colours on a logarithmic scale; None is left empty."""
+    """Draw norms as colours on a logarithmic scale; None is left empty."""
 
     def draw(axes: "Axes") -> None:
         import numpy as np
@@ -110,7 +103,7 @@ def heat(
         axes.set(xlabel=x, ylabel=y)
         axes.spines[:].set_visible(False)
         assert axes.figure is not None
-        bar = axes.figure.colorbar(image, ax=axes, label=colour)
+        bar = axes.figure.colorbar(image, ax=axes, label="norm")
         bar.outline.set_visible(False)
         _plain(bar.ax.yaxis, log=True)
 

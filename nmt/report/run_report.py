@@ -1,5 +1,6 @@
 """The report of one run or several, from their folders."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from nmt.report.setup import data, environment, settings
 from nmt.report.states import probes, state_map
 from nmt.text.lines import open_output
 
+_log = logging.getLogger("nmt")
 _STALE = (
     "The diagnosis of {} is of other weights than those of its best model; `nmt diagnose RUN` "
     "updates it."
@@ -40,7 +42,8 @@ def make_report(folders: Sequence[Path]) -> Report:
     sections[0] = Section(sections[0].title, [*stale, *sections[0].blocks])
     if missing := _missing(runs):
         sections.append(Section("Not computed", missing))
-    pairs = ", ".join(" → ".join(pair) for pair in sorted({run.languages for run in runs}))
+    directions = sorted({run.config.data.languages for run in runs})
+    pairs = ", ".join(map(" → ".join, directions))
     return Report(f"{', '.join(run.name for run in runs)}: {pairs}", sections)
 
 
@@ -59,7 +62,7 @@ def diagnosis_report(name: str, config: Config, diagnosis: Diagnosis) -> Report:
 
 
 def write_page(report: Report, out: Path) -> None:
-    """Write the report as one HTML file, atomically.
+    """Write the report as one HTML file, atomically, and log its path.
 
     Raises:
         DataError, NmtError: the file cannot be written.
@@ -67,6 +70,7 @@ def write_page(report: Report, out: Path) -> None:
     content = page(report)
     with open_output(out) as stream:
         stream.write(content)
+    _log.info("report: %s", out)
 
 
 def _missing(runs: Sequence[Run]) -> list[Block]:

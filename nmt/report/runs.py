@@ -51,11 +51,6 @@ class Run:
     compared: bool = False
     """Whether the report has several runs."""
 
-    @property
-    def languages(self) -> tuple[str, str]:
-        """The tags of source and target."""
-        return self.config.data.source_language, self.config.data.target_language
-
     def titled(self, text: str) -> str:
         """Prefix a heading with the run's name if there are several runs."""
         return f"{self.name}: {text}" if self.compared else text

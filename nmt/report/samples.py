@@ -55,7 +55,7 @@ def candidates(runs: Sequence[Run]) -> Section:
             ]
             columns = ["rank", "translation", "log-probability"]
             blocks += [
-                Sentences(lines, run.languages),
+                Sentences(lines, run.config.data.languages),
                 Table(columns, ranked, (0, 1), run.titled(title), {1: language}),
             ]
             blocks += _alignment(run, number, sample)
@@ -101,7 +101,7 @@ def _sentences(shown: Sequence[Run], split: str, row: int, score: str = "") -> S
             lines.append(("reference", left if len(shown) == 1 else [("", reference)]))
         label = run.name if run.compared else "translation"
         lines.append((f"{label}{score}", right))
-    return Sentences(lines, shown[0].languages)
+    return Sentences(lines, shown[0].config.data.languages)
 
 
 def _chrf(run: Run, split: str) -> list[float]:

@@ -1,15 +1,16 @@
 """Scores of the runs on their test splits, and the significance of their differences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import find_bleu_metric
 from nmt.evaluation.significance import paired_bootstrap
 from nmt.report.blocks import Block, Paragraph, Section, Table
 from nmt.report.runs import Run
-from nmt.report.tables import run_table, with_interval
+from nmt.report.tables import decimals, run_table, with_interval
 
 _BUILTIN = "builtin:phrases"
+_VALIDATION = ("loss", "perplexity", "bleu", "chrf")
 _LONG = "long: sentences longer than any in training."
 
 
@@ -34,7 +35,7 @@ def scores(runs: Sequence[Run]) -> Section:
         blocks += _significance(runs, signatures)
         blocks.append(Table(["metric", "sacreBLEU's signature"], list(signatures), (0, 1)))
     best = [
-        (run, [f"{run.best.get('update', 0):,}", *_numbers(validation)])
+        (run, [f"{run.best.get('update', 0):,}", *decimals(validation, _VALIDATION)])
         for run in runs
         if "loss" in (validation := run.best.get("validation", {}))
     ]
@@ -56,11 +57,6 @@ def _summary(run: Run) -> str:
         if scores.bleu is not None:
             parts.append(f"BLEU {with_interval(scores.bleu)} on {split}")
     return run.titled(f"{'; '.join(parts)}.") if parts else ""
-
-
-def _numbers(validation: Mapping[str, float]) -> list[str]:
-    names = ("loss", "perplexity", "bleu", "chrf")
-    return [f"{validation[name]:.2f}" if name in validation else "-" for name in names]
 
 
 def _splits(runs: Sequence[Run]) -> list[str]:
@@ -86,7 +82,7 @@ def _significance(runs: Sequence[Run], signatures: dict[tuple[str, str], None]) 
             test = paired_bootstrap(
                 before.hypotheses,
                 after.hypotheses,
-                before.references,
+                [before.references],
                 TargetLanguage.of(first.config.data),
             )
             difference = f"{test.system - test.baseline:+.2f}"

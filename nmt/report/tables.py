@@ -50,6 +50,11 @@ def cell(value: Any) -> str:
     return f"{value:,.3g}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"
 
 
+def decimals(values: Mapping[str, float], names: Sequence[str]) -> list[str]:
+    """Format some of the values with two decimal places; a dash for a missing one."""
+    return [f"{values[name]:.2f}" if name in values else "-" for name in names]
+
+
 def span(first: int, last: int) -> str:
     """Format the whole numbers from `first` to `last`."""
     return f"{first:,}" if first == last else f"{first:,}–{last:,}"

@@ -59,6 +59,9 @@ class Batcher:
         most_waiting: maximum number of items queued or in progress.
         window: seconds; see `WINDOW`.
         observe: called after each batch with its number of items and its seconds.
+
+    Attributes:
+        waiting: number of items queued or in progress.
     """
 
     def __init__(
@@ -70,17 +73,12 @@ class Batcher:
     ):
         self._most, self._window, self._observe = most_waiting, window, observe
         self._jobs: deque[_Job] = deque()
-        self._waiting = 0
+        self.waiting = 0
         self._closed = False
         self._pace = 0.01  # seconds an item, a moving average
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="nmt-serve", daemon=True)
         self._thread.start()
-
-    @property
-    def waiting(self) -> int:
-        """Number of items queued or in progress."""
-        return self._waiting
 
     def submit(self, run: Run, items: Sequence[Any]) -> "Future[list[Any]]":
         """Queue a job.
@@ -102,9 +100,9 @@ class Batcher:
         with self._changed:
             if self._closed:
                 raise RuntimeError("the batcher is closed")
-            if self._waiting + len(job.items) > self._most:
-                raise FullError(self._waiting * self._pace)
-            self._waiting += len(job.items)
+            if self.waiting + len(job.items) > self._most:
+                raise FullError(self.waiting * self._pace)
+            self.waiting += len(job.items)
             self._jobs.append(job)
             self._changed.notify()
         job.future.add_done_callback(lambda _: self._leave(job))
@@ -120,7 +118,7 @@ class Batcher:
     def _leave(self, job: _Job) -> None:
         """Remove a cancelled job from the queue."""
         with self._changed:
-            self._waiting -= len(job.items)
+            self.waiting -= len(job.items)
             if job.future.cancelled():
                 with contextlib.suppress(ValueError):  # it is in work
                     self._jobs.remove(job)

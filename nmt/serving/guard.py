@@ -9,6 +9,7 @@ import logging
 import time
 import traceback
 
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -43,7 +44,7 @@ class Guard:
             await send(message)
 
         try:
-            body = await self._read_body(receive)
+            body = await self._read_body(scope, receive)
             started = time.perf_counter()
             await self._app(scope, _replay(body, receive), counted_send)
         except RefusedError as refused:
@@ -59,21 +60,19 @@ class Guard:
         finally:
             self._count(scope, status, time.perf_counter() - started)
 
-    async def _read_body(self, receive: Receive) -> bytes:
+    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
         parts: list[bytes] = []
         size, most = 0, self._service.options.max_bytes
         try:
             async with asyncio.timeout(self._service.options.time_limit):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise RefusedError(CLOSED, "the client left")
-                    part = message.get("body", b"")
+                async for part in Request(scope, receive).stream():
                     size += len(part)
                     if size <= most:
                         parts.append(part)
-                    if not message.get("more_body", False) or size > _DRAINED:
+                    if size > _DRAINED:
                         break
+        except ClientDisconnect:
+            raise RefusedError(CLOSED, "the client left") from None
         except TimeoutError:
             raise RefusedError(408, "the request did not arrive in time") from None
         if size > most:

@@ -11,10 +11,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
 
+from nmt.errors import DataError
 from nmt.inference.search import Translation
+from nmt.reading import parse_json
 from nmt.serving.detection import detect, language_name
 from nmt.serving.served import ServedModel
-from nmt.serving.service import ERRORS, RefusedError, Service, read_json
+from nmt.serving.service import ERRORS, RefusedError, Service
 
 MOST_ALTERNATIVES = 20
 _DETECTABLE = 40  # characters; LibreTranslate judges shorter texts of a list by all together
@@ -36,7 +38,7 @@ def _body(**properties: dict[str, Any]) -> dict[str, Any]:
 def libretranslate_routes(service: Service) -> APIRouter:
     """Return the endpoints over a service."""
     router = APIRouter(tags=["LibreTranslate"], responses=ERRORS)
-    languages = service.models.languages()
+    languages = service.models.languages
 
     @router.post(
         "/translate",
@@ -121,14 +123,14 @@ async def _values(request: Request) -> dict[str, Any]:
     """Return the parameters of a request, from JSON, else from form and query."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
-        return read_json(await request.body())
+        try:
+            return parse_json(await request.body(), "the body")
+        except DataError:
+            raise RefusedError(400, "Invalid JSON format") from None
     form: FormData = await request.form()
     pairs = [*form.multi_items(), *request.query_params.multi_items()]
-    values: dict[str, Any] = {}
-    for name, value in pairs:
-        if isinstance(value, str):
-            values.setdefault(name, value)
-    return values
+    # The first value of a name counts, and the form before the query.
+    return {name: value for name, value in reversed(pairs) if isinstance(value, str)}
 
 
 def _texts(values: dict[str, Any], name: str) -> list[str]:
@@ -159,7 +161,7 @@ def _detected(
     """Return each text's language; for `auto`, one that a model translates from."""
     if source != "auto":
         return [{"confidence": 100.0, "language": source} for _ in texts]
-    sources = [one for one, targets in service.models.languages().items() if target in targets]
+    sources = [one for one, targets in service.models.languages.items() if target in targets]
     if not sources:
         raise RefusedError(400, f"{target} is not supported")
     whole = detect("\n".join(texts), sources)[0]
@@ -171,7 +173,7 @@ def _detected(
 
 def _model(service: Service, source: str, target: str) -> ServedModel:
     for tag in (source, target):
-        if tag not in service.models.languages():
+        if tag not in service.models.languages:
             raise RefusedError(400, f"{tag} is not supported")
     model = service.models.by_pair.get((source, target))
     if model is None:

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from nmt.config.values import Range
-from nmt.serving.batcher import WINDOW
 
 Size = Annotated[int, Range(1, 10_000_000)]
 
@@ -33,11 +32,9 @@ class ServeOptions(ServeLimits):
     """Limits and keys of a server.
 
     Attributes:
-        window: seconds that a request waits for others to join its batch.
         keys: API keys; empty for public access.
     """
 
-    window: float = WINDOW
     keys: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property

@@ -76,8 +76,7 @@ class ServedModel:
     @property
     def pair(self) -> tuple[str, str]:
         """The tags of source and target language."""
-        data = self.translator.config.data
-        return data.source_language, data.target_language
+        return self.translator.config.data.languages
 
     def translate(self, settings: dict[str, Any]) -> Translate:
         """Return the work of translating with the newest model; see `Translator.options`."""
@@ -111,8 +110,7 @@ class ServedModel:
                 return
             self._stamp = newer
             translator = self._load()
-            data = translator.config.data
-            if (data.source_language, data.target_language) != self.pair:
+            if translator.config.data.languages != self.pair:
                 raise UsageError(f"{self.path} now translates another pair; restart the server")
         except (NmtError, OSError) as error:
             _log.warning("%s stays as it was loaded: %s", self.name, error)
@@ -135,6 +133,9 @@ class Models:
     Args:
         models: at least one; the first model of a language pair is its default.
 
+    Attributes:
+        languages: the targets of every language that is source or target, sorted.
+
     Raises:
         UsageError: two models have the same name.
     """
@@ -147,13 +148,9 @@ class Models:
             raise UsageError(f"MODEL: two models are called {twice[0]}; rename one folder")
         self.by_name = {model.name: model for model in models}
         self.by_pair = {model.pair: model for model in reversed(models)}  # the first one counts
+        tags = sorted({tag for pair in self.by_pair for tag in pair})
+        self.languages = {tag: sorted(t for s, t in self.by_pair if s == tag) for tag in tags}
         self._stop = threading.Event()
-
-    def languages(self) -> dict[str, list[str]]:
-        """Return the targets of every language that is source or target, sorted."""
-        pairs = [model.pair for model in self.models]
-        every = sorted({tag for pair in pairs for tag in pair})
-        return {tag: sorted({target for source, target in pairs if source == tag}) for tag in every}
 
     def watch(self, seconds: float) -> None:
         """Reload models whose folders change, in a separate thread, until `stop`."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import json
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -59,7 +58,7 @@ class Service:
     def __init__(self, models: Models, options: ServeOptions):
         self.models, self.options = models, options
         self.counters = counters = Counters()
-        self.batcher = Batcher(options.max_queue, window=options.window, observe=counters.batch)
+        self.batcher = Batcher(options.max_queue, observe=counters.batch)
         counters.queue.set_function(lambda: self.batcher.waiting)
         for model in models.models:
             counters.reloads.labels(model.name).set_function(partial(getattr, model, "reloads"))
@@ -143,18 +142,3 @@ async def _left(request: Request) -> None:
 def too_long(size: int, most: int) -> str:
     """Return LibreTranslate's error for a request that is too large."""
     return f"Invalid request: request ({size}) exceeds text limit ({most})"
-
-
-def read_json(body: bytes) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        RefusedError: the body is not a JSON object.
-    """
-    try:
-        values = json.loads(body)
-    except (ValueError, RecursionError):
-        values = None
-    if not isinstance(values, dict):
-        raise RefusedError(400, "Invalid JSON format")
-    return values

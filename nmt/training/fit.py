@@ -118,7 +118,7 @@ def fit_briefly(
     Args:
         config: of the run.
         max_updates: bound on the updates.
-        data: of the config, if already set up.
+        data: of the config, if already made.
         after_update: called after each update; returning True stops training.
 
     Raises:

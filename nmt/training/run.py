@@ -25,7 +25,7 @@ from nmt.evaluation.references import scoring_warnings
 from nmt.evaluation.translations import Translations, write_translations
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.inference.translator import Translator
-from nmt.log import kept_log, log_to_file
+from nmt.log import kept_log
 from nmt.memory import tune_memory
 from nmt.storage import locked
 from nmt.text.lines import writing_to
@@ -104,7 +104,7 @@ def train(
     with (
         processes(config.training, device, config, run, resume) as cluster,
         contextlib.ExitStack() as stack,
-        kept_log() as earlier,
+        kept_log() as log_to_file,
     ):
         if rank() > 0:
             _log.setLevel(logging.CRITICAL)
@@ -114,7 +114,7 @@ def train(
             _log.info("training is finished: the best model is %s", run / "model")
         else:
             if rank() == 0:
-                stack.enter_context(log_to_file(run / "train.log", earlier))
+                log_to_file(run / "train.log")
             if not start.trained:
                 checkpoint = None if start.checkpoint is None else start.checkpoint.path
                 fit(start.data, run, device, cluster, checkpoint, callbacks, loggers)
@@ -213,7 +213,7 @@ def _score_tests(data: TranslationData, run: Path, device: torch.device) -> None
     for name in missing:
         sources, references = (list(side) for side in zip(*data.held_out[name], strict=True))
         hypotheses = translator.translate_all(sources, progress=True)
-        scores = corpus_scores(hypotheses, references, TargetLanguage.of(data.config.data))
+        scores = corpus_scores(hypotheses, [references], TargetLanguage.of(data.config.data))
         path = run / f"translations.{name}.jsonl"
         with writing_to(path):  # before the scores, which mark the split as done
             write_translations(path, Translations(sources, references, hypotheses))

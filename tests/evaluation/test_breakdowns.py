@@ -15,7 +15,7 @@ from nmt.evaluation.breakdowns import (
     length_groups,
     repeats,
     sentence_scores,
-    source_lengths,
+    text_lengths,
 )
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.translations import Translations
@@ -93,7 +93,7 @@ def test_groups_are_about_equal_and_share_no_length() -> None:
 def test_lengths_are_in_words_where_there_are_spaces(
     sources: list[str], unit: str, lengths: list[int]
 ) -> None:
-    assert source_lengths(sources) == (unit, lengths)
+    assert text_lengths(sources) == (unit, lengths)
 
 
 @pytest.mark.parametrize(

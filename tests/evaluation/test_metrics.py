@@ -40,7 +40,7 @@ def test_scores_and_signatures_are_sacrebleus(tmp_path: Path) -> None:
         check=True,
     )
     theirs = json.loads(done.stdout)
-    scores = corpus_scores(HYPOTHESES, REFERENCES, TargetLanguage("en"))
+    scores = corpus_scores(HYPOTHESES, [REFERENCES], TargetLanguage("en"))
     for ours, reported in zip((scores.bleu, scores.chrf, scores.ter), theirs, strict=True):
         assert ours.score == pytest.approx(reported["score"], abs=1e-5)
         assert (ours.low + ours.high) / 2 == pytest.approx(reported["confidence_mean"], abs=1e-5)
@@ -52,7 +52,7 @@ def test_scores_and_signatures_are_sacrebleus(tmp_path: Path) -> None:
 def test_bleu_by_hand() -> None:
     """Six of seven words, and their runs, by the formula of Papineni et al. 2002."""
     bleu = corpus_scores(
-        ["the cat sat on the red mat"], ["the cat sat on the mat"], TargetLanguage("en")
+        ["the cat sat on the red mat"], [["the cat sat on the mat"]], TargetLanguage("en")
     ).bleu
     precisions = [6 / 7, 4 / 6, 3 / 5, 2 / 4]
     by_hand = 100 * math.exp(sum(map(math.log, precisions)) / 4)  # longer, so no brevity penalty
@@ -60,14 +60,14 @@ def test_bleu_by_hand() -> None:
 
 
 def test_a_perfect_translation_scores_full_marks() -> None:
-    scores = corpus_scores(REFERENCES, REFERENCES, TargetLanguage("en"))
+    scores = corpus_scores(REFERENCES, [REFERENCES], TargetLanguage("en"))
     assert scores.bleu.score == pytest.approx(100)
     assert scores.bleu.low == pytest.approx(100) and scores.bleu.high == pytest.approx(100)
     assert scores.ter.score == 0
 
 
 def test_intervals_hold_the_score() -> None:
-    bleu = corpus_scores(HYPOTHESES * 20, REFERENCES * 20, TargetLanguage("en")).bleu
+    bleu = corpus_scores(HYPOTHESES * 20, [REFERENCES * 20], TargetLanguage("en")).bleu
     assert bleu.low < bleu.score < bleu.high
     assert "bs:1000" in bleu.signature
 
@@ -79,7 +79,7 @@ def test_a_missing_tokenizer_leaves_the_other_scores(
     references, hypotheses = ["今日 は 良い 天気", "犬 が 走る"], ["今日 は 天気", "犬 が 走る"]
     japanese = TargetLanguage("jpn", "char" if installed else None)
     monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_ja_mecab.MeCab", None)
-    scores = corpus_scores(hypotheses, references, japanese)
+    scores = corpus_scores(hypotheses, [references], japanese)
     quick = quick_scores(hypotheses, references, japanese)
     assert scores.chrf.score == pytest.approx(CHRF().corpus_score(hypotheses, [references]).score)
     assert ("bleu" in quick, "BLEU" in str(scores)) == (installed, installed)
@@ -94,17 +94,17 @@ def test_a_missing_tokenizer_leaves_the_other_scores(
 
 def test_ter_of_asian_scripts_counts_characters() -> None:
     """Of two ideographs each, one differs; as one word for each line, all would."""
-    texts = ["今天", "明天"], ["今天", "今天"]
+    texts = ["今天", "明天"], [["今天", "今天"]]
     assert corpus_scores(*texts, TargetLanguage("zho_Hans")).ter.score == pytest.approx(25)
     assert corpus_scores(*texts, TargetLanguage("en")).ter.score == pytest.approx(50)
-    expected = TER(normalized=True, asian_support=True).corpus_score(texts[0], [texts[1]]).score
+    expected = TER(normalized=True, asian_support=True).corpus_score(*texts).score
     assert corpus_scores(*texts, TargetLanguage("yue")).ter.score == pytest.approx(expected)
 
 
 def test_quick_scores_are_the_same_without_intervals() -> None:
     quick, full = (
         quick_scores(HYPOTHESES, REFERENCES, TargetLanguage("en")),
-        corpus_scores(HYPOTHESES, REFERENCES, TargetLanguage("en")),
+        corpus_scores(HYPOTHESES, [REFERENCES], TargetLanguage("en")),
     )
     assert quick == {"bleu": full.bleu.score, "chrf": full.chrf.score}
 
@@ -112,24 +112,24 @@ def test_quick_scores_are_the_same_without_intervals() -> None:
 def test_translations_that_are_almost_all_empty_still_get_their_interval() -> None:
     """Some bootstrap samples then score nothing at all, which sacreBLEU 2.6 stumbles over."""
     scores = corpus_scores(
-        ["", "", "", "x sun"], ["sun set", "moon", "", "the sun"], TargetLanguage("en")
+        ["", "", "", "x sun"], [["sun set", "moon", "", "the sun"]], TargetLanguage("en")
     )
     assert 0 <= scores.chrf.low <= scores.chrf.score <= scores.chrf.high
 
 
 def test_what_sacrebleu_would_score_without_a_word_is_refused() -> None:
     with pytest.raises(DataError, match="3 hypotheses do not match 4 references line by line"):
-        corpus_scores(HYPOTHESES[:3], REFERENCES, TargetLanguage("en"))
+        corpus_scores(HYPOTHESES[:3], [REFERENCES], TargetLanguage("en"))
     with pytest.raises(DataError, match="nothing to score: the references are empty"):
-        corpus_scores([], [], TargetLanguage("en"))
+        corpus_scores([], [[]], TargetLanguage("en"))
     with pytest.raises(DataError, match="3 hypotheses do not match 4"):
-        paired_bootstrap(HYPOTHESES, HYPOTHESES[:3], REFERENCES, TargetLanguage("en"))
+        paired_bootstrap(HYPOTHESES, HYPOTHESES[:3], [REFERENCES], TargetLanguage("en"))
 
 
 def test_a_clear_difference_is_significant_and_none_is_not() -> None:
     many = REFERENCES * 20
-    clear = paired_bootstrap(HYPOTHESES * 20, many, many, TargetLanguage("en"))
+    clear = paired_bootstrap(HYPOTHESES * 20, many, [many], TargetLanguage("en"))
     assert clear.system == pytest.approx(100) and clear.baseline < 100
     assert clear.p_value < 0.01
-    same = paired_bootstrap(HYPOTHESES * 20, HYPOTHESES * 20, many, TargetLanguage("en"))
+    same = paired_bootstrap(HYPOTHESES * 20, HYPOTHESES * 20, [many], TargetLanguage("en"))
     assert same.p_value > 0.5

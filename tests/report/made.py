@@ -68,7 +68,7 @@ def make_run(folder: Path, hypotheses: list[str], config: Config = CONFIG) -> Pa
     (folder / "model" / "metrics.json").write_text(json.dumps(best))
     bundle = {"files": {"weights.safetensors": "c" * 64}}
     (folder / "model" / "bundle.json").write_text(json.dumps(bundle))
-    scores = corpus_scores(hypotheses, REFERENCES, TargetLanguage("en"))
+    scores = corpus_scores(hypotheses, [REFERENCES], TargetLanguage("en"))
     (folder / "scores.test.json").write_text(json.dumps(scores.to_json()))
     write_translations(
         folder / "translations.test.jsonl", Translations(SOURCES, REFERENCES, hypotheses)

@@ -46,7 +46,7 @@ def test_a_map_leaves_out_what_is_not_known() -> None:
 
     axes = Canvas().add_subplot()
     rows = [[1.0, None, None], [0.5, 1e-12, None]]
-    heat(rows, "x", "y", "norm", limits=(1e-8, 1.0))(axes)
+    heat(rows, "x", "y", (1e-8, 1.0))(axes)
     (image,) = axes.get_images()
     shown = image.get_array()
     assert shown is not None and shown.shape == (2, 2)

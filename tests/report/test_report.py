@@ -149,7 +149,7 @@ def test_two_runs_are_compared_by_paired_bootstrap(folder: Path, tmp_path: Path)
     section = scores(read_runs([folder, other]))
     found = tables(section.blocks)[1]
     expected = paired_bootstrap(
-        good_hypotheses(), poor_hypotheses(), REFERENCES, TargetLanguage("en")
+        good_hypotheses(), poor_hypotheses(), [REFERENCES], TargetLanguage("en")
     )
     assert list(found.rows[0]) == [
         "other",

@@ -110,10 +110,7 @@ def english(c: Clause) -> str:
     place = ""
     if c.phrase:
         place = f"{PREPOSITIONS[c.phrase[0]]} {c.phrase[1].forms[THING]}".replace("that", "which")
-    opening, time = (
-        _ENGLISH[c.question if c.question in WORDS else c.time * c.front],
-        _ENGLISH[c.time],
-    )
+    opening = _ENGLISH[c.question if c.question in WORDS else c.time * c.front]
     if c.object and c.object.leads:
         opening, thing = thing, ""
     elif c.phrase and c.phrase[1].leads:
@@ -122,7 +119,7 @@ def english(c: Clause) -> str:
     apart = "apart" in c.verb.marks and c.object and not c.object.noun
     words += ["" if apart else c.verb.particle, _nominal(c.indirect, THING), thing]
     words += [c.verb.particle if apart else "", c.predicate.english if c.predicate else "", place]
-    words.append("" if c.front else time)
+    words.append("" if c.front else _ENGLISH[c.time])
     words.append(f"{WORDS[c.after[0]]} {english(c.after[1])}" if c.after else "")
     text = " ".join(word for word in words if word)
     return f"{text}, {WORDS[c.also[0]]} {english(c.also[1])}" if c.also else text
