@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from nmt.data.phrases import read_split
-from tests.conftest import Command
+from tests.conftest import Command, take_signals
 from tests.test_processes import wait_for_end
 
 
@@ -77,7 +77,10 @@ def test_an_attacked_translation_continues_with_the_same_call(
     words = ["translate", tiny_run, source, "--greedy"]
     call = [*words, "-o", out, "--workers", "2"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "nmt", *map(str, call)], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "nmt", *map(str, call)],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=take_signals,
     )
     deadline = time.monotonic() + 120
     journal = tmp_path / "out.part.json"

@@ -471,7 +471,7 @@ def test_a_student_trains_from_end_to_end(
     result = nmt("train", tiny_config, "--run", tmp_path / "run", *words)
     assert result.code == 0, result.err
     assert "the teacher translates 400 sentences; 0 are done" in result.err
-    assert "400 translated, " in result.err and "train: 800 pairs" in result.err
+    assert "400 sentences, " in result.err and "train: 800 pairs" in result.err
     log = (tmp_path / "run" / "train.log").read_text()
     assert "the teacher's translations are in" in log
     assert json.loads((tmp_path / "run" / "scores.test.json").read_text())["sentences"] == 20
