@@ -81,13 +81,15 @@ class WorkerPool(Generic[Item, Result]):
     def __init__(self, function: Callable[[Item], Result], workers: int):
         self._function = function
         self.workers = workers
-        self._pool = ProcessPoolExecutor(
-            workers,
-            # A fork would copy the locks that this process's threads hold.
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start,
-            initargs=(function,),
-        )
+        self._pool: ProcessPoolExecutor | None = None
+        if workers > 1:
+            self._pool = ProcessPoolExecutor(
+                workers,
+                # A fork would copy the locks that this process's threads hold.
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_start,
+                initargs=(function,),
+            )
 
     def map(self, items: Iterable[Item]) -> Iterator[Result]:
         """Yield the result of each item, in order; a few items are read ahead of the consumer.
@@ -95,7 +97,7 @@ class WorkerPool(Generic[Item, Result]):
         Raises:
             NmtError: a worker died.
         """
-        if self.workers == 1:
+        if self._pool is None:
             yield from map(self._function, items)
             return
         waiting: deque[Future[Any]] = deque()
@@ -118,7 +120,8 @@ class WorkerPool(Generic[Item, Result]):
 
     def __exit__(self, *error: object) -> None:
         """End the workers after their current items."""
-        self._pool.shutdown(cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager

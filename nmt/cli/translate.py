@@ -68,7 +68,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     add_search_flags(parser, words)
     arguments = parser.parse_intermixed_args(words)
     settings = search_settings(arguments)
-    _refuse_other_engine(arguments)
+    _refuse_engine_options(arguments)
     if arguments.engine == "ray":
         return _translate_on_cluster(arguments, settings)
     arguments.files = [Path(file) for file in arguments.files]
@@ -88,8 +88,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _refuse_other_engine(arguments: argparse.Namespace) -> None:
-    """Refuse options of the engine that is not used."""
+def _refuse_engine_options(arguments: argparse.Namespace) -> None:
+    """Refuse options of the engine that is not used, and more processes than the machine holds."""
     ray = arguments.engine == "ray"
     names = ("prefix_file", "line_buffered") if ray else ("block_lines", "column")
     given = [flag_name(name) for name in names if getattr(arguments, name)]
@@ -97,6 +97,9 @@ def _refuse_other_engine(arguments: argparse.Namespace) -> None:
         given.append(f"--format {arguments.format}")
     if given:
         raise UsageError(f"{given[0]} does not go with --engine {arguments.engine}; leave it out")
+    cores = os.cpu_count() or 1
+    if not ray and (arguments.workers or 1) > max(4, cores):
+        raise UsageError(f"--workers: {arguments.workers} exceeds the {cores} CPU cores; lower it")
 
 
 def _several(
@@ -106,9 +109,6 @@ def _several(
     workers = arguments.workers or 1
     if workers == 1:
         return contextlib.nullcontext(translator)
-    cores = os.cpu_count() or 1
-    if workers > max(4, cores):
-        raise UsageError(f"--workers: {workers} exceeds the {cores} CPU cores; lower it")
     import torch
 
     from nmt.inference.workers import ModelCopy, TranslatorPool

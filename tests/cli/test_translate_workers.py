@@ -62,9 +62,12 @@ def test_more_workers_than_the_machine_can_hold_are_refused(
     nmt: Command, tiny_run: Path, source: Path
 ) -> None:
     many = 1 + max(4, os.cpu_count() or 1)
-    done = nmt("translate", tiny_run, source, "-o", source.with_name("out"), "--workers", many)
-    assert done.code == 2 and f"--workers: {many}" in done.err.splitlines()[-1]
-    assert list(source.parent.iterdir()) == [source]
+    (other := source.with_name("other.de")).write_bytes(b"Gut.\n")
+    out = source.with_name("out")
+    for files in ([source], [source, other]):  # into a file, and into a folder
+        done = nmt("translate", tiny_run, *files, "-o", out, "--workers", many)
+        assert done.code == 2 and f"--workers: {many}" in done.err.splitlines()[-1]
+        assert set(source.parent.iterdir()) == {source, other}
 
 
 @pytest.mark.parametrize("attack", ["kill a worker", "kill", "interrupt"])
