@@ -1,16 +1,13 @@
 """scripts/benchmark.py: one row for each model, engine and search, with the model's own BLEU."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import sacrebleu
 
 import nmt as package
-from tests.conftest import ROOT
+from tests.scripts.running import run_script
 
 
 @pytest.mark.slow
@@ -21,12 +18,7 @@ def test_rows_have_the_bleu_of_their_search(
     words = [f"tiny={tiny_run}", "--source", source, "--reference", reference, "--rounds", 1]
     words += ["--engines", "fp32", "int8", "int8, shortlist, prune 1", "--lines", 70]
     words += ["--json", tmp_path / "out.json", "--plot", tmp_path / "out.png"]
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "benchmark.py", *map(str, words)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    done = run_script("benchmark.py", tmp_path, *words)
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "out.json").read_text())
     names = [(row["search"], row["engine"]) for row in rows]

@@ -1,9 +1,6 @@
 """benchmark_same_weights.py measures at toy size, and its figures follow from one another."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,6 +11,7 @@ import torch
 from nmt.bundle import load_bundle
 from nmt.data.phrases import read_split
 from tests.conftest import ROOT, write_pairs
+from tests.scripts.running import run_script
 
 SIZE, LINES = 16, 30
 
@@ -34,13 +32,7 @@ def measured(data: Path) -> tuple[dict[str, Any], str]:
     words = ["--data", data, "--work", data / "work", "--json", data / "out.json"]
     words += ["--sizes", SIZE, "--rounds", 1, "--updates", 6, "--model-updates", 3]
     words += ["--lines", LINES, "--device", "cpu"]
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "benchmark_same_weights.py", *map(str, words)],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        cwd=data,
-        capture_output=True,
-        text=True,
-    )
+    done = run_script("benchmark_same_weights.py", data, *words)
     assert done.returncode == 0, done.stderr
     return json.loads((data / "out.json").read_text()), done.stdout
 

@@ -1,12 +1,10 @@
 """`scripts/benchmark_training.py` beside a stand-in for Marian, whose rate is known."""
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.scripts.running import run_script
 
 PEER = f"""#!{sys.executable}
 import sys, time
@@ -31,12 +29,7 @@ def test_both_are_timed_between_the_same_updates(tiny_config: Path, tmp_path: Pa
     peer.chmod(0o755)
     words = [tiny_config, "--peer", peer, "--updates", 10, "--rounds", 1]
     words += ["--training.max_updates", "null", "--training.max_epochs", 50]
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "benchmark_training.py", *map(str, words)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    done = run_script("benchmark_training.py", tmp_path, *words)
     assert done.returncode == 0, done.stderr
     found = re.search(r"'nmt': ([\d.]+), 'Marian': ([\d.]+)", done.stdout)
     assert found and float(found[1]) > 0

@@ -1,26 +1,18 @@
 """scripts/gpu_check.py runs all its parts in small on a CPU."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.scripts.running import run_script
 
 
 @pytest.mark.slow
 def test_every_part_gives_a_figure_on_a_cpu(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "gpu_check.py", "--device", "cpu"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    done = run_script("gpu_check.py", tmp_path, "--device", "cpu")
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "gpu_check.json").read_text())["rows"]
     tests = len(re.findall(r"^def test_", (ROOT / "tests" / "test_gpu.py").read_text(), re.M))

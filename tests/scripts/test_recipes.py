@@ -2,10 +2,8 @@
 
 import dataclasses
 import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,16 +15,7 @@ import yaml
 
 from nmt.config import ModelConfig, load_config
 from tests.conftest import ROOT
-
-
-def run(script: str, folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, ROOT / "scripts" / script, *map(str, words)],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
+from tests.scripts.running import run_script
 
 
 @pytest.fixture
@@ -45,7 +34,7 @@ def recipes(tiny_config: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_figure_is_met_by_a_better_run(recipes: Path) -> None:
-    done = run("reproduce.py", recipes, "configs/recipe.yaml", "--training.max_updates", 20)
+    done = run_script("reproduce.py", recipes, "configs/recipe.yaml", "--training.max_updates", 20)
     assert done.returncode == 0, done.stderr
     score = json.loads((recipes / "runs/recipe-de-en/reproduced.json").read_text())["bleu"]["score"]
     told = f"met: test BLEU {score:.2f}; the figure is 0.00 ± 0.10 ({score:+.2f})"
@@ -59,7 +48,7 @@ def test_a_teacher_is_trained_first_and_a_missed_figure_is_said(recipes: Path) -
     stopped = recipes / "runs/teacher-de-en"  # a teacher whose training was stopped is gone on with
     stopped.mkdir(parents=True)
     words = ["--training.max_updates", 10, "--data.distill.n_best", 2]
-    done = run("reproduce.py", recipes, "configs/student.yaml", *words)
+    done = run_script("reproduce.py", recipes, "configs/student.yaml", *words)
     assert done.returncode == 1, done.stderr
     assert done.stdout.splitlines()[-1].startswith("NOT met: test BLEU ")
     assert (recipes / "runs/teacher-de-en/scores.test.json").exists()
@@ -113,7 +102,7 @@ def test_every_pair_has_its_figure_and_its_teacher(
 
 
 def test_a_recipe_without_a_figure_is_refused(recipes: Path, tiny_config: Path) -> None:
-    done = run("reproduce.py", recipes, tiny_config)
+    done = run_script("reproduce.py", recipes, tiny_config)
     assert done.returncode == 1 and "has no line such as '# figure:" in done.stderr
     assert not (recipes / "runs").exists()
 
@@ -124,7 +113,7 @@ def test_an_ablation_tabulates_rows_over_seeds_and_keeps_what_is_done(recipes: P
         "the recipe: {}\nwide: {model.hidden_size: 64, model.dropout: 0}\n"
     )
     words = ["configs/recipe.yaml", "rows.yaml", "--out", "out", "--training.max_updates", 10]
-    done = run("ablation.py", recipes, *words, "--seeds", 1, 2)
+    done = run_script("ablation.py", recipes, *words, "--seeds", 1, 2)
     assert done.returncode == 0, done.stderr
     found = {
         name: [
@@ -145,10 +134,10 @@ def test_an_ablation_tabulates_rows_over_seeds_and_keeps_what_is_done(recipes: P
     model = nmt.bundle.load_bundle(recipes / "out/wide-1").model
     assert sizes[1] == sum(p.numel() for p in model.parameters()) > sizes[0]
     before = (recipes / "out/wide-1/train.log").read_bytes()
-    again = run("ablation.py", recipes, *words, "--seeds", 1, 2)  # nothing is trained again
+    again = run_script("ablation.py", recipes, *words, "--seeds", 1, 2)  # nothing is trained again
     assert again.returncode == 0 and again.stdout == done.stdout
     assert (recipes / "out/wide-1/train.log").read_bytes() == before
-    other = run("ablation.py", recipes, *words, "--seeds", 1, "--model.layers", 2)
+    other = run_script("ablation.py", recipes, *words, "--seeds", 1, "--model.layers", 2)
     assert other.returncode == 1 and "is of another recipe or other keys" in other.stderr
 
 
@@ -233,7 +222,7 @@ def test_minutes_are_those_of_trainings_that_were_not_interrupted(
 
 def test_rows_that_would_share_a_folder_are_refused(recipes: Path) -> None:
     (recipes / "rows.yaml").write_text("'+ema': {training.ema: 0.9}\nema: {}\n")
-    done = run("ablation.py", recipes, "configs/recipe.yaml", "rows.yaml", "--out", "out")
+    done = run_script("ablation.py", recipes, "configs/recipe.yaml", "rows.yaml", "--out", "out")
     assert done.returncode == 1 and "another row would have the folder ema" in done.stderr
     assert not (recipes / "out").exists()
 
@@ -252,7 +241,7 @@ def test_rows_that_cannot_be_trained_are_told_before_any_training(
 ) -> None:
     if rows is not None:
         (recipes / "rows.yaml").write_text(rows)
-    done = run("ablation.py", recipes, "configs/recipe.yaml", "rows.yaml", "--out", "out")
+    done = run_script("ablation.py", recipes, "configs/recipe.yaml", "rows.yaml", "--out", "out")
     assert done.returncode == 1 and done.stdout == "" and not (recipes / "out").exists()
     assert done.stderr.startswith(f"ablation: {told}") and done.stderr.count("\n") == 1
 

@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +9,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from tests.scripts.running import run_script
 
 AXES = ["source length", "beam size", "training: vocabulary"]
-
-
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, ROOT / "scripts" / "scaling.py", *words],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +19,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[st
     """The script's folder, its rows and what it printed."""
     folder = tmp_path_factory.mktemp("scaling")
     words = ["--quick", "--json", "out.json", "--plot", "out.png", "--axes", *AXES]
-    done = run(folder, *words)
+    done = run_script("scaling.py", folder, *words)
     assert done.returncode == 0, done.stderr
     return folder, json.loads((folder / "out.json").read_text()), done.stdout
 
@@ -79,5 +67,5 @@ def test_it_is_drawn(walked: tuple[Path, list[dict[str, Any]], str]) -> None:
 
 
 def test_an_unknown_axis_is_refused(tmp_path: Path) -> None:
-    done = run(tmp_path, "--axes", "depth")
+    done = run_script("scaling.py", tmp_path, "--axes", "depth")
     assert done.returncode == 2 and "'depth'" in done.stderr

@@ -1,21 +1,19 @@
 """`scripts/translate_checks.py` on a tiny model."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.scripts.running import run_script
 
 
-def test_workers_are_timed_and_compared(tiny_run: Path, corpus_folder: Path) -> None:
-    script = ROOT / "scripts" / "translate_checks.py"
+def test_workers_are_timed_and_compared(
+    tiny_run: Path, corpus_folder: Path, tmp_path: Path
+) -> None:
     words = [tiny_run, next(corpus_folder.glob("*.de")), "--lines", "40", "--greedy"]
     words += ["--calls", "one process", "2 workers"]
-    done = subprocess.run(
-        [sys.executable, script, *map(str, words)], capture_output=True, text=True
-    )
+    done = run_script("translate_checks.py", tmp_path, *words)
     assert done.returncode == 0, done.stderr
     assert "40 lines: 0 texts and 0 scores differ" in done.stdout
     assert done.stdout.count("lines per CPU s") == 2
