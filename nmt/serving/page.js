@@ -19,8 +19,8 @@ async function post(path, body, signal) {
   const headers = { "Content-Type": "application/json" };
   if ($("key").value) headers.Authorization = `Bearer ${$("key").value}`;
   const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+  if (answer.ok) return answer.json();
   const values = await answer.json().catch(() => ({}));
-  if (answer.ok) return values;
   const error = new Error(values.error || `the server answered ${answer.status}`);
   error.retry = answer.status === 429 || answer.status === 503 ? Number(answer.headers.get("Retry-After")) || 1 : 0;
   throw error;
@@ -80,7 +80,7 @@ async function translate() {
       [...missing.keys()].forEach((key, index) => known.set(key, found.translations[index]));
       say("");
     } catch (error) {
-      if (error.name === "AbortError") return;
+      if (mine.signal.aborted) return;
       if (error.retry) timer = setTimeout(translate, 1000 * error.retry);
       say(error.message, true);
       return;
@@ -218,7 +218,7 @@ async function openChoices(button) {
     const found = await post("v1/next", { model: model.name, text: source, prefix, top: 8 }, mine.signal);
     if (button.isConnected && button.ariaExpanded === "true") showChoices(button, row, source, prefix, found);
   } catch (error) {
-    if (error.name === "AbortError") return;
+    if (mine.signal.aborted) return;
     button.setAttribute("aria-expanded", "false");
     say(error.message, true);
   }
@@ -320,7 +320,7 @@ async function translateFile(file) {
         out.push(one.text);
       }
     } catch (error) {
-      if (error.name === "AbortError") break;
+      if (mine.signal.aborted) break;
       if (!error.retry) {
         $("stop").hidden = true;
         return tell(`${file.name}, after line ${out.length}: ${error.message}`, true);

@@ -204,7 +204,7 @@ def test_a_file_gives_as_many_lines_as_it_has(
     assert "0 lines" in page.text_content("#job-status")
 
 
-def test_a_dropped_file_is_translated_and_can_be_stopped(page: Any) -> None:
+def drop_file(page: Any, lines: int) -> None:
     page.evaluate(
         """(text) => {
           const dataTransfer = new DataTransfer();
@@ -212,11 +212,32 @@ def test_a_dropped_file_is_translated_and_can_be_stopped(page: Any) -> None:
           const drop = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
           document.querySelector("#drop").dispatchEvent(drop);
         }""",
-        f"{SECOND}\n" * 3000,
+        f"{SECOND}\n" * lines,
     )
+
+
+def test_a_dropped_file_is_translated_and_can_be_stopped(page: Any) -> None:
+    drop_file(page, 30_000)
     until(page, "document.querySelector('#progress').value > 0")
     page.click("#stop")
     until(page, "document.querySelector('#job-status').textContent.includes('stopped')")
+
+
+def test_a_file_is_stopped_while_an_answer_arrives(page: Any) -> None:
+    page.evaluate(
+        """() => {
+          window.fetch = async (path, { signal }) => new Response(new ReadableStream({
+            start(body) {
+              signal.addEventListener("abort", () => body.error(signal.reason));
+              document.title = "answering";
+            },
+          }));
+        }"""
+    )
+    drop_file(page, 2)
+    until(page, "document.title === 'answering'")
+    page.click("#stop")
+    until(page, "document.querySelector('#job-status').textContent.includes('stopped after 0 of')")
 
 
 def test_the_keyboard_alone_does_it(page: Any) -> None:
