@@ -1,3 +1,4 @@
+#!/usr/bin/env python
 """Train variants of a recipe, and tabulate their scores.
 
 A table of rows is a YAML file: a name and the keys by which the row differs from the recipe.

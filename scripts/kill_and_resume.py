@@ -1,3 +1,4 @@
+#!/usr/bin/env python
 """Kill a training run at random moments, resume it each time, and compare with one never killed.
 
     .venv/bin/python scripts/kill_and_resume.py [--kills 20] [--seed 1] [--KEY VALUE …]

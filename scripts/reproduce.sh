@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train a recipe, tune its search on validation, score it on test, and compare with its figure.
+# Train a recipe, which scores it on test, and compare with its figure.
 # Usage: scripts/reproduce.sh configs/NAME.yaml [--KEY VALUE …]   (continues an interrupted run)
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,3 +1,4 @@
+#!/usr/bin/env python
 """Loads `nmt serve` with many clients: latency, throughput, equality of answers, memory.
 
 Usage: python scripts/serve_load.py MODEL FILE [--clients 64] [--seconds 60] [--json OUT]

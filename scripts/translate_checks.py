@@ -1,3 +1,4 @@
+#!/usr/bin/env python
 """Translate a large file with one process and with several workers; compare, and kill.
 
     .venv/bin/python scripts/translate_checks.py MODEL FILE [--lines 200000] [--calls NAME …]

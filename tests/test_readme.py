@@ -45,7 +45,7 @@ def readers_folder(
         (tmp_path / name).symlink_to(ROOT / name)
     for name in ("quickstart", "other"):
         shutil.copytree(tiny_run, tmp_path / "runs" / name)  # --tune changes a model
-    save_member(tiny_run, tmp_path / "runs" / "attentive")
+    save_member(tiny_run, tmp_path / "runs" / "multi30k-attention")
     (tmp_path / "data").symlink_to(corpus_folder)
     pairs = [("Der Hund schläft.", "The dog is sleeping."), ("Gut.", "Good.")]
     write_pairs(tmp_path / "input", pairs)
@@ -123,6 +123,15 @@ def test_a_script_of_the_readme_is_there(line: str) -> None:
     script = ROOT / line.split()[0]
     assert script.stat().st_mode & 0o100
     subprocess.run(["bash", "-n", script], check=True)
+
+
+def test_the_scripts_of_the_table_can_be_run() -> None:
+    text = (ROOT / "scripts" / "README.md").read_text(encoding="utf-8")
+    names = re.findall(r"^\| `(\w+\.(?:py|sh))", text, re.M)
+    assert len(names) > 10
+    for name in names:
+        script = ROOT / "scripts" / name
+        assert script.stat().st_mode & 0o100 and script.read_text().startswith("#!"), name
 
 
 @pytest.mark.parametrize("example", blocks("yaml"))

@@ -54,7 +54,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "       nmt evaluate --test-set list"
     )
     add_flags(parser, words, _Flags, TextFlags, JsonFlag)
-    add_search_flags(parser, words)
+    add_search_flags(parser, words, without=("n_best",))
     arguments = parser.parse_intermixed_args(words)
     if arguments.test_set == ["list"]:
         from nmt.data.public_sets import public_sets
@@ -97,8 +97,6 @@ def _evaluate(
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the search settings; refuse them if there is no search or if it is tuned."""
-    if arguments.n_best is not None:
-        raise UsageError("--n-best: only the best translation is scored; leave it out")
     settings = search_settings(arguments)
     if arguments.tune:
         refuse_senseless_tuning(arguments, settings)

@@ -7,11 +7,12 @@ import json
 import re
 import types
 import typing
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from nmt.config import Config, SearchOptions
+from nmt.config import Config, DecodingConfig, SearchOptions
 from nmt.config.sections import Threads
 from nmt.config.values import Word, describe, field_texts, field_types, read_value
 
@@ -39,6 +40,7 @@ class DeviceFlags:
     """The device, precision and CPU threads of a model."""
 
     device: Device = "auto"
+    """device to run on; auto is a GPU if there is one"""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     """auto is int8 if all weights are int8, else fp32; with bf16 a translation may depend on the
     rest of its batch, with int8 it does not (with attention: up to rounding)"""
@@ -85,20 +87,25 @@ def add_flags(parser: argparse.ArgumentParser, words: list[str], *kinds: type) -
             parser.add_argument(*names, dest=field.name, help=text.strip(), **keywords)
 
 
-def add_search_flags(parser: argparse.ArgumentParser, words: list[str]) -> None:
+def add_search_flags(
+    parser: argparse.ArgumentParser, words: list[str], *, without: Container[str] = ()
+) -> None:
     """Add the fields of `SearchOptions`; an option that is not given is the model's own.
 
     Args:
         parser: receives the arguments.
         words: see `add_flags`.
+        without: fields to leave out.
     """
-    texts = _help_texts(SearchOptions, words)
+    texts, own = _help_texts(SearchOptions, words), field_types(DecodingConfig)
     way = parser.add_mutually_exclusive_group()
     for name, kind in field_types(SearchOptions).items():
-        if name not in ("max_source_length", "alignments"):
+        if name not in ("max_source_length", "alignments") and name not in without:
             group, flag = way if name in _WAYS else parser, flag_name(name)
+            default = "the model's" if name in own else getattr(SearchOptions, name)
+            text = f"{texts.get(name)} (default: {default})" if default else texts.get(name)
             keywords = _reading(kind, flag) | {"default": None}
-            group.add_argument(flag, help=texts.get(name), **keywords)
+            group.add_argument(flag, help=text, **keywords)
 
 
 def split_words(words: list[str]) -> tuple[list[str], list[str]]:

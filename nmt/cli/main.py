@@ -1,4 +1,4 @@
-"""`nmt VERB …`: runs the verb's module, and turns errors into one line and an exit code."""
+"""`nmt COMMAND …`: runs the verb's module, and turns errors into one line and an exit code."""
 
 import argparse
 import errno
@@ -138,6 +138,7 @@ def _complain(message: str, code: int, debug: bool, kind: str = "error: ") -> in
 def _overview() -> str:
     verbs = "\n".join(f"  {verb:10} {what}" for verb, what in VERBS.items())
     return (
-        "usage: nmt VERB …\n\nMachine translation with two recurrent networks.\n\n"
-        f"{verbs}\n\n`nmt VERB --help` shows the options; --debug shows tracebacks."
+        "usage: nmt COMMAND …\n\nMachine translation with two recurrent networks.\n\n"
+        f"{verbs}\n\n`nmt COMMAND --help` shows the options; --debug shows tracebacks. "
+        "`nmt --version` prints the version."
     )

@@ -37,6 +37,7 @@ class _Flags(ModelFlags):
     output: str | None = option(names=["-o", "--output"])
     """file, or folder for several (default: stdout)"""
     format: Literal["text", "tsv", "jsonl", "parquet"] = "text"
+    """form of the output; all but text hold scores, too"""
     prefix_file: Path | None = option(metavar="F")
     """file with the whole words that begin each line's translation (empty: no prefix); prefixed
     lines ignore --shortlist, and all lines are held in memory"""

@@ -205,7 +205,8 @@ class ModelConfig:
     feed_context: bool = True
     """Feed the encoder's final state to the decoder and the output at every step."""
     attention: Literal["none", "dot", "general", "additive"] = "none"
-    """Attention over the encoder's states; with none, the decoder sees only the final state."""
+    """Attention over the encoder's states; with none, the decoder sees the final state and, with
+    model.pool, the pooled states."""
     input_feeding: bool = False
     """Feed the last step's readout, attention included, to the decoder's next step. Training then
     runs step by step, without fused kernels, and takes several times as long."""

@@ -415,7 +415,7 @@ def test_evaluate_compares_with_a_baseline(
             ["{run}", "--baseline", "{dir}/train.en"],
             "train.en has 400 lines, and the split test 20",
         ),
-        (["{run}", "--n-best", "2"], "--n-best: only the best translation is scored"),
+        (["{run}", "--n-best", "2"], "unrecognized arguments: --n-best"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
