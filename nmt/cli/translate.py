@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
-import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ from nmt.cli.flags import ModelFlags, add_flags, add_search_flags, flag_name, op
 from nmt.config import SearchOptions
 from nmt.config.values import Range
 from nmt.errors import DataError, UsageError
+from nmt.log import log
 from nmt.storage import is_stream, side_files
 
-_log = logging.getLogger("nmt")
 _Count = Annotated[int, Range(1, 1_000_000)]
 
 if TYPE_CHECKING:
@@ -248,7 +247,7 @@ def _translate(
     else:
         key = _key(arguments, options)
         if arguments.resume and output.exists() and not is_unfinished(output, key):
-            _log.info("%s is there, and is kept", output)
+            log.info("%s is there, and is kept", output)
             return 0
         writing = partial_writer(output, arguments.format, key)
     lines = _lines(source, arguments, replaced)

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,13 +22,13 @@ from nmt.data.encoding import ChunkEncoder, write_encoded
 from nmt.data.filters import FilterSettings
 from nmt.data.scan import CorpusScan, text_fingerprint
 from nmt.errors import DataError
+from nmt.log import log
 from nmt.reading import is_sealed, seal
 from nmt.storage import atomic_folder, user_cache
 from nmt.text.lines import reason
 from nmt.text.tokenizer import Tokenizer, load_tokenizer, size_notes, train_tokenizer
 
 _TOKENIZER_FORMAT, _PAIRS_FORMAT, _TRANSLATIONS_FORMAT = 1, 3, 1
-_log = logging.getLogger("nmt")
 
 
 def cache_folder(configured: str | None) -> Path:
@@ -64,7 +63,7 @@ def learn_tokenizer(
         tokenizer = load_tokenizer(folder)
         return tokenizer, size_notes(config.tokenizer, tokenizer)
     step = max(1, -(-scan.pairs // config.tokenizer.max_pairs))
-    _log.info("learning the tokenizer from %s pairs", f"{-(-scan.pairs // step):,}")
+    log.info("learning the tokenizer from %s pairs", f"{-(-scan.pairs // step):,}")
     learned = train_tokenizer(config.tokenizer, _Sample(corpus, step))
     with _new_folder(folder) as temporary:
         learned[0].save(temporary)
@@ -99,7 +98,7 @@ def encode_pairs(
     settings = FilterSettings.of(config)
     if is_sealed(folder):
         return EncodedPairs(folder, settings, weights)
-    _log.info("encoding %s pairs", f"{scan.pairs:,}")
+    log.info("encoding %s pairs", f"{scan.pairs:,}")
     pairs = itertools.chain.from_iterable(corpus.parts("train"))
     encoder = ChunkEncoder(tokenizer, scan.held_out)
     with _new_folder(folder) as temporary:

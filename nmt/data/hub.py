@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from nmt.config import DataConfig
 from nmt.data.columns import Pair, arrow_rows, join_lines, read_pairs, top_columns
 from nmt.errors import ConfigError, DataError
+from nmt.log import log
 from nmt.model_hub import quiet_hub
 from nmt.text.lines import wide_encoding
 
@@ -24,7 +25,6 @@ _PROBE_SECONDS = 4
 # Cells are text: `NA` is a word, and a quote in a TSV is a character.
 _CSV_OPTIONS: dict[str, Any] = {"keep_default_na": False}
 _TSV_OPTIONS: dict[str, Any] = {"keep_default_na": False, "quoting": csv.QUOTE_NONE}
-_logger = logging.getLogger("nmt")
 
 
 class _Address(NamedTuple):
@@ -163,9 +163,7 @@ def _cached_builder(address: _Address, reason: str) -> Any:
             f"{address.text}: {reason}, and the newest copy in the cache is of commit "
             f"{builder.hash}; name it after the @ to use it"
         )
-    _logger.warning(
-        "%s: %s; using the cached copy of commit %s", address.text, reason, builder.hash
-    )
+    log.warning("%s: %s; using the cached copy of commit %s", address.text, reason, builder.hash)
     return builder
 
 

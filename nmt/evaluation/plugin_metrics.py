@@ -1,15 +1,14 @@
 """Metrics of other packages, beside BLEU, chrF and TER."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nmt.errors import shorten
 from nmt.evaluation.metrics import RESAMPLES, Score
+from nmt.log import log
 from nmt.plugins import METRIC_GROUP, load_plugin, plugin_names
 
 _SEED = 12345  # sacreBLEU's
-_log = logging.getLogger("nmt")
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def other_scores(
             )
         except Exception as error:  # after hours of training, the other scores are not lost
             reason = shorten(f"{type(error).__name__}: {error}")
-            _log.warning("the metric %s failed, and is left out: %s", name, reason)
+            log.warning("the metric %s failed, and is left out: %s", name, reason)
     return found
 
 

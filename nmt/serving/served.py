@@ -1,7 +1,6 @@
 """The models of a server: found by name or by pair, and reloaded when their runs improve."""
 
 import dataclasses
-import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,10 +13,10 @@ from nmt.errors import NmtError, UsageError
 from nmt.inference.next_words import Prediction, predict
 from nmt.inference.search import Translation
 from nmt.inference.translator import Translator
+from nmt.log import log
 from nmt.model_hub import PREFIX
 from nmt.serving.detection import language_name
 
-_log = logging.getLogger("nmt")
 Line = tuple[str, str]
 """A line of raw text, and the whole words with which its translation begins."""
 
@@ -113,11 +112,11 @@ class ServedModel:
             if translator.config.data.languages != self.pair:
                 raise UsageError(f"{self.path} now translates another pair; restart the server")
         except (NmtError, OSError) as error:
-            _log.warning("%s stays as it was loaded: %s", self.name, error)
+            log.warning("%s stays as it was loaded: %s", self.name, error)
             return
         self.translator = translator
         self.reloads += 1
-        _log.info("%s: loaded the newer model", self.name)
+        log.info("%s: loaded the newer model", self.name)
 
     def _load(self) -> Translator:
         return Translator.load(self.path, device=self.device, precision=self.precision)

@@ -7,7 +7,6 @@ metrics. With it `tests/training/test_resume.py` fails if checkpoint and validat
 
 import dataclasses
 import io
-import logging
 import os
 import pickle
 import re
@@ -27,12 +26,12 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from nmt.config import TrainingConfig
 from nmt.errors import DataError, StoppedError, UsageError
+from nmt.log import log
 from nmt.reading import MOST_BYTES, regular_file, sha256
 from nmt.storage import atomic_write
 from nmt.text.lines import writing_to
 from nmt.training.distributed import gather, rank, world_size
 
-_log = logging.getLogger("nmt")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # terminals, clusters, SLURM's warning
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, struct.error, EOFError, OSError),
@@ -235,7 +234,7 @@ def newest_checkpoint(folder: Path) -> CheckpointFile | None:
     for other, fault in damaged.items():
         aside = other.with_suffix(".damaged")
         other.rename(aside)
-        _log.warning("%s; renamed to %s", fault, aside.name)
+        log.warning("%s; renamed to %s", fault, aside.name)
     return CheckpointFile(path=path, update=values["global_step"], **values["run"])
 
 

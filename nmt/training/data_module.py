@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,12 +19,12 @@ from nmt.data.scan import scan_corpus
 from nmt.errors import ConfigError, UsageError, naming_key
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
+from nmt.log import log
 from nmt.text.tokenizer import Tokenizer
 from nmt.training.distill import distilled
 from nmt.training.fine_tuning import follow_base
 from nmt.training.teacher import teachers_of
 
-_log = logging.getLogger("nmt")
 _DEFAULT_EPOCHS = 20
 _VALIDATED_TOGETHER = 4000
 
@@ -137,14 +136,14 @@ class TranslationData(lightning.LightningDataModule):
         else:
             self.tokenizer, warnings = learn_tokenizer(self.config, corpus, scan)
             for warning in warnings:
-                _log.warning(warning)
+                log.warning(warning)
         if self.teachers:
             corpus = distilled(self.config, corpus, scan, self.teachers)
             scan = scan_corpus(corpus)
         self.pairs = encode_pairs(self.config, corpus, scan, self.tokenizer)
-        _log.info("%s", self.pairs.table())
+        log.info("%s", self.pairs.table())
         for name, pairs in self.held_out.items():
-            _log.info("%s: %s pairs", name, f"{len(pairs):,}")
+            log.info("%s: %s pairs", name, f"{len(pairs):,}")
         self._is_open = True
 
     def read(self) -> None:

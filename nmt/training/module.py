@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import functools
-import logging
 import math
 import time
 from pathlib import Path
@@ -23,13 +22,13 @@ from nmt.errors import NmtError, UsageError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import quick_scores
 from nmt.inference.translator import Translator
+from nmt.log import log
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.data_module import TranslationData, ValidationBatch
 from nmt.training.distributed import gather
 from nmt.training.random_states import RandomStates
 from nmt.training.schedule import learning_rate_factor
 
-_log = logging.getLogger("nmt")
 _SAMPLES = 3
 _DIVERGED = 100.0  # nats: the loss of guessing among 10**43 tokens
 
@@ -116,7 +115,7 @@ class TranslationModule(lightning.LightningModule):
         counts[data.tokenizer.target.eos_id] = len(data.pairs)
         self.model.decoder.token_counts.copy_(counts)
         size = sum(weight.numel() for weight in self.model.parameters())
-        _log.info("model: %s parameters", f"{size:,}")
+        log.info("model: %s parameters", f"{size:,}")
 
     def configure_callbacks(self) -> list[lightning.Callback]:
         """Return the callback that exact resuming needs in any Trainer."""
@@ -269,16 +268,16 @@ class TranslationModule(lightning.LightningModule):
         refuse_diverged(loss)
         guessing = math.log(len(self.data.tokenizer.target))
         if loss > guessing:
-            _log.warning(
+            log.warning(
                 "the validation loss %.3g is above %.3g nats, that of guessing any token: lower "
                 "training.learning_rate, now %g",
                 *(loss, guessing, self.config.training.learning_rate),
             )
         hypotheses = [hypothesis for _, _, hypothesis in rows]
         for (source, reference), hypothesis in list(zip(pairs, hypotheses, strict=True))[:_SAMPLES]:
-            _log.info("  source     %s", source)
-            _log.info("  reference  %s", reference)
-            _log.info("  hypothesis %s", hypothesis)
+            log.info("  source     %s", source)
+            log.info("  reference  %s", reference)
+            log.info("  hypothesis %s", hypothesis)
         perplexity = math.exp(min(loss, 100.0))
         language = TargetLanguage.of(self.config.data)
         return {"loss": loss, "perplexity": perplexity} | quick_scores(

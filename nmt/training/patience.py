@@ -4,13 +4,12 @@ Lightning's `EarlyStopping` restores the patience of the checkpoint; see
 `test_patience_may_change_on_resume`.
 """
 
-import logging
 from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import EarlyStopping
 
-_log = logging.getLogger("nmt")
+from nmt.log import log
 
 
 class Patience(EarlyStopping):
@@ -33,4 +32,4 @@ class Patience(EarlyStopping):
         """Count the validation, and stop when patience runs out."""
         super().on_validation_end(trainer, pl_module)
         if trainer.should_stop:
-            _log.info("%s did not improve in %d validations", self.monitor, self.wait_count)
+            log.info("%s did not improve in %d validations", self.monitor, self.wait_count)

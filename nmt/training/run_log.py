@@ -7,19 +7,17 @@ the checkpoint of the same update, so that a kill between the two loses the row.
 
 import csv
 import io
-import logging
 from pathlib import Path
 from typing import Any
 
 import lightning
 
 from nmt.data.loader import Update
-from nmt.log import ProgressBar
+from nmt.log import ProgressBar, log
 from nmt.reading import read_rows
 from nmt.storage import atomic_write
 from nmt.training.distributed import rank
 
-_log = logging.getLogger("nmt")
 _COLUMNS = {
     "train/loss": "train_loss",
     "train/learning_rate": "learning_rate",
@@ -65,7 +63,7 @@ class RunLog(lightning.Callback):
             return
         rows, damaged = read_rows(self.path) if self.path.exists() else ([], 0)
         if damaged:
-            _log.warning("%s: %d damaged rows are left out", self.path, damaged)
+            log.warning("%s: %d damaged rows are left out", self.path, damaged)
         rows = [row for row in rows if int(row["update"]) <= trainer.global_step]
         with atomic_write(self.path) as binary:
             text = io.TextIOWrapper(binary, encoding="utf-8", newline="", write_through=True)
@@ -102,7 +100,7 @@ class RunLog(lightning.Callback):
             return
         metrics = logged(trainer, "validation/")
         self._write(trainer.global_step, metrics)
-        _log.info(
+        log.info(
             "update %d: validation %s%s",
             trainer.global_step,
             ", ".join(_SHOWN[name] % value for name, value in metrics.items()),
