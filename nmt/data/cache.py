@@ -1,7 +1,5 @@
 """The cache of a corpus: its tokenizer, its encoded training pairs, its teachers' translations."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib

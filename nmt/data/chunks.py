@@ -1,7 +1,5 @@
 """Long passes over sentence pairs: chunks of some thousands, and their progress."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import time

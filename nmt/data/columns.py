@@ -4,8 +4,6 @@ The columns are those of `data.columns` if given, else those named by the langua
 `translation.TAG` (the layout of most translation sets on the hub).
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import re

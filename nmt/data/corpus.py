@@ -3,8 +3,6 @@
 Splits are streams that can be read again: training text need not fit into memory.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import heapq

@@ -1,7 +1,5 @@
 """Training pairs as token ids: encoded once, memory-mapped, filtered by the settings of a run."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as arrow
 from numpy.typing import NDArray
 
 from nmt.data import encoding
@@ -101,9 +100,7 @@ class EncodedPairs:
                 f"data.max_length is {settings.max_length} tokens, the rest is under data.filters"
             )
 
-    def __reduce__(
-        self,
-    ) -> tuple[type[EncodedPairs], tuple[Path, FilterSettings, SamplingWeights | None]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._opened_with
 
     def __len__(self) -> int:
@@ -135,8 +132,6 @@ class EncodedPairs:
 
 def _read_arrow(path: Path, pairs: int) -> list[Side]:
     """Map source and target into memory, without Python objects for the tokens."""
-    import pyarrow as arrow
-
     table = arrow.ipc.open_stream(arrow.memory_map(str(path))).read_all()
     if len(table) != pairs:
         raise ValueError(f"{path} holds {len(table)} pairs, not {pairs}")

@@ -4,8 +4,6 @@ Plain text and TSV are read by the line contract (`nmt.text.lines`) and without 
 quote stays a quote, and `NA` stays text.
 """
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import itertools

@@ -6,8 +6,6 @@ needs a new feature, `pair_features.py` computes it, `encoding.py` and `encoded.
 the version of the format in `cache.py` rises.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +40,7 @@ class FilterSettings:
     max_length: int
 
     @classmethod
-    def of(cls, config: Config) -> FilterSettings:
+    def of(cls, config: Config) -> "FilterSettings":
         """Read the settings from a config.
 
         Without `data.max_length` the longest side is the one that fits into a micro-batch.

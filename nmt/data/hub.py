@@ -3,8 +3,6 @@
 The files are downloaded once, and kept as Arrow tables that are mapped, not loaded, into memory.
 """
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import logging

@@ -1,7 +1,5 @@
 """The first pass over a corpus: its size, its fingerprint and its held-out splits."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -52,7 +50,7 @@ def text_fingerprint(pairs: Iterable[Pair]) -> str:
     return digest.hexdigest()
 
 
-def _digest(digest: hashlib._Hash, chunks: Iterable[list[Pair]]) -> int:
+def _digest(digest: "hashlib._Hash", chunks: Iterable[list[Pair]]) -> int:
     """Add raw pairs to a digest, and count them."""
     size = 0
     for chunk in chunks:

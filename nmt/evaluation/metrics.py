@@ -1,7 +1,5 @@
 """BLEU, chrF and TER of raw text, by sacreBLEU, each with its signature and an interval."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -124,7 +122,7 @@ def quick_scores(
     }
 
 
-def bleu_metric(target: TargetLanguage, references: Sequence[Sequence[str]] = ()) -> BLEU:
+def bleu_metric(target: TargetLanguage, references: Sequence[Sequence[str]] = ()) -> "BLEU":
     """Return BLEU with the tokenizer of a target language, bound to references if given.
 
     Args:
@@ -148,7 +146,7 @@ def bleu_metric(target: TargetLanguage, references: Sequence[Sequence[str]] = ()
         ) from None
 
 
-def find_bleu_metric(target: TargetLanguage) -> BLEU | None:
+def find_bleu_metric(target: TargetLanguage) -> "BLEU | None":
     """Return BLEU as `bleu_metric` does; None where its tokenizer is not installed."""
     try:
         return bleu_metric(target)
@@ -171,7 +169,7 @@ def check_lengths(hypotheses: Sequence[str], *references: Sequence[str]) -> None
 
 
 def with_interval(
-    metric: Metric,
+    metric: "Metric",
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
     labels: Mapping[str, str] | None = None,
@@ -203,7 +201,7 @@ def with_interval(
     return Score(float(result.score), low, high, signed(metric.get_signature(), labels))
 
 
-def signed(signature: Signature, labels: Mapping[str, str] | None) -> str:
+def signed(signature: "Signature", labels: Mapping[str, str] | None) -> str:
     """Return a signature as text, with values for the fields that sacreBLEU leaves empty."""
     for name, value in (labels or {}).items():
         signature.update(name, value)
