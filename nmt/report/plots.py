@@ -1,17 +1,15 @@
 """The kinds of plots: lines, heat maps, bars and points. Each returns a drawing function."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nmt.evaluation.metrics import Score
-from nmt.report.blocks import printable
+from nmt.report.blocks import Draw, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Draw = Callable[["Axes"], None]
 
 COLOURS = ("#2f7fd1", "#d9662b", "#2a9d6a", "#b455c8", "#b98a12", "#7a8794", "#d6487e", "#17a2b0")
 """Visible on white and black; most colour-blind people can distinguish the first ones."""

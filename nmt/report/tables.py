@@ -7,8 +7,6 @@ from nmt.evaluation.metrics import Score
 from nmt.report.blocks import Table
 from nmt.report.runs import Run
 
-FILTER_COLUMNS = ("filter", "setting", "found", "left out")
-
 
 def run_table(
     columns: Sequence[str],
@@ -29,16 +27,6 @@ def run_table(
         return Table(columns, [row for _, row in rows], range(words), title)
     named = [[run.name, *row] for run, row in rows]
     return Table(["run", *columns], named, range(words + 1), title)
-
-
-def filter_rows(
-    settings: Mapping[str, Any], found: Mapping[str, int], left_out: Mapping[str, int]
-) -> list[list[str]]:
-    """Return setting and counts of each filter with `FILTER_COLUMNS`."""
-    return [
-        [name, cell(setting), cell(found.get(name, 0)), cell(left_out.get(name, 0))]
-        for name, setting in settings.items()
-    ]
 
 
 def cell(value: Any) -> str:
