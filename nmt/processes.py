@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 from nmt.errors import NmtError
@@ -68,6 +69,12 @@ def end_with_parent() -> None:
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def last_error(log: Path) -> str:
+    """Return the error in the last line of a command's log; empty if the log is."""
+    last = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+    return last.removeprefix("nmt: error: ")
 
 
 class WorkerPool(Generic[Item, Result]):

@@ -1,8 +1,7 @@
 """`nmt diagnose RUN|CONFIG`: the gradient flow of a model, with verdicts."""
 
 import argparse
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nmt.cli.arguments import (
@@ -97,8 +96,8 @@ def _config(arguments: argparse.Namespace, keys: list[str]) -> Config:
             "give its run, or its config"
         )
     if arguments.device is not None:
-        training = dataclasses.replace(config.training, device=arguments.device)
-        config = dataclasses.replace(config, training=training)
+        training = replace(config.training, device=arguments.device)
+        config = replace(config, training=training)
     return config
 
 

@@ -1,9 +1,8 @@
 """The translations behind a score, stored next to it: one JSON object per line."""
 
-import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from nmt.reading import parse_record, read_bytes
@@ -48,5 +47,5 @@ def read_translations(path: Path) -> Translations:
         parse_record(line, f"{path}: line {number}", _Row)
         for number, line in enumerate(read_bytes(path, 2**30).splitlines(), start=1)
     ]
-    sides = ([getattr(row, field.name) for row in rows] for field in dataclasses.fields(_Row))
+    sides = ([getattr(row, field.name) for row in rows] for field in fields(_Row))
     return Translations(*sides)

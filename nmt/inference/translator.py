@@ -1,8 +1,7 @@
 """Translates raw text to raw text, for files, Python, validation and servers alike."""
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,7 @@ class Translator:
         self.precision = precision
         self.models = models
         self._listed: tuple[int, Shortlist] | None = None
-        decoding = dataclasses.asdict(config.decoding)
+        decoding = asdict(config.decoding)
         if not stepper.attends:
             decoding["coverage_penalty"] = 0.0
         if not models:

@@ -1,8 +1,7 @@
 """The native endpoints: n-best lists, scores, prefixes, search settings, next words."""
 
 import types
-import typing
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -25,11 +24,11 @@ _STRICT = ConfigDict(strict=True, extra="forbid")
 
 def _settings_field(name: str, kind: Any, text: str) -> tuple[Any, Any]:
     """Convert a field of `SearchOptions` to a pydantic field."""
-    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
-        (kind,) = (part for part in typing.get_args(kind) if part is not types.NoneType)
+    if isinstance(kind, types.UnionType) or get_origin(kind) is Union:
+        (kind,) = (part for part in get_args(kind) if part is not types.NoneType)
     limits: dict[str, float] = {}
-    if typing.get_origin(kind) is Annotated:
-        kind, values = typing.get_args(kind)
+    if get_origin(kind) is Annotated:
+        kind, values = get_args(kind)
         limits["gt" if values.above else "ge"] = values.low
         limits["le"] = min(values.high, _LIMITS.get(name, values.high))
     return kind | None, Field(default=None, description=text, **limits)  # type: ignore[call-overload]

@@ -1,9 +1,8 @@
 """The models of a server: found by name or by pair, and reloaded when their runs improve."""
 
-import dataclasses
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +91,7 @@ class ServedModel:
             "source_name": language_name(source),
             "target_name": language_name(target),
             "attention": self.translator.stepper.attends,
-            "settings": dataclasses.asdict(self.translator.defaults),
+            "settings": asdict(self.translator.defaults),
         }
 
     def reload(self) -> None:

@@ -13,7 +13,7 @@ from nmt.config import Config, dump_config
 from nmt.data.corpus import corpus_places
 from nmt.errors import NmtError
 from nmt.log import log
-from nmt.processes import ChildProcess
+from nmt.processes import ChildProcess, last_error
 from nmt.training.checkpoints import checkpoint_files
 
 _UPDATES, _VALIDATE, _CHECKPOINT = 30, 10, 7
@@ -88,10 +88,7 @@ def _run(config: Path, run: Path, kill_after: int | None = None) -> None:
         finally:
             process.end()
     if process.returncode or kill_after is not None:
-        lines = output.read_text(encoding="utf-8", errors="replace").splitlines() or [
-            "no reason given"
-        ]
-        raise NmtError(lines[-1].removeprefix("nmt: error: "))
+        raise NmtError(last_error(output) or "no reason given")
 
 
 def _update_of(checkpoint: Path) -> int:
