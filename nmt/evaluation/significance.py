@@ -1,10 +1,10 @@
 """Significance of the difference between two systems."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nmt.evaluation.languages import TargetLanguage
-from nmt.evaluation.metrics import RESAMPLES, bleu_metric, check_lengths, signed
+from nmt.evaluation.metrics import RESAMPLES, Labels, References, bleu_metric, check_lengths, signed
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,18 @@ class Comparison:
 def paired_bootstrap(
     baseline: Sequence[str],
     system: Sequence[str],
-    references: Sequence[Sequence[str]],
+    references: References,
     target: TargetLanguage,
-    labels: Mapping[str, str] | None = None,
+    labels: Labels = None,
 ) -> Comparison:
     """Compare two systems' translations by resampling sentences.
 
     Args:
         baseline: one translation of each sentence.
         system: the same of the other system.
-        references: see `corpus_scores`.
+        references: see `References`.
         target: their language.
-        labels: see `corpus_scores`.
+        labels: see `Labels`.
 
     Raises:
         DataError: unequal numbers, or nothing to compare.

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import functools
+import itertools
 import math
 import time
 from pathlib import Path
@@ -80,7 +81,7 @@ class TranslationModule(lightning.LightningModule):
         self.is_best = False
         self.validated_update = 0
         self._best: float | None = None
-        self._validated: list[tuple[list[int], list[float], list[str]]] = []
+        self._validated: list[tuple[int, float, str]] = []
         self._precision = "fp32"
         self._loss_sum: float | Tensor = 0.0
         self._updates_summed = self._tokens = 0
@@ -232,11 +233,12 @@ class TranslationModule(lightning.LightningModule):
         """Score and translate raw sentences, except in a sanity check."""
         if self.trainer.sanity_checking:
             return
-        sources, references = ([pair[side] for pair in batch.pairs] for side in (0, 1))
+        sources, references = ([pair[side] for _, pair in batch] for side in (0, 1))
         translator = self._translator(self.model)
         scores = translator.score(sources, references)
         hypotheses = translator.translate_all(sources, greedy=True)
-        self._validated.append((batch.rows, scores, hypotheses))
+        rows = [row for row, _ in batch]
+        self._validated += zip(rows, scores, hypotheses, strict=True)
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores over all ranks, and update the plateau schedule.
@@ -246,13 +248,8 @@ class TranslationModule(lightning.LightningModule):
         """
         if self.trainer.sanity_checking:
             return
-        rows = sorted(
-            row
-            for share in gather(self._validated)
-            for batch in share
-            for row in zip(*batch, strict=True)
-        )
-        scores = self._validation_scores(rows)
+        rows = itertools.chain.from_iterable(gather(self._validated))
+        scores = self._validation_scores(sorted(rows))
         score = scores[self.config.training.monitor]
         self._compare(-score if self.config.training.monitor == "loss" else score)
         for name, value in scores.items():
