@@ -24,7 +24,7 @@ from nmt.log import log
 from nmt.reading import is_sealed, seal
 from nmt.storage import atomic_folder, user_cache
 from nmt.text.lines import reason
-from nmt.text.tokenizer import Tokenizer, load_tokenizer, size_notes, train_tokenizer
+from nmt.text.tokenizer import Learned, Tokenizer, load_tokenizer, size_notes, train_tokenizer
 
 _TOKENIZER_FORMAT, _PAIRS_FORMAT, _TRANSLATIONS_FORMAT = 1, 3, 1
 
@@ -36,18 +36,13 @@ def cache_folder(configured: str | None) -> Path:
     return user_cache() / "nmt"
 
 
-def learn_tokenizer(
-    config: Config, corpus: Corpus, scan: CorpusScan
-) -> tuple[Tokenizer, list[str]]:
+def learn_tokenizer(config: Config, corpus: Corpus, scan: CorpusScan) -> Learned:
     """Learn the tokenizer of a config, or load it from the cache.
 
     Args:
         config: its `tokenizer` section and `data.cache` are read.
         corpus: source of the raw pairs.
         scan: of this corpus.
-
-    Returns:
-        As of `train_tokenizer`.
 
     Raises:
         BundleError: a ready-made one is missing or damaged.

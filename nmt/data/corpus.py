@@ -8,11 +8,11 @@ import functools
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from nmt.config import DataConfig, Place
-from nmt.data.columns import Pair
+from nmt.data.columns import Pair, Read
 from nmt.data.files import read_file_pairs
 from nmt.errors import ConfigError, DataError, counted
 
@@ -22,7 +22,6 @@ _DEFAULT_SPLITS = {
     "hub": ("train", "validation", "test"),
     "builtin": ("train", "validation", "test", "long"),
 }
-Read = Callable[[str], Iterator[Pair]]
 
 
 class Part(NamedTuple):

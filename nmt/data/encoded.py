@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as arrow
 from numpy.typing import NDArray
 
-from nmt.data import encoding
 from nmt.data.chunks import CHUNK
+from nmt.data.encoding import ABOUT, FEATURES, PAIRS
 from nmt.data.filters import FilterSettings, Mask, apply_filters
 from nmt.data.pair_features import Lengths, PairFeatures
 from nmt.data.plan import SamplingWeights
@@ -67,16 +67,12 @@ class EncodedPairs:
         DataError: no pair is left to train on.
     """
 
-    def __init__(
-        self, folder: Path, settings: FilterSettings, weights: SamplingWeights | None = None
-    ):
+    def __init__(self, folder: Path, settings: FilterSettings, weights: SamplingWeights | None):
         self._opened_with = folder, settings, weights
         self._settings = settings
-        about = json.loads((folder / encoding.ABOUT).read_text())
-        features = PairFeatures(
-            *(np.load(folder / name, mmap_mode="r") for name in encoding.FEATURES)
-        )
-        self._sides = _read_arrow(folder / encoding.PAIRS, about["pairs"])
+        about = json.loads((folder / ABOUT).read_text())
+        features = PairFeatures(*(np.load(folder / name, mmap_mode="r") for name in FEATURES))
+        self._sides = _read_arrow(folder / PAIRS, about["pairs"])
         kept, matches, left_out = apply_filters(features, settings)
         # Row numbers in the files; None if all pairs are kept.
         self._rows = None if kept.all() else np.flatnonzero(kept).astype(np.uint32)

@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as arrow
 from numpy.typing import NDArray
 
-from nmt.data.chunks import CHUNK, chunked, show_progress
+from nmt.data.chunks import CHUNK, Chunk, chunked, show_progress
 from nmt.data.columns import Pair
 from nmt.data.duplicates import repeated_rows
 from nmt.data.filters import NOT_STORED
-from nmt.data.pair_features import DUPLICATE, PairFeatures, PairTests, text_hashes
+from nmt.data.pair_features import DUPLICATE, Lengths, PairFeatures, PairTests, text_hashes
 from nmt.data.scan import CorpusScan
 from nmt.errors import DataError
 from nmt.processes import WorkerPool
@@ -61,7 +61,7 @@ class ChunkEncoder:
         kinds = [arrow.list_(arrow.from_numpy_dtype(_id_type(v))) for v in self._vocabularies]
         return arrow.schema(zip(("source", "target"), kinds, strict=True))
 
-    def __call__(self, chunk: list[Pair]) -> EncodedChunk:
+    def __call__(self, chunk: Chunk) -> EncodedChunk:
         """Encode a chunk of pairs."""
         texts = ([pair[side] for pair in chunk] for side in (0, 1))
         sides = list(map(_encode, self._vocabularies, texts))
@@ -120,9 +120,7 @@ def write_encoded(
     (folder / ABOUT).write_text(json.dumps(about))
 
 
-def _encode(
-    vocabulary: Vocabulary, texts: Sequence[str]
-) -> tuple[arrow.ListArray, NDArray[np.uint16]]:
+def _encode(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[arrow.ListArray, Lengths]:
     """Return the ids of each text, empty from `NOT_STORED` tokens on, and the lengths."""
     pairs = zip(vocabulary.encode(texts), texts, strict=True)
     rows = [[] if is_blank(text) else ids for ids, text in pairs]

@@ -63,9 +63,7 @@ class FilterSettings:
     @property
     def active(self) -> list[str]:
         """Names of the filters that are on."""
-        return [
-            name for name, value in self.by_name.items() if value is not None and value is not False
-        ]
+        return [name for name, value in self.by_name.items() if value not in (None, False)]
 
     def masks(self, features: PairFeatures) -> dict[str, Mask]:
         """Return the pairs that match each filter, on or off, `(pairs,)`."""

@@ -8,12 +8,12 @@ import csv
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nmt.config import DataConfig
-from nmt.data.columns import Pair, arrow_rows, join_lines, read_pairs, top_columns
+from nmt.data.columns import Pair, Read, arrow_rows, join_lines, read_pairs, top_columns
 from nmt.errors import ConfigError, DataError
 from nmt.log import log
 from nmt.model_hub import quiet_hub
@@ -34,9 +34,7 @@ class _Address(NamedTuple):
     config: str | None
 
 
-def open_hub(
-    text: str, config: DataConfig
-) -> tuple[tuple[str, ...], Callable[[str], Iterator[Pair]]]:
+def open_hub(text: str, config: DataConfig) -> tuple[tuple[str, ...], Read]:
     """Load a data set from a folder, from the hub, or, while the hub is offline, from its cache.
 
     Args:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nmt.data.chunks import chunked, show_progress
+from nmt.data.chunks import Chunk, chunked, show_progress
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus
 
@@ -50,7 +50,7 @@ def text_fingerprint(pairs: Iterable[Pair]) -> str:
     return digest.hexdigest()
 
 
-def _digest(digest: "hashlib._Hash", chunks: Iterable[list[Pair]]) -> int:
+def _digest(digest: "hashlib._Hash", chunks: Iterable[Chunk]) -> int:
     """Add raw pairs to a digest, and count them."""
     size = 0
     for chunk in chunks:

@@ -7,13 +7,11 @@ from torch import Tensor
 
 from nmt.config import SearchOptions
 from nmt.decoding.rollout import roll_out
-from nmt.decoding.stepper import Hypothesis, Limits, Stepper
+from nmt.decoding.stepper import Limits, NBest, Stepper
 from nmt.models.batch import Padded
 
 
-def sample(
-    stepper: Stepper, source: Padded, limits: Limits, options: SearchOptions
-) -> list[list[Hypothesis]]:
+def sample(stepper: Stepper, source: Padded, limits: Limits, options: SearchOptions) -> NBest:
     """Draw translations of each sentence.
 
     A sentence's random numbers are keyed by the seed and its own tokens; they do not depend on the

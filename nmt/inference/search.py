@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from nmt.config import SearchOptions
-from nmt.decoding.alignment import forced_attention, word_links
+from nmt.decoding.alignment import Links, forced_attention, word_links
 from nmt.decoding.beam import beam_search
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.masked import Masked
 from nmt.decoding.sampling import sample
-from nmt.decoding.stepper import Hypothesis, Limits, Stepper
+from nmt.decoding.stepper import Hypothesis, Limits, NBest, Stepper
 from nmt.errors import NmtError, counted
 from nmt.inference.device import arithmetic
 from nmt.inference.prefixes import Prefix, completed, completed_words, followers, prefixed
@@ -32,7 +32,7 @@ class Candidate:
         text: raw text, one line.
         score: sum of log-probabilities in nats, the end token included.
         tokens: token ids, without the end token.
-        alignment: (source word, target word), counted from 0; None unless requested.
+        alignment: None unless requested.
         rank_score: candidates are sorted by it: the score with both penalties in beam search, else
             the score itself.
     """
@@ -40,7 +40,7 @@ class Candidate:
     text: str
     score: float
     tokens: list[int]
-    alignment: list[tuple[int, int]] | None = None
+    alignment: Links | None = None
     rank_score: float = 0.0
 
 
@@ -131,9 +131,7 @@ class BatchSearch:
         return Limits(target.bos_id, target.eos_id, self.options.max_length_ratio)
 
     @torch.inference_mode()
-    def _search(
-        self, sources: list[list[int]], prefixes: Sequence[Prefix] | None
-    ) -> list[list[Hypothesis]]:
+    def _search(self, sources: list[list[int]], prefixes: Sequence[Prefix] | None) -> NBest:
         """Return each sentence's hypotheses, best first."""
         source = pad(sources, self.device)
         search = functools.partial(self._hypotheses, source)
@@ -146,9 +144,7 @@ class BatchSearch:
                 return self.shortlist.search(search, self.limits)
             return search(Masked(self.stepper, unknown), self.limits)
 
-    def _hypotheses(
-        self, source: Padded, stepper: Stepper, limits: Limits
-    ) -> list[list[Hypothesis]]:
+    def _hypotheses(self, source: Padded, stepper: Stepper, limits: Limits) -> NBest:
         options = self.options
         if options.sample:
             return sample(stepper, source, limits, options)
@@ -160,7 +156,7 @@ class BatchSearch:
 
     def _translations(
         self,
-        batch: list[list[Hypothesis]],
+        batch: NBest,
         sources: list[list[int]],
         sentences: Sequence[str],
         prefixes: Sequence[Prefix] | None,
@@ -200,7 +196,7 @@ class BatchSearch:
             translations.append(Translation(first.text, first.score, candidates, problem))
         return translations
 
-    def _texts(self, batch: list[list[Hypothesis]], prefixes: Sequence[Prefix] | None) -> list[str]:
+    def _texts(self, batch: NBest, prefixes: Sequence[Prefix] | None) -> list[str]:
         """Return the text of every hypothesis, sentence by sentence."""
         target = self.tokenizer.target
         if prefixes is None:
@@ -218,7 +214,7 @@ class BatchSearch:
         sources: list[list[int]],
         sentences: Sequence[str],
         prefixes: Sequence[Prefix] | None,
-    ) -> Iterator[list[tuple[int, int]] | None]:
+    ) -> Iterator[Links | None]:
         """Align translations by the attention of a second, forced pass.
 
         Args:

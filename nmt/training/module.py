@@ -276,10 +276,8 @@ class TranslationModule(lightning.LightningModule):
             log.info("  reference  %s", reference)
             log.info("  hypothesis %s", hypothesis)
         perplexity = math.exp(min(loss, 100.0))
-        language = TargetLanguage.of(self.config.data)
-        return {"loss": loss, "perplexity": perplexity} | quick_scores(
-            hypotheses, references, language
-        )
+        scores = quick_scores(hypotheses, references, TargetLanguage.of(self.config.data))
+        return {"loss": loss, "perplexity": perplexity} | scores
 
     def _compare(self, score: float) -> None:
         """Compare a score with the best; without a gain the plateau schedule halves its rate."""
