@@ -40,15 +40,10 @@ class ChildProcess(subprocess.Popen[bytes]):
     def __init__(self, code: str, *words: str, **options: Any):
         reading, writing = os.pipe()
         self._lifeline = os.fdopen(writing, "wb", buffering=0)
-        environment = options.pop("env", os.environ) | {_LIFELINE: str(reading)}
+        options["env"] = options.get("env", os.environ) | {_LIFELINE: str(reading)}
+        options |= {"pass_fds": [reading], "start_new_session": True}
         try:
-            super().__init__(
-                [sys.executable, "-c", _WATCH + code, *words],
-                env=environment,
-                pass_fds=[reading],
-                start_new_session=True,
-                **options,
-            )
+            super().__init__([sys.executable, "-c", _WATCH + code, *words], **options)
         finally:
             os.close(reading)
 

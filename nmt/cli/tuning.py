@@ -42,10 +42,7 @@ def refuse_senseless_tuning(arguments: argparse.Namespace, settings: dict[str, A
 
 
 def tune_model(
-    arguments: argparse.Namespace,
-    texts: Texts,
-    target: TargetLanguage,
-    settings: dict[str, Any],
+    arguments: argparse.Namespace, texts: Texts, target: TargetLanguage, settings: dict[str, Any]
 ) -> "Tuning":
     """Try the settings, and write the best one into the model's bundle.
 
@@ -74,10 +71,8 @@ def tune_model(
         with writing_to(folder):
             save_tuned(folder, {"split": arguments.split, **tuning.to_json()})
     best = tuning.best
-    log.info(
-        "%s is changed: its defaults are now beam size %d and length penalty %g",
-        *(folder, best.beam_size, best.length_penalty),
-    )
+    now = f"beam size {best.beam_size} and length penalty {best.length_penalty:g}"
+    log.info("%s is changed: its defaults are now %s", folder, now)
     return tuning
 
 

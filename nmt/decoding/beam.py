@@ -106,16 +106,8 @@ def beam_search(stepper: Stepper, source: Padded, limits: Limits, options: Searc
             if options.coverage_penalty > 0:
                 missed = _missed(state.coverage, source.mask[live[rows // k]])
                 rank = rank - options.coverage_penalty * missed[row[:, :k]]
-            finished.add(
-                live,
-                rank,
-                ending,
-                _rows(prefix_tokens, beam[:, :k]).index_fill(
-                    2, torch.tensor([position], device=device), limits.eos_id
-                ),
-                length,
-                cut[row[:, :k]],
-            )
+            ended_tokens = _rows(prefix_tokens, beam[:, :k])  # with end tokens from `position` on
+            finished.add(live, rank, ending, ended_tokens, length, cut[row[:, :k]])
         scores, order = candidates.masked_fill(ended, _NEVER).topk(k, dim=1)
         beam, row, token = (part.gather(1, order) for part in (beam, row, token))
         bound = scores[:, 0] / max_lengths[live] ** options.length_penalty

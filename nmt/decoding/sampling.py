@@ -35,13 +35,9 @@ def sample(stepper: Stepper, source: Padded, limits: Limits, options: SearchOpti
         logits = _truncate(log_probs / options.temperature, options.top_k, options.top_p)
         return _draw(logits.softmax(dim=-1), draws[rows, position])
 
-    drawn = roll_out(
-        stepper,
-        stepper.start(source).repeat(samples),
-        max_lengths.repeat_interleave(samples).to(device),
-        limits,
-        choose,
-    )
+    state = stepper.start(source).repeat(samples)
+    bounds = max_lengths.repeat_interleave(samples).to(device)
+    drawn = roll_out(stepper, state, bounds, limits, choose)
     groups = [drawn[first : first + samples] for first in range(0, len(drawn), samples)]
     return [sorted(group, key=lambda hypothesis: -hypothesis.score) for group in groups]
 

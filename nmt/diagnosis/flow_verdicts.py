@@ -21,10 +21,7 @@ EXACT = 1e-6
 """Largest relative error of a sum over time; rounding in double precision causes about 1e-14."""
 _MOST = 700.0
 """Logarithm of the largest growth that a float represents."""
-_SHORTCUTS = {
-    "the fed context": "model.feed_context true",
-    "attention": "model.attention additive",
-}
+_SHORTCUTS = {"the fed context": "model.feed_context true", "attention": "model.attention additive"}
 
 _CHANGES = {"warning": ("fades", "swells"), "bad": ("vanishes", "explodes")}
 

@@ -30,7 +30,8 @@ class Translate:
     def __call__(self, lines: Sequence[Line]) -> list[Translation]:
         """Translate lines as `nmt translate` does."""
         texts, prefixes = zip(*lines, strict=True)
-        return self.translator.translate(texts, self.options, prefixes=prefixes)
+        forced = prefixes if any(prefixes) else None
+        return self.translator.translate(texts, self.options, prefixes=forced)
 
 
 @dataclass(frozen=True)

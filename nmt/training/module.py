@@ -125,12 +125,8 @@ class TranslationModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Make AdamW and the schedule of its learning rate."""
         training = self.config.training
-        optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=training.learning_rate,
-            weight_decay=training.weight_decay,
-            fused=True,
-        )
+        weights, rate = self.model.parameters(), training.learning_rate
+        optimizer = torch.optim.AdamW(weights, rate, weight_decay=training.weight_decay, fused=True)
         factor = functools.partial(
             learning_rate_factor,
             schedule=training.schedule,
@@ -322,12 +318,9 @@ class TranslationModule(lightning.LightningModule):
         return self._translator(copy.deepcopy(self.model).eval())
 
     def _translator(self, model: Seq2Seq) -> Translator:
+        tokenizer = self._require_network().tokenizer
         return Translator(
-            model,
-            self._require_network().tokenizer,
-            self.config,
-            device=self.device,
-            precision=self._precision,
+            model, tokenizer, self.config, device=self.device, precision=self._precision
         )
 
     def save_bundle(self, folder: str | Path, metrics: dict[str, Any] | None = None) -> None:
