@@ -65,15 +65,10 @@ class ChunkEncoder:
         """Encode a chunk of pairs."""
         texts = ([pair[side] for pair in chunk] for side in (0, 1))
         sides = list(map(_encode, self._vocabularies, texts))
-        return EncodedChunk(
-            arrow.record_batch([ids for ids, _ in sides], schema=self.schema),
-            PairFeatures(
-                np.stack([lengths for _, lengths in sides]),
-                self._tests.flags(chunk),
-                self._tests.script_shares(chunk),
-            ),
-            text_hashes(chunk),
-        )
+        ids = arrow.record_batch([ids for ids, _ in sides], schema=self.schema)
+        lengths = np.stack([lengths for _, lengths in sides])
+        features = PairFeatures(lengths, self._tests.flags(chunk), self._tests.script_shares(chunk))
+        return EncodedChunk(ids, features, text_hashes(chunk))
 
 
 def write_encoded(

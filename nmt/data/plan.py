@@ -99,14 +99,8 @@ def plan_epoch(
     longer = np.maximum(source_lengths[order], target_lengths[order])
     slices = pack(longer, batch_tokens)
     slices = slices[random.permutation(len(slices))]
-    return UpdatePlan(
-        order=order,
-        slices=_even_out(slices, accumulate * world_size, world_size),
-        target_lengths=target_lengths,
-        accumulate=accumulate,
-        rank=rank,
-        world_size=world_size,
-    )
+    slices = _even_out(slices, accumulate * world_size, world_size)
+    return UpdatePlan(order, slices, target_lengths, accumulate, rank, world_size)
 
 
 def _draw(weights: SamplingWeights, random: np.random.Generator) -> Indices:

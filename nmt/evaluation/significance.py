@@ -55,13 +55,10 @@ def paired_bootstrap(
 
     for side in (baseline, system):
         check_lengths(side, *references)
-    signatures, results = PairedTest(
-        [("baseline", list(baseline)), ("system", list(system))],
-        {"BLEU": bleu_metric(target, references)},
-        references=None,
-        test_type="bs",
-        n_samples=RESAMPLES,
-    )()
+    systems = [("baseline", baseline), ("system", system)]
+    metrics = {"BLEU": bleu_metric(target, references)}
+    test = PairedTest(systems, metrics, references=None, test_type="bs", n_samples=RESAMPLES)
+    signatures, results = test()
     before, after = (result for result in results["BLEU"] if not isinstance(result, str))
     # sacreBLEU counts strictly larger differences, and so finds no difference significant.
     p_value = after.p_value if before.score != after.score else None

@@ -160,6 +160,7 @@ def named_points(
 
     def draw(axes: "Axes") -> None:
         axes.scatter(xs, ys, s=18, color=COLOURS[0])
+        line = {"arrowstyle": "-", "relpos": (0, 0.5), "color": COLOURS[5], "linewidth": 0.4}
         for rank, row in enumerate(sorted(range(len(ys)), key=lambda row: ys[row])):
             axes.annotate(
                 _legend(printable(names[row])),
@@ -168,12 +169,7 @@ def named_points(
                 textcoords="axes fraction",
                 verticalalignment="center",
                 annotation_clip=False,
-                arrowprops={
-                    "arrowstyle": "-",
-                    "relpos": (0, 0.5),
-                    "color": COLOURS[5],
-                    "linewidth": 0.4,
-                },
+                arrowprops=line,
             )
         axes.set(xlabel=x, ylabel=y)
         axes.grid(True)

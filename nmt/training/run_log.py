@@ -100,12 +100,9 @@ class RunLog(lightning.Callback):
             return
         metrics = logged(trainer, "validation/")
         self._write(trainer.global_step, metrics)
-        log.info(
-            "update %d: validation %s%s",
-            trainer.global_step,
-            ", ".join(_SHOWN[name] % value for name, value in metrics.items()),
-            " (the best so far)" if pl_module.is_best else "",
-        )
+        scores = ", ".join(_SHOWN[name] % value for name, value in metrics.items())
+        best = " (the best so far)" if pl_module.is_best else ""
+        log.info("update %d: validation %s%s", trainer.global_step, scores, best)
 
     def _write(self, update: int, metrics: dict[str, float], **others: int) -> None:
         if self._file is not None:
