@@ -23,6 +23,9 @@ from nmt.memory import is_out_of_memory
 from nmt.models.batch import Padded, pad
 from nmt.text.tokenizer import Tokenizer
 
+Prefixes = Sequence[Prefix] | None
+"""One for each translation of a batch, none empty; None for a batch without prefixes."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -93,17 +96,14 @@ class BatchSearch:
         return torch.tensor(followers(self.tokenizer.target), device=self.device)
 
     def __call__(
-        self,
-        sources: list[list[int]],
-        sentences: Sequence[str],
-        prefixes: Sequence[Prefix] | None = None,
+        self, sources: list[list[int]], sentences: Sequence[str], prefixes: Prefixes = None
     ) -> list[Translation]:
         """Translate a batch; if memory runs out, each half of it, down to single sentences.
 
         Args:
             sources: token ids, the end token last.
             sentences: raw text of the same, not cut; alignments count its words.
-            prefixes: one for each translation, none empty; None for a batch without prefixes.
+            prefixes: see `Prefixes`.
 
         Raises:
             NmtError: a probability is not finite.
@@ -131,7 +131,7 @@ class BatchSearch:
         return Limits(target.bos_id, target.eos_id, self.options.max_length_ratio)
 
     @torch.inference_mode()
-    def _search(self, sources: list[list[int]], prefixes: Sequence[Prefix] | None) -> NBest:
+    def _search(self, sources: list[list[int]], prefixes: Prefixes) -> NBest:
         """Return each sentence's hypotheses, best first."""
         source = pad(sources, self.device)
         search = functools.partial(self._hypotheses, source)
@@ -155,11 +155,7 @@ class BatchSearch:
         return beam_search(stepper, source, limits, options)
 
     def _translations(
-        self,
-        batch: NBest,
-        sources: list[list[int]],
-        sentences: Sequence[str],
-        prefixes: Sequence[Prefix] | None,
+        self, batch: NBest, sources: list[list[int]], sentences: Sequence[str], prefixes: Prefixes
     ) -> list[Translation]:
         """Turn each sentence's hypotheses into text, all of a batch in one call."""
         if any(not beam or not math.isfinite(beam[0].score) for beam in batch):
@@ -196,7 +192,7 @@ class BatchSearch:
             translations.append(Translation(first.text, first.score, candidates, problem))
         return translations
 
-    def _texts(self, batch: NBest, prefixes: Sequence[Prefix] | None) -> list[str]:
+    def _texts(self, batch: NBest, prefixes: Prefixes) -> list[str]:
         """Return the text of every hypothesis, sentence by sentence."""
         target = self.tokenizer.target
         if prefixes is None:
@@ -213,7 +209,7 @@ class BatchSearch:
         translations: list[tuple[int, str, list[int]]],
         sources: list[list[int]],
         sentences: Sequence[str],
-        prefixes: Sequence[Prefix] | None,
+        prefixes: Prefixes,
     ) -> Iterator[Links | None]:
         """Align translations by the attention of a second, forced pass.
 

@@ -6,7 +6,7 @@ Lightning's `EarlyStopping` restores the patience of the checkpoint; see
 
 from typing import Any
 
-import lightning
+from lightning import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 
 from nmt.log import log
@@ -28,7 +28,7 @@ class Patience(EarlyStopping):
         """Continue from a checkpoint, with the patience of the config."""
         super().load_state_dict(state_dict | {"patience": self.patience})
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Count the validation, and stop when patience runs out."""
         super().on_validation_end(trainer, pl_module)
         if trainer.should_stop:

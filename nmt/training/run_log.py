@@ -10,7 +10,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-import lightning
+from lightning import Callback, Trainer
 
 from nmt.data.loader import Update
 from nmt.log import ProgressBar, log
@@ -38,7 +38,7 @@ _SHOWN = {
 }
 
 
-class RunLog(lightning.Callback):
+class RunLog(Callback):
     """Writes the metrics that the module logs, in the first process alone.
 
     Args:
@@ -54,7 +54,7 @@ class RunLog(lightning.Callback):
         self._bar: ProgressBar | None = None
         self._file: io.TextIOBase | None = None
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Open the file, without the rows that a killed run wrote after its last checkpoint."""
         if rank() > 0:
             return
@@ -74,12 +74,7 @@ class RunLog(lightning.Callback):
         self._file = open(self.path, "a", newline="", encoding="utf-8")  # noqa: SIM115
 
     def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: Any,
-        outputs: Any,
-        batch: Update,
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Update, batch_idx: int
     ) -> None:
         """Count the update, and write its metrics."""
         if self._bar is None:
@@ -94,7 +89,7 @@ class RunLog(lightning.Callback):
         rate = f"learning rate {metrics['train/learning_rate']:.2e}"
         self._bar.log(f"{update}  loss {loss:.3f}  {rate}  {speed}", f"loss {loss:.3f}  {speed}")
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Write the scores of a validation."""
         if rank() > 0:
             return
@@ -118,7 +113,7 @@ class RunLog(lightning.Callback):
             self._file.close()
 
 
-def logged(trainer: lightning.Trainer, prefix: str) -> dict[str, float]:
+def logged(trainer: Trainer, prefix: str) -> dict[str, float]:
     """Return the last metrics under a prefix, in the order of the columns.
 
     BLEU is missing if its tokenizer is not installed.
