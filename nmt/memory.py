@@ -12,11 +12,8 @@ _TRAINING_KERNELS, _SEARCH_KERNELS = 32, 256
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error means that memory ran out; torch has several such errors."""
-    message = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        words in message
-        for words in ("out of memory", "not enough memory", "can't allocate memory")
-    )
+    texts = ("out of memory", "not enough memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in texts)
 
 
 def tune_memory(*, search: bool = False) -> None:

@@ -21,6 +21,8 @@ from nmt.errors import DataError, UsageError
 from nmt.log import log
 from nmt.storage import is_stream, side_files
 
+Job = tuple[Path | None, Path | None]
+"""An input and its output; None for a standard stream."""
 _Count = Annotated[int, Range(1, 1_000_000)]
 
 if TYPE_CHECKING:
@@ -144,7 +146,7 @@ def _translate_on_cluster(arguments: argparse.Namespace, settings: dict[str, Any
     return 1 if failed else 0
 
 
-def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]]:
+def _jobs(arguments: argparse.Namespace) -> list[Job]:
     """Pair inputs with outputs, and refuse invalid pairs before any work."""
     files, output = arguments.files, arguments.output
     if str(output) in ("-", "/dev/stdout"):
@@ -185,9 +187,7 @@ def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]
     return [(file, output / name) for file, name in zip(files, names, strict=True)]
 
 
-def _refuse_overwriting(
-    arguments: argparse.Namespace, jobs: list[tuple[Path | None, Path | None]]
-) -> None:
+def _refuse_overwriting(arguments: argparse.Namespace, jobs: list[Job]) -> None:
     """Refuse outputs, and files named after them, that are inputs or outputs of the same call."""
     outputs: dict[Path, str] = {}
     for _, output in jobs:

@@ -96,9 +96,8 @@ class Corpus:
         pairs depend only on train and on the cuts named before it. `random()` is the one method of
         Python's generator that is stable across versions.
         """
-        cuts = {
-            name: place["cut"] for name, place in self.places.items() if isinstance(place, dict)
-        }
+        every = self.places.items()
+        cuts = {name: place["cut"] for name, place in every if isinstance(place, dict)}
         if not cuts:
             return {}
         total, draw = sum(cuts.values()), random.Random(1).random

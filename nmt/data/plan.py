@@ -45,10 +45,8 @@ class UpdatePlan:
 
     def target_tokens(self, update: int) -> int:
         """Return the target tokens of an update over all its micro-batches and ranks."""
-        return sum(
-            int(self.target_lengths[self.order[start:end]].sum())
-            for start, end in self._slices(update)
-        )
+        batches = (self.order[start:end] for start, end in self._slices(update))
+        return sum(int(self.target_lengths[examples].sum()) for examples in batches)
 
     @property
     def _per_update(self) -> int:

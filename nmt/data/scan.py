@@ -37,9 +37,8 @@ def scan_corpus(corpus: Corpus) -> CorpusScan:
     """
     held_out = {name: list(corpus.pairs(name)) for name in corpus.splits if name != "train"}
     digest = hashlib.sha256()
-    sizes = [
-        _digest(digest, show_progress(chunked(part), "reading")) for part in corpus.parts("train")
-    ]
+    parts = corpus.parts("train")
+    sizes = [_digest(digest, show_progress(chunked(part), "reading")) for part in parts]
     return CorpusScan(digest.hexdigest(), tuple(sizes), held_out)
 
 

@@ -7,19 +7,18 @@ from nmt.evaluation.metrics import Score
 from nmt.report.blocks import Table
 from nmt.report.runs import Run
 
+RunRow = tuple[Run, Sequence[str]]
+"""A row of a table, with the run that it is of."""
+
 
 def run_table(
-    columns: Sequence[str],
-    rows: Sequence[tuple[Run, Sequence[str]]],
-    *,
-    words: int = 1,
-    title: str = "",
+    columns: Sequence[str], rows: Sequence[RunRow], *, words: int = 1, title: str = ""
 ) -> Table:
     """Make a table; with several runs in the report, its first column names the run.
 
     Args:
         columns: names of the other columns.
-        rows: each with its run.
+        rows: see `RunRow`.
         words: number of the other columns, from the left, that hold words.
         title: of the table.
     """

@@ -131,10 +131,8 @@ def own_routes(service: Service) -> APIRouter:
         model = _model(service, body)
         service.check_size([body.text, body.prefix])
         request.scope["nmt.texts"] = [body.text]
-        work = NextWords(model.translator, body.top)
-        found: list[Prediction] = await service.work(
-            request, model, work, [(body.text, body.prefix)]
-        )
+        work, lines = NextWords(model.translator, body.top), [(body.text, body.prefix)]
+        found: list[Prediction] = await service.work(request, model, work, lines)
         return found[0]
 
     return router
@@ -145,9 +143,7 @@ def _model(service: Service, asked: Asked) -> ServedModel:
     models = service.models
     if asked.model is not None:
         model = models.by_name.get(asked.model)
-        problem = (
-            f"model: {asked.model!r} is not one of {', '.join(one.name for one in models.models)}"
-        )
+        problem = f"model: {asked.model!r} is not one of {', '.join(models.by_name)}"
     elif asked.source is not None and asked.target is not None:
         model = models.by_pair.get((asked.source, asked.target))
         problem = f"no model translates {asked.source!r} to {asked.target!r}"

@@ -17,10 +17,7 @@ from nmt.config import (
 from nmt.errors import ConfigError, naming_key, shown
 from nmt.log import log
 
-_NOISE = (
-    *("model.dropout", "model.locked_dropout", "model.source_word_dropout"),
-    "model.target_word_dropout",
-)
+_NOISE = ("dropout", "locked_dropout", "source_word_dropout", "target_word_dropout")
 """Keys of the model that only training reads."""
 
 
@@ -106,7 +103,7 @@ def adopt_network(config: Config, base: Config, *, only_defaults: bool = False) 
 def _refuse_other_network(config: Config, base: Config) -> None:
     ours, theirs = flat_config(config), flat_config(base)
     for key in changed_keys(adopt_network(config, base), config):
-        if key not in _NOISE:
+        if key.removeprefix("model.") not in _NOISE:
             raise ConfigError(
                 f"{key}: {shown(ours[key])} does not fit the model of training.init_from, which "
                 f"has {shown(theirs[key])}; leave the key out"

@@ -68,16 +68,13 @@ def refuse_other_updates(config: Config, checkpoint: CheckpointFile) -> None:
             have ended before the checkpoint.
     """
     training = config.training
-    if training.max_updates is not None and training.max_updates < checkpoint.update:
-        raise ConfigError(
-            f"--resume: training.max_updates: {training.max_updates} is fewer than the "
-            f"{checkpoint.update} updates that the run has made"
-        )
-    if training.max_epochs is not None and training.max_epochs < checkpoint.epochs:
-        raise ConfigError(
-            f"--resume: training.max_epochs: {training.max_epochs} is fewer than the "
-            f"{checkpoint.epochs} epochs that the run has begun"
-        )
+    for key, done, what in (
+        ("max_updates", checkpoint.update, "updates that the run has made"),
+        ("max_epochs", checkpoint.epochs, "epochs that the run has begun"),
+    ):
+        most = getattr(training, key)
+        if most is not None and most < done:
+            raise ConfigError(f"--resume: training.{key}: {most} is fewer than the {done} {what}")
     now = world_size() * training.accumulate
     if now != checkpoint.micro_batches:
         raise ConfigError(
