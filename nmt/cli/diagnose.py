@@ -10,6 +10,7 @@ from nmt.cli.arguments import (
     read_pairs,
     read_split,
     refuse_output,
+    refuse_placeless,
     run_of,
 )
 from nmt.cli.flags import Device, JsonFlag, add_flags, option, positional, split_words
@@ -90,11 +91,8 @@ def _config(arguments: argparse.Namespace, keys: list[str]) -> Config:
         config = load_training_config(arguments.model, keys)
     else:
         config = model_config(arguments.model)
-    if arguments.cells and config.data.corpus == "files" and config.data.splits is None:
-        raise UsageError(
-            f"--cells: {arguments.model} is a bundle, which does not say where its data lies; "
-            "give its run, or its config"
-        )
+    if arguments.cells:
+        refuse_placeless(f"--cells: {arguments.model}", config, "give its run, or its config")
     if arguments.device is not None:
         training = replace(config.training, device=arguments.device)
         config = replace(config, training=training)

@@ -33,9 +33,8 @@ class Range:
     below: bool = False
 
     def __contains__(self, value: Any) -> bool:
-        return bool(self.low <= value <= self.high) and not (
-            (self.above and value == self.low) or (self.below and value == self.high)
-        )
+        excluded = (self.above and value == self.low) or (self.below and value == self.high)
+        return bool(self.low <= value <= self.high) and not excluded
 
     def __str__(self) -> str:
         if not self.above and not self.below:
