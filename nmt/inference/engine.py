@@ -113,7 +113,8 @@ def _stack(
     if isinstance(network, Decoder):
         feed = network.width if network.input_feeding else 0
         first |= {"context": network.context, "input_feed": feed}
-    kind, layers = model.config.cell, list[list[Layer]]()
+    kind = model.config.cell
+    layers: list[list[Layer]] = []
     for directions in stack_layers(network.stack):
         options = {} if layers else first
         layers.append([FastLayer(kind, each.weights, arithmetic, **options) for each in directions])

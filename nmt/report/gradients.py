@@ -155,5 +155,6 @@ def _sum(flow: GradientFlow, name: str) -> list[Block]:
     rows = [[total.parameter, f"{total.relative_error:.1e}"] for total in flow.sums]
     title = "Gradient of each recurrent matrix, by the distance of the loss in steps"
     draw = lines(plotted, "steps ahead", "norm of gradient", log=True)
-    figure, compared = Figure(file_name("sum", name), title, draw), ["matrix", "difference"]
-    return [figure, Table(compared, rows, (0,), "The sum over time against autograd's own")]
+    figure = Figure(file_name("sum", name), title, draw)
+    title = "The sum over time against autograd's own"
+    return [figure, Table(["matrix", "difference"], rows, (0,), title)]
