@@ -12,8 +12,8 @@ from tests.code_lines import code_lines
 from tests.conftest import ROOT
 
 FLOORS = {
-    # `storage` stands beside `config`: every room writes files. All of floor 0 raises our errors, so
-    # these lie in the cellar.
+    # `storage` stands beside `config`: every room writes files. All of floor 0 raises our errors,
+    # so these lie in the cellar.
     "nmt.errors": -2,
     "nmt.reading": -1,  # every room reads files that may be damaged
     "nmt.plugins": -1,
