@@ -36,13 +36,8 @@ from nmt.text.tokenizer import MODEL_FILES, Tokenizer, load_tokenizer
 
 FORMAT = 3
 """The newest format that this version reads."""
-_MANIFEST, _CONFIG, _WEIGHTS, _METRICS, _CARD = (
-    "bundle.json",
-    "config.yaml",
-    "weights.safetensors",
-    "metrics.json",
-    "README.md",
-)
+_MANIFEST, _CONFIG, _WEIGHTS = "bundle.json", "config.yaml", "weights.safetensors"
+_METRICS, _CARD = "metrics.json", "README.md"
 _HEADER = 2**24  # bytes of names and shapes in a file of weights
 _DESCRIPTIONS = {_CONFIG, _METRICS, _CARD}
 _PARTS = (_CONFIG, _WEIGHTS, _METRICS, _CARD, *MODEL_FILES)

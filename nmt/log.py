@@ -13,14 +13,15 @@ from typing import Any
 
 from nmt.errors import counted
 
+log = logging.getLogger("nmt")
+"""The log of all modules."""
 PROGRESS = 15
 """Log level of regular progress lines; a terminal shows a bar instead."""
 
 
 def shows_bars() -> bool:
     """Return whether progress is shown as a bar: at a terminal, and in a notebook with widgets."""
-    handlers = logging.getLogger("nmt").handlers
-    if any(isinstance(one, StderrHandler) and one.level >= logging.WARNING for one in handlers):
+    if any(isinstance(one, StderrHandler) and one.level >= logging.WARNING for one in log.handlers):
         return False
     notebook = "ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None
     return notebook or (sys.stderr is not None and sys.stderr.isatty())
@@ -47,15 +48,14 @@ def log_to_stderr(*, quiet: bool = False, unless_configured: bool = False) -> No
         quiet: warnings only, and no progress bars.
         unless_configured: keep handlers that the user has set, and a level that is not `NOTSET`.
     """
-    logger = logging.getLogger("nmt")
-    if not unless_configured or logger.level == logging.NOTSET:
-        logger.setLevel(PROGRESS)
-    if unless_configured and logger.hasHandlers():
+    if not unless_configured or log.level == logging.NOTSET:
+        log.setLevel(PROGRESS)
+    if unless_configured and log.hasHandlers():
         return
     handler = StderrHandler()
     handler.setLevel(logging.WARNING if quiet else logging.INFO if shows_bars() else PROGRESS)
-    logger.propagate = False
-    logger.handlers = [handler]
+    log.propagate = False
+    log.handlers = [handler]
 
 
 @contextlib.contextmanager
@@ -67,8 +67,7 @@ def kept_log() -> Iterator[Callable[[Path], None]]:
         timestamps.
     """
     handler = logging.handlers.MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1)
-    logger = logging.getLogger("nmt")
-    logger.addHandler(handler)
+    log.addHandler(handler)
 
     def log_to_file(path: Path) -> None:
         file = logging.FileHandler(path, encoding="utf-8")
@@ -80,7 +79,7 @@ def kept_log() -> Iterator[Callable[[Path], None]]:
     try:
         yield log_to_file
     finally:
-        logger.removeHandler(handler)
+        log.removeHandler(handler)
         if handler.target is not None:
             handler.target.close()
 
@@ -88,13 +87,12 @@ def kept_log() -> Iterator[Callable[[Path], None]]:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Log warnings only."""
-    logger = logging.getLogger("nmt")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    level = log.level
+    log.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        log.setLevel(level)
 
 
 class ProgressBar:
@@ -138,7 +136,7 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.update(self._task, numbers=line if numbers is None else numbers)
         if self._shown:
-            logging.getLogger("nmt").log(PROGRESS, "%s, %s left", line, self._time_left())
+            log.log(PROGRESS, "%s, %s left", line, self._time_left())
 
     def log_pace(self, work: str = "") -> None:
         """Log the rate and the time left; show the rate beside the bar.

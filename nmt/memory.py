@@ -12,33 +12,32 @@ _TRAINING_KERNELS, _SEARCH_KERNELS = 32, 256
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error means that memory ran out; torch has several such errors."""
-    message = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        words in message
-        for words in ("out of memory", "not enough memory", "can't allocate memory")
-    )
+    texts = ("out of memory", "not enough memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in texts)
 
 
 def tune_memory(*, search: bool = False) -> None:
     """Keep freed large blocks, and cache few kernels; call before the first product.
 
-    Args:
-        search: the process translates and does not train.
-    """
-    _keep_freed_memory()
-    _keep_few_kernels(_SEARCH_KERNELS if search else _TRAINING_KERNELS)
-
-
-def _keep_freed_memory() -> None:
-    """Keep large freed blocks in the process, for reuse.
-
     By default glibc maps every large block anew and unmaps it when it is freed. Each step of a
     network frees and allocates the same tens of megabytes, and touching fresh pages costs more
     than most of the arithmetic on them. Has no effect on other C libraries.
 
-    Source: mallopt(3).
+    oneDNN, and torch's layer over it, compile a kernel for every shape and cache 1,024 by default,
+    with their memory, but batches of training keep changing shape. Searches meet about 200 shapes,
+    since the fast engine pads its rows to few counts: translating 500 lines with 32, 128, 256 and
+    1,024 kernels took 1.2, 1.1, 1.0 and 1.0 CPU seconds and 450, 497, 466 and 457 MB (2 × 256,
+    int8, beam 5, medians). The environment variables of the user take precedence.
+
+    Args:
+        search: the process translates and does not train.
+
+    Source: mallopt(3); oneDNN developer guide, "Primitive cache"; ideep, `lru_cache.hpp`.
     """
     _mallopt({_MMAP_THRESHOLD: _LARGEST, _TRIM_THRESHOLD: -1})
+    kernels = _SEARCH_KERNELS if search else _TRAINING_KERNELS
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, str(kernels))
 
 
 def limit_arenas() -> None:
@@ -59,18 +58,3 @@ def _mallopt(values: dict[int, int]) -> None:
         mallopt = ctypes.CDLL(None).mallopt
         for name, value in values.items():
             mallopt(name, value)
-
-
-def _keep_few_kernels(kernels: int) -> None:
-    """Let oneDNN, and torch's layer over it, cache only the kernels of the last few shapes.
-
-    They compile a kernel for every shape and cache 1,024 by default, with their memory, but batches
-    of training keep changing shape. Searches meet about 200 shapes, since the fast engine pads its
-    rows to few counts: translating 500 lines with 32, 128, 256 and 1,024 kernels took 1.2, 1.1, 1.0
-    and 1.0 CPU seconds and 450, 497, 466 and 457 MB (2 × 256, int8, beam 5, medians).
-    The environment variables of the user take precedence.
-
-    Source: oneDNN developer guide, "Primitive cache"; ideep, `lru_cache.hpp`.
-    """
-    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
-        os.environ.setdefault(name, str(kernels))

@@ -29,11 +29,8 @@ def download(address: str, names: Sequence[str]) -> Path:
 
     repository, _, revision = address.removeprefix(PREFIX).partition("@")
     try:
-        folder = Path(
-            huggingface_hub.snapshot_download(
-                repository, revision=revision or None, etag_timeout=5, allow_patterns=list(names)
-            )
-        )
+        options = {"revision": revision or None, "etag_timeout": 5, "allow_patterns": list(names)}
+        folder = Path(huggingface_hub.snapshot_download(repository, **options))
         if (folder / names[0]).exists():
             return folder
         problem = f"is not a model of nmt: it holds no {names[0]}"

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 from nmt.errors import NmtError
@@ -39,15 +40,10 @@ class ChildProcess(subprocess.Popen[bytes]):
     def __init__(self, code: str, *words: str, **options: Any):
         reading, writing = os.pipe()
         self._lifeline = os.fdopen(writing, "wb", buffering=0)
-        environment = options.pop("env", os.environ) | {_LIFELINE: str(reading)}
+        options["env"] = options.get("env", os.environ) | {_LIFELINE: str(reading)}
+        options |= {"pass_fds": [reading], "start_new_session": True}
         try:
-            super().__init__(
-                [sys.executable, "-c", _WATCH + code, *words],
-                env=environment,
-                pass_fds=[reading],
-                start_new_session=True,
-                **options,
-            )
+            super().__init__([sys.executable, "-c", _WATCH + code, *words], **options)
         finally:
             os.close(reading)
 
@@ -68,6 +64,12 @@ def end_with_parent() -> None:
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def last_error(log: Path) -> str:
+    """Return the error in the last line of a command's log; empty if the log is."""
+    last = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+    return last.removeprefix("nmt: error: ")
 
 
 class WorkerPool(Generic[Item, Result]):

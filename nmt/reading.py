@@ -8,9 +8,8 @@ import math
 import os
 import stat
 import types
-import typing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from nmt.errors import DataError, shown
 
@@ -111,7 +110,7 @@ def parse_record(data: bytes, name: object, kind: type[_Record]) -> _Record:
     """
     values = parse_json(data, name)
     try:
-        return typing.cast(_Record, _built(kind, values))
+        return cast(_Record, _built(kind, values))
     except (KeyError, TypeError) as error:
         fault = f"{type(error).__name__}: {error}"
         raise DataError(f"{name} is damaged, or from another version of nmt ({fault})") from None
@@ -119,18 +118,18 @@ def parse_record(data: bytes, name: object, kind: type[_Record]) -> _Record:
 
 def _built(kind: Any, plain: Any) -> Any:
     """Convert a JSON value to a type."""
-    inner = typing.get_args(kind)
+    inner = get_args(kind)
     if dataclasses.is_dataclass(kind):
-        kinds = typing.get_type_hints(kind)
+        kinds = get_type_hints(kind)
         given = [f.name for f in dataclasses.fields(kind) if f.name in plain or _is_required(f)]
         return kind(**{name: _built(kinds[name], plain[name]) for name in given})  # type: ignore[operator]
-    container = dict if typing.is_typeddict(kind) else typing.get_origin(kind)
+    container = dict if is_typeddict(kind) else get_origin(kind)
     if container in (list, dict) and not isinstance(plain, container):
         raise TypeError(f"{shown(plain)} is not a {container.__name__}")
-    if typing.is_typeddict(kind):  # keys may be missing, unless it is total
+    if is_typeddict(kind):  # keys may be missing, unless it is total
         if missing := kind.__required_keys__ - plain.keys():
             raise KeyError(min(missing))
-        hints = {key: hint for key, hint in typing.get_type_hints(kind).items() if key in plain}
+        hints = {key: hint for key, hint in get_type_hints(kind).items() if key in plain}
         return plain | {key: _built(hint, plain[key]) for key, hint in hints.items()}
     if container is list:
         return [_built(inner[0], item) for item in plain]

@@ -4,7 +4,6 @@ import contextlib
 import ctypes
 import errno
 import fcntl
-import logging
 import os
 import shutil
 import tempfile
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from nmt.errors import DataError, UsageError
+from nmt.log import log
 
-_log = logging.getLogger("nmt")
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _SUFFIX = ".nmt.tmp"
@@ -150,7 +149,7 @@ def locked(folder: Path, patience: float | None = 10.0) -> Iterator[None]:
     try:
         start, free = time.monotonic(), try_lock(handle)
         if not free and patience is None:
-            _log.info("%s is in use by another process; waiting for it to end", folder)
+            log.info("%s is in use by another process; waiting for it to end", folder)
         while not free:
             if patience is not None and time.monotonic() > start + patience:
                 raise UsageError(f"{folder} is in use by another process; wait for it to end")

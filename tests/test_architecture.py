@@ -12,14 +12,14 @@ from tests.code_lines import code_lines
 from tests.conftest import ROOT
 
 FLOORS = {
-    # `storage` and `log` stand beside `config`: every room writes files and says things. All of
-    # floor 0 raises our errors, so these lie in the cellar.
+    # `storage` stands beside `config`: every room writes files. All of floor 0 raises our errors,
+    # so these lie in the cellar.
     "nmt.errors": -2,
     "nmt.reading": -1,  # every room reads files that may be damaged
     "nmt.plugins": -1,
+    "nmt.log": -1,  # `storage` logs, too
     "nmt.config": 0,
     "nmt.storage": 0,
-    "nmt.log": 0,
     "nmt.memory": 0,
     "nmt.openmp": 0,
     "nmt.processes": 0,
@@ -121,5 +121,5 @@ def test_help_imports_neither_torch_nor_lightning(verb: str) -> None:
 
 
 def test_the_house_grows_no_heavier() -> None:
-    """The aim is 14,500; serving and the cluster engine take 1,224 of these lines."""
-    assert code_lines(ROOT / "nmt") <= 14_800
+    """DESIGN.md's bound; serving and the cluster engine take about 1,200 of these lines."""
+    assert code_lines(ROOT / "nmt") <= 14_500

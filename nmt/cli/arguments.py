@@ -174,13 +174,15 @@ def read_split(model: str, config: Config, split: str) -> list[tuple[str, str]]:
     """
     from nmt.data.corpus import open_corpus
 
-    if config.data.corpus == "files" and config.data.splits is None:
-        raise UsageError(
-            f"{model} is a bundle, which does not say where its data lies; "
-            "give --source and --reference"
-        )
+    refuse_placeless(model, config, "give --source and --reference")
     _refuse_elsewhere(model, config, split)
     return list(open_corpus(config.data, only=split).pairs(split))
+
+
+def refuse_placeless(model: str, config: Config, remedy: str) -> None:
+    """Refuse the config of a bundle, unless its corpus is found without a place."""
+    if config.data.corpus == "files" and config.data.splits is None:
+        raise UsageError(f"{model} is a bundle, which does not say where its data lies; {remedy}")
 
 
 def _refuse_elsewhere(model: str, config: Config, split: str) -> None:

@@ -1,10 +1,10 @@
 """`nmt check CONFIG`: one page on the data and the cost, before any training."""
 
 import argparse
-import logging
 
 from nmt.cli.arguments import print_result, refuse_output
 from nmt.cli.flags import JsonFlag, add_config_argument, add_flags, split_words
+from nmt.log import log
 from nmt.training.fine_tuning import load_training_config
 
 
@@ -22,7 +22,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     from nmt.report.check_report import check_report
 
     # The page holds the tables that the log would show.
-    for handler in logging.getLogger("nmt").handlers:
+    for handler in log.handlers:
         handler.addFilter(lambda record: "\n" not in record.getMessage())
     found = check(config)
     print_result(arguments.json, check_report(arguments.config, found), found)

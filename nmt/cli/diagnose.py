@@ -1,8 +1,7 @@
 """`nmt diagnose RUN|CONFIG`: the gradient flow of a model, with verdicts."""
 
 import argparse
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nmt.cli.arguments import (
@@ -11,6 +10,7 @@ from nmt.cli.arguments import (
     read_pairs,
     read_split,
     refuse_output,
+    refuse_placeless,
     run_of,
 )
 from nmt.cli.flags import Device, JsonFlag, add_flags, option, positional, split_words
@@ -91,14 +91,11 @@ def _config(arguments: argparse.Namespace, keys: list[str]) -> Config:
         config = load_training_config(arguments.model, keys)
     else:
         config = model_config(arguments.model)
-    if arguments.cells and config.data.corpus == "files" and config.data.splits is None:
-        raise UsageError(
-            f"--cells: {arguments.model} is a bundle, which does not say where its data lies; "
-            "give its run, or its config"
-        )
+    if arguments.cells:
+        refuse_placeless(f"--cells: {arguments.model}", config, "give its run, or its config")
     if arguments.device is not None:
-        training = dataclasses.replace(config.training, device=arguments.device)
-        config = dataclasses.replace(config, training=training)
+        training = replace(config.training, device=arguments.device)
+        config = replace(config, training=training)
     return config
 
 

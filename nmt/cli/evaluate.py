@@ -1,7 +1,6 @@
 """`nmt evaluate MODEL`: BLEU, chrF and TER against untouched references."""
 
 import argparse
-import logging
 import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -24,9 +23,8 @@ from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric, corpus_scores
 from nmt.evaluation.references import scoring_warnings
 from nmt.evaluation.significance import paired_bootstrap
+from nmt.log import log
 from nmt.text.lines import open_output
-
-_log = logging.getLogger("nmt")
 
 if TYPE_CHECKING:
     from nmt.inference.search_tuning import Tuning
@@ -111,7 +109,7 @@ def _target(arguments: argparse.Namespace, config: Config | None) -> TargetLangu
     """Return the language of the references; flags take precedence over the model's config."""
     tag, tokenizer = arguments.target_language, arguments.bleu_tokenizer
     if config is None and tag is None and tokenizer is None:
-        _log.warning(
+        log.warning(
             "the target language is taken to be English (BLEU's tokenizer 13a); "
             "give --target-language"
         )
@@ -131,7 +129,7 @@ def _warn(arguments: argparse.Namespace, every: list[Texts], target: TargetLangu
         bleu_metric(target)
     references = [line for texts in every for side in texts.references for line in side]
     for warning in scoring_warnings(references, target):
-        _log.warning(warning)
+        log.warning(warning)
 
 
 def _report(

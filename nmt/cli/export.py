@@ -1,7 +1,6 @@
 """`nmt export MODEL OUT`: a model in a new folder, optionally averaged or in 8 bits."""
 
 import argparse
-import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +9,7 @@ from typing import Literal
 from nmt.cli.flags import add_flags, option, positional
 from nmt.config.sections import Count
 from nmt.errors import DataError, UsageError
-from nmt.log import memory_size
-
-_log = logging.getLogger("nmt")
+from nmt.log import log, memory_size
 
 
 @dataclass
@@ -66,7 +63,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     with writing_to(arguments.out):
         save_bundle(out, replace(bundle, metrics=metrics, precision=precision))
     if bundle.precision == "int8" and precision == "fp32":
-        _log.warning("the weights were rounded to int8 before, and stay so; only the file grows")
+        log.warning("the weights were rounded to int8 before, and stay so; only the file grows")
     size = memory_size(weights_size(out))
-    _log.info("%s: weights in %s, %s (%s)", arguments.out, precision, size, origin)
+    log.info("%s: weights in %s, %s (%s)", arguments.out, precision, size, origin)
     return 0

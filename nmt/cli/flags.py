@@ -1,16 +1,14 @@
 """Flags made from the fields of dataclasses: types parse the values, docstrings are the help."""
 
 import argparse
-import dataclasses
 import itertools
 import json
 import re
 import types
-import typing
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Union, get_args, get_origin
 
 from nmt.config import Config, DecodingConfig, SearchOptions
 from nmt.config.sections import Threads
@@ -27,7 +25,7 @@ def option(default: Any = None, **keywords: Any) -> Any:
         default: value without the flag; a list flag starts empty.
         **keywords: further arguments of `add_argument`; `names` replaces the flag's name.
     """
-    return dataclasses.field(default=default, metadata=keywords)
+    return field(default=default, metadata=keywords)
 
 
 def positional(metavar: str, **keywords: Any) -> Any:
@@ -77,14 +75,14 @@ def add_flags(parser: argparse.ArgumentParser, words: list[str], *kinds: type) -
     """
     for kind in kinds:
         hints, texts = field_types(kind), _help_texts(kind, words)
-        for field in dataclasses.fields(kind):
-            flag, text = flag_name(field.name), texts.get(field.name, "")
-            keywords = {"default": field.default, **_reading(hints[field.name], flag)}
-            keywords |= field.metadata
+        for each in fields(kind):
+            flag, text = flag_name(each.name), texts.get(each.name, "")
+            keywords = {"default": each.default, **_reading(hints[each.name], flag)}
+            keywords |= each.metadata
             names = keywords.pop("names", [flag])
             if keywords["default"] and "(default" not in text:
                 text += f" (default: {keywords['default']})"
-            parser.add_argument(*names, dest=field.name, help=text.strip(), **keywords)
+            parser.add_argument(*names, dest=each.name, help=text.strip(), **keywords)
 
 
 def add_search_flags(
@@ -141,10 +139,10 @@ def _add_keys(parser: argparse.ArgumentParser, section: Any, prefix: str, words:
     texts = _help_texts(type(section), words)
     for name, kind in field_types(type(section)).items():
         default, key = getattr(section, name), f"{prefix}{name}"
-        if dataclasses.is_dataclass(default):
+        if is_dataclass(default):
             _add_keys(parser, default, f"{key}.", words)
         else:
-            choices = kind.__args__ if typing.get_origin(kind) is Literal else None
+            choices = kind.__args__ if get_origin(kind) is Literal else None
             rule = "" if choices else f"{describe(kind)}; "
             parser.add_argument(
                 f"--{key}",
@@ -168,8 +166,8 @@ def flag_name(name: str) -> str:
 
 def _reading(kind: Any, flag: str) -> dict[str, Any]:
     """Return the arguments of `add_argument` that parse a value of a type."""
-    origin, parts = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
         return _reading(parts[0], flag)  # the rest is None
     if kind is bool:
         return {"action": "store_true"}

@@ -44,11 +44,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     from nmt.inference.next_words import predict
 
     found = predict(
-        translator,
-        arguments.text,
-        arguments.prefix,
-        top=arguments.top,
-        pieces=arguments.pieces,
+        translator, arguments.text, arguments.prefix, top=arguments.top, pieces=arguments.pieces
     )
     shown = "\n".join(_lines(found, arguments.text, "pieces" if arguments.pieces else "words"))
     print(shown, file=sys.stderr if arguments.json == "-" else sys.stdout)

@@ -1,10 +1,9 @@
 """`nmt push MODEL hf://owner/name`: upload a model for other people or machines."""
 
 import argparse
-import dataclasses
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nmt.cli.arguments import run_of
@@ -43,7 +42,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         "address": arguments.address,
         "license": arguments.license,
         "scores": {
-            split: {name: dataclasses.asdict(one) for name, one in scores.by_metric().items()}
+            split: {name: asdict(one) for name, one in scores.by_metric().items()}
             for split, scores in (read_scores(run) if run else {}).items()
         },
     }

@@ -1,15 +1,13 @@
 """`nmt report RUN…`: the results of runs as one HTML page, images, or text in the terminal."""
 
 import argparse
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.cli.arguments import refuse_output
 from nmt.cli.flags import add_flags, option, positional
 from nmt.errors import DataError, UsageError
-
-_log = logging.getLogger("nmt")
+from nmt.log import log
 
 
 @dataclass
@@ -44,7 +42,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
         from nmt.report.drawing import save_images
 
         save_images(report.figures(), arguments.images)
-        _log.info("images: %s", arguments.images)
+        log.info("images: %s", arguments.images)
     return 0
 
 
@@ -56,7 +54,7 @@ def report_training(run: Path) -> None:
         write_page(make_report([run]), run / "report.html")
     except Exception as error:
         reason = " ".join(f"{error}".split()) or type(error).__name__
-        _log.warning("there is no report (%s); `nmt report %s` tries again", reason, run)
+        log.warning("there is no report (%s); `nmt report %s` tries again", reason, run)
 
 
 def _place(arguments: argparse.Namespace) -> Path | None:

@@ -2,7 +2,6 @@
 
 import argparse
 import importlib.util
-import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Annotated
 from nmt.cli.flags import DeviceFlags, add_flags, option, positional
 from nmt.config.values import Range, field_types
 from nmt.errors import DataError, UsageError
+from nmt.log import log
 from nmt.memory import limit_arenas
 from nmt.serving.limits import ServeLimits, ServeOptions
 
-_log = logging.getLogger("nmt")
 _NEEDED = ("fastapi", "uvicorn", "python_multipart", "py3langid", "prometheus_client")
 
 
@@ -75,5 +74,5 @@ def _serve(arguments: argparse.Namespace, keys: frozenset[str]) -> None:
             [ServedModel(path, arguments.device, arguments.precision) for path in arguments.models]
         )
         for model in models.models:
-            _log.info("%s: %s → %s", model.name, *model.pair)
+            log.info("%s: %s → %s", model.name, *model.pair)
         serve(create_app(models, options), listening, math.ceil(arguments.time_limit))

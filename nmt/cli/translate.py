@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
-import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -19,9 +18,11 @@ from nmt.cli.flags import ModelFlags, add_flags, add_search_flags, flag_name, op
 from nmt.config import SearchOptions
 from nmt.config.values import Range
 from nmt.errors import DataError, UsageError
+from nmt.log import log
 from nmt.storage import is_stream, side_files
 
-_log = logging.getLogger("nmt")
+Job = tuple[Path | None, Path | None]
+"""An input and its output; None for a standard stream."""
 _Count = Annotated[int, Range(1, 1_000_000)]
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _translate_on_cluster(arguments: argparse.Namespace, settings: dict[str, Any
     return 1 if failed else 0
 
 
-def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]]:
+def _jobs(arguments: argparse.Namespace) -> list[Job]:
     """Pair inputs with outputs, and refuse invalid pairs before any work."""
     files, output = arguments.files, arguments.output
     if str(output) in ("-", "/dev/stdout"):
@@ -187,9 +188,7 @@ def _jobs(arguments: argparse.Namespace) -> list[tuple[Path | None, Path | None]
     return [(file, output / name) for file, name in zip(files, names, strict=True)]
 
 
-def _refuse_overwriting(
-    arguments: argparse.Namespace, jobs: list[tuple[Path | None, Path | None]]
-) -> None:
+def _refuse_overwriting(arguments: argparse.Namespace, jobs: list[Job]) -> None:
     """Refuse outputs, and files named after them, that are inputs or outputs of the same call."""
     outputs: dict[Path, str] = {}
     for _, output in jobs:
@@ -249,7 +248,7 @@ def _translate(
     else:
         key = _key(arguments, options)
         if arguments.resume and output.exists() and not is_unfinished(output, key):
-            _log.info("%s is there, and is kept", output)
+            log.info("%s is there, and is kept", output)
             return 0
         writing = partial_writer(output, arguments.format, key)
     lines = _lines(source, arguments, replaced)

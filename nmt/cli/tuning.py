@@ -1,7 +1,6 @@
 """`nmt evaluate MODEL --tune`: the best setting of the search becomes the model's own default."""
 
 import argparse
-import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,12 @@ from nmt.cli.compared_texts import Texts
 from nmt.cli.flags import flag_name
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.languages import TargetLanguage
+from nmt.log import log
 from nmt.model_hub import PREFIX
 
 if TYPE_CHECKING:
     from nmt.inference.search_tuning import Tuning
 
-_log = logging.getLogger("nmt")
 _SPLIT = "validation"
 
 
@@ -43,10 +42,7 @@ def refuse_senseless_tuning(arguments: argparse.Namespace, settings: dict[str, A
 
 
 def tune_model(
-    arguments: argparse.Namespace,
-    texts: Texts,
-    target: TargetLanguage,
-    settings: dict[str, Any],
+    arguments: argparse.Namespace, texts: Texts, target: TargetLanguage, settings: dict[str, Any]
 ) -> "Tuning":
     """Try the settings, and write the best one into the model's bundle.
 
@@ -75,10 +71,8 @@ def tune_model(
         with writing_to(folder):
             save_tuned(folder, {"split": arguments.split, **tuning.to_json()})
     best = tuning.best
-    _log.info(
-        "%s is changed: its defaults are now beam size %d and length penalty %g",
-        *(folder, best.beam_size, best.length_penalty),
-    )
+    now = f"beam size {best.beam_size} and length penalty {best.length_penalty:g}"
+    log.info("%s is changed: its defaults are now %s", folder, now)
     return tuning
 
 

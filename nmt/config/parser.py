@@ -19,19 +19,17 @@ _MACHINE = ("data.splits", "data.cache", "tokenizer.path", "training.init_from")
 """Keys that a bundle omits, beside `data.distill`."""
 
 
-def load_config(
-    path: str | Path,
-    overrides: Sequence[str] = (),
-    *,
-    base: Callable[[Config], Config] | None = None,
-) -> Config:
+Base = Callable[[Config], Config] | None
+"""Maps a config to another one, which replaces the defaults of keys that nobody has set."""
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = (), *, base: Base = None) -> Config:
     """Read a config file and apply overrides.
 
     Args:
         path: a YAML file of the keys that differ from the defaults.
         overrides: command-line words, such as `["--model.cell", "gru"]`.
-        base: maps the config to another one, which replaces the defaults of keys that neither the
-            file nor the overrides have.
+        base: see `Base`.
 
     Raises:
         ConfigError: unreadable file, unknown key, wrong type or range, or values that contradict
@@ -46,11 +44,7 @@ def load_stored_config(path: Path) -> Config:
 
 
 def parse_config(
-    text: str,
-    overrides: Sequence[str] = (),
-    origin: str = "config",
-    *,
-    base: Callable[[Config], Config] | None = None,
+    text: str, overrides: Sequence[str] = (), origin: str = "config", *, base: Base = None
 ) -> Config:
     """Parse the YAML text of a config; `origin` is its name in errors. See `load_config`."""
     values = load_yaml(text, origin)

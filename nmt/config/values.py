@@ -6,9 +6,8 @@ import math
 import numbers
 import re
 import types
-import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from nmt.errors import ConfigError, shown, suggestion
 
@@ -34,9 +33,8 @@ class Range:
     below: bool = False
 
     def __contains__(self, value: Any) -> bool:
-        return bool(self.low <= value <= self.high) and not (
-            (self.above and value == self.low) or (self.below and value == self.high)
-        )
+        excluded = (self.above and value == self.low) or (self.below and value == self.high)
+        return bool(self.low <= value <= self.high) and not excluded
 
     def __str__(self) -> str:
         if not self.above and not self.below:
@@ -100,7 +98,7 @@ def read_value(kind: Any, value: object, key: str) -> Any:
 
 def field_types(kind: type) -> dict[str, Any]:
     """Return the type hints of a dataclass's fields by name, with their ranges."""
-    hints = typing.get_type_hints(kind, include_extras=True)
+    hints = get_type_hints(kind, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
@@ -162,12 +160,12 @@ def refuse_unknown(given: Iterable[object], known: Iterable[str], prefix: str = 
 
 def describe(kind: Any) -> str:
     """Describe a type for users, such as `a whole number from 1 to 64 or null`."""
-    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return str(parts[1]) if parts[0] is str else f"{describe(parts[0])} {parts[1]}"
-    if origin is typing.Literal:
+    if origin is Literal:
         return " or ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
-    if origin in (typing.Union, types.UnionType):
+    if origin in (Union, types.UnionType):
         return " or ".join(map(describe, parts))
     if origin is list:
         return f"a list of {describe(parts[0])}"
@@ -176,13 +174,13 @@ def describe(kind: Any) -> str:
 
 def _hint(kind: Any, text: str) -> str:
     """Return `; did you mean …?` with what a type has for a text, or nothing."""
-    rules = [part.meant(text) for part in typing.get_args(kind) if isinstance(part, Matches)]
+    rules = [part.meant(text) for part in get_args(kind) if isinstance(part, Matches)]
     return f"; did you mean {rules[0]}?" if any(rules) else suggestion(text, _choices(kind))
 
 
 def _choices(kind: Any) -> Iterator[str]:
     """Yield the literal words of a type."""
-    for part in typing.get_args(kind):
+    for part in get_args(kind):
         if isinstance(part, str):
             yield part
         else:
@@ -191,20 +189,20 @@ def _choices(kind: Any) -> Iterator[str]:
 
 def _convert(kind: Any, value: Any, key: str) -> Any:
     """Convert a value to a type, or raise `_MisfitError`; items are converted with their keys."""
-    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
         value = _convert(parts[0], value, key)
         if value not in parts[1]:
             raise _MisfitError
         return value
-    if origin in (typing.Union, types.UnionType):
+    if origin in (Union, types.UnionType):
         for part in parts:
             with contextlib.suppress(_MisfitError):
                 return _convert(part, value, key)
         raise _MisfitError
     if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
         return read_section(kind, value, key)
-    if origin is typing.Literal and isinstance(value, str) and value in parts:
+    if origin is Literal and isinstance(value, str) and value in parts:
         return str(value)
     if origin is list and isinstance(value, list):
         return [read_value(parts[0], item, f"{key}[{row}]") for row, item in enumerate(value)]

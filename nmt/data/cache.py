@@ -1,13 +1,10 @@
 """The cache of a corpus: its tokenizer, its encoded training pairs, its teachers' translations."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib
 import itertools
 import json
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,13 +20,13 @@ from nmt.data.encoding import ChunkEncoder, write_encoded
 from nmt.data.filters import FilterSettings
 from nmt.data.scan import CorpusScan, text_fingerprint
 from nmt.errors import DataError
+from nmt.log import log
 from nmt.reading import is_sealed, seal
 from nmt.storage import atomic_folder, user_cache
 from nmt.text.lines import reason
-from nmt.text.tokenizer import Tokenizer, load_tokenizer, size_notes, train_tokenizer
+from nmt.text.tokenizer import Learned, Tokenizer, load_tokenizer, size_notes, train_tokenizer
 
 _TOKENIZER_FORMAT, _PAIRS_FORMAT, _TRANSLATIONS_FORMAT = 1, 3, 1
-_log = logging.getLogger("nmt")
 
 
 def cache_folder(configured: str | None) -> Path:
@@ -39,18 +36,13 @@ def cache_folder(configured: str | None) -> Path:
     return user_cache() / "nmt"
 
 
-def learn_tokenizer(
-    config: Config, corpus: Corpus, scan: CorpusScan
-) -> tuple[Tokenizer, list[str]]:
+def learn_tokenizer(config: Config, corpus: Corpus, scan: CorpusScan) -> Learned:
     """Learn the tokenizer of a config, or load it from the cache.
 
     Args:
         config: its `tokenizer` section and `data.cache` are read.
         corpus: source of the raw pairs.
         scan: of this corpus.
-
-    Returns:
-        As of `train_tokenizer`.
 
     Raises:
         BundleError: a ready-made one is missing or damaged.
@@ -64,7 +56,7 @@ def learn_tokenizer(
         tokenizer = load_tokenizer(folder)
         return tokenizer, size_notes(config.tokenizer, tokenizer)
     step = max(1, -(-scan.pairs // config.tokenizer.max_pairs))
-    _log.info("learning the tokenizer from %s pairs", f"{-(-scan.pairs // step):,}")
+    log.info("learning the tokenizer from %s pairs", f"{-(-scan.pairs // step):,}")
     learned = train_tokenizer(config.tokenizer, _Sample(corpus, step))
     with _new_folder(folder) as temporary:
         learned[0].save(temporary)
@@ -99,7 +91,7 @@ def encode_pairs(
     settings = FilterSettings.of(config)
     if is_sealed(folder):
         return EncodedPairs(folder, settings, weights)
-    _log.info("encoding %s pairs", f"{scan.pairs:,}")
+    log.info("encoding %s pairs", f"{scan.pairs:,}")
     pairs = itertools.chain.from_iterable(corpus.parts("train"))
     encoder = ChunkEncoder(tokenizer, scan.held_out)
     with _new_folder(folder) as temporary:

@@ -1,7 +1,5 @@
 """Long passes over sentence pairs: chunks of some thousands, and their progress."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import time
@@ -12,19 +10,19 @@ from nmt.log import ProgressBar
 
 CHUNK = 4096
 """Pairs that are read, sent to another process and written together."""
+Chunk = list[Pair]
+"""`CHUNK` pairs."""
 _EVERY = 10.0  # seconds between two reports; shorter work reports nothing
 
 
-def chunked(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
-    """Yield chunks of `CHUNK` pairs; the last chunk may hold fewer."""
+def chunked(pairs: Iterable[Pair]) -> Iterator[Chunk]:
+    """Yield chunks; the last one may hold fewer pairs."""
     iterator = iter(pairs)
     while chunk := list(itertools.islice(iterator, CHUNK)):
         yield chunk
 
 
-def show_progress(
-    chunks: Iterable[list[Pair]], work: str, total: int | None = None
-) -> Iterator[list[Pair]]:
+def show_progress(chunks: Iterable[Chunk], work: str, total: int | None = None) -> Iterator[Chunk]:
     """Yield chunks unchanged, and report the progress of long work.
 
     Args:

@@ -4,13 +4,11 @@ The columns are those of `data.columns` if given, else those named by the langua
 `translation.TAG` (the layout of most translation sets on the hub).
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import re
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nmt.config import DataConfig
@@ -19,6 +17,10 @@ from nmt.text.lines import one_line
 
 Pair = tuple[str, str]
 Row = Mapping[str, object]
+NamedRows = Iterator[tuple[str, Row]]
+"""Rows of a table, each with its name in errors, such as `train.csv: line 7`."""
+Read = Callable[[str], Iterator[Pair]]
+"""Streams the pairs of one place."""
 _SHOWN = 20
 """Column names that an error lists at most."""
 
@@ -82,7 +84,7 @@ def missing_columns(
     )
 
 
-def arrow_rows(batches: Iterable[Any], name: str) -> Iterator[tuple[str, Row]]:
+def arrow_rows(batches: Iterable[Any], name: str) -> NamedRows:
     """Number the rows of Arrow batches for `read_pairs`; `name` is the table's name in errors."""
     done = 0
     for batch in batches:

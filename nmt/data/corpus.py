@@ -3,18 +3,16 @@
 Splits are streams that can be read again: training text need not fit into memory.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from nmt.config import DataConfig, Place
-from nmt.data.columns import Pair
+from nmt.data.columns import Pair, Read
 from nmt.data.files import read_file_pairs
 from nmt.errors import ConfigError, DataError, counted
 
@@ -24,7 +22,6 @@ _DEFAULT_SPLITS = {
     "hub": ("train", "validation", "test"),
     "builtin": ("train", "validation", "test", "long"),
 }
-Read = Callable[[str], Iterator[Pair]]
 
 
 class Part(NamedTuple):
@@ -99,9 +96,8 @@ class Corpus:
         pairs depend only on train and on the cuts named before it. `random()` is the one method of
         Python's generator that is stable across versions.
         """
-        cuts = {
-            name: place["cut"] for name, place in self.places.items() if isinstance(place, dict)
-        }
+        every = self.places.items()
+        cuts = {name: place["cut"] for name, place in every if isinstance(place, dict)}
         if not cuts:
             return {}
         total, draw = sum(cuts.values()), random.Random(1).random

@@ -3,8 +3,6 @@
 Storage only; `nmt.training.distill` produces the translations.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import gzip

@@ -1,7 +1,5 @@
 """Training pairs as token ids: encoded once, memory-mapped, filtered by the settings of a run."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass
@@ -9,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as arrow
 from numpy.typing import NDArray
 
-from nmt.data import encoding
 from nmt.data.chunks import CHUNK
+from nmt.data.encoding import ABOUT, FEATURES, PAIRS
 from nmt.data.filters import FilterSettings, Mask, apply_filters
 from nmt.data.pair_features import Lengths, PairFeatures
 from nmt.data.plan import SamplingWeights
@@ -68,16 +67,12 @@ class EncodedPairs:
         DataError: no pair is left to train on.
     """
 
-    def __init__(
-        self, folder: Path, settings: FilterSettings, weights: SamplingWeights | None = None
-    ):
+    def __init__(self, folder: Path, settings: FilterSettings, weights: SamplingWeights | None):
         self._opened_with = folder, settings, weights
         self._settings = settings
-        about = json.loads((folder / encoding.ABOUT).read_text())
-        features = PairFeatures(
-            *(np.load(folder / name, mmap_mode="r") for name in encoding.FEATURES)
-        )
-        self._sides = _read_arrow(folder / encoding.PAIRS, about["pairs"])
+        about = json.loads((folder / ABOUT).read_text())
+        features = PairFeatures(*(np.load(folder / name, mmap_mode="r") for name in FEATURES))
+        self._sides = _read_arrow(folder / PAIRS, about["pairs"])
         kept, matches, left_out = apply_filters(features, settings)
         # Row numbers in the files; None if all pairs are kept.
         self._rows = None if kept.all() else np.flatnonzero(kept).astype(np.uint32)
@@ -101,9 +96,7 @@ class EncodedPairs:
                 f"data.max_length is {settings.max_length} tokens, the rest is under data.filters"
             )
 
-    def __reduce__(
-        self,
-    ) -> tuple[type[EncodedPairs], tuple[Path, FilterSettings, SamplingWeights | None]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._opened_with
 
     def __len__(self) -> int:
@@ -135,8 +128,6 @@ class EncodedPairs:
 
 def _read_arrow(path: Path, pairs: int) -> list[Side]:
     """Map source and target into memory, without Python objects for the tokens."""
-    import pyarrow as arrow
-
     table = arrow.ipc.open_stream(arrow.memory_map(str(path))).read_all()
     if len(table) != pairs:
         raise ValueError(f"{path} holds {len(table)} pairs, not {pairs}")

@@ -4,31 +4,27 @@ The main process reads and writes; worker processes tokenize. The files do not d
 of workers.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
+import pyarrow as arrow
 from numpy.typing import NDArray
 
-from nmt.data.chunks import CHUNK, chunked, show_progress
+from nmt.data.chunks import CHUNK, Chunk, chunked, show_progress
 from nmt.data.columns import Pair
 from nmt.data.duplicates import repeated_rows
 from nmt.data.filters import NOT_STORED
-from nmt.data.pair_features import DUPLICATE, PairFeatures, PairTests, text_hashes
+from nmt.data.pair_features import DUPLICATE, Lengths, PairFeatures, PairTests, text_hashes
 from nmt.data.scan import CorpusScan
 from nmt.errors import DataError
 from nmt.processes import WorkerPool
 from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Tokenizer, Vocabulary
-
-if TYPE_CHECKING:
-    import pyarrow
 
 PAIRS = "pairs.arrow"
 FEATURES = LENGTHS, MARKS, SHARES = "lengths.npy", "marks.npy", "shares.npy"
@@ -42,7 +38,7 @@ _FEW = 16  # chunks that one process encodes before others would have started
 class EncodedChunk:
     """A chunk of pairs as written to disk: token ids, features and hashes of the text."""
 
-    ids: pyarrow.RecordBatch
+    ids: arrow.RecordBatch
     features: PairFeatures
     hashes: NDArray[np.uint64]
 
@@ -60,28 +56,19 @@ class ChunkEncoder:
         self._tests = PairTests(held_out)
 
     @property
-    def schema(self) -> pyarrow.Schema:
+    def schema(self) -> arrow.Schema:
         """Two columns of ids, of two bytes each if the vocabulary is small enough."""
-        import pyarrow as arrow
-
         kinds = [arrow.list_(arrow.from_numpy_dtype(_id_type(v))) for v in self._vocabularies]
         return arrow.schema(zip(("source", "target"), kinds, strict=True))
 
-    def __call__(self, chunk: list[Pair]) -> EncodedChunk:
+    def __call__(self, chunk: Chunk) -> EncodedChunk:
         """Encode a chunk of pairs."""
-        import pyarrow as arrow
-
         texts = ([pair[side] for pair in chunk] for side in (0, 1))
         sides = list(map(_encode, self._vocabularies, texts))
-        return EncodedChunk(
-            arrow.record_batch([ids for ids, _ in sides], schema=self.schema),
-            PairFeatures(
-                np.stack([lengths for _, lengths in sides]),
-                self._tests.flags(chunk),
-                self._tests.script_shares(chunk),
-            ),
-            text_hashes(chunk),
-        )
+        ids = arrow.record_batch([ids for ids, _ in sides], schema=self.schema)
+        lengths = np.stack([lengths for _, lengths in sides])
+        features = PairFeatures(lengths, self._tests.flags(chunk), self._tests.script_shares(chunk))
+        return EncodedChunk(ids, features, text_hashes(chunk))
 
 
 def write_encoded(
@@ -101,8 +88,6 @@ def write_encoded(
         NmtError: a worker died.
         OSError: the files cannot be written.
     """
-    import pyarrow as arrow
-
     total = scan.pairs
     chunks = show_progress(chunked(pairs), "encoding", total)
     done = 0
@@ -130,12 +115,8 @@ def write_encoded(
     (folder / ABOUT).write_text(json.dumps(about))
 
 
-def _encode(
-    vocabulary: Vocabulary, texts: Sequence[str]
-) -> tuple[pyarrow.ListArray, NDArray[np.uint16]]:
+def _encode(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[arrow.ListArray, Lengths]:
     """Return the ids of each text, empty from `NOT_STORED` tokens on, and the lengths."""
-    import pyarrow as arrow
-
     pairs = zip(vocabulary.encode(texts), texts, strict=True)
     rows = [[] if is_blank(text) else ids for ids, text in pairs]
     lengths = np.array([min(len(ids) + 1, NOT_STORED) for ids in rows], np.uint16)

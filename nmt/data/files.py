@@ -4,8 +4,6 @@ Plain text and TSV are read by the line contract (`nmt.text.lines`) and without 
 quote stays a quote, and `NA` stays text.
 """
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import itertools
@@ -16,8 +14,8 @@ from pathlib import Path
 
 from nmt.config import DataConfig
 from nmt.data.columns import (
+    NamedRows,
     Pair,
-    Row,
     arrow_rows,
     find_columns,
     join_lines,
@@ -92,13 +90,13 @@ def _check_splits(path: str) -> str:
     return f"check data.splits, which is relative to the working folder, {Path.cwd()}"
 
 
-def _tsv_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
+def _tsv_rows(path: str, config: DataConfig) -> NamedRows:
     """Read a TSV, without quoting."""
     lines = enumerate(read_lines(path), start=1)
     return _table_rows(((f"{path}: line {n}", line.split("\t")) for n, line in lines), config)
 
 
-def _csv_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
+def _csv_rows(path: str, config: DataConfig) -> NamedRows:
     """Read a CSV; a quoted cell may hold line breaks, which become spaces."""
     # The csv module refuses a lone carriage return, and lines without an end run together.
     reader = csv.reader((one_line(line) + "\n" for line in read_lines(path)), strict=True)
@@ -110,9 +108,7 @@ def _csv_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
         raise DataError(f"{path}: line {reader.line_num} is not valid CSV: {error}") from None
 
 
-def _table_rows(
-    lines: Iterable[tuple[str, list[str]]], config: DataConfig
-) -> Iterator[tuple[str, Row]]:
+def _table_rows(lines: Iterable[tuple[str, list[str]]], config: DataConfig) -> NamedRows:
     """Name the cells of a table: by its header, or by number if `data.columns` has numbers.
 
     Args:
@@ -146,7 +142,7 @@ def _table_rows(
         yield where, dict(zip(header, cells, strict=True))
 
 
-def _jsonl_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
+def _jsonl_rows(path: str, config: DataConfig) -> NamedRows:
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
@@ -154,7 +150,7 @@ def _jsonl_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
         yield where, parse_json(line, where)
 
 
-def _parquet_rows(path: str, config: DataConfig) -> Iterator[tuple[str, Row]]:
+def _parquet_rows(path: str, config: DataConfig) -> NamedRows:
     """Read a Parquet file some rows at a time.
 
     A `.parquet.gz` must fit into memory, unpacked: Parquet is read from its end, which gzip reaches

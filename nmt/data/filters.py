@@ -6,9 +6,9 @@ needs a new feature, `pair_features.py` computes it, `encoding.py` and `encoded.
 the version of the format in `cache.py` rises.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ _ORDER = (
     *("empty", "control_characters", "untranslated", "script"),
     *("too_long", "length_ratio", "overlap", "duplicates"),
 )
+FILTER_COLUMNS = ("filter", "setting", "found", "left out")
 _STANDARD_SCRIPT = 0.5  # counts matches while the filter is off
 _STANDARD_RATIO = 4.0
 _BLOCK = 2**20
@@ -42,7 +43,7 @@ class FilterSettings:
     max_length: int
 
     @classmethod
-    def of(cls, config: Config) -> FilterSettings:
+    def of(cls, config: Config) -> "FilterSettings":
         """Read the settings from a config.
 
         Without `data.max_length` the longest side is the one that fits into a micro-batch.
@@ -62,9 +63,7 @@ class FilterSettings:
     @property
     def active(self) -> list[str]:
         """Names of the filters that are on."""
-        return [
-            name for name, value in self.by_name.items() if value is not None and value is not False
-        ]
+        return [name for name, value in self.by_name.items() if value not in (None, False)]
 
     def masks(self, features: PairFeatures) -> dict[str, Mask]:
         """Return the pairs that match each filter, on or off, `(pairs,)`."""
@@ -84,16 +83,24 @@ class FilterSettings:
 
     def table(self, found: dict[str, int], left_out: dict[str, int]) -> list[str]:
         """Format the counts from `apply_filters` as aligned lines for the log."""
-        rows = [("filter", "setting", "found", "left out")]
-        for name, setting in self.by_name.items():
-            shown = "on" if setting is True else str(setting) if name in self.active else "off"
-            rows.append((name, shown, f"{found[name]:,}", f"{left_out.get(name, 0):,}"))
+        rows = [FILTER_COLUMNS, *filter_rows(self.by_name, found, left_out)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return [
             f"  {name:<{widths[0]}}"
             + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
             for name, *cells in rows
         ]
+
+
+def filter_rows(
+    settings: Mapping[str, Any], found: Mapping[str, int], left_out: Mapping[str, int]
+) -> list[tuple[str, ...]]:
+    """Return setting and counts of each filter with `FILTER_COLUMNS`, as text."""
+    rows: list[tuple[str, ...]] = []
+    for name, setting in settings.items():
+        shown = ("on" if setting else "off") if isinstance(setting, bool | None) else f"{setting:,}"
+        rows.append((name, shown, f"{found.get(name, 0):,}", f"{left_out.get(name, 0):,}"))
+    return rows
 
 
 def apply_filters(

@@ -3,20 +3,19 @@
 The files are downloaded once, and kept as Arrow tables that are mapped, not loaded, into memory.
 """
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nmt.config import DataConfig
-from nmt.data.columns import Pair, arrow_rows, join_lines, read_pairs, top_columns
+from nmt.data.columns import Pair, Read, arrow_rows, join_lines, read_pairs, top_columns
 from nmt.errors import ConfigError, DataError
+from nmt.log import log
 from nmt.model_hub import quiet_hub
 from nmt.text.lines import wide_encoding
 
@@ -24,7 +23,6 @@ _PROBE_SECONDS = 4
 # Cells are text: `NA` is a word, and a quote in a TSV is a character.
 _CSV_OPTIONS: dict[str, Any] = {"keep_default_na": False}
 _TSV_OPTIONS: dict[str, Any] = {"keep_default_na": False, "quoting": csv.QUOTE_NONE}
-_logger = logging.getLogger("nmt")
 
 
 class _Address(NamedTuple):
@@ -36,9 +34,7 @@ class _Address(NamedTuple):
     config: str | None
 
 
-def open_hub(
-    text: str, config: DataConfig
-) -> tuple[tuple[str, ...], Callable[[str], Iterator[Pair]]]:
+def open_hub(text: str, config: DataConfig) -> tuple[tuple[str, ...], Read]:
     """Load a data set from a folder, from the hub, or, while the hub is offline, from its cache.
 
     Args:
@@ -163,9 +159,7 @@ def _cached_builder(address: _Address, reason: str) -> Any:
             f"{address.text}: {reason}, and the newest copy in the cache is of commit "
             f"{builder.hash}; name it after the @ to use it"
         )
-    _logger.warning(
-        "%s: %s; using the cached copy of commit %s", address.text, reason, builder.hash
-    )
+    log.warning("%s: %s; using the cached copy of commit %s", address.text, reason, builder.hash)
     return builder
 
 

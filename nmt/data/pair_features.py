@@ -1,7 +1,5 @@
 """The features of a pair that the filters read: lengths, text flags, shares of the right script."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import unicodedata
@@ -37,7 +35,7 @@ class PairFeatures:
     flags: NDArray[np.uint8]
     script_shares: NDArray[np.uint8]
 
-    def __getitem__(self, block: slice) -> PairFeatures:
+    def __getitem__(self, block: slice) -> "PairFeatures":
         return PairFeatures(self.lengths[:, block], self.flags[block], self.script_shares[block])
 
 

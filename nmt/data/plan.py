@@ -45,10 +45,8 @@ class UpdatePlan:
 
     def target_tokens(self, update: int) -> int:
         """Return the target tokens of an update over all its micro-batches and ranks."""
-        return sum(
-            int(self.target_lengths[self.order[start:end]].sum())
-            for start, end in self._slices(update)
-        )
+        batches = (self.order[start:end] for start, end in self._slices(update))
+        return sum(int(self.target_lengths[examples].sum()) for examples in batches)
 
     @property
     def _per_update(self) -> int:
@@ -99,14 +97,8 @@ def plan_epoch(
     longer = np.maximum(source_lengths[order], target_lengths[order])
     slices = pack(longer, batch_tokens)
     slices = slices[random.permutation(len(slices))]
-    return UpdatePlan(
-        order=order,
-        slices=_even_out(slices, accumulate * world_size, world_size),
-        target_lengths=target_lengths,
-        accumulate=accumulate,
-        rank=rank,
-        world_size=world_size,
-    )
+    slices = _even_out(slices, accumulate * world_size, world_size)
+    return UpdatePlan(order, slices, target_lengths, accumulate, rank, world_size)
 
 
 def _draw(weights: SamplingWeights, random: np.random.Generator) -> Indices:

@@ -5,6 +5,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from sacrebleu import utils
+
 from nmt.errors import DataError, UsageError, counted, suggestion
 from nmt.evaluation.languages import primary_language
 from nmt.text.lines import read_lines
@@ -42,8 +44,6 @@ class PublicSet:
 
 def public_sets() -> str:
     """Return every set with its language pairs, one per line."""
-    from sacrebleu import utils
-
     sets = {name: utils.get_langpairs_for_testset(name) for name in utils.get_available_testsets()}
     width = max(map(len, sets))
     return "\n".join(f"{name:{width}}  {' '.join(sorted(pairs))}" for name, pairs in sets.items())
@@ -60,8 +60,6 @@ def check_public_set(name: str, pair: str) -> None:
     Raises:
         UsageError: the set or the direction is unknown.
     """
-    from sacrebleu import utils
-
     for one in name.split(","):
         known = utils.get_available_testsets()
         if one not in known:
@@ -102,8 +100,6 @@ def read_public_set(name: str, pair: str) -> PublicSet:
 
 def _files(name: str, pair: str) -> list[Path]:
     """Return the paths of the source and of all references."""
-    from sacrebleu import utils
-
     if utils.SACREBLEU_DIR.startswith("~"):
         raise DataError("this user has no home folder; set SACREBLEU to a folder for test sets")
     before = socket.getdefaulttimeout()
@@ -125,8 +121,6 @@ def _files(name: str, pair: str) -> list[Path]:
 
 
 def _folder(name: str) -> Path:
-    from sacrebleu import utils
-
     return Path(utils.SACREBLEU_DIR, name)
 
 

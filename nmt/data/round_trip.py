@@ -60,18 +60,21 @@ def round_trip_warning(trip: RoundTrip, language: str, config: Config) -> str | 
     if not trip.changed:
         return None
     text, back = trip.examples[0]
-    if (other := other_tokenizer(config)) is not None:
-        remedy = other
-    elif config.tokenizer.target_normalization != "identity":
+    remedy = unknown_remedy(config)
+    if config.tokenizer.target_normalization != "identity" and other_tokenizer(config) is None:
         remedy = "set tokenizer.target_normalization: identity"
-    elif config.tokenizer.model == "word":
-        remedy = "raise tokenizer.vocabulary_size, or use tokenizer.model: unigram"
-    else:
-        remedy = "set tokenizer.byte_fallback: true"
     return (
         f"the tokenizer changes {trip.changed:,} of {trip.sentences:,} {language} references "
         f"(BLEU {trip.bleu:.2f} at most), such as {shown(text, back)}: {remedy}"
     )
+
+
+def unknown_remedy(config: Config) -> str:
+    """Return the remedy for unknown tokens."""
+    remedy = "set tokenizer.byte_fallback: true"
+    if config.tokenizer.model == "word":
+        remedy = "raise tokenizer.vocabulary_size, or use tokenizer.model: unigram"
+    return other_tokenizer(config) or remedy
 
 
 def other_tokenizer(config: Config) -> str | None:

@@ -1,12 +1,10 @@
 """The first pass over a corpus: its size, its fingerprint and its held-out splits."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nmt.data.chunks import chunked, show_progress
+from nmt.data.chunks import Chunk, chunked, show_progress
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus
 
@@ -39,9 +37,8 @@ def scan_corpus(corpus: Corpus) -> CorpusScan:
     """
     held_out = {name: list(corpus.pairs(name)) for name in corpus.splits if name != "train"}
     digest = hashlib.sha256()
-    sizes = [
-        _digest(digest, show_progress(chunked(part), "reading")) for part in corpus.parts("train")
-    ]
+    parts = corpus.parts("train")
+    sizes = [_digest(digest, show_progress(chunked(part), "reading")) for part in parts]
     return CorpusScan(digest.hexdigest(), tuple(sizes), held_out)
 
 
@@ -52,7 +49,7 @@ def text_fingerprint(pairs: Iterable[Pair]) -> str:
     return digest.hexdigest()
 
 
-def _digest(digest: hashlib._Hash, chunks: Iterable[list[Pair]]) -> int:
+def _digest(digest: "hashlib._Hash", chunks: Iterable[Chunk]) -> int:
     """Add raw pairs to a digest, and count them."""
     size = 0
     for chunk in chunks:

@@ -6,6 +6,9 @@ from torch import Tensor
 from nmt.decoding.stepper import Stepper
 from nmt.models.batch import Padded
 
+Links = list[tuple[int, int]]
+"""(source word, target word), counted from 0."""
+
 
 def forced_attention(stepper: Stepper, source: Padded, target: Padded) -> Tensor:
     """Return the attention weights of a model over given targets.
@@ -26,9 +29,7 @@ def forced_attention(stepper: Stepper, source: Padded, target: Padded) -> Tensor
     return torch.stack(coverages, dim=1).diff(dim=1)
 
 
-def word_links(
-    attention: Tensor, source_words: list[int], target_words: list[int]
-) -> list[tuple[int, int]]:
+def word_links(attention: Tensor, source_words: list[int], target_words: list[int]) -> Links:
     """Link each target word to the source word with the most attention.
 
     A word's attention is the sum over its tokens. A target word has no link if the source's end
@@ -40,7 +41,7 @@ def word_links(
         target_words: the word of each target token.
 
     Returns:
-        (source word, target word), counted from 0, in the target's order.
+        The links in the target's order.
 
     Source: Luong et al. 2015, section 5.5 (one-sided alignments of attention).
     """

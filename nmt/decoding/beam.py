@@ -5,7 +5,7 @@ from torch import Tensor
 
 from nmt.config import SearchOptions
 from nmt.decoding.best import grouped
-from nmt.decoding.stepper import Hypothesis, Limits, Stepper
+from nmt.decoding.stepper import Hypothesis, Limits, NBest, Stepper
 from nmt.models.batch import Padded
 
 _NEVER = float("-inf")
@@ -42,7 +42,7 @@ class _Finished:
         every = torch.cat([self.tokens[live], tokens], dim=1)
         self.tokens[live] = every.gather(1, best[:, :, None].expand(-1, -1, every.shape[2]))
 
-    def hypotheses(self, n_best: int) -> list[list[Hypothesis]]:
+    def hypotheses(self, n_best: int) -> NBest:
         """Return the best hypotheses of each sentence."""
         columns = (self.rank, self.score, self.tokens, self.length, self.cut)
         return [
@@ -55,9 +55,7 @@ class _Finished:
         ]
 
 
-def beam_search(
-    stepper: Stepper, source: Padded, limits: Limits, options: SearchOptions
-) -> list[list[Hypothesis]]:
+def beam_search(stepper: Stepper, source: Padded, limits: Limits, options: SearchOptions) -> NBest:
     """Find the best translations of each sentence.
 
     Every step extends each sentence's alive hypotheses by every token. Of the best 2 × beam_size
@@ -108,16 +106,8 @@ def beam_search(
             if options.coverage_penalty > 0:
                 missed = _missed(state.coverage, source.mask[live[rows // k]])
                 rank = rank - options.coverage_penalty * missed[row[:, :k]]
-            finished.add(
-                live,
-                rank,
-                ending,
-                _rows(prefix_tokens, beam[:, :k]).index_fill(
-                    2, torch.tensor([position], device=device), limits.eos_id
-                ),
-                length,
-                cut[row[:, :k]],
-            )
+            ended_tokens = _rows(prefix_tokens, beam[:, :k])  # with end tokens from `position` on
+            finished.add(live, rank, ending, ended_tokens, length, cut[row[:, :k]])
         scores, order = candidates.masked_fill(ended, _NEVER).topk(k, dim=1)
         beam, row, token = (part.gather(1, order) for part in (beam, row, token))
         bound = scores[:, 0] / max_lengths[live] ** options.length_penalty

@@ -77,12 +77,8 @@ class Ensemble:
             The mean of the members' log-probabilities in nats, `(rows, vocabulary)`, and the new
             state.
         """
-        log_probs, states = zip(
-            *(
-                stepper.step(tokens, member)
-                for stepper, member in zip(self.steppers, state.members, strict=True)
-            ),
-            strict=True,
-        )
+        members = zip(self.steppers, state.members, strict=True)
+        steps = [stepper.step(tokens, member) for stepper, member in members]
+        log_probs, states = zip(*steps, strict=True)
         # One by one: the order of the sum must not depend on the batch.
         return sum(log_probs[1:], log_probs[0]) / len(log_probs), EnsembleState(states)

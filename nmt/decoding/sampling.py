@@ -7,13 +7,11 @@ from torch import Tensor
 
 from nmt.config import SearchOptions
 from nmt.decoding.rollout import roll_out
-from nmt.decoding.stepper import Hypothesis, Limits, Stepper
+from nmt.decoding.stepper import Limits, NBest, Stepper
 from nmt.models.batch import Padded
 
 
-def sample(
-    stepper: Stepper, source: Padded, limits: Limits, options: SearchOptions
-) -> list[list[Hypothesis]]:
+def sample(stepper: Stepper, source: Padded, limits: Limits, options: SearchOptions) -> NBest:
     """Draw translations of each sentence.
 
     A sentence's random numbers are keyed by the seed and its own tokens; they do not depend on the
@@ -37,13 +35,9 @@ def sample(
         logits = _truncate(log_probs / options.temperature, options.top_k, options.top_p)
         return _draw(logits.softmax(dim=-1), draws[rows, position])
 
-    drawn = roll_out(
-        stepper,
-        stepper.start(source).repeat(samples),
-        max_lengths.repeat_interleave(samples).to(device),
-        limits,
-        choose,
-    )
+    state = stepper.start(source).repeat(samples)
+    bounds = max_lengths.repeat_interleave(samples).to(device)
+    drawn = roll_out(stepper, state, bounds, limits, choose)
     groups = [drawn[first : first + samples] for first in range(0, len(drawn), samples)]
     return [sorted(group, key=lambda hypothesis: -hypothesis.score) for group in groups]
 

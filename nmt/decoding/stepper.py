@@ -112,3 +112,7 @@ class Hypothesis:
     score: float
     cut: bool = False
     rank_score: float | None = None
+
+
+NBest = list[list[Hypothesis]]
+"""The hypotheses of each sentence, best first."""

@@ -1,7 +1,6 @@
 """Runs every diagnosis of one model, and makes the models to diagnose."""
 
 import dataclasses
-import logging
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -19,6 +18,7 @@ from nmt.diagnosis.state_probes import state_probes
 from nmt.diagnosis.token_losses import frequency_losses, position_losses, token_losses
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import find_bleu_metric
+from nmt.log import log
 from nmt.models.batch import Padded, pad
 from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Tokenizer
@@ -34,7 +34,6 @@ MAPPED = 20
 """Sentences on the map; more labels would overlap."""
 SAMPLES = 5
 T = TypeVar("T")
-_log = logging.getLogger("nmt")
 
 
 def diagnose(
@@ -59,16 +58,16 @@ def diagnose(
     target = TargetLanguage.of(bundle.config.data)
     scored = find_bleu_metric(target) is not None
     if weights and not scored:
-        _log.warning("state probes are left out: %s is not installed", target.tokenizer)
+        log.warning("state probes are left out: %s is not installed", target.tokenizer)
     flows = [flow_of(bundle, pairs, "trained" if weights else "start", sentences)]
     if start is not None:
         flows.append(flow_of(start, pairs, "start", sentences))
     if not weights:
         return Diagnosis(split, weights, flows)
-    _log.info("losses: %d sentences", len(pairs))
+    log.info("losses: %d sentences", len(pairs))
     losses = token_losses(bundle, pairs)
     probed = spread(pairs, PROBED)
-    _log.info("probes of the final state: %d sentences", len(probed))
+    log.info("probes of the final state: %d sentences", len(probed))
     return Diagnosis(
         *(split, weights, flows),
         losses=position_losses(losses),
@@ -105,7 +104,7 @@ def flow_of(
         sentences: bound on the number of sentences.
     """
     chosen, config = spread(pairs, sentences), bundle.config.model
-    _log.info("gradient flow, %s, %s: %d sentences", config.cell, moment, len(chosen))
+    log.info("gradient flow, %s, %s: %d sentences", config.cell, moment, len(chosen))
     source, target = encoded(bundle.tokenizer, chosen)
     return gradient_flow(bundle.model, config, source, target, moment)
 

@@ -1,7 +1,6 @@
 """Compares recurrent cells: gradient flow of a network before and after a short training run."""
 
 import dataclasses
-import logging
 from collections.abc import Sequence
 
 from nmt.config import Config
@@ -9,12 +8,12 @@ from nmt.data.columns import Pair
 from nmt.data.distilled import references_alone
 from nmt.diagnosis.collect import SENTENCES, at_start, flow_of
 from nmt.diagnosis.records import GradientFlow
+from nmt.log import log
 from nmt.text.tokenizer import Tokenizer
 from nmt.training.data_module import TranslationData
 from nmt.training.fit import fit_briefly
 
 UPDATES = 100
-_log = logging.getLogger("nmt")
 
 
 def compare_cells(
@@ -47,7 +46,7 @@ def compare_cells(
     variants = [_variant(config, cell, updates) for cell in cells]
     for data in [TranslationData(variant, tokenizer=tokenizer) for variant in variants]:
         flows.append(flow_of(at_start(data.config, tokenizer), pairs, "start", sentences))
-        _log.info("training %s cells for %d updates", data.config.model.cell, updates)
+        log.info("training %s cells for %d updates", data.config.model.cell, updates)
         end = fit_briefly(data.config, updates, data=data)
         flows.append(flow_of(end, pairs, f"after {updates} updates", sentences))
     return flows

@@ -21,10 +21,7 @@ EXACT = 1e-6
 """Largest relative error of a sum over time; rounding in double precision causes about 1e-14."""
 _MOST = 700.0
 """Logarithm of the largest growth that a float represents."""
-_SHORTCUTS = {
-    "the fed context": "model.feed_context true",
-    "attention": "model.attention additive",
-}
+_SHORTCUTS = {"the fed context": "model.feed_context true", "attention": "model.attention additive"}
 
 _CHANGES = {"warning": ("fades", "swells"), "bad": ("vanishes", "explodes")}
 
@@ -95,20 +92,18 @@ def _decay(config: ModelConfig, decay: Decay) -> Verdict:
     """Judge the path along one network."""
     assert decay.factor is not None
     network, left = _capital(decay.network), decay.left
-    sentence = f"over a mean sentence of {decay.steps:.0f} steps"
+    span = f"over a mean sentence of {decay.steps:.0f} steps"
     if decay.factor == 0:
         advice = _advice(_other_cell(config))
         return Verdict("bad", f"{network}: no gradient gets past a single step{advice}.")
     if 0.5 < left < 2:
-        text = f"{network}: the fitted decay leaves {percent(left)} of the gradient {sentence}"
+        text = f"{network}: the fitted decay leaves {percent(left)} of the gradient {span}"
     else:
         verb, change = "halves", f"{percent(left)} is left"
         if left > 1:
             verb, change = "doubles", f"it grows {left:.3g}-fold"
         steps = math.log(2) / abs(math.log(decay.factor))
-        text = (
-            f"{network}: the gradient {verb} every {steps:.1f} steps (fitted); {sentence} {change}"
-        )
+        text = f"{network}: the gradient {verb} every {steps:.1f} steps (fitted); {span} {change}"
     level = _level(left)
     if level != "good":
         remedies = _other_cell(config) if left < 1 else _calmer(config)

@@ -56,11 +56,7 @@ def gradients_of(loss: Tensor, parts: Sequence[tuple[UnrolledLayer, list[Tensor]
         For each part, `(steps, batch, size)`.
     """
     every = [state for _, states in parts for state in states]
-    gradients = iter(
-        torch.autograd.grad(
-            loss, every, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-    )
+    gradients = iter(torch.autograd.grad(loss, every, retain_graph=True, materialize_grads=True))
     return [layer.aligned([next(gradients) for _ in states]) for layer, states in parts]
 
 

@@ -4,9 +4,8 @@ Networks are named "encoder", "encoder, backwards" (the second direction) and "d
 count from 1, which is next to the words. Losses are in nats.
 """
 
-import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -191,4 +190,4 @@ class Diagnosis:
 def write_record(path: Path, record: Any) -> None:
     """Write a record as JSON, atomically."""
     with atomic_write(path) as stream:
-        stream.write(json.dumps(dataclasses.asdict(record), ensure_ascii=False).encode() + b"\n")
+        stream.write(json.dumps(asdict(record), ensure_ascii=False).encode() + b"\n")

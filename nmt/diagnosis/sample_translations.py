@@ -34,16 +34,10 @@ def samples(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, n_best: int = 5
     for (source, reference), ids, translation in zip(pairs, encoded, translations, strict=True):
         source_ids = read.input_ids(ids, limit)
         target_ids = write.input_ids(translation.n_best[0].tokens)
-        chosen.append(
-            Sample(
-                source=source,
-                reference=reference,
-                candidates=[ScoredText(c.text, c.score) for c in translation.n_best],
-                source_pieces=read.pieces(source_ids),
-                target_pieces=write.pieces(target_ids),
-                alignment=_alignment(bundle, source_ids, [write.bos_id, *target_ids]),
-            )
-        )
+        candidates = [ScoredText(each.text, each.score) for each in translation.n_best]
+        pieces = read.pieces(source_ids), write.pieces(target_ids)
+        alignment = _alignment(bundle, source_ids, [write.bos_id, *target_ids])
+        chosen.append(Sample(source, reference, candidates, *pieces, alignment))
     return chosen
 
 

@@ -42,9 +42,8 @@ def principal_components(vectors: Tensor) -> Components:
     _, spread, directions = torch.linalg.svd(vectors - mean, full_matrices=False)
     largest = directions.gather(1, directions.abs().argmax(dim=1, keepdim=True))
     variance = spread.square()
-    return Components(
-        mean, directions * largest.sign(), variance / variance.sum().clamp(min=torch.finfo().tiny)
-    )
+    explained = variance / variance.sum().clamp(min=torch.finfo().tiny)
+    return Components(mean, directions * largest.sign(), explained)
 
 
 def state_map(bundle: Bundle, sentences: Sequence[str]) -> StateMap:

@@ -100,11 +100,8 @@ def _probe(name: str, bundle: Bundle, stepper: _FixedInputs, pairs: Sequence[Pai
     scores = translator.token_scores(sources, references)
     hypotheses = translator.translate_all(sources, greedy=True)
     metric = bleu_metric(TargetLanguage.of(bundle.config.data), [references])
-    return Probe(
-        name,
-        loss=-sum(map(sum, scores)) / sum(map(len, scores)),
-        bleu=float(metric.corpus_score(hypotheses, None).score),
-    )
+    loss = -sum(map(sum, scores)) / sum(map(len, scores))
+    return Probe(name, loss, float(metric.corpus_score(hypotheses, None).score))
 
 
 def _changes(inputs: DecoderInputs, seed: int) -> Iterator[tuple[str, Tensor]]:

@@ -1,7 +1,6 @@
 """Runs the study: trains one small decoder behind several encoders, and measures each."""
 
 import contextlib
-import logging
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,12 +20,11 @@ from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import Score, bleu_metric, with_interval
 from nmt.evaluation.translations import Translations
 from nmt.inference.translator import Translator
-from nmt.log import ProgressBar
+from nmt.log import ProgressBar, log
 from nmt.reading import read_record
 from nmt.storage import atomic_write, locked
 from nmt.text.lines import writing_to
 
-_log = logging.getLogger("nmt")
 Pairs = Sequence[tuple[str, str]]
 
 SETTINGS = """\
@@ -76,7 +74,7 @@ def _rows(out: Path, config: Path, names: Sequence[str]) -> list[StudyRow]:
     """Train and measure; each finished row is stored as study.json in its run folder."""
     runs = {out / name.replace(" ", "-"): name for name in names}
     waiting = [run for run in runs if not (run / "study.json").exists()]
-    _log.info("%d of %d models to train in %s", len(waiting), len(names), out)
+    log.info("%d of %d models to train in %s", len(waiting), len(names), out)
     # The last models take longest: they start first.
     keys = {run: MODELS[runs[run]].split() for run in reversed(waiting)}
     with (

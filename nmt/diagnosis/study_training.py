@@ -11,6 +11,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from nmt.errors import NmtError
+from nmt.processes import last_error
 
 
 def train_all(config: Path, runs: Mapping[Path, list[str]]) -> Generator[Path, None, None]:
@@ -44,9 +45,8 @@ def train_all(config: Path, runs: Mapping[Path, list[str]]) -> Generator[Path, N
             for child in [child for child in running if child.poll() is not None]:
                 run = running.pop(child)
                 if child.returncode != 0:
-                    text = run.with_name(f"{run.name}.log").read_text(errors="replace")
-                    last = text.strip().rpartition("\n")[2].removeprefix("nmt: error: ")
-                    raise NmtError(f"training of {run} failed: {last or child.returncode}")
+                    fault = last_error(run.with_name(f"{run.name}.log")) or child.returncode
+                    raise NmtError(f"training of {run} failed: {fault}")
                 yield run
             time.sleep(0.1)
     finally:

@@ -1,7 +1,5 @@
 """Scoring of a target language: BLEU's tokenizer, TER's kind, and words without spaces."""
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -32,7 +30,7 @@ class TargetLanguage:
     bleu_tokenizer: str | None = None
 
     @classmethod
-    def of(cls, config: DataConfig) -> TargetLanguage:
+    def of(cls, config: DataConfig) -> "TargetLanguage":
         """Return the target language of a config, with the config's tokenizer if set."""
         return cls(config.target_language, config.bleu_tokenizer)
 

@@ -1,7 +1,5 @@
 """BLEU, chrF and TER of raw text, by sacreBLEU, each with its signature and an interval."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,10 @@ if TYPE_CHECKING:  # sacrebleu takes a while to import
     from sacrebleu.metrics import BLEU
     from sacrebleu.metrics.base import Metric, Signature
 
+References = Sequence[Sequence[str]]
+"""For each human translator, the translations of all sentences."""
+Labels = Mapping[str, str] | None
+"""Further fields of a signature: `test` and `lang`."""
 RESAMPLES = 1000
 """Bootstrap samples behind every interval."""
 
@@ -71,10 +73,7 @@ class Scores:
 
 
 def corpus_scores(
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
-    target: TargetLanguage,
-    labels: Mapping[str, str] | None = None,
+    hypotheses: Sequence[str], references: References, target: TargetLanguage, labels: Labels = None
 ) -> Scores:
     """Score raw translations against untouched references.
 
@@ -82,9 +81,9 @@ def corpus_scores(
 
     Args:
         hypotheses: one translation of each sentence.
-        references: for each human translator, the translations of all sentences.
+        references: see `References`.
         target: their language.
-        labels: further fields of the signatures: `test` and `lang`.
+        labels: see `Labels`.
 
     Raises:
         DataError: unequal numbers, or nothing to score.
@@ -124,12 +123,12 @@ def quick_scores(
     }
 
 
-def bleu_metric(target: TargetLanguage, references: Sequence[Sequence[str]] = ()) -> BLEU:
+def bleu_metric(target: TargetLanguage, references: References = ()) -> "BLEU":
     """Return BLEU with the tokenizer of a target language, bound to references if given.
 
     Args:
         target: the language.
-        references: for each translator, the translations of all sentences.
+        references: see `References`.
 
     Raises:
         DataError: the tokenizer needs a package that is not installed.
@@ -148,7 +147,7 @@ def bleu_metric(target: TargetLanguage, references: Sequence[Sequence[str]] = ()
         ) from None
 
 
-def find_bleu_metric(target: TargetLanguage) -> BLEU | None:
+def find_bleu_metric(target: TargetLanguage) -> "BLEU | None":
     """Return BLEU as `bleu_metric` does; None where its tokenizer is not installed."""
     try:
         return bleu_metric(target)
@@ -171,18 +170,15 @@ def check_lengths(hypotheses: Sequence[str], *references: Sequence[str]) -> None
 
 
 def with_interval(
-    metric: Metric,
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
-    labels: Mapping[str, str] | None = None,
+    metric: "Metric", hypotheses: Sequence[str], references: References, labels: Labels = None
 ) -> Score:
     """Score translations by one of sacreBLEU's metrics, with a bootstrap interval.
 
     Args:
         metric: the metric.
         hypotheses: the translations.
-        references: for each translator, the translations of all sentences.
-        labels: see `corpus_scores`.
+        references: see `References`.
+        labels: see `Labels`.
     """
     # sacreBLEU 2.6 gives samples that score nothing another type of number than the others, and
     # then cannot average them: make all of them plain floats.
@@ -203,7 +199,7 @@ def with_interval(
     return Score(float(result.score), low, high, signed(metric.get_signature(), labels))
 
 
-def signed(signature: Signature, labels: Mapping[str, str] | None) -> str:
+def signed(signature: "Signature", labels: Labels) -> str:
     """Return a signature as text, with values for the fields that sacreBLEU leaves empty."""
     for name, value in (labels or {}).items():
         signature.update(name, value)

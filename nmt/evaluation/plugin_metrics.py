@@ -1,15 +1,14 @@
 """Metrics of other packages, beside BLEU, chrF and TER."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nmt.errors import shorten
-from nmt.evaluation.metrics import RESAMPLES, Score
+from nmt.evaluation.metrics import RESAMPLES, References, Score
+from nmt.log import log
 from nmt.plugins import METRIC_GROUP, load_plugin, plugin_names
 
 _SEED = 12345  # sacreBLEU's
-_log = logging.getLogger("nmt")
 
 
 @dataclass(frozen=True)
@@ -23,30 +22,25 @@ class CorpusMetric:
         signature: how it is computed, in sacreBLEU's form: `KEY:VALUE|KEY:VALUE`.
     """
 
-    statistics: Callable[[Sequence[str], Sequence[Sequence[str]]], Sequence[Sequence[float]]]
+    statistics: Callable[[Sequence[str], References], Sequence[Sequence[float]]]
     score: Callable[[Sequence[float]], float]
     signature: str
 
 
-def other_scores(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]]
-) -> dict[str, Score]:
+def other_scores(hypotheses: Sequence[str], references: References) -> dict[str, Score]:
     """Score by every metric that an installed package registers; one that fails is left out."""
     found = {}
     for name in plugin_names(METRIC_GROUP):
         try:
-            found[name] = _score_by(
-                load_plugin(METRIC_GROUP, name, CorpusMetric), hypotheses, references
-            )
+            metric = load_plugin(METRIC_GROUP, name, CorpusMetric)
+            found[name] = _score_by(metric, hypotheses, references)
         except Exception as error:  # after hours of training, the other scores are not lost
             reason = shorten(f"{type(error).__name__}: {error}")
-            _log.warning("the metric %s failed, and is left out: %s", name, reason)
+            log.warning("the metric %s failed, and is left out: %s", name, reason)
     return found
 
 
-def _score_by(
-    metric: CorpusMetric, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
-) -> Score:
+def _score_by(metric: CorpusMetric, hypotheses: Sequence[str], references: References) -> Score:
     """Score by another package's metric, with a bootstrap interval."""
     import numpy as np
 

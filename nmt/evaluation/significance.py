@@ -1,10 +1,10 @@
 """Significance of the difference between two systems."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nmt.evaluation.languages import TargetLanguage
-from nmt.evaluation.metrics import RESAMPLES, bleu_metric, check_lengths, signed
+from nmt.evaluation.metrics import RESAMPLES, Labels, References, bleu_metric, check_lengths, signed
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,18 @@ class Comparison:
 def paired_bootstrap(
     baseline: Sequence[str],
     system: Sequence[str],
-    references: Sequence[Sequence[str]],
+    references: References,
     target: TargetLanguage,
-    labels: Mapping[str, str] | None = None,
+    labels: Labels = None,
 ) -> Comparison:
     """Compare two systems' translations by resampling sentences.
 
     Args:
         baseline: one translation of each sentence.
         system: the same of the other system.
-        references: see `corpus_scores`.
+        references: see `References`.
         target: their language.
-        labels: see `corpus_scores`.
+        labels: see `Labels`.
 
     Raises:
         DataError: unequal numbers, or nothing to compare.
@@ -55,13 +55,10 @@ def paired_bootstrap(
 
     for side in (baseline, system):
         check_lengths(side, *references)
-    signatures, results = PairedTest(
-        [("baseline", list(baseline)), ("system", list(system))],
-        {"BLEU": bleu_metric(target, references)},
-        references=None,
-        test_type="bs",
-        n_samples=RESAMPLES,
-    )()
+    systems = [("baseline", baseline), ("system", system)]
+    metrics = {"BLEU": bleu_metric(target, references)}
+    test = PairedTest(systems, metrics, references=None, test_type="bs", n_samples=RESAMPLES)
+    signatures, results = test()
     before, after = (result for result in results["BLEU"] if not isinstance(result, str))
     # sacreBLEU counts strictly larger differences, and so finds no difference significant.
     p_value = after.p_value if before.score != after.score else None

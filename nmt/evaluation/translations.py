@@ -1,9 +1,8 @@
 """The translations behind a score, stored next to it: one JSON object per line."""
 
-import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from nmt.reading import parse_record, read_bytes
@@ -44,9 +43,7 @@ def read_translations(path: Path) -> Translations:
     Raises:
         DataError: the file does not hold translations, naming the line.
     """
-    rows = [
-        parse_record(line, f"{path}: line {number}", _Row)
-        for number, line in enumerate(read_bytes(path, 2**30).splitlines(), start=1)
-    ]
-    sides = ([getattr(row, field.name) for row in rows] for field in dataclasses.fields(_Row))
+    lines = enumerate(read_bytes(path, 2**30).splitlines(), start=1)
+    rows = [parse_record(line, f"{path}: line {number}", _Row) for number, line in lines]
+    sides = ([getattr(row, field.name) for row in rows] for field in fields(_Row))
     return Translations(*sides)

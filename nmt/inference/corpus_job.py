@@ -240,11 +240,9 @@ def job_record(job: CorpusJob, settings: Mapping[str, Any], *, resume: bool) -> 
     before, now = (parse_json(text, place) for text in (file_system.cat_file(path), record))
     for key in now | before:
         if now.get(key) != before.get(key):
-            was, here = shown(before.get(key)), shown(now.get(key))
-            conflict = (
-                f"holds another job, with {key}: {was} instead of {here}; choose another folder"
-            )
-            raise UsageError(f"-o {job.folder} {conflict}")
+            change = f"{key}: {shown(before.get(key))} instead of {shown(now.get(key))}"
+            fault = f"holds another job, with {change}"
+            raise UsageError(f"-o {job.folder} {fault}; choose another folder")
     if not resume:
         raise UsageError(f"-o {job.folder} holds this job already; continue it with --resume")
     return record

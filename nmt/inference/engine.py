@@ -6,6 +6,7 @@ replaced.
 """
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -108,23 +109,15 @@ def _stack(
     """Return a network's stack with fast layers."""
     (embedding,) = arithmetic.matrices(network.embedding.weight)
     embedding = embedding.times(embedding_scale(model.config.embedding_size))
-    widths = {}
+    first: dict[str, Any] = {"embedding": embedding}
     if isinstance(network, Decoder):
         feed = network.width if network.input_feeding else 0
-        widths = {"context": network.context, "input_feed": feed}
-    layers: list[list[Layer]] = [
-        [
-            FastLayer(
-                model.config.cell,
-                layer.weights,
-                arithmetic,
-                embedding=embedding if number == 0 else None,
-                **(widths if number == 0 else {}),
-            )
-            for layer in directions
-        ]
-        for number, directions in enumerate(stack_layers(network.stack))
-    ]
+        first |= {"context": network.context, "input_feed": feed}
+    kind = model.config.cell
+    layers: list[list[Layer]] = []
+    for directions in stack_layers(network.stack):
+        options = {} if layers else first
+        layers.append([FastLayer(kind, each.weights, arithmetic, **options) for each in directions])
     return LayerStack(layers, keep_outputs=keep_outputs)
 
 

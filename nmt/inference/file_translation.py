@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import itertools
 import json
-import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,10 +14,9 @@ from nmt.errors import DataError, counted
 from nmt.inference.search import Candidate, Translation
 from nmt.inference.translator import CHUNK, Translator
 from nmt.inference.workers import TranslatorPool
-from nmt.log import ProgressBar
+from nmt.log import ProgressBar, log
 from nmt.text.lines import open_output
 
-_log = logging.getLogger("nmt")
 _CHARACTERS = 2**21  # a chunk exceeds this by at most one line
 REPLACED = "bytes that are not UTF-8 were replaced by U+FFFD"
 _NAMED = 10  # problems listed on standard error if there is no file for them
@@ -142,7 +140,7 @@ def translate_lines(
     if not line_buffered:
         seconds, done = time.perf_counter() - started, writer.lines - before
         rate = f"{done / seconds:,.0f}"
-        _log.info("%s in %.1f s, %s lines/s", counted(done, "line"), seconds, rate)
+        log.info("%s in %.1f s, %s lines/s", counted(done, "line"), seconds, rate)
 
 
 def _chunks(items: Iterator[Item], most: int) -> Iterator[list[Item]]:
@@ -210,4 +208,4 @@ def write_problems(writer: LineWriter, path: Path) -> None:
 def name_problems(writer: LineWriter, where: str) -> None:
     """Warn of lines with problems."""
     lines = counted(writer.lines, "line")
-    _log.warning("%d of %s had problems: %s", len(writer.problems), lines, where)
+    log.warning("%d of %s had problems: %s", len(writer.problems), lines, where)

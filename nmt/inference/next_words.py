@@ -121,15 +121,8 @@ class _Masses:
         guesses = [Guess(text, probability) for text, probability in ranked]
         shown = sum(guess.probability for guess in guesses)
         others = max(1 - shown - self.end - self.goes_on, 0.0)
-        return Prediction(
-            prefix=prefix,
-            prefix_score=score,
-            guesses=guesses,
-            end=self.end,
-            goes_on=self.goes_on,
-            others=others,
-            unexplored=min(self.unexplored, others),  # rounding could make it larger
-        )
+        unexplored = min(self.unexplored, others)  # rounding could make it larger
+        return Prediction(prefix, score, guesses, self.end, self.goes_on, others, unexplored)
 
 
 def _start(translator: Translator, sentence: str | None) -> Any:

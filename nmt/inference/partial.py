@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import itertools
 import json
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,10 +11,9 @@ from typing import IO, Any
 
 from nmt.errors import UsageError
 from nmt.inference.file_translation import Format, Item, LineWriter, write_problems
+from nmt.log import log
 from nmt.storage import file_mode, side_files, sync_folder, sync_stream, try_lock
 from nmt.text.lines import writing_to
-
-_log = logging.getLogger("nmt")
 
 
 class PartialWriter(LineWriter):
@@ -51,7 +49,7 @@ class PartialWriter(LineWriter):
             journal_end += len(line)
             stream_end += row["size"]
         if self.lines:
-            _log.info("continuing after %s lines of an earlier call", f"{self.lines:,}")
+            log.info("continuing after %s lines of an earlier call", f"{self.lines:,}")
         for file, end in ((self._journal, journal_end), (self.stream, stream_end)):
             file.seek(end)
             file.truncate()
@@ -97,7 +95,7 @@ def partial_writer(output: Path, layout: Format, key: str) -> Iterator[PartialWr
         earlier = _key(journal)
         if earlier != key:
             if earlier is not None:
-                _log.warning("%s is of another model or other settings; starting anew", part)
+                log.warning("%s is of another model or other settings; starting anew", part)
             with open(journal, "wb") as new:
                 new.write(json.dumps({"key": key}).encode() + b"\n")
                 sync_stream(new)
@@ -141,7 +139,7 @@ def _leave(part: Path, journal: Path) -> None:
         kept = sum(_parsed(line).get("lines", 0) for line in rows)
     if kept:
         message = "the first %s lines are kept in %s; the same call continues after them"
-        _log.warning(message, f"{kept:,}", part)
+        log.warning(message, f"{kept:,}", part)
     else:
         part.unlink()
         journal.unlink()

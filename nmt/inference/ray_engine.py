@@ -16,8 +16,8 @@ from nmt.config import SearchOptions
 from nmt.errors import NmtError, UsageError, counted
 from nmt.inference.corpus_job import RECORD, CorpusJob, open_place
 from nmt.inference.workers import ModelCopy
+from nmt.log import log
 
-_log = logging.getLogger("nmt")
 _RETRIES = 10  # of a block whose worker dies
 
 
@@ -76,12 +76,12 @@ def translate_corpus(
             lines[row["name"]] += row["lines"]
             made += row["made"]
             rate = made / (time.perf_counter() - started)
-            _log.info("%s, %.0f lines/s", counted(made, "line"), rate)
+            log.info("%s, %.0f lines/s", counted(made, "line"), rate)
         ends = list(_dataset(lines).map_batches(_finish, **single).iter_rows())
     total, problems = sum(lines.values()), sum(row["problems"] for row in ends)
-    _log.info("%s, %s of an earlier call", counted(total, "line"), f"{total - made:,}")
+    log.info("%s, %s of an earlier call", counted(total, "line"), f"{total - made:,}")
     if problems:
-        _log.warning("%d of %s had problems: see *.problems.tsv", problems, counted(total, "line"))
+        log.warning("%d of %s had problems: see *.problems.tsv", problems, counted(total, "line"))
     return sum(row["failed"] for row in ends)
 
 

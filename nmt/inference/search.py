@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from nmt.config import SearchOptions
-from nmt.decoding.alignment import forced_attention, word_links
+from nmt.decoding.alignment import Links, forced_attention, word_links
 from nmt.decoding.beam import beam_search
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.masked import Masked
 from nmt.decoding.sampling import sample
-from nmt.decoding.stepper import Hypothesis, Limits, Stepper
+from nmt.decoding.stepper import Hypothesis, Limits, NBest, Stepper
 from nmt.errors import NmtError, counted
 from nmt.inference.device import arithmetic
 from nmt.inference.prefixes import Prefix, completed, completed_words, followers, prefixed
@@ -22,6 +22,9 @@ from nmt.inference.shortlist import Shortlist
 from nmt.memory import is_out_of_memory
 from nmt.models.batch import Padded, pad
 from nmt.text.tokenizer import Tokenizer
+
+Prefixes = Sequence[Prefix] | None
+"""One for each translation of a batch, none empty; None for a batch without prefixes."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Candidate:
         text: raw text, one line.
         score: sum of log-probabilities in nats, the end token included.
         tokens: token ids, without the end token.
-        alignment: (source word, target word), counted from 0; None unless requested.
+        alignment: None unless requested.
         rank_score: candidates are sorted by it: the score with both penalties in beam search, else
             the score itself.
     """
@@ -40,7 +43,7 @@ class Candidate:
     text: str
     score: float
     tokens: list[int]
-    alignment: list[tuple[int, int]] | None = None
+    alignment: Links | None = None
     rank_score: float = 0.0
 
 
@@ -93,17 +96,14 @@ class BatchSearch:
         return torch.tensor(followers(self.tokenizer.target), device=self.device)
 
     def __call__(
-        self,
-        sources: list[list[int]],
-        sentences: Sequence[str],
-        prefixes: Sequence[Prefix] | None = None,
+        self, sources: list[list[int]], sentences: Sequence[str], prefixes: Prefixes = None
     ) -> list[Translation]:
         """Translate a batch; if memory runs out, each half of it, down to single sentences.
 
         Args:
             sources: token ids, the end token last.
             sentences: raw text of the same, not cut; alignments count its words.
-            prefixes: one for each translation, none empty; None for a batch without prefixes.
+            prefixes: see `Prefixes`.
 
         Raises:
             NmtError: a probability is not finite.
@@ -131,9 +131,7 @@ class BatchSearch:
         return Limits(target.bos_id, target.eos_id, self.options.max_length_ratio)
 
     @torch.inference_mode()
-    def _search(
-        self, sources: list[list[int]], prefixes: Sequence[Prefix] | None
-    ) -> list[list[Hypothesis]]:
+    def _search(self, sources: list[list[int]], prefixes: Prefixes) -> NBest:
         """Return each sentence's hypotheses, best first."""
         source = pad(sources, self.device)
         search = functools.partial(self._hypotheses, source)
@@ -146,9 +144,7 @@ class BatchSearch:
                 return self.shortlist.search(search, self.limits)
             return search(Masked(self.stepper, unknown), self.limits)
 
-    def _hypotheses(
-        self, source: Padded, stepper: Stepper, limits: Limits
-    ) -> list[list[Hypothesis]]:
+    def _hypotheses(self, source: Padded, stepper: Stepper, limits: Limits) -> NBest:
         options = self.options
         if options.sample:
             return sample(stepper, source, limits, options)
@@ -159,11 +155,7 @@ class BatchSearch:
         return beam_search(stepper, source, limits, options)
 
     def _translations(
-        self,
-        batch: list[list[Hypothesis]],
-        sources: list[list[int]],
-        sentences: Sequence[str],
-        prefixes: Sequence[Prefix] | None,
+        self, batch: NBest, sources: list[list[int]], sentences: Sequence[str], prefixes: Prefixes
     ) -> list[Translation]:
         """Turn each sentence's hypotheses into text, all of a batch in one call."""
         if any(not beam or not math.isfinite(beam[0].score) for beam in batch):
@@ -200,7 +192,7 @@ class BatchSearch:
             translations.append(Translation(first.text, first.score, candidates, problem))
         return translations
 
-    def _texts(self, batch: list[list[Hypothesis]], prefixes: Sequence[Prefix] | None) -> list[str]:
+    def _texts(self, batch: NBest, prefixes: Prefixes) -> list[str]:
         """Return the text of every hypothesis, sentence by sentence."""
         target = self.tokenizer.target
         if prefixes is None:
@@ -217,8 +209,8 @@ class BatchSearch:
         translations: list[tuple[int, str, list[int]]],
         sources: list[list[int]],
         sentences: Sequence[str],
-        prefixes: Sequence[Prefix] | None,
-    ) -> Iterator[list[tuple[int, int]] | None]:
+        prefixes: Prefixes,
+    ) -> Iterator[Links | None]:
         """Align translations by the attention of a second, forced pass.
 
         Args:

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from nmt.decoding.best import whole_groups
 from nmt.decoding.ensemble import Ensemble
-from nmt.decoding.stepper import Hypothesis, Limits, Stepper, Wrapper
+from nmt.decoding.stepper import Limits, NBest, Stepper, Wrapper
 from nmt.errors import UsageError
 from nmt.inference.engine_products import FastLinear
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.stacks import swap
 
-Search = Callable[[Stepper, Limits], list[list[Hypothesis]]]
+Search = Callable[[Stepper, Limits], NBest]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Shortlist(Wrapper):
         """Read one token per row and predict the next; see `Stepper`."""
         return self.stepper.step(self.tokens[tokens], state)
 
-    def search(self, search: Search, limits: Limits) -> list[list[Hypothesis]]:
+    def search(self, search: Search, limits: Limits) -> NBest:
         """Run a search over the listed tokens.
 
         Args:

@@ -1,9 +1,7 @@
 """Translates raw text to raw text, for files, Python, validation and servers alike."""
 
-import dataclasses
-import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +21,12 @@ from nmt.inference.search import BatchSearch, Translation
 from nmt.inference.shortlist import Shortlist, shortlist
 from nmt.inference.texts import read_texts
 from nmt.inference.threads import by_row, num_workers, side_by_side
-from nmt.log import ProgressBar
+from nmt.log import ProgressBar, log
 from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.lines import is_blank
 from nmt.text.tokenizer import Tokenizer
 
-_log = logging.getLogger("nmt")
 CHUNK = 4000
 """Sentences translated together, so that similar lengths share a batch."""
 _LEAST_BATCH = 16
@@ -67,7 +64,7 @@ class Translator:
         self.precision = precision
         self.models = models
         self._listed: tuple[int, Shortlist] | None = None
-        decoding = dataclasses.asdict(config.decoding)
+        decoding = asdict(config.decoding)
         if not stepper.attends:
             decoding["coverage_penalty"] = 0.0
         if not models:
@@ -227,7 +224,7 @@ class Translator:
             )
         problems = sum(translation.problem is not None for translation in done)
         if problems:
-            _log.info("%d of %d sentences were cut or are unknown", problems, len(done))
+            log.info("%d of %d sentences were cut or are unknown", problems, len(done))
         return [translation.text for translation in done]
 
     def score(

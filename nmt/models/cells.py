@@ -89,18 +89,14 @@ class _Cells(dict[str, Cell]):
 
 
 CELLS: dict[str, Cell] = _Cells(
-    {
-        "lstm": Cell(
-            lstm, gates=4, states=2, forget_gate=1, module=nn.LSTM, kernel=torch.lstm_cell
-        ),
-        "gru": Cell(gru, gates=3, sums=False, module=nn.GRU, kernel=torch.gru_cell),
-        "tanh": Cell(tanh, module=nn.RNN, kernel=torch.rnn_tanh_cell),
-        "relu": Cell(
-            relu,
-            squash=torch.relu,
-            identity=True,
-            module=functools.partial(nn.RNN, nonlinearity="relu"),
-            kernel=torch.rnn_relu_cell,
-        ),
-    }
+    lstm=Cell(lstm, gates=4, states=2, forget_gate=1, module=nn.LSTM, kernel=torch.lstm_cell),
+    gru=Cell(gru, gates=3, sums=False, module=nn.GRU, kernel=torch.gru_cell),
+    tanh=Cell(tanh, module=nn.RNN, kernel=torch.rnn_tanh_cell),
+    relu=Cell(
+        relu,
+        squash=torch.relu,
+        identity=True,
+        module=functools.partial(nn.RNN, nonlinearity="relu"),
+        kernel=torch.rnn_relu_cell,
+    ),
 )

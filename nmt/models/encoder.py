@@ -58,11 +58,7 @@ class Encoder(nn.Module):
         if self.reverse_source:  # back to the order of the tokens
             order = reversed_positions(source)[:, :, None].expand_as(memory)
             memory = memory.gather(1, order)
-        state = RecurrentState(*map(self._join_directions, state.tensors))
-        return Encoded(state, memory, source.mask)
-
-    def _join_directions(self, states: Tensor) -> Tensor:
-        """Turn `(layers × directions, batch, size)` into `(layers, batch, directions × size)`."""
-        if not self.stack.bidirectional:
-            return states
-        return torch.cat([states[0::2], states[1::2]], dim=-1)
+        states = state.tensors
+        if self.stack.bidirectional:  # (layers × 2, batch, size) → (layers, batch, 2 × size)
+            states = tuple(torch.cat([each[0::2], each[1::2]], dim=-1) for each in states)
+        return Encoded(RecurrentState(*states), memory, source.mask)

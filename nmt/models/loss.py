@@ -1,5 +1,6 @@
 """The loss over a wide vocabulary, without holding all logits in memory."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -56,16 +57,10 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         kind = readouts.device.type
         # Products run in autocast's precision, everything else in fp32.
         precision = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-        with torch.autocast(kind, enabled=False):
-            total, *gradients = _loss_and_gradients(
-                readouts.to(precision or readouts.dtype),
-                weight.to(precision or weight.dtype),
-                bias.to(precision or bias.dtype),
-                targets,
-                smoothing,
-                r_drop,
-            )
         inputs = (readouts, weight, bias)
+        rounded = [part.to(precision or part.dtype) for part in inputs]
+        with torch.autocast(kind, enabled=False):
+            total, *gradients = _loss_and_gradients(rounded, targets, smoothing, r_drop)
         ctx.save_for_backward(
             *(slope.to(part.dtype) for slope, part in zip(gradients, inputs, strict=True))
         )
@@ -77,9 +72,10 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
 
 
 def _loss_and_gradients(
-    readouts: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, smoothing: float, r_drop: float
+    inputs: Sequence[Tensor], targets: Tensor, smoothing: float, r_drop: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the summed loss and its gradients by readouts, weight and bias."""
+    """Return the summed loss and its gradients by the inputs: readouts, weight and bias."""
+    readouts, weight, bias = inputs
     total = torch.zeros((), device=readouts.device)
     by_readouts = torch.empty_like(readouts)
     by_weight = torch.zeros_like(weight, dtype=torch.float32)

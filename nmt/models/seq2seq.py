@@ -85,13 +85,8 @@ class Seq2Seq(nn.Module):
         readouts = self._readouts(source, target)
         if r_drop is not None:
             readouts = torch.stack([readouts, self._readouts(source, target)])
-        return projected_cross_entropy(
-            readouts,
-            self.decoder.projection,
-            target.tokens[:, 1:][_predicted(target)],
-            label_smoothing,
-            r_drop,
-        )
+        true, projection = target.tokens[:, 1:][_predicted(target)], self.decoder.projection
+        return projected_cross_entropy(readouts, projection, true, label_smoothing, r_drop)
 
     def _readouts(self, source: Padded, target: Padded) -> Tensor:
         """Return the readouts before every real token, without padding, `(tokens, width)`."""

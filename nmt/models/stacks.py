@@ -101,10 +101,9 @@ class Layer:
     def evaluate(self, inputs: Tensor, state: LayerState) -> tuple[LayerState, Gates, Tensor]:
         """Advance one step by the equations; also return gate values and recurrent product."""
         of_inputs, of_hidden, input_bias, hidden_bias = self.weights
+        product = F.linear(inputs, of_inputs, input_bias)
         recurrent = F.linear(state[0], of_hidden, hidden_bias)
-        after, gates = self.cell.equations(
-            F.linear(inputs, of_inputs, input_bias), recurrent, state
-        )
+        after, gates = self.cell.equations(product, recurrent, state)
         return after, gates, recurrent
 
 

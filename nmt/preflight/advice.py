@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from nmt.config import Config
-from nmt.data.round_trip import other_tokenizer, round_trip_warning
+from nmt.data.round_trip import other_tokenizer, round_trip_warning, unknown_remedy
 from nmt.log import percent
 from nmt.preflight.check_records import Check
 
@@ -55,16 +55,13 @@ def _leaks(check: Check, config: Config) -> Iterator[str]:
 
 
 def _unknown(check: Check, config: Config) -> Iterator[str]:
-    remedy = "set tokenizer.byte_fallback: true"
-    if config.tokenizer.model == "word":
-        remedy = "raise tokenizer.vocabulary_size, or use tokenizer.model: unigram"
     for number, language in enumerate(check.languages):
         sides = {name: (split.source, split.target)[number] for name, split in check.splits.items()}
         name, worst = max(sides.items(), key=lambda side: side[1].unknown)
         if worst.unknown > UNKNOWN:
             shown = " ".join(part for part, _ in worst.commonest_unknown[:5])
             fault = f"{percent(worst.unknown)} of the {language} tokens of {name} are unknown"
-            yield f"{fault}, such as {shown}: {other_tokenizer(config) or remedy}"
+            yield f"{fault}, such as {shown}: {unknown_remedy(config)}"
 
 
 def _sizes(check: Check, config: Config) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """Memory and time of training, measured on a few real updates."""
 
-import logging
 import os
 import re
 import resource
@@ -13,10 +12,10 @@ import torch
 
 from nmt.data.loader import Update
 from nmt.inference.device import describe_device
+from nmt.log import log
 from nmt.training.data_module import TranslationData
 from nmt.training.fit import fit_briefly
 
-_log = logging.getLogger("nmt")
 _MOST_UPDATES, _LEAST_UPDATES, _ENOUGH_SECONDS = 20, 3, 3.0
 
 
@@ -85,7 +84,7 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
             process.cpu_percent()
         return len(ends) > _LEAST_UPDATES and ends[-1] - ends[0] >= _ENOUGH_SECONDS
 
-    _log.info("timing a few updates on %s", described)
+    log.info("timing a few updates on %s", described)
     try:
         if device.type == "cpu":
             torch.set_num_threads(config.training.threads or max(1, threads // processes))

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 from nmt.config import Config, DataConfig
@@ -17,6 +16,7 @@ from nmt.data.scan import scan_corpus
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.references import scoring_warnings
 from nmt.inference.device import find_device, find_precision
+from nmt.log import log
 from nmt.preflight.advice import advice
 from nmt.preflight.check_records import Check, SplitFacts
 from nmt.preflight.cost import measure
@@ -27,7 +27,6 @@ from nmt.training.data_module import TranslationData
 from nmt.training.launch import num_processes
 from nmt.training.teacher import teachers_of
 
-_log = logging.getLogger("nmt")
 _SAMPLE = 100_000
 _EXAMPLES = 3
 
@@ -89,7 +88,7 @@ def _read_train(
     data: TranslationData, held_out: Mapping[str, Sequence[Pair]]
 ) -> tuple[list[Pair], list[Overlap], list[str]]:
     """Read train once, and return a sample of it, its overlaps with other splits, and doubts."""
-    _log.info("comparing train with the other splits")
+    log.info("comparing train with the other splits")
     size = data.pairs.facts.pairs
     every = -(-size // _SAMPLE)
     sample: list[Pair] = []

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import langcodes
 import numpy as np
 
 from nmt.config import DataConfig
@@ -75,15 +76,11 @@ def suspicions(
 
 
 def _is_header(text: str, tag: str) -> bool:
-    import langcodes
-
     names = {tag.casefold(), langcodes.Language.get(tag).language or tag}
     return text.strip().casefold() in names | _HEADERS
 
 
 def _is_known(tag: str) -> bool:
-    import langcodes
-
     valid = langcodes.tag_is_valid(tag)
     script = langcodes.Language.get(tag).maximize().script if valid else None
     return primary_language(tag) in _COMMON or script not in ("Latn", None)

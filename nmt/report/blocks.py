@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # matplotlib takes a while to import
     from matplotlib.axes import Axes
 
 Mark = Literal["", "insert", "delete"]
+Draw = Callable[["Axes"], None]
 Span = tuple[Mark, str]
 """A part of a sentence; marked if only this sentence has it, or only the one compared."""
 
@@ -42,7 +43,7 @@ class Figure:
     name: str
     """Of its files, without the ending; unique in the report."""
     title: str
-    draw: Callable[["Axes"], None]
+    draw: Draw
     size: tuple[float, float] = (4.2, 2.7)
     """Width and height in inches."""
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+from nmt.data.filters import FILTER_COLUMNS, filter_rows
 from nmt.data.round_trip import shown
 from nmt.diagnosis.records import Verdict
 from nmt.log import percent
 from nmt.preflight.advice import usual_sizes
 from nmt.preflight.check_records import Check
 from nmt.report.blocks import Block, Paragraph, Report, Section, Sentences, Table
-from nmt.report.tables import FILTER_COLUMNS, cell, filter_rows
+from nmt.report.tables import cell
 
 _SHARES = ("unknown", "used")
 _SIDE = ("sentences", "tokens", "median", "longest", "per_word", *_SHARES)

@@ -1,5 +1,6 @@
 """Training curves: loss, scores, learning rate, gradient norm and speed over updates."""
 
+import itertools
 import statistics
 from collections.abc import Sequence
 
@@ -31,24 +32,19 @@ def curves(runs: Sequence[Run]) -> Section:
         shown = ", ".join(f"{value:g}" for value in sorted(smoothed))
         text = f"The training loss includes label smoothing ({shown}) and dropout, the validation"
         blocks.append(Paragraph(f"{text} loss does not; so the first may be higher."))
-    for name, (title, recorded) in _PLOTS.items():
-        plotted = [
-            Line(
-                label if not run.compared else run.name if kind == 0 else "",
-                *run.column(column),
-                colour=run.number if run.compared else kind,
-                dash=kind,
-                points=column.startswith("validation_"),
-            )
-            for run in runs
-            for kind, (column, label) in enumerate(recorded.items())
-            if run.column(column)[0]
-        ]
+    for plot, (title, recorded) in _PLOTS.items():
+        plotted = []
+        for run, (kind, (column, label)) in itertools.product(runs, enumerate(recorded.items())):
+            xs, ys = run.column(column)
+            first = run.name if kind == 0 else ""
+            name, colour = (first, run.number) if run.compared else (label, kind)
+            points = column.startswith("validation_")
+            plotted += [Line(name, xs, ys, colour, dash=kind, points=points)] if xs else []
         if plotted:
             unit = title.partition(",")[0].removesuffix(" on the validation split")
             if len(runs) > 1 and len(recorded) > 1:
                 title += f" (dashed: {[*recorded.values()][1]})"
-            blocks.append(Figure(name, title, lines(plotted, "update", unit)))
+            blocks.append(Figure(plot, title, lines(plotted, "update", unit)))
     return Section("Training", [*blocks, *_validations(runs)])
 
 

@@ -153,11 +153,8 @@ def _sum(flow: GradientFlow, name: str) -> list[Block]:
         for number, total in enumerate(flow.sums)
     ]
     rows = [[total.parameter, f"{total.relative_error:.1e}"] for total in flow.sums]
-    return [
-        Figure(
-            file_name("sum", name),
-            "Gradient of each recurrent matrix, by the distance of the loss in steps",
-            lines(plotted, "steps ahead", "norm of gradient", log=True),
-        ),
-        Table(["matrix", "difference"], rows, (0,), "The sum over time against autograd's own"),
-    ]
+    title = "Gradient of each recurrent matrix, by the distance of the loss in steps"
+    draw = lines(plotted, "steps ahead", "norm of gradient", log=True)
+    figure = Figure(file_name("sum", name), title, draw)
+    title = "The sum over time against autograd's own"
+    return [figure, Table(["matrix", "difference"], rows, (0,), title)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nmt.evaluation.breakdowns import Breakdown, breakdown
+from nmt.evaluation.breakdowns import Breakdown, LengthGroup, breakdown
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import find_bleu_metric
 from nmt.log import percent
@@ -57,18 +57,15 @@ def _figures(split: str, parts: Breakdowns) -> list[Block]:
     return figures
 
 
+def _row(group: LengthGroup) -> list[str]:
+    scores = with_interval(group.bleu), with_interval(group.chrf)
+    size = span(group.first, group.last), f"{group.sentences:,}"
+    return [*size, *scores, f"{group.length_ratio:.3f}"]
+
+
 def _tables(split: str, parts: Breakdowns) -> list[Block]:
     groups = [
-        (
-            run,
-            [
-                span(group.first, group.last),
-                f"{group.sentences:,}",
-                with_interval(group.bleu),
-                with_interval(group.chrf),
-                f"{group.length_ratio:.3f}",
-            ],
-        )
+        (run, _row(group))
         for number in range(max(len(part.groups) for _, part in parts))
         for run, part in parts
         for group in part.groups[number : number + 1]

@@ -1,17 +1,15 @@
 """The kinds of plots: lines, heat maps, bars and points. Each returns a drawing function."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nmt.evaluation.metrics import Score
-from nmt.report.blocks import printable
+from nmt.report.blocks import Draw, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Draw = Callable[["Axes"], None]
 
 COLOURS = ("#2f7fd1", "#d9662b", "#2a9d6a", "#b455c8", "#b98a12", "#7a8794", "#d6487e", "#17a2b0")
 """Visible on white and black; most colour-blind people can distinguish the first ones."""
@@ -162,6 +160,7 @@ def named_points(
 
     def draw(axes: "Axes") -> None:
         axes.scatter(xs, ys, s=18, color=COLOURS[0])
+        line = {"arrowstyle": "-", "relpos": (0, 0.5), "color": COLOURS[5], "linewidth": 0.4}
         for rank, row in enumerate(sorted(range(len(ys)), key=lambda row: ys[row])):
             axes.annotate(
                 _legend(printable(names[row])),
@@ -170,12 +169,7 @@ def named_points(
                 textcoords="axes fraction",
                 verticalalignment="center",
                 annotation_clip=False,
-                arrowprops={
-                    "arrowstyle": "-",
-                    "relpos": (0, 0.5),
-                    "color": COLOURS[5],
-                    "linewidth": 0.4,
-                },
+                arrowprops=line,
             )
         axes.set(xlabel=x, ylabel=y)
         axes.grid(True)

@@ -1,11 +1,11 @@
 """The report of one run or several, from their folders."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.config import Config
 from nmt.diagnosis.records import Diagnosis, Verdict
+from nmt.log import log
 from nmt.report.blocks import Block, Paragraph, Report, Section
 from nmt.report.curves import curves
 from nmt.report.gradients import gradients
@@ -19,7 +19,6 @@ from nmt.report.setup import data, environment, settings
 from nmt.report.states import probes, state_map
 from nmt.text.lines import open_output
 
-_log = logging.getLogger("nmt")
 _STALE = (
     "The diagnosis of {} is of other weights than those of its best model; `nmt diagnose RUN` "
     "updates it."
@@ -70,7 +69,7 @@ def write_page(report: Report, out: Path) -> None:
     content = page(report)
     with open_output(out) as stream:
         stream.write(content)
-    _log.info("report: %s", out)
+    log.info("report: %s", out)
 
 
 def _missing(runs: Sequence[Run]) -> list[Block]:

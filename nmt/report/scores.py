@@ -79,12 +79,8 @@ def _significance(runs: Sequence[Run], signatures: dict[tuple[str, str], None]) 
                 notes.append(Paragraph(f"{split}: {run.name} is not compared: {fault}."))
                 continue
             before, after = first.translations[split], run.translations[split]
-            test = paired_bootstrap(
-                before.hypotheses,
-                after.hypotheses,
-                [before.references],
-                TargetLanguage.of(first.config.data),
-            )
+            systems, references = (before.hypotheses, after.hypotheses), [before.references]
+            test = paired_bootstrap(*systems, references, TargetLanguage.of(first.config.data))
             difference = f"{test.system - test.baseline:+.2f}"
             significant = "yes" if test.p_value < 0.05 else "no"
             rows.append([run.name, split, difference, f"{test.p_value:.4f}", significant])

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nmt.config import Config, dump_config, flat_config
-from nmt.data.filters import FilterSettings
+from nmt.data.filters import FILTER_COLUMNS, FilterSettings, filter_rows
 from nmt.report.blocks import Block, Code, Details, Section, Table
 from nmt.report.runs import Run
-from nmt.report.tables import FILTER_COLUMNS, filter_rows, run_table
+from nmt.report.tables import run_table
 
 _SIZES = ("pairs", "kept", "source_tokens", "target_tokens")
 _FINGERPRINTS = {

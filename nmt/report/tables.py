@@ -7,21 +7,18 @@ from nmt.evaluation.metrics import Score
 from nmt.report.blocks import Table
 from nmt.report.runs import Run
 
-FILTER_COLUMNS = ("filter", "setting", "found", "left out")
+RunRow = tuple[Run, Sequence[str]]
+"""A row of a table, with the run that it is of."""
 
 
 def run_table(
-    columns: Sequence[str],
-    rows: Sequence[tuple[Run, Sequence[str]]],
-    *,
-    words: int = 1,
-    title: str = "",
+    columns: Sequence[str], rows: Sequence[RunRow], *, words: int = 1, title: str = ""
 ) -> Table:
     """Make a table; with several runs in the report, its first column names the run.
 
     Args:
         columns: names of the other columns.
-        rows: each with its run.
+        rows: see `RunRow`.
         words: number of the other columns, from the left, that hold words.
         title: of the table.
     """
@@ -29,16 +26,6 @@ def run_table(
         return Table(columns, [row for _, row in rows], range(words), title)
     named = [[run.name, *row] for run, row in rows]
     return Table(["run", *columns], named, range(words + 1), title)
-
-
-def filter_rows(
-    settings: Mapping[str, Any], found: Mapping[str, int], left_out: Mapping[str, int]
-) -> list[list[str]]:
-    """Return setting and counts of each filter with `FILTER_COLUMNS`."""
-    return [
-        [name, cell(setting), cell(found.get(name, 0)), cell(left_out.get(name, 0))]
-        for name, setting in settings.items()
-    ]
 
 
 def cell(value: Any) -> str:

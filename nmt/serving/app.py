@@ -56,9 +56,8 @@ def create_app(models: Models, options: ServeOptions) -> FastAPI:
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        return Response(
-            generate_latest(service.counters.registry), media_type="text/plain; version=0.0.4"
-        )
+        text = generate_latest(service.counters.registry)
+        return Response(text, media_type="text/plain; version=0.0.4")
 
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_body)

@@ -5,7 +5,6 @@ Plain ASGI: Starlette's own middleware class hides a client's disconnection from
 
 import asyncio
 import json
-import logging
 import time
 import traceback
 
@@ -14,9 +13,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nmt.errors import shorten, shown
+from nmt.log import log
 from nmt.serving.service import CLOSED, RefusedError, Service, too_long
 
-_log = logging.getLogger("nmt")
 _DRAINED = 2**26  # bytes of a body that are read and dropped, so that the client reads the answer
 
 
@@ -53,7 +52,7 @@ class Guard:
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             problem = shorten(f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})")
-            _log.error("%s %s failed: %s", scope["method"], shown(scope["path"]), problem)
+            log.error("%s %s failed: %s", scope["method"], shown(scope["path"]), problem)
             if not status:
                 answer = {"error": "the server failed; its log shows where"}
                 await JSONResponse(answer, 500)(scope, receive, counted_send)
@@ -87,7 +86,7 @@ class Guard:
         quoted = ""
         if texts and self._service.options.log_texts:
             quoted = f": {json.dumps(texts, ensure_ascii=False)}"  # in one line
-        _log.info(
+        log.info(
             "%s %s %d, %d texts, %.0f ms%s",
             *(scope["method"], path, status, len(texts), 1000 * seconds, quoted),
         )

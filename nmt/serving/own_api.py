@@ -1,8 +1,7 @@
 """The native endpoints: n-best lists, scores, prefixes, search settings, next words."""
 
 import types
-import typing
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -25,11 +24,11 @@ _STRICT = ConfigDict(strict=True, extra="forbid")
 
 def _settings_field(name: str, kind: Any, text: str) -> tuple[Any, Any]:
     """Convert a field of `SearchOptions` to a pydantic field."""
-    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
-        (kind,) = (part for part in typing.get_args(kind) if part is not types.NoneType)
+    if isinstance(kind, types.UnionType) or get_origin(kind) is Union:
+        (kind,) = (part for part in get_args(kind) if part is not types.NoneType)
     limits: dict[str, float] = {}
-    if typing.get_origin(kind) is Annotated:
-        kind, values = typing.get_args(kind)
+    if get_origin(kind) is Annotated:
+        kind, values = get_args(kind)
         limits["gt" if values.above else "ge"] = values.low
         limits["le"] = min(values.high, _LIMITS.get(name, values.high))
     return kind | None, Field(default=None, description=text, **limits)  # type: ignore[call-overload]
@@ -132,10 +131,8 @@ def own_routes(service: Service) -> APIRouter:
         model = _model(service, body)
         service.check_size([body.text, body.prefix])
         request.scope["nmt.texts"] = [body.text]
-        work = NextWords(model.translator, body.top)
-        found: list[Prediction] = await service.work(
-            request, model, work, [(body.text, body.prefix)]
-        )
+        work, lines = NextWords(model.translator, body.top), [(body.text, body.prefix)]
+        found: list[Prediction] = await service.work(request, model, work, lines)
         return found[0]
 
     return router
@@ -146,9 +143,7 @@ def _model(service: Service, asked: Asked) -> ServedModel:
     models = service.models
     if asked.model is not None:
         model = models.by_name.get(asked.model)
-        problem = (
-            f"model: {asked.model!r} is not one of {', '.join(one.name for one in models.models)}"
-        )
+        problem = f"model: {asked.model!r} is not one of {', '.join(models.by_name)}"
     elif asked.source is not None and asked.target is not None:
         model = models.by_pair.get((asked.source, asked.target))
         problem = f"no model translates {asked.source!r} to {asked.target!r}"

@@ -1,10 +1,8 @@
 """The models of a server: found by name or by pair, and reloaded when their runs improve."""
 
-import dataclasses
-import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,10 @@ from nmt.errors import NmtError, UsageError
 from nmt.inference.next_words import Prediction, predict
 from nmt.inference.search import Translation
 from nmt.inference.translator import Translator
+from nmt.log import log
 from nmt.model_hub import PREFIX
 from nmt.serving.detection import language_name
 
-_log = logging.getLogger("nmt")
 Line = tuple[str, str]
 """A line of raw text, and the whole words with which its translation begins."""
 
@@ -32,9 +30,8 @@ class Translate:
     def __call__(self, lines: Sequence[Line]) -> list[Translation]:
         """Translate lines as `nmt translate` does."""
         texts, prefixes = zip(*lines, strict=True)
-        return self.translator.translate(
-            texts, self.options, prefixes=prefixes if any(prefixes) else None
-        )
+        forced = prefixes if any(prefixes) else None
+        return self.translator.translate(texts, self.options, prefixes=forced)
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ class ServedModel:
             "source_name": language_name(source),
             "target_name": language_name(target),
             "attention": self.translator.stepper.attends,
-            "settings": dataclasses.asdict(self.translator.defaults),
+            "settings": asdict(self.translator.defaults),
         }
 
     def reload(self) -> None:
@@ -113,11 +110,11 @@ class ServedModel:
             if translator.config.data.languages != self.pair:
                 raise UsageError(f"{self.path} now translates another pair; restart the server")
         except (NmtError, OSError) as error:
-            _log.warning("%s stays as it was loaded: %s", self.name, error)
+            log.warning("%s stays as it was loaded: %s", self.name, error)
             return
         self.translator = translator
         self.reloads += 1
-        _log.info("%s: loaded the newer model", self.name)
+        log.info("%s: loaded the newer model", self.name)
 
     def _load(self) -> Translator:
         return Translator.load(self.path, device=self.device, precision=self.precision)

@@ -1,6 +1,5 @@
 """Serves on a socket until a signal, then finishes accepted requests."""
 
-import logging
 import signal
 import socket
 
@@ -8,8 +7,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from nmt.errors import NmtError
+from nmt.log import log
 
-_log = logging.getLogger("nmt")
 _BACKLOG = 2048
 
 
@@ -57,6 +56,6 @@ def serve(app: FastAPI, listening: socket.socket, grace: float) -> None:
         timeout_graceful_shutdown=round(grace),
         backlog=_BACKLOG,
     )
-    _log.info("listening on http://%s:%d", shown, port)
+    log.info("listening on http://%s:%d", shown, port)
     uvicorn.Server(config).run(sockets=[listening])
-    _log.info("stopped")
+    log.info("stopped")

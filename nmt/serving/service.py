@@ -127,10 +127,8 @@ class Service:
             work.cancel()
         if gone.done():
             raise RefusedError(CLOSED, "the client left")
-        seconds = f"{self.options.time_limit:g} s"
-        raise RefusedError(
-            503, f"not done within {seconds}; send fewer lines", {"Retry-After": "1"}
-        )
+        problem = f"not done within {self.options.time_limit:g} s; send fewer lines"
+        raise RefusedError(503, problem, {"Retry-After": "1"})
 
 
 async def _left(request: Request) -> None:

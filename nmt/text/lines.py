@@ -63,9 +63,8 @@ def decode_lines(
         except UnicodeDecodeError as error:
             if invalid_utf8 == "error":
                 raise DataError(
-                    f"{name}: line {number}, byte {error.start + 1} "
-                    f"(0x{line[error.start]:02x}) is not UTF-8; "
-                    "convert the file (nmt translate can also replace such bytes: "
+                    f"{name}: line {number}, byte {error.start + 1} (0x{line[error.start]:02x}) is "
+                    "not UTF-8; convert the file (nmt translate can also replace such bytes: "
                     "--invalid-utf8 replace)"
                 ) from None
             if replaced is not None:

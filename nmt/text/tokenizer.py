@@ -160,6 +160,10 @@ class Tokenizer:
             (folder / name).write_bytes(vocabulary.model)
 
 
+Learned = tuple[Tokenizer, list[str]]
+"""A tokenizer, and warnings about vocabularies that are smaller than configured."""
+
+
 def load_tokenizer(path: Path) -> Tokenizer:
     """Load one model file for both sides, or a folder that `Tokenizer.save` wrote.
 
@@ -176,17 +180,12 @@ def load_tokenizer(path: Path) -> Tokenizer:
     return Tokenizer(sides[0], sides[-1])
 
 
-def train_tokenizer(
-    config: TokenizerConfig, pairs: Iterable[tuple[str, str]]
-) -> tuple[Tokenizer, list[str]]:
+def train_tokenizer(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -> Learned:
     """Learn the vocabularies from sentence pairs, or load `config.path`.
 
     Args:
         config: the `tokenizer` section.
         pairs: (source, target) raw texts; read once for each vocabulary.
-
-    Returns:
-        The tokenizer, and warnings about vocabularies that are smaller than configured.
 
     Raises:
         ConfigError: the vocabulary size is too small for the corpus's characters.
@@ -227,9 +226,7 @@ def size_notes(config: TokenizerConfig, tokenizer: Tokenizer) -> list[str]:
     ]
 
 
-def _train_vocabulary(
-    config: TokenizerConfig, normalization: str, texts: Iterable[str]
-) -> Vocabulary:
+def _train_vocabulary(config: TokenizerConfig, rule: str, texts: Iterable[str]) -> Vocabulary:
     model = io.BytesIO()
     count = 0
     failure: BaseException | None = None  # SentencePiece would hide it in an error of its own
@@ -254,7 +251,7 @@ def _train_vocabulary(
             hard_vocab_limit=False,
             byte_fallback=config.byte_fallback,
             character_coverage=config.character_coverage,
-            normalization_rule_name=normalization,
+            normalization_rule_name=rule,
             pad_id=0,
             unk_id=1,
             bos_id=2,

@@ -60,8 +60,6 @@ def ends_open(pieces: Iterable[str]) -> bool:
 
 def _is_letter(character: str) -> bool:
     """Return whether a character may be part of a longer word; False for an empty string."""
-    return (
-        character != ""
-        and unicodedata.category(character)[0] in "LMN"
-        and not _SPACELESS.match(character)
-    )
+    if character == "" or _SPACELESS.match(character):
+        return False
+    return unicodedata.category(character)[0] in "LMN"

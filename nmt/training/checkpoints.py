@@ -7,7 +7,6 @@ metrics. With it `tests/training/test_resume.py` fails if checkpoint and validat
 
 import dataclasses
 import io
-import logging
 import os
 import pickle
 import re
@@ -19,20 +18,20 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
+from lightning import Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from nmt.config import TrainingConfig
 from nmt.errors import DataError, StoppedError, UsageError
+from nmt.log import log
 from nmt.reading import MOST_BYTES, regular_file, sha256
 from nmt.storage import atomic_write
 from nmt.text.lines import writing_to
 from nmt.training.distributed import gather, rank, world_size
 
-_log = logging.getLogger("nmt")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # terminals, clusters, SLURM's warning
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, struct.error, EOFError, OSError),
@@ -87,12 +86,12 @@ class Checkpoints(CheckpointCallback):
         self._finished = self._asked = False
         self._handlers: dict[signal.Signals, Any] = {}
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Handle signals instead of Lightning, whose ranks may wait for each other."""
         if threading.current_thread() is threading.main_thread():
             self._handlers = {name: signal.signal(name, self._ask) for name in _SIGNALS}
 
-    def teardown(self, trainer: lightning.Trainer, pl_module: Any, stage: str) -> None:
+    def teardown(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         """Restore the signal handlers."""
         while self._handlers:
             signal.signal(*self._handlers.popitem())
@@ -105,19 +104,19 @@ class Checkpoints(CheckpointCallback):
             os.write(2, b"\nnmt: stopping after this update; once more stops at once\n")
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Act, unless this update is validated first."""
         self._epochs = batch.epoch + 1
         if trainer.global_step % self.config.validate_every:
             self._act(trainer)
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Act after the validation of an update."""
         if trainer.state.fn == TrainerFn.FITTING:
             self._act(trainer)
 
-    def _act(self, trainer: lightning.Trainer) -> None:
+    def _act(self, trainer: Trainer) -> None:
         """Write a checkpoint if one is due, and stop if a signal asked for it.
 
         Raises:
@@ -134,7 +133,7 @@ class Checkpoints(CheckpointCallback):
                 "continue with --resume"
             )
 
-    def finish(self, trainer: lightning.Trainer) -> None:
+    def finish(self, trainer: Trainer) -> None:
         """Write the last checkpoint, marked as finished."""
         self._finished = True
         self._save(trainer)
@@ -142,7 +141,7 @@ class Checkpoints(CheckpointCallback):
             raise StoppedError("interrupted; training has ended, score the tests with --resume")
 
     def on_save_checkpoint(
-        self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
+        self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
         """Add the values that `newest_checkpoint` reads before training resumes."""
         if rank() == 0:  # identifies the run
@@ -155,12 +154,12 @@ class Checkpoints(CheckpointCallback):
         }
 
     def on_load_checkpoint(
-        self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
+        self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
         """Continue from a checkpoint."""
         self._epochs = checkpoint["run"]["epochs"]
 
-    def _save(self, trainer: lightning.Trainer) -> None:
+    def _save(self, trainer: Trainer) -> None:
         """Write a checkpoint with the state of every rank, and delete the oldest."""
         trainer.save_checkpoint(self.folder / f"update-{trainer.global_step:09d}.ckpt")
         if rank() == 0:
@@ -235,7 +234,7 @@ def newest_checkpoint(folder: Path) -> CheckpointFile | None:
     for other, fault in damaged.items():
         aside = other.with_suffix(".damaged")
         other.rename(aside)
-        _log.warning("%s; renamed to %s", fault, aside.name)
+        log.warning("%s; renamed to %s", fault, aside.name)
     return CheckpointFile(path=path, update=values["global_step"], **values["run"])
 
 

@@ -1,13 +1,10 @@
 """The corpus of a run as a LightningDataModule: read, tokenized, encoded and batched."""
 
-import dataclasses
 import functools
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning
-import torch
 
 from nmt.bundle import Bundle, load_bundle
 from nmt.config import Config, check_config
@@ -20,31 +17,16 @@ from nmt.data.scan import scan_corpus
 from nmt.errors import ConfigError, UsageError, naming_key
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
+from nmt.log import log
 from nmt.text.tokenizer import Tokenizer
 from nmt.training.distill import distilled
 from nmt.training.fine_tuning import follow_base
 from nmt.training.teacher import teachers_of
 
-_log = logging.getLogger("nmt")
 _DEFAULT_EPOCHS = 20
 _VALIDATED_TOGETHER = 4000
-
-
-@dataclasses.dataclass(frozen=True)
-class ValidationBatch:
-    """Raw sentence pairs and their positions in the validation split.
-
-    Attributes:
-        rows: positions in the split.
-        pairs: source and reference of each.
-    """
-
-    rows: list[int]
-    pairs: list[Pair]
-
-    def to(self, device: torch.device) -> "ValidationBatch":
-        """Return the batch as it is: raw text has no device."""
-        return self
+ValidationBatch = list[tuple[int, Pair]]
+"""Raw sentence pairs, each with its position in the validation split."""
 
 
 class ValidationLoader:
@@ -56,9 +38,8 @@ class ValidationLoader:
 
     def __init__(self, pairs: Sequence[Pair], rank: int, world_size: int):
         size = _VALIDATED_TOGETHER * world_size
-        starts = range(0, len(pairs), size)
-        rows = [list(range(len(pairs))[start : start + size][rank::world_size]) for start in starts]
-        self._batches = [ValidationBatch(mine, [pairs[row] for row in mine]) for mine in rows]
+        rows, starts = list(enumerate(pairs)), range(0, len(pairs), size)
+        self._batches = [rows[start : start + size][rank::world_size] for start in starts]
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -137,14 +118,14 @@ class TranslationData(lightning.LightningDataModule):
         else:
             self.tokenizer, warnings = learn_tokenizer(self.config, corpus, scan)
             for warning in warnings:
-                _log.warning(warning)
+                log.warning(warning)
         if self.teachers:
             corpus = distilled(self.config, corpus, scan, self.teachers)
             scan = scan_corpus(corpus)
         self.pairs = encode_pairs(self.config, corpus, scan, self.tokenizer)
-        _log.info("%s", self.pairs.table())
+        log.info("%s", self.pairs.table())
         for name, pairs in self.held_out.items():
-            _log.info("%s: %s pairs", name, f"{len(pairs):,}")
+            log.info("%s: %s pairs", name, f"{len(pairs):,}")
         self._is_open = True
 
     def read(self) -> None:

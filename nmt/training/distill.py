@@ -3,7 +3,6 @@
 Source: Kim and Rush 2016, Sequence-Level Knowledge Distillation, section 3.2.
 """
 
-import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,13 +17,11 @@ from nmt.data.distilled import DistilledCorpus, TeacherTranslations
 from nmt.data.scan import CorpusScan
 from nmt.errors import NmtError
 from nmt.inference.search import Translation
-from nmt.log import ProgressBar
+from nmt.log import ProgressBar, log
 from nmt.storage import locked
 from nmt.text.lines import writing_to
 from nmt.training.distributed import all_threads
 from nmt.training.teacher import load_teacher
-
-_log = logging.getLogger("nmt")
 
 
 def distilled(
@@ -53,7 +50,7 @@ def distilled(
             if translations.missing():  # no other process has made them meanwhile
                 _translate(config, corpus.pairs("train"), translations, teachers)
         torch.cuda.empty_cache()  # frees the teacher's memory
-    _log.info("the teacher's translations are in %s", translations.folder)
+    log.info("the teacher's translations are in %s", translations.folder)
     references = config.data.distill.references
     return DistilledCorpus(corpus.name, corpus.places, corpus.read, translations, references)
 
@@ -70,7 +67,7 @@ def _translate(
     missing = translations.missing()
     left = translations.sentences(missing)
     done = translations.total - left
-    _log.info("the teacher translates %s sentences; %s are done", f"{left:,}", f"{done:,}")
+    log.info("the teacher translates %s sentences; %s are done", f"{left:,}", f"{done:,}")
     problems = 0
     with ProgressBar("sentence", translations.total, done) as bar:
         for number, chunk in enumerate(chunked(pairs)):
@@ -81,7 +78,7 @@ def _translate(
                 bar.advance(len(chunk))
                 bar.log_pace()
     if problems:
-        _log.info("%d of %d sentences or translations were cut", problems, left)
+        log.info("%d of %d sentences or translations were cut", problems, left)
 
 
 def _texts(outputs: list[Translation]) -> list[list[str]]:

@@ -1,7 +1,6 @@
 """Fine-tuning: starts from the weights, network and tokenizer of `training.init_from`."""
 
 import dataclasses
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,12 +15,9 @@ from nmt.config import (
     load_stored_config,
 )
 from nmt.errors import ConfigError, naming_key, shown
+from nmt.log import log
 
-_log = logging.getLogger("nmt")
-_NOISE = (
-    *("model.dropout", "model.locked_dropout", "model.source_word_dropout"),
-    "model.target_word_dropout",
-)
+_NOISE = ("dropout", "locked_dropout", "source_word_dropout", "target_word_dropout")
 """Keys of the model that only training reads."""
 
 
@@ -67,10 +63,10 @@ def follow_base(config: Config) -> Config:
     followed = adopt_network(config, base, only_defaults=True)
     _refuse_other_network(followed, base)
     shown_keys = {key: value for key, value in flat_config(followed).items() if "model." in key}
-    _log.info("weights, tokenizer and network from %s: %s", config.training.init_from, shown_keys)
+    log.info("weights, tokenizer and network from %s: %s", config.training.init_from, shown_keys)
     ours, theirs = config.data.languages, base.data.languages
     if ours != theirs:
-        _log.warning("it was trained for %s → %s, not %s → %s", *theirs, *ours)
+        log.warning("it was trained for %s → %s, not %s → %s", *theirs, *ours)
     alone = dataclasses.replace(followed.training, init_from=None)
     check_config(dataclasses.replace(followed, training=alone), "training.init_from")
     return followed
@@ -107,7 +103,7 @@ def adopt_network(config: Config, base: Config, *, only_defaults: bool = False) 
 def _refuse_other_network(config: Config, base: Config) -> None:
     ours, theirs = flat_config(config), flat_config(base)
     for key in changed_keys(adopt_network(config, base), config):
-        if key not in _NOISE:
+        if key.removeprefix("model.") not in _NOISE:
             raise ConfigError(
                 f"{key}: {shown(ours[key])} does not fit the model of training.init_from, which "
                 f"has {shown(theirs[key])}; leave the key out"

@@ -20,7 +20,7 @@ from nmt.config import Config
 from nmt.data.loader import Update
 from nmt.errors import NmtError, StoppedError
 from nmt.inference.device import find_device, find_precision
-from nmt.log import quiet
+from nmt.log import log, quiet
 from nmt.memory import is_out_of_memory
 from nmt.training.checkpoints import Checkpoints, CheckpointWriter
 from nmt.training.data_module import TranslationData
@@ -30,8 +30,6 @@ from nmt.training.loggers import make_loggers
 from nmt.training.module import TranslationModule
 from nmt.training.patience import Patience
 from nmt.training.run_log import RunLog, logged
-
-_log = logging.getLogger("nmt")
 
 
 def fit(
@@ -71,9 +69,9 @@ def fit(
             module.save_bundle(run / "model", facts | state)
 
     history = run / "metrics.csv" if "csv" in training.loggers else None
-    log = RunLog(history, training.log_every, total_updates)
+    run_log = RunLog(history, training.log_every, total_updates)
     checkpoints = Checkpoints(run / "checkpoints", training)
-    ours = [LambdaCallback(on_validation_end=save_best), log]
+    ours = [LambdaCallback(on_validation_end=save_best), run_log]
     patience = [] if training.patience is None else [Patience(training.monitor, training.patience)]
     trainer = lightning.Trainer(
         **_hardware(data.config, device, environment),
@@ -87,7 +85,7 @@ def fit(
         default_root_dir=run,
     )
     if checkpoint is not None:
-        _log.info("resuming from %s", checkpoint)
+        log.info("resuming from %s", checkpoint)
     try:
         with _interrupts(data.config):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -95,7 +93,7 @@ def fit(
                 trainer.validate(module, datamodule=data, verbose=False)
             checkpoints.finish(trainer)
     finally:
-        log.close()
+        run_log.close()
 
 
 def try_callbacks(callbacks: Sequence[lightning.Callback], loggers: Sequence[Logger]) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import functools
-import logging
+import itertools
 import math
 import time
 from pathlib import Path
@@ -23,13 +23,13 @@ from nmt.errors import NmtError, UsageError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import quick_scores
 from nmt.inference.translator import Translator
+from nmt.log import log
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.data_module import TranslationData, ValidationBatch
 from nmt.training.distributed import gather
 from nmt.training.random_states import RandomStates
 from nmt.training.schedule import learning_rate_factor
 
-_log = logging.getLogger("nmt")
 _SAMPLES = 3
 _DIVERGED = 100.0  # nats: the loss of guessing among 10**43 tokens
 
@@ -81,7 +81,7 @@ class TranslationModule(lightning.LightningModule):
         self.is_best = False
         self.validated_update = 0
         self._best: float | None = None
-        self._validated: list[tuple[list[int], list[float], list[str]]] = []
+        self._validated: list[tuple[int, float, str]] = []
         self._precision = "fp32"
         self._loss_sum: float | Tensor = 0.0
         self._updates_summed = self._tokens = 0
@@ -116,7 +116,7 @@ class TranslationModule(lightning.LightningModule):
         counts[data.tokenizer.target.eos_id] = len(data.pairs)
         self.model.decoder.token_counts.copy_(counts)
         size = sum(weight.numel() for weight in self.model.parameters())
-        _log.info("model: %s parameters", f"{size:,}")
+        log.info("model: %s parameters", f"{size:,}")
 
     def configure_callbacks(self) -> list[lightning.Callback]:
         """Return the callback that exact resuming needs in any Trainer."""
@@ -125,12 +125,8 @@ class TranslationModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Make AdamW and the schedule of its learning rate."""
         training = self.config.training
-        optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=training.learning_rate,
-            weight_decay=training.weight_decay,
-            fused=True,
-        )
+        weights, rate = self.model.parameters(), training.learning_rate
+        optimizer = torch.optim.AdamW(weights, rate, weight_decay=training.weight_decay, fused=True)
         factor = functools.partial(
             learning_rate_factor,
             schedule=training.schedule,
@@ -233,11 +229,12 @@ class TranslationModule(lightning.LightningModule):
         """Score and translate raw sentences, except in a sanity check."""
         if self.trainer.sanity_checking:
             return
-        sources, references = ([pair[side] for pair in batch.pairs] for side in (0, 1))
+        sources, references = ([pair[side] for _, pair in batch] for side in (0, 1))
         translator = self._translator(self.model)
         scores = translator.score(sources, references)
         hypotheses = translator.translate_all(sources, greedy=True)
-        self._validated.append((batch.rows, scores, hypotheses))
+        rows = [row for row, _ in batch]
+        self._validated += zip(rows, scores, hypotheses, strict=True)
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores over all ranks, and update the plateau schedule.
@@ -247,13 +244,8 @@ class TranslationModule(lightning.LightningModule):
         """
         if self.trainer.sanity_checking:
             return
-        rows = sorted(
-            row
-            for share in gather(self._validated)
-            for batch in share
-            for row in zip(*batch, strict=True)
-        )
-        scores = self._validation_scores(rows)
+        rows = itertools.chain.from_iterable(gather(self._validated))
+        scores = self._validation_scores(sorted(rows))
         score = scores[self.config.training.monitor]
         self._compare(-score if self.config.training.monitor == "loss" else score)
         for name, value in scores.items():
@@ -269,21 +261,19 @@ class TranslationModule(lightning.LightningModule):
         refuse_diverged(loss)
         guessing = math.log(len(self.data.tokenizer.target))
         if loss > guessing:
-            _log.warning(
+            log.warning(
                 "the validation loss %.3g is above %.3g nats, that of guessing any token: lower "
                 "training.learning_rate, now %g",
                 *(loss, guessing, self.config.training.learning_rate),
             )
         hypotheses = [hypothesis for _, _, hypothesis in rows]
         for (source, reference), hypothesis in list(zip(pairs, hypotheses, strict=True))[:_SAMPLES]:
-            _log.info("  source     %s", source)
-            _log.info("  reference  %s", reference)
-            _log.info("  hypothesis %s", hypothesis)
+            log.info("  source     %s", source)
+            log.info("  reference  %s", reference)
+            log.info("  hypothesis %s", hypothesis)
         perplexity = math.exp(min(loss, 100.0))
-        language = TargetLanguage.of(self.config.data)
-        return {"loss": loss, "perplexity": perplexity} | quick_scores(
-            hypotheses, references, language
-        )
+        scores = quick_scores(hypotheses, references, TargetLanguage.of(self.config.data))
+        return {"loss": loss, "perplexity": perplexity} | scores
 
     def _compare(self, score: float) -> None:
         """Compare a score with the best; without a gain the plateau schedule halves its rate."""
@@ -328,12 +318,9 @@ class TranslationModule(lightning.LightningModule):
         return self._translator(copy.deepcopy(self.model).eval())
 
     def _translator(self, model: Seq2Seq) -> Translator:
+        tokenizer = self._require_network().tokenizer
         return Translator(
-            model,
-            self._require_network().tokenizer,
-            self.config,
-            device=self.device,
-            precision=self._precision,
+            model, tokenizer, self.config, device=self.device, precision=self._precision
         )
 
     def save_bundle(self, folder: str | Path, metrics: dict[str, Any] | None = None) -> None:

@@ -4,13 +4,12 @@ Lightning's `EarlyStopping` restores the patience of the checkpoint; see
 `test_patience_may_change_on_resume`.
 """
 
-import logging
 from typing import Any
 
-import lightning
+from lightning import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 
-_log = logging.getLogger("nmt")
+from nmt.log import log
 
 
 class Patience(EarlyStopping):
@@ -29,8 +28,8 @@ class Patience(EarlyStopping):
         """Continue from a checkpoint, with the patience of the config."""
         super().load_state_dict(state_dict | {"patience": self.patience})
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Count the validation, and stop when patience runs out."""
         super().on_validation_end(trainer, pl_module)
         if trainer.should_stop:
-            _log.info("%s did not improve in %d validations", self.monitor, self.wait_count)
+            log.info("%s did not improve in %d validations", self.monitor, self.wait_count)

@@ -7,27 +7,27 @@ fails.
 import random
 from typing import Any
 
-import lightning
 import numpy as np
 import torch
+from lightning import Callback, Trainer
 
 from nmt.training.distributed import gather, rank
 
 
-class RandomStates(lightning.Callback):
+class RandomStates(Callback):
     """Stores every rank's random states, and restores them before the first update."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, Any] | None = None
 
     def on_save_checkpoint(
-        self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
+        self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
         """Add the random states of all ranks."""
         checkpoint["random"] = gather(random_states())
 
     def on_load_checkpoint(
-        self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
+        self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
         """Keep this rank's state. With another number of ranks, each draws from its seed."""
         states = checkpoint["random"]
@@ -35,7 +35,7 @@ class RandomStates(lightning.Callback):
             self._loaded = states[rank()]
 
     def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int
     ) -> None:
         """Restore the states, after any draws during set-up."""
         if self._loaded is not None:

@@ -1,7 +1,6 @@
 """The checks of a resumed run: the keys and data that may change, and those that may not."""
 
 import dataclasses
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from nmt.card import Environment
 from nmt.config import Config, changed_keys, flat_config, load_stored_config
 from nmt.errors import BundleError, ConfigError, DataError
+from nmt.log import log
 from nmt.reading import read_record
 from nmt.storage import atomic_folder
 from nmt.text.lines import writing_to
@@ -18,8 +18,6 @@ from nmt.text.tokenizer import Tokenizer, load_tokenizer
 from nmt.training.checkpoints import CheckpointFile, checkpoint_files
 from nmt.training.distributed import world_size
 from nmt.training.fine_tuning import adopt_network
-
-_log = logging.getLogger("nmt")
 
 # These do not affect the weights, or are compared otherwise: texts by their fingerprints, processes
 # by the micro-batches of an update.
@@ -70,16 +68,13 @@ def refuse_other_updates(config: Config, checkpoint: CheckpointFile) -> None:
             have ended before the checkpoint.
     """
     training = config.training
-    if training.max_updates is not None and training.max_updates < checkpoint.update:
-        raise ConfigError(
-            f"--resume: training.max_updates: {training.max_updates} is fewer than the "
-            f"{checkpoint.update} updates that the run has made"
-        )
-    if training.max_epochs is not None and training.max_epochs < checkpoint.epochs:
-        raise ConfigError(
-            f"--resume: training.max_epochs: {training.max_epochs} is fewer than the "
-            f"{checkpoint.epochs} epochs that the run has begun"
-        )
+    for key, done, what in (
+        ("max_updates", checkpoint.update, "updates that the run has made"),
+        ("max_epochs", checkpoint.epochs, "epochs that the run has begun"),
+    ):
+        most = getattr(training, key)
+        if most is not None and most < done:
+            raise ConfigError(f"--resume: training.{key}: {most} is fewer than the {done} {what}")
     now = world_size() * training.accumulate
     if now != checkpoint.micro_batches:
         raise ConfigError(
@@ -99,7 +94,7 @@ def warn_of_other_threads(run: Path) -> None:
     now = torch.get_num_threads()
     before = first_environment(run).get("machine", {}).get("threads", now)
     if now != before:
-        _log.warning(
+        log.warning(
             "the run began with %s threads and resumes with %d: its weights may differ in the last "
             "bits; training.threads: %s keeps them equal",
             *(before, now, before),
@@ -147,7 +142,7 @@ def stored_tokenizer(run: Path) -> Tokenizer | None:
             continue
         if expected in (None, tokenizer.fingerprint):
             if folder.name == "model":
-                _log.warning("%s; restored from %s", fault or "the tokenizer is missing", folder)
+                log.warning("%s; restored from %s", fault or "the tokenizer is missing", folder)
                 with writing_to(run), atomic_folder(run / "tokenizer") as new:
                     tokenizer.save(new)
             return tokenizer

@@ -25,7 +25,7 @@ from nmt.evaluation.references import scoring_warnings
 from nmt.evaluation.translations import Translations, write_translations
 from nmt.inference.device import describe_device, find_device, find_precision
 from nmt.inference.translator import Translator
-from nmt.log import kept_log
+from nmt.log import kept_log, log
 from nmt.memory import tune_memory
 from nmt.storage import locked
 from nmt.text.lines import writing_to
@@ -48,8 +48,6 @@ from nmt.training.resume import (
     stored_tokenizer,
     warn_of_other_threads,
 )
-
-_log = logging.getLogger("nmt")
 
 
 class _Start(NamedTuple):
@@ -107,11 +105,11 @@ def train(
         kept_log() as log_to_file,
     ):
         if rank() > 0:
-            _log.setLevel(logging.CRITICAL)
+            log.setLevel(logging.CRITICAL)
         lightning.seed_everything(config.seed, verbose=False)
         start = first_makes(lambda: _start(config, run, resume, device, stack))
         if start is None:
-            _log.info("training is finished: the best model is %s", run / "model")
+            log.info("training is finished: the best model is %s", run / "model")
         else:
             if rank() == 0:
                 log_to_file(run / "train.log")
@@ -156,9 +154,9 @@ def _start(
             return None
     several = f"{world_size()} × " if world_size() > 1 else ""
     precision = find_precision(config.training.precision, device, "training.precision")
-    _log.info("device: %s%s, precision %s", several, describe_device(device), precision)
+    log.info("device: %s%s, precision %s", several, describe_device(device), precision)
     if not known and (hint := bf16_hint(config, device)) is not None:
-        _log.info(hint)
+        log.info(hint)
     data = _known_data(config, run, checkpoint) if known else TranslationData(config)
     data.setup()
     _warn(data)
@@ -186,7 +184,7 @@ def _warn(data: TranslationData) -> None:
     trip = round_trip(data.tokenizer.target, references, target)
     lossy = round_trip_warning(trip, target.tag, data.config)
     for warning in [*scoring_warnings(references, target), *([] if lossy is None else [lossy])]:
-        _log.warning(warning)
+        log.warning(warning)
 
 
 def _known_data(config: Config, run: Path, checkpoint: CheckpointFile | None) -> TranslationData:
@@ -218,5 +216,5 @@ def _score_tests(data: TranslationData, run: Path, device: torch.device) -> None
         with writing_to(path):  # before the scores, which mark the split as done
             write_translations(path, Translations(sources, references, hypotheses))
         write_text(run / f"scores.{name}.json", json.dumps(scores.to_json(), indent=2))
-        _log.info("%s:\n%s", name, scores)
-    _log.info("the best model is %s", run / "model")
+        log.info("%s:\n%s", name, scores)
+    log.info("the best model is %s", run / "model")

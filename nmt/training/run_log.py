@@ -7,19 +7,17 @@ the checkpoint of the same update, so that a kill between the two loses the row.
 
 import csv
 import io
-import logging
 from pathlib import Path
 from typing import Any
 
-import lightning
+from lightning import Callback, Trainer
 
 from nmt.data.loader import Update
-from nmt.log import ProgressBar
+from nmt.log import ProgressBar, log
 from nmt.reading import read_rows
 from nmt.storage import atomic_write
 from nmt.training.distributed import rank
 
-_log = logging.getLogger("nmt")
 _COLUMNS = {
     "train/loss": "train_loss",
     "train/learning_rate": "learning_rate",
@@ -40,7 +38,7 @@ _SHOWN = {
 }
 
 
-class RunLog(lightning.Callback):
+class RunLog(Callback):
     """Writes the metrics that the module logs, in the first process alone.
 
     Args:
@@ -56,7 +54,7 @@ class RunLog(lightning.Callback):
         self._bar: ProgressBar | None = None
         self._file: io.TextIOBase | None = None
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Open the file, without the rows that a killed run wrote after its last checkpoint."""
         if rank() > 0:
             return
@@ -65,7 +63,7 @@ class RunLog(lightning.Callback):
             return
         rows, damaged = read_rows(self.path) if self.path.exists() else ([], 0)
         if damaged:
-            _log.warning("%s: %d damaged rows are left out", self.path, damaged)
+            log.warning("%s: %d damaged rows are left out", self.path, damaged)
         rows = [row for row in rows if int(row["update"]) <= trainer.global_step]
         with atomic_write(self.path) as binary:
             text = io.TextIOWrapper(binary, encoding="utf-8", newline="", write_through=True)
@@ -76,12 +74,7 @@ class RunLog(lightning.Callback):
         self._file = open(self.path, "a", newline="", encoding="utf-8")  # noqa: SIM115
 
     def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: Any,
-        outputs: Any,
-        batch: Update,
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Update, batch_idx: int
     ) -> None:
         """Count the update, and write its metrics."""
         if self._bar is None:
@@ -96,18 +89,15 @@ class RunLog(lightning.Callback):
         rate = f"learning rate {metrics['train/learning_rate']:.2e}"
         self._bar.log(f"{update}  loss {loss:.3f}  {rate}  {speed}", f"loss {loss:.3f}  {speed}")
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Write the scores of a validation."""
         if rank() > 0:
             return
         metrics = logged(trainer, "validation/")
         self._write(trainer.global_step, metrics)
-        _log.info(
-            "update %d: validation %s%s",
-            trainer.global_step,
-            ", ".join(_SHOWN[name] % value for name, value in metrics.items()),
-            " (the best so far)" if pl_module.is_best else "",
-        )
+        scores = ", ".join(_SHOWN[name] % value for name, value in metrics.items())
+        best = " (the best so far)" if pl_module.is_best else ""
+        log.info("update %d: validation %s%s", trainer.global_step, scores, best)
 
     def _write(self, update: int, metrics: dict[str, float], **others: int) -> None:
         if self._file is not None:
@@ -123,7 +113,7 @@ class RunLog(lightning.Callback):
             self._file.close()
 
 
-def logged(trainer: lightning.Trainer, prefix: str) -> dict[str, float]:
+def logged(trainer: Trainer, prefix: str) -> dict[str, float]:
     """Return the last metrics under a prefix, in the order of the columns.
 
     BLEU is missing if its tokenizer is not installed.

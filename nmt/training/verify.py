@@ -1,7 +1,6 @@
 """Verifies for the user's own config that a killed run resumes to the same weights."""
 
 import dataclasses
-import logging
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,10 +12,10 @@ import torch
 from nmt.config import Config, dump_config
 from nmt.data.corpus import corpus_places
 from nmt.errors import NmtError
-from nmt.processes import ChildProcess
+from nmt.log import log
+from nmt.processes import ChildProcess, last_error
 from nmt.training.checkpoints import checkpoint_files
 
-_log = logging.getLogger("nmt")
 _UPDATES, _VALIDATE, _CHECKPOINT = 30, 10, 7
 _TRAIN = "from nmt.cli.main import main; main()"
 
@@ -34,11 +33,11 @@ def verify_resume(config: Config) -> None:
     with tempfile.TemporaryDirectory(prefix="nmt-verify-") as folder:
         whole, killed, path = (Path(folder, name) for name in ("whole", "killed", "short.yaml"))
         path.write_text(dump_config(_short(config)), encoding="utf-8")
-        _log.info("1 of 3: %d updates without a stop", _UPDATES)
+        log.info("1 of 3: %d updates without a stop", _UPDATES)
         _run(path, whole)
-        _log.info("2 of 3: the same, killed after update %d", 2 * _CHECKPOINT)
+        log.info("2 of 3: the same, killed after update %d", 2 * _CHECKPOINT)
         _run(path, killed, kill_after=2 * _CHECKPOINT)
-        _log.info("3 of 3: the killed run resumes")
+        log.info("3 of 3: the killed run resumes")
         _run(path, killed)
         ends = [_last_checkpoint(run) for run in (whole, killed)]
     differences = list(_differences(ends[0], ends[1]))
@@ -47,7 +46,7 @@ def verify_resume(config: Config) -> None:
             f"the resumed run differs from the one without a stop in {len(differences)} values, "
             f"first in {differences[0]}; on a GPU some kernels are not deterministic"
         )
-    _log.info(
+    log.info(
         "resume verified: after %d updates weights, optimizer, schedule, random states, position "
         "in the data, patience and best score are equal bit for bit",
         _UPDATES,
@@ -76,8 +75,8 @@ def _run(config: Path, run: Path, kill_after: int | None = None) -> None:
     Raises:
         NmtError: the run failed; with its own message.
     """
-    log = run.with_suffix(".log")
-    with open(log, "wb") as stream:
+    output = run.with_suffix(".log")
+    with open(output, "wb") as stream:
         words = ("train", str(config), "--run", str(run), "--resume")
         process = ChildProcess(_TRAIN, *words, stderr=stream)
         try:
@@ -89,10 +88,7 @@ def _run(config: Path, run: Path, kill_after: int | None = None) -> None:
         finally:
             process.end()
     if process.returncode or kill_after is not None:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() or [
-            "no reason given"
-        ]
-        raise NmtError(lines[-1].removeprefix("nmt: error: "))
+        raise NmtError(last_error(output) or "no reason given")
 
 
 def _update_of(checkpoint: Path) -> int:

@@ -429,7 +429,7 @@ def test_who_comes_second_waits_for_the_translations_of_the_first(
                 (folder / name).write_bytes(gzip.compress(content))
             other.close()
 
-    monkeypatch.setattr("nmt.storage._log.info", finish)
+    monkeypatch.setattr("nmt.storage.log.info", finish)
     with contextlib.ExitStack() as other:
         other.enter_context(locked(folder))
         data = opened(config)
