@@ -19,7 +19,7 @@ from nmt.config import load_config
 
 
 class Figure(NamedTuple):
-    """What a recipe promises: BLEU on a split, and its standard deviation."""
+    """What a recipe promises: BLEU on a test split, and its standard deviation."""
 
     split: str
     bleu: float

@@ -80,9 +80,8 @@ def add_flags(parser: argparse.ArgumentParser, words: list[str], *kinds: type) -
             keywords = {"default": each.default, **_reading(hints[each.name], flag)}
             keywords |= each.metadata
             names = keywords.pop("names", [flag])
-            if keywords["default"] and "(default" not in text:
-                text += f" (default: {keywords['default']})"
-            parser.add_argument(*names, dest=each.name, help=text.strip(), **keywords)
+            text = _with_default(text, keywords["default"])
+            parser.add_argument(*names, dest=each.name, help=text, **keywords)
 
 
 def add_search_flags(
@@ -101,7 +100,7 @@ def add_search_flags(
         if name not in ("max_source_length", "alignments") and name not in without:
             group, flag = way if name in _WAYS else parser, flag_name(name)
             default = "the model's" if name in own else getattr(SearchOptions, name)
-            text = f"{texts.get(name)} (default: {default})" if default else texts.get(name)
+            text = _with_default(texts.get(name, ""), default)
             keywords = _reading(kind, flag) | {"default": None}
             group.add_argument(flag, help=text, **keywords)
 
@@ -157,6 +156,11 @@ def _help_texts(kind: type, words: list[str]) -> dict[str, str]:
     if not {"-h", "--help"} & set(words):
         return {}
     return {name: text.replace("%", "%%") for name, text in field_texts(kind).items()}
+
+
+def _with_default(text: str, default: object) -> str:
+    """Add a default to a help text that does not state one."""
+    return f"{text} (default: {default})".strip() if default and "(default" not in text else text
 
 
 def flag_name(name: str) -> str:

@@ -9,7 +9,6 @@ from nmt.log import percent
 from nmt.preflight.advice import usual_sizes
 from nmt.preflight.check_records import Check
 from nmt.report.blocks import Block, Paragraph, Report, Section, Sentences, Table
-from nmt.report.tables import cell
 
 _SHARES = ("unknown", "used")
 _SIDE = ("sentences", "tokens", "median", "longest", "per_word", *_SHARES)
@@ -54,7 +53,7 @@ def _table(records: Mapping[str, object], names: Sequence[str]) -> Table:
     for key, record in records.items():
         values = {name: getattr(record, name) for name in names}
         shares = {name: percent(values[name]) for name in _SHARES if name in values}
-        rows.append([key, *map(cell, (values | shares).values())])
+        rows.append([key, *map(_cell, (values | shares).values())])
     return Table(["", *(name.replace("_", " ") for name in names)], rows)
 
 
@@ -70,7 +69,7 @@ def _examples(check: Check) -> list[Sentences]:
 def _tokenizer(check: Check) -> list[Block]:
     vocabulary, hidden = usual_sizes(check.facts.kept)
     usual = f"usual for {check.facts.kept:,} pairs: {vocabulary:,}, with hidden size {hidden:,}"
-    rows = [["pieces", " and ".join(map(cell, check.vocabularies)), usual]]
+    rows = [["pieces", " and ".join(map(_cell, check.vocabularies)), usual]]
     examples = []
     for language, trip in zip(check.languages, check.round_trip, strict=True):
         note = f"of the decoded text; {trip.changed:,} of {trip.sentences:,} sentences changed"
@@ -80,9 +79,16 @@ def _tokenizer(check: Check) -> list[Block]:
 
 
 def _cost(check: Check) -> Table:
-    rows = [[name.replace("_", " "), cell(value)] for name, value in vars(check.cost).items()]
+    rows = [[name.replace("_", " "), _cell(value)] for name, value in vars(check.cost).items()]
     if check.translated is not None:
         done, sentences = check.translated
         note = f"{done:,} of {sentences:,} sentences; this check reads the references"
         rows.append(["translated by the teacher", note])
     return Table(("measure", "value"), rows, (0, 1))
+
+
+def _cell(value: str | float) -> str:
+    """Format a number with separators, and a small float to three digits."""
+    if isinstance(value, str):
+        return value
+    return f"{value:,.3g}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"

@@ -1,7 +1,6 @@
 """Tables of runs, and the formats of values and names in a report."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from nmt.evaluation.metrics import Score
 from nmt.report.blocks import Table
@@ -26,15 +25,6 @@ def run_table(
         return Table(columns, [row for _, row in rows], range(words), title)
     named = [[run.name, *row] for run, row in rows]
     return Table(["run", *columns], named, range(words + 1), title)
-
-
-def cell(value: Any) -> str:
-    """Format a number with separators, a small float to three digits, a switch as on or off."""
-    if isinstance(value, str):
-        return value
-    if value is None or isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:,.3g}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"
 
 
 def decimals(values: Mapping[str, float], names: Sequence[str]) -> list[str]:
