@@ -34,10 +34,6 @@ class EnsembleState:
         """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
         return EnsembleState(tuple(member.select(rows) for member in self.members))
 
-    def repeat(self, times: int) -> "EnsembleState":
-        """Return the state with every row `times` times in a row."""
-        return EnsembleState(tuple(member.repeat(times) for member in self.members))
-
 
 class Ensemble:
     """A `Stepper` that averages the log-probabilities of its members.

@@ -35,11 +35,6 @@ class PrefixedState:
         """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
         return PrefixedState(self.inner.select(rows), self.sentences[rows], self.position)
 
-    def repeat(self, times: int) -> "PrefixedState":
-        """Return the state with every row `times` times in a row."""
-        sentences = self.sentences.repeat_interleave(times)
-        return PrefixedState(self.inner.repeat(times), sentences, self.position)
-
 
 @dataclass(frozen=True)
 class Prefixed(Wrapper):

@@ -35,7 +35,8 @@ def sample(stepper: Stepper, source: Padded, limits: Limits, options: SearchOpti
         logits = _truncate(log_probs / options.temperature, options.top_k, options.top_p)
         return _draw(logits.softmax(dim=-1), draws[rows, position])
 
-    state = stepper.start(source).repeat(samples)
+    rows = torch.arange(len(max_lengths), device=device).repeat_interleave(samples)
+    state = stepper.start(source).select(rows)
     bounds = max_lengths.repeat_interleave(samples).to(device)
     drawn = roll_out(stepper, state, bounds, limits, choose)
     groups = [drawn[first : first + samples] for first in range(0, len(drawn), samples)]

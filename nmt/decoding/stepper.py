@@ -22,9 +22,6 @@ class DecoderState(Protocol):
     def select(self, rows: Tensor) -> Self:
         """Return the state of the given rows, `(kept,)`, in that order; repeats are allowed."""
 
-    def repeat(self, times: int) -> Self:
-        """Return the state with every row `times` times in a row."""
-
 
 class Stepper(Protocol):
     """A model that reads a source once, then predicts token by token."""

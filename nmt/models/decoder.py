@@ -45,12 +45,6 @@ class Seq2SeqState:
             _rows(self.coverage, rows),
         )
 
-    def repeat(self, times: int) -> "Seq2SeqState":
-        """Return the state with every row `times` times in a row."""
-        output = self.layers[0][0]
-        rows = torch.arange(len(output), device=output.device)
-        return self.select(rows.repeat_interleave(times))
-
 
 @dataclass(frozen=True)
 class StepDropout:

@@ -25,9 +25,6 @@ class TableState:
     def select(self, rows: Tensor) -> "TableState":
         return TableState(self.sentences[rows], self.steps)
 
-    def repeat(self, times: int) -> "TableState":
-        return TableState(self.sentences.repeat_interleave(times), self.steps)
-
 
 class TableModel:
     """Looks the next token's probabilities up by sentence, step and last token."""

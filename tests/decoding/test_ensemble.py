@@ -52,7 +52,7 @@ def test_one_member_is_the_model_itself() -> None:
 
 def test_a_step_is_the_mean_by_hand_and_the_rows_follow_the_search() -> None:
     ensemble = Ensemble(MEMBERS)
-    state = ensemble.start(sentences(0, 1, 2)).repeat(2)  # 0 0 1 1 2 2
+    state = ensemble.start(sentences(0, 1, 2)).select(torch.tensor([0, 0, 1, 1, 2, 2]))
     _, state = ensemble.step(torch.full((6,), BOS), state)
     state = state.select(torch.tensor([5, 0, 3, 3]))  # 2 0 1 1
     found, _ = ensemble.step(torch.tensor([4, 0, 1, 2]), state)

@@ -132,10 +132,10 @@ def test_draws_begin_so_and_go_on_as_the_model_does() -> None:
 
 
 def test_rows_of_many_sentences_keep_their_own_prefix() -> None:
-    """`select` and `repeat` carry which sentence a row belongs to."""
+    """`select` carries which sentence a row belongs to."""
     model = TableModel(seed=0)
     stepper = begun(model, [[4], [1], []])
-    state = stepper.start(sentences(0, 1, 2)).repeat(2).select(torch.tensor([5, 2, 0, 3]))
+    state = stepper.start(sentences(0, 1, 2)).select(torch.tensor([2, 1, 0, 1]))
     log_probs, _ = stepper.step(torch.full((4,), BOS), state)
     alive = [row.isfinite().nonzero().flatten().tolist() for row in log_probs]
     assert alive == [[0, 1, 2, 3, 4], [1], [4], [1]]

@@ -24,9 +24,6 @@ class State:
     def select(self, rows: Tensor) -> "State":
         return replace(self, coverage=self.coverage[rows])
 
-    def repeat(self, times: int) -> "State":
-        return replace(self, coverage=self.coverage.repeat_interleave(times, dim=0))
-
 
 class Writer:
     """Writes given tokens, each while it looks at the source token of the same number."""

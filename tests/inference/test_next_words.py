@@ -33,9 +33,6 @@ class LastToken:
     def select(self, rows: Tensor) -> "LastToken":
         return LastToken(len(rows))
 
-    def repeat(self, times: int) -> "LastToken":
-        return LastToken(self.rows * times)
-
 
 class Bigrams:
     """Predicts each piece from the one before it."""

@@ -225,7 +225,7 @@ def test_dropout_is_for_training_only() -> None:
 def test_states_know_their_rows() -> None:
     model = network(attention="general").eval()
     first = model.start(SOURCE)
-    state = first.repeat(2)
+    state = first.select(torch.tensor([0, 0, 1, 1, 2, 2]))
     assert state.sentences.tolist() == [0, 0, 1, 1, 2, 2]
     assert state.memory is first.memory  # what belongs to a sentence is not copied
     picked = state.select(torch.tensor([5, 0, 0]))  # until a quarter of the sentences has left
