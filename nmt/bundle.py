@@ -160,6 +160,8 @@ def copy_bundle(
         BundleError: it is damaged.
     """
     manifest = _read_manifest(folder)
+    for name in (_CONFIG, _METRICS):  # they get new hashes, which must not hide damage
+        _check(folder, manifest, name)
     config = load_stored_config(folder / _CONFIG)
     config = replace(config, decoding=replace(config.decoding, **(search or {})))
     metrics = read_json(folder / _METRICS) | facts
