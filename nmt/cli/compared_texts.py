@@ -140,11 +140,9 @@ def _complete(arguments: argparse.Namespace, where: Path | str, texts: Texts) ->
         if side is not None and path is not None:
             refuse_unequal(path, len(side), where, len(texts.references[0]))
     output, read = texts.output, [path for path, _ in sides if path is not None]
-    if output is not None and output.is_dir():
-        raise UsageError(f"-o {output} is a folder; name a file")
     for written in (output, arguments.json):
         refuse_output(written, *read, arguments.model, *arguments.ensemble)
-    if output is not None and str(output) == arguments.json:
+    if output and arguments.json and output.resolve() == Path(arguments.json).resolve():
         raise UsageError(f"-o and --json: {output} cannot hold both; name two files")
     return dataclasses.replace(texts, hypotheses=hypotheses, baseline=baseline)
 

@@ -28,6 +28,7 @@ def folder(tmp_path: Path, tiny_run: Path, corpus_folder: Path) -> Path:
     (tmp_path / "soft").symlink_to("y")
     shutil.copytree(tiny_run, tmp_path / "run")
     shutil.copy(corpus_folder / "tiny.yaml", tmp_path / "my.yaml")
+    (tmp_path / "out" / "y").mkdir(parents=True)
     return tmp_path
 
 
@@ -58,6 +59,10 @@ def contents(folder: Path) -> dict[Path, bytes]:
         ("report run -o run/metrics.csv", "metrics.csv"),
     ],
 )
+        ("evaluate run --source x --reference y -o new --json ./new", "new"),
+        ("evaluate --hypotheses x --reference y --json out", "out"),
+        ("report run -o out", "out"),
+        ("translate run y -o out", "out/y"),  # a folder
 def test_no_output_is_an_input_of_the_same_call(
     nmt: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, words: str, named: str
 ) -> None:
@@ -65,7 +70,7 @@ def test_no_output_is_an_input_of_the_same_call(
     before = contents(folder)
     result = nmt(*words.split())
     assert result.code == 2 and named in result.err.splitlines()[-1], result.err
-    assert contents(folder) == before
+    assert contents(folder) == before and result.out == ""  # before any work
 
 
 @pytest.mark.parametrize("streams", ["< y -o y", "y -o x 2> x.problems.tsv"])
