@@ -137,7 +137,7 @@ class Translator:
         search = BatchSearch(
             self.stepper, listed, self.tokenizer, options, self.device, self.precision
         )
-        limit = self.config.decoding.max_source_length
+        limit = options.max_source_length
         source = self.tokenizer.source
         encoded = source.encode(sentences)
         pairs = zip(encoded, sentences, strict=True)
@@ -166,14 +166,16 @@ class Translator:
 
         done = side_by_side(translate_rows, batches, self.device)
         for row, result in by_row(batches, done):
-            if len(encoded[row]) > limit and result.problem is None:
-                problem = f"source of {counted(len(encoded[row]), 'token')} was cut to {limit}"
-                result = replace(result, problem=problem)
+            notes = [] if result.problem is None else [result.problem]
+            if len(encoded[row]) > limit:
+                notes.insert(
+                    0, f"source of {counted(len(encoded[row]), 'token')} was cut to {limit}"
+                )
             if source.is_unknown(encoded[row]) and not result.failed:
-                unknown = "every token of the source is unknown, and its translation invented"
-                problem = "; ".join(filter(None, (unknown, result.problem)))
-                result = replace(result, problem=problem)
-            translations[row] = result
+                notes.insert(
+                    0, "every token of the source is unknown, and its translation invented"
+                )
+            translations[row] = replace(result, problem="; ".join(notes) or None)
         return translations
 
     def _prefixes(

@@ -64,8 +64,9 @@ def test_scores_of_text_are_the_networks_own_loss(translator: Translator, tiny_r
 def test_a_source_too_long_is_cut_and_said(translator: Translator) -> None:
     sentence = "Hund " * 1500
     (found,) = translator.translate([sentence], greedy=True)
-    assert found.problem is not None
-    assert "source of" in found.problem or "was cut at" in found.problem
+    assert found.problem is not None and "was cut to 1000" in found.problem
+    (found,) = translator.translate(["Der Hund schläft."], max_source_length=1)
+    assert found.problem is not None and "was cut to 1" in found.problem
 
 
 def test_a_source_too_long_is_cut_where_it_is_scored_too(translator: Translator) -> None:
