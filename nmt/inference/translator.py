@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from nmt.config import Config, SearchOptions
-from nmt.config.options import BatchSize
+from nmt.config.options import BatchSize, refuse_unused
 from nmt.config.values import field_types, read_value, refuse_unknown
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.forced import forced_log_probs
@@ -95,10 +95,12 @@ class Translator:
             **settings: fields of `SearchOptions`.
 
         Raises:
-            UsageError: an option is out of range, or unsupported by this model.
+            UsageError: an option is out of range, unused by the requested search, or unsupported by
+                this model.
         """
         refuse_unknown(settings, field_types(SearchOptions))
         options = replace(self.defaults, **settings)
+        refuse_unused(settings)
         if options.shortlist is not None:
             self._shortlist(options.shortlist)
         asked = [name for name in ("alignments", "coverage_penalty") if getattr(options, name)]

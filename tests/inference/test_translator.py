@@ -140,6 +140,8 @@ def test_translate_all_gives_the_texts_alone(translator: Translator) -> None:
         ({"length_penalty": -1.0}, "length_penalty: -1.0 "),
     ],
 )
+        ({"temperature": 2.0}, "temperature belongs to sample"),
+        ({"greedy": True, "prune": 1.0}, "prune belongs to beam search"),
 def test_senseless_settings_are_refused(
     translator: Translator, settings: dict[str, object], told: str
 ) -> None:
