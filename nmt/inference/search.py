@@ -66,6 +66,17 @@ class Translation:
     failed: bool = False
 
 
+def refuse_infinite_score(score: float) -> None:
+    """Refuse a log-probability, or a sum of some, that is not finite.
+
+    Raises:
+        NmtError: it is not finite.
+    """
+    if not math.isfinite(score):
+        fault = "its weights are damaged, or its training diverged"
+        raise NmtError(f"the model gives no finite probability: {fault}")
+
+
 @dataclass(frozen=True)
 class BatchSearch:
     """Searches batches with fixed settings.
@@ -158,11 +169,7 @@ class BatchSearch:
         self, batch: NBest, sources: list[list[int]], sentences: Sequence[str], prefixes: Prefixes
     ) -> list[Translation]:
         """Turn each sentence's hypotheses into text, all of a batch in one call."""
-        if any(not beam or not math.isfinite(beam[0].score) for beam in batch):
-            raise NmtError(
-                "the model gives no finite probability: its weights are damaged, or its training "
-                "diverged"
-            )
+        refuse_infinite_score(sum(beam[0].score if beam else math.nan for beam in batch))
         texts = iter(self._texts(batch, prefixes))
         n_best: list[dict[str, Hypothesis]] = []
         for beam in batch:

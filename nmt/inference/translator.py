@@ -17,7 +17,7 @@ from nmt.errors import NmtError, UsageError, counted
 from nmt.inference.device import arithmetic
 from nmt.inference.loading import load_models
 from nmt.inference.prefixes import Prefix, encode_prefixes, refusals
-from nmt.inference.search import BatchSearch, Translation
+from nmt.inference.search import BatchSearch, Translation, refuse_infinite_score
 from nmt.inference.shortlist import Shortlist, shortlist
 from nmt.inference.texts import read_texts
 from nmt.inference.threads import by_row, num_workers, side_by_side
@@ -253,6 +253,7 @@ class Translator:
 
         Raises:
             UsageError: unequal numbers, or a row that is not text.
+            NmtError: a probability is not finite.
         """
         sources, targets = read_texts("sources", sources), read_texts("targets", targets)
         batch_size = read_value(BatchSize, batch_size, "batch_size")
@@ -272,9 +273,12 @@ class Translator:
             reads = pad([pairs[row][0] for row in rows], self.device)
             writes = pad([pairs[row][1] for row in rows], self.device)
             with arithmetic(self.precision, self.device):
-                log_probs = forced_log_probs(self.stepper, reads, writes).tolist()
+                log_probs = forced_log_probs(self.stepper, reads, writes)
+            refuse_infinite_score(float(log_probs.sum()))
             lengths = [len(pairs[row][1]) - 1 for row in rows]
-            return [tokens[:length] for tokens, length in zip(log_probs, lengths, strict=True)]
+            return [
+                tokens[:length] for tokens, length in zip(log_probs.tolist(), lengths, strict=True)
+            ]
 
         scores = dict(by_row(batches, side_by_side(score, batches, self.device)))
         return [scores[row] for row in range(len(pairs))]

@@ -118,6 +118,8 @@ def test_weights_that_give_no_number_are_an_error(
     broken = Translator(bundle.model, bundle.tokenizer, bundle.config)
     with pytest.raises(NmtError, match="the model gives no finite probability"):
         broken.translate(["Hund"], **settings)
+    with pytest.raises(NmtError, match="the model gives no finite probability"):
+        broken.score(["Hund"], ["dog"])
 
 
 def test_translate_all_gives_the_texts_alone(translator: Translator) -> None:
@@ -138,10 +140,10 @@ def test_translate_all_gives_the_texts_alone(translator: Translator) -> None:
         ({"temperature": 0.0}, "temperature: 0.0 "),
         ({"top_p": 1.5}, "top_p: 1.5 "),
         ({"length_penalty": -1.0}, "length_penalty: -1.0 "),
-    ],
-)
         ({"temperature": 2.0}, "temperature belongs to sample"),
         ({"greedy": True, "prune": 1.0}, "prune belongs to beam search"),
+    ],
+)
 def test_senseless_settings_are_refused(
     translator: Translator, settings: dict[str, object], told: str
 ) -> None:
