@@ -88,6 +88,10 @@ def predict(
     top = read_value(Count, top, "top")
     target, device = translator.tokenizer.target, translator.device
     (encoded,) = encode_prefixes(target, [prefix])
+    length, most = len(encoded.tokens), translator.config.decoding.max_source_length
+    if length > most:
+        fault = f"{counted(length, 'token')} exceed the {most} of decoding.max_source_length"
+        raise UsageError(f"prefix: {fault}; shorten it")
     with arithmetic(translator.precision, device):
         state = _start(translator, sentence)
         tokens = torch.tensor([target.bos_id, *encoded.tokens], device=device)
