@@ -10,6 +10,9 @@ from nmt.decoding.rollout import roll_out
 from nmt.decoding.stepper import Limits, NBest, Stepper
 from nmt.models.batch import Padded
 
+_COLDEST = 1e-6
+"""Temperature that already draws the likeliest token; far lower ones overflow fp32."""
+
 
 def sample(stepper: Stepper, source: Padded, limits: Limits, options: SearchOptions) -> NBest:
     """Draw translations of each sentence.
@@ -28,11 +31,12 @@ def sample(stepper: Stepper, source: Padded, limits: Limits, options: SearchOpti
         temperature, top-k and top-p.
     """
     device, samples = source.tokens.device, options.n_best
+    temperature = max(options.temperature, _COLDEST)
     max_lengths = limits.max_lengths(source)
     draws = _uniform(source, max_lengths, samples, options.seed).to(device)  # (rows, time)
 
     def choose(log_probs: Tensor, rows: Tensor, position: int) -> Tensor:
-        logits = _truncate(log_probs / options.temperature, options.top_k, options.top_p)
+        logits = _truncate(log_probs / temperature, options.top_k, options.top_p)
         return _draw(logits.softmax(dim=-1), draws[rows, position])
 
     rows = torch.arange(len(max_lengths), device=device).repeat_interleave(samples)
