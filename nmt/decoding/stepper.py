@@ -11,6 +11,9 @@ from torch import Tensor
 
 from nmt.models.batch import Padded
 
+NEVER = float("-inf")
+"""The log-probability of what a search must not choose."""
+
 
 class DecoderState(Protocol):
     """The state of decoding between two steps; its row axes are private."""
