@@ -35,16 +35,15 @@ class Candidate:
         text: raw text, one line.
         score: sum of log-probabilities in nats, the end token included.
         tokens: token ids, without the end token.
+        rank_score: candidates are sorted by it; see `Hypothesis`.
         alignment: None unless requested.
-        rank_score: candidates are sorted by it: the score with both penalties in beam search, else
-            the score itself.
     """
 
     text: str
     score: float
     tokens: list[int]
-    alignment: Links | None = None
     rank_score: float = 0.0
+    alignment: Links | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class BatchSearch:
     @property
     def empty(self) -> Candidate:
         """The candidate of a sentence without a translation."""
-        return Candidate("", 0.0, [], [] if self.options.alignments else None)
+        return Candidate("", 0.0, [], alignment=[] if self.options.alignments else None)
 
     @functools.cached_property
     def _followers(self) -> torch.Tensor:
@@ -186,11 +185,8 @@ class BatchSearch:
         translations = []
         for beam, best in zip(batch, n_best, strict=True):
             candidates = [
-                Candidate(
-                    *(text, hypothesis.score, hypothesis.tokens, next(links)),
-                    hypothesis.score if hypothesis.rank_score is None else hypothesis.rank_score,
-                )
-                for text, hypothesis in best.items()
+                Candidate(text, each.score, each.tokens, each.rank_score, next(links))
+                for text, each in best.items()
             ]
             problem = None
             if beam[0].cut:
