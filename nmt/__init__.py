@@ -57,7 +57,8 @@ def load_config(path: "str | Path", overrides: Mapping[str, Any] | None = None) 
 
     words = []
     for key, value in (overrides or {}).items():
-        words += [f"--{key}", value if isinstance(value, str) else json.dumps(value)]
+        structured = isinstance(value, dict | list | tuple | None)
+        words += [f"--{key}", json.dumps(value, default=str) if structured else str(value)]
     return load_training_config(path, words)
 
 

@@ -64,16 +64,12 @@ def load_plugin(group: str, name: str, kind: type[_Plugin]) -> _Plugin:
     point = find_plugin(group, name)
     if point is None:
         raise UsageError(f"{group}: no installed package registers {shown(name)}")
+    place = f"{group}: {name} of {package_of(point)}"
     try:
         plugin = point.load()
     except Exception as error:
-        raise UsageError(
-            f"{group}: {name} of {package_of(point)} cannot be loaded: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+        raise UsageError(f"{place} cannot be loaded: {type(error).__name__}: {error}") from error
     if not isinstance(plugin, kind):
-        raise UsageError(
-            f"{group}: {name} of {package_of(point)}: {point.value} is {shown(plugin)}, "
-            f"and must be a {kind.__name__}"
-        )
+        fault = f"{point.value} is {shown(plugin)}, and must be a {kind.__name__}"
+        raise UsageError(f"{place}: {fault}")
     return plugin

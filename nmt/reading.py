@@ -9,7 +9,7 @@ import os
 import stat
 import types
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from nmt.errors import DataError, shown
 
@@ -135,6 +135,8 @@ def _built(kind: Any, plain: Any) -> Any:
         return [_built(inner[0], item) for item in plain]
     if container is dict:
         return {_built(inner[0], key): _built(inner[1], item) for key, item in plain.items()}
+    if container is Literal and plain not in inner:
+        raise TypeError(f"{shown(plain)} is not one of {', '.join(inner)}")
     if isinstance(kind, types.UnionType):
         part = next(part for part in inner if part is not type(None))
         return None if plain is None else _built(part, plain)

@@ -259,7 +259,7 @@ def cut(name: str) -> Callable[[Path], None]:
             change_manifest(format=4),
             r"bundle.json has bundle format 4, and nmt .* reads up to 3; install",
         ),
-        (change_manifest(precision="int4"), r"bundle.json is damaged: precision "),
+        (change_manifest(precision="int4"), r"bundle.json is damaged.*'int4'"),
         (change_manifest(precision="int8"), r"does not fit nmt .*: the weights are not int8"),
         (change_manifest(files={}), r"bundle.json is damaged: it does not list config.yaml"),
     ],

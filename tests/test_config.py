@@ -7,9 +7,11 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+import nmt
 from nmt.config import (
     ColumnsConfig,
     Config,
@@ -161,6 +163,24 @@ def test_overrides_reach_into_what_the_file_has() -> None:
     assert parse_config(text, ["--data.splits", "{test: c}"]).data.splits == {"test": "c"}
     assert parse_config(text, ["--data.splits.test", "12"]).data.splits["test"] == "12"  # type: ignore[index]
     assert parse_config(dump_config(config)) == config
+
+
+def test_overrides_in_python_are_values_of_any_kind(tiny_config: Path) -> None:
+    values = {
+        "data.cache": Path("a"),
+        "model.layers": np.int64(3),
+        "seed": 7,
+        "model.dropout": 1e-5,
+    }
+    values |= {
+        "model.tie_embeddings": True,
+        "data.splits": {"train": Path("b")},
+        "tokenizer.path": None,
+    }
+    config = nmt.load_config(tiny_config, values)
+    assert (config.data.cache, config.model.layers, config.seed) == ("a", 3, 7)
+    assert (config.model.dropout, config.model.tie_embeddings) == (1e-5, True)
+    assert config.data.splits == {"train": "b"} and config.tokenizer.path is None
 
 
 def test_overrides_win_over_the_file() -> None:

@@ -28,7 +28,7 @@ def refuse_output(out: str | Path | None, *inputs: str | Path | None) -> None:
 
     Raises:
         DataError: there is no folder for it.
-        UsageError: it is an input of the same call.
+        UsageError: it is a folder, or an input of the same call.
     """
     if out in (None, "-"):
         return
@@ -39,7 +39,7 @@ def refuse_output(out: str | Path | None, *inputs: str | Path | None) -> None:
 
 
 def refuse_overwriting(outputs: Mapping[Path, str], inputs: Iterable[Path]) -> None:
-    """Refuse outputs that are inputs of the same call, or files of its models.
+    """Refuse outputs that are folders, inputs of the same call, or files of its models.
 
     Args:
         outputs: files that will be written or removed, each with a remark for the error.
@@ -51,6 +51,8 @@ def refuse_overwriting(outputs: Mapping[Path, str], inputs: Iterable[Path]) -> N
         with contextlib.suppress(OSError):
             taken.setdefault(_identity(number), Path(stream))
     for path, remark in outputs.items():
+        if path.is_dir():
+            raise UsageError(f"cannot write {path}{remark}: it is a folder; choose another output")
         if path.is_file() and not is_stream(path) and _identity(path) in taken:
             other = taken[_identity(path)]
             same = "the input itself" if path == other else f"{other}, an input or stream"

@@ -95,14 +95,12 @@ def refuse_senseless(arguments: argparse.Namespace) -> None:
 
 def read_texts(arguments: argparse.Namespace, config: Config | None) -> list[Texts]:
     """Read all texts to compare, and refuse unequal line counts, before any work."""
-    if arguments.test_set:
-        assert config is not None
+    if config is not None and arguments.test_set:
         return _public_texts(arguments, config)
     sources = _lines(arguments.source)
     references = [list(read_lines(path)) for path in arguments.reference]
     where = arguments.reference[0] if references else f"the split {arguments.split or 'test'}"
-    if not references:
-        assert config is not None
+    if config is not None and not references:
         pairs = read_split(arguments.model, config, arguments.split or "test")
         sources, *references = (list(side) for side in zip(*pairs, strict=True))
     return [_complete(arguments, where, Texts(sources or [], references, arguments.output))]
@@ -140,11 +138,9 @@ def _complete(arguments: argparse.Namespace, where: Path | str, texts: Texts) ->
         if side is not None and path is not None:
             refuse_unequal(path, len(side), where, len(texts.references[0]))
     output, read = texts.output, [path for path, _ in sides if path is not None]
-    if output is not None and output.is_dir():
-        raise UsageError(f"-o {output} is a folder; name a file")
     for written in (output, arguments.json):
         refuse_output(written, *read, arguments.model, *arguments.ensemble)
-    if output is not None and str(output) == arguments.json:
+    if output and arguments.json and output.resolve() == Path(arguments.json).resolve():
         raise UsageError(f"-o and --json: {output} cannot hold both; name two files")
     return dataclasses.replace(texts, hypotheses=hypotheses, baseline=baseline)
 

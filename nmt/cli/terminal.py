@@ -1,7 +1,7 @@
 """Prints the blocks of a report in the terminal, without figures."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table as Grid
@@ -52,22 +52,16 @@ def print_blocks(console: Console, blocks: Sequence[Block]) -> None:
             case Verdict(level, text):
                 shown = Text.assemble((f"{level}: ", _COLOURS[level]), printable(text))
             case Sentences(lines, _):
-                shown = _word_table((label, _marked(spans)) for label, spans in lines)
+                shown = versions = Grid.grid(padding=(0, 2, 0, 0))
+                versions.add_column(style="bold", no_wrap=True)
+                versions.add_column()
+                for label, spans in lines:
+                    versions.add_row(label, Text(_marked(spans)))
             case Table(title=title):
                 parts = [_grid(block, columns) for columns in _parts(block, console.width)]
                 shown = Group(*([Text(title, style="dim")] if title else []), *parts)
         console.print(shown, crop=False)
         console.print()
-
-
-def _word_table(rows: Iterable[tuple[str, str]]) -> Grid:
-    """Lay out labels, each beside text that may be longer than a line."""
-    table = Grid.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
-    for name, text in rows:
-        table.add_row(name, Text(text))
-    return table
 
 
 def _grid(table: Table, columns: Sequence[int]) -> RenderableType:

@@ -5,10 +5,8 @@ from torch import Tensor
 
 from nmt.config import SearchOptions
 from nmt.decoding.best import grouped
-from nmt.decoding.stepper import Hypothesis, Limits, NBest, Stepper
+from nmt.decoding.stepper import NEVER, Hypothesis, Limits, NBest, Stepper
 from nmt.models.batch import Padded
-
-_NEVER = float("-inf")
 
 
 class _Finished:
@@ -23,8 +21,8 @@ class _Finished:
     """
 
     def __init__(self, batch: int, beam_size: int, longest: int, eos_id: int, device: torch.device):
-        self.rank = torch.full((batch, beam_size), _NEVER, device=device)
-        self.score = torch.full((batch, beam_size), _NEVER, device=device)
+        self.rank = torch.full((batch, beam_size), NEVER, device=device)
+        self.score = torch.full((batch, beam_size), NEVER, device=device)
         self.tokens = torch.full((batch, beam_size, longest), eos_id, device=device)
         self.length = torch.zeros(batch, beam_size, dtype=torch.int64, device=device)
         self.cut = torch.zeros(batch, beam_size, dtype=torch.bool, device=device)
@@ -49,7 +47,7 @@ class _Finished:
             [
                 Hypothesis(row[: length - 1], score, was_cut, rank)
                 for rank, score, row, length, was_cut in zip(*sentence, strict=True)
-                if rank > _NEVER
+                if rank > NEVER
             ][:n_best]
             for sentence in zip(*(column.tolist() for column in columns), strict=True)
         ]
@@ -58,10 +56,10 @@ class _Finished:
 def beam_search(stepper: Stepper, source: Padded, limits: Limits, options: SearchOptions) -> NBest:
     """Find the best translations of each sentence.
 
-    Every step extends each sentence's alive hypotheses by every token. Of the best 2 × beam_size
-    continuations, those with the end token are finished, and the best beam_size others stay alive.
-    A sentence leaves the batch once no alive hypothesis can enter its n_best finished ones, even
-    with probability 1 at every further step up to the maximum length.
+    Every step extends each sentence's alive hypotheses by every token. Of the best beam_size
+    continuations, those with the end token are finished; of the best 2 × beam_size, the best
+    beam_size others stay alive. A sentence leaves the batch once no alive hypothesis can enter its
+    n_best finished ones, even with probability 1 at every further step up to the maximum length.
 
     Args:
         stepper: the model.
@@ -83,7 +81,7 @@ def beam_search(stepper: Stepper, source: Padded, limits: Limits, options: Searc
     longest = int(max_lengths.max())
     finished = _Finished(batch, k, longest, limits.eos_id, device)
     live = torch.arange(batch, device=device)  # sentences in the batch
-    scores = torch.full((batch, k), _NEVER, device=device)
+    scores = torch.full((batch, k), NEVER, device=device)
     scores[:, 0] = 0.0
     prefix_tokens = finished.tokens.clone()
     # Only alive hypotheses have a row in the model's state, in the order of `scores`.
@@ -99,29 +97,29 @@ def beam_search(stepper: Stepper, source: Padded, limits: Limits, options: Searc
         candidates, beam, row, token = _continuations(log_probs, scores, rows)
 
         ended = token == limits.eos_id
-        ends = ended[:, :k] & (candidates[:, :k] > _NEVER)
+        ends = ended[:, :k] & (candidates[:, :k] > NEVER)
         if bool(ends.any()):
-            ending = candidates[:, :k].masked_fill(~ends, _NEVER)
+            ending = candidates[:, :k].masked_fill(~ends, NEVER)
             rank = ending / length**options.length_penalty
             if options.coverage_penalty > 0:
                 missed = _missed(state.coverage, source.mask[live[rows // k]])
                 rank = rank - options.coverage_penalty * missed[row[:, :k]]
             ended_tokens = _rows(prefix_tokens, beam[:, :k])  # with end tokens from `position` on
             finished.add(live, rank, ending, ended_tokens, length, cut[row[:, :k]])
-        scores, order = candidates.masked_fill(ended, _NEVER).topk(k, dim=1)
+        scores, order = candidates.masked_fill(ended, NEVER).topk(k, dim=1)
         beam, row, token = (part.gather(1, order) for part in (beam, row, token))
         bound = scores[:, 0] / max_lengths[live] ** options.length_penalty
         if options.prune is not None and n_best == 1:
             best = torch.maximum(scores[:, 0], finished.score[live, 0])
-            scores = scores.masked_fill(scores < best[:, None] - options.prune, _NEVER)
-        can_improve = (finished.rank[live, n_best - 1] < bound) & (scores[:, 0] > _NEVER)
+            scores = scores.masked_fill(scores < best[:, None] - options.prune, NEVER)
+        can_improve = (finished.rank[live, n_best - 1] < bound) & (scores[:, 0] > NEVER)
         alive = can_improve.nonzero().squeeze(1)
         if len(alive) == 0:
             break
         prefix_tokens = _rows(prefix_tokens[alive], beam[alive])
         prefix_tokens[:, :, position] = token[alive]
         live, scores = live[alive], scores[alive]
-        rows = (scores.flatten() > _NEVER).nonzero().squeeze(1)
+        rows = (scores.flatten() > NEVER).nonzero().squeeze(1)
         tokens = token[alive].flatten()[rows]
         state = state.select(row[alive].flatten()[rows])
     return finished.hypotheses(n_best)
@@ -149,7 +147,7 @@ def _end_now(
     cut = ending & (log_probs.argmax(dim=1) != eos_id)
     others = torch.ones(log_probs.shape[1], dtype=torch.bool, device=log_probs.device)
     others[eos_id] = False
-    return cut, log_probs.masked_fill(ending[:, None] & others, _NEVER)
+    return cut, log_probs.masked_fill(ending[:, None] & others, NEVER)
 
 
 def _continuations(
@@ -170,7 +168,7 @@ def _continuations(
     groups = grouped(log_probs)  # (rows, groups, size)
     number, size = groups.shape[1:]
     # Select groups of tokens by their maxima first; dead hypotheses have -inf.
-    board = scores.new_full((sentences * k, number), _NEVER)
+    board = scores.new_full((sentences * k, number), NEVER)
     board[rows] = groups.amax(dim=2).add_(scores.flatten()[rows, None])
     chosen = board.view(sentences, -1).topk(min(2 * k, k * number), dim=1).indices
     beam, group = chosen // number, chosen % number

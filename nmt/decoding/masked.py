@@ -5,9 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from nmt.decoding.stepper import Wrapper
-
-_NEVER = float("-inf")
+from nmt.decoding.stepper import NEVER, Wrapper
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,8 @@ class Masked(Wrapper):
         log_probs, state = self.stepper.step(tokens, state)
         column = log_probs[:, self.token]
         before = column.clone()
-        column.fill_(_NEVER)
+        column.fill_(NEVER)
         if self.forced:
-            only = log_probs.amax(dim=1) == _NEVER
+            only = log_probs.amax(dim=1) == NEVER
             column.copy_(before.where(only, column))
         return log_probs, state

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.decoding.stepper import DecoderState, Wrapper
+from nmt.decoding.stepper import NEVER, DecoderState, Wrapper
 from nmt.models.batch import Padded
-
-_NEVER = float("-inf")
 
 
 @dataclass(frozen=True)
@@ -81,8 +79,8 @@ class Prefixed(Wrapper):
             forced = position < lengths[sentences]
             every = torch.arange(log_probs.shape[1], device=log_probs.device)
             others = every != prefixes[sentences, position][:, None]
-            log_probs = log_probs.masked_fill(forced[:, None] & others, _NEVER)
+            log_probs = log_probs.masked_fill(forced[:, None] & others, NEVER)
         if position <= prefixes.shape[1]:
             ended = (position == lengths[sentences]) & self.open_ended[sentences]
-            log_probs = log_probs.masked_fill(ended[:, None] & ~self.followers, _NEVER)
+            log_probs = log_probs.masked_fill(ended[:, None] & ~self.followers, NEVER)
         return log_probs, PrefixedState(inner, sentences, position + 1)

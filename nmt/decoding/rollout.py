@@ -52,6 +52,6 @@ def roll_out(
                 break
     columns = (outputs.tolist(), lengths.tolist(), scores.tolist(), cut.tolist())
     return [
-        Hypothesis(row[:length], score, was_cut)
+        Hypothesis(row[:length], score, was_cut, score)
         for row, length, score, was_cut in zip(*columns, strict=True)
     ]

@@ -7,8 +7,11 @@ from torch import Tensor
 
 from nmt.config import SearchOptions
 from nmt.decoding.rollout import roll_out
-from nmt.decoding.stepper import Limits, NBest, Stepper
+from nmt.decoding.stepper import NEVER, Limits, NBest, Stepper
 from nmt.models.batch import Padded
+
+_COLDEST = 1e-6
+"""Temperature that already draws the likeliest token; far lower ones overflow fp32."""
 
 
 def sample(stepper: Stepper, source: Padded, limits: Limits, options: SearchOptions) -> NBest:
@@ -28,11 +31,12 @@ def sample(stepper: Stepper, source: Padded, limits: Limits, options: SearchOpti
         temperature, top-k and top-p.
     """
     device, samples = source.tokens.device, options.n_best
+    temperature = max(options.temperature, _COLDEST)
     max_lengths = limits.max_lengths(source)
     draws = _uniform(source, max_lengths, samples, options.seed).to(device)  # (rows, time)
 
     def choose(log_probs: Tensor, rows: Tensor, position: int) -> Tensor:
-        logits = _truncate(log_probs / options.temperature, options.top_k, options.top_p)
+        logits = _truncate(log_probs / temperature, options.top_k, options.top_p)
         return _draw(logits.softmax(dim=-1), draws[rows, position])
 
     rows = torch.arange(len(max_lengths), device=device).repeat_interleave(samples)
@@ -63,12 +67,12 @@ def _truncate(logits: Tensor, top_k: int | None, top_p: float | None) -> Tensor:
     """Mask all but the most likely tokens of each row."""
     if top_k is not None and top_k < logits.shape[1]:
         weakest = logits.topk(top_k, dim=-1).values[:, -1:]
-        logits = logits.masked_fill(logits < weakest, float("-inf"))
+        logits = logits.masked_fill(logits < weakest, NEVER)
     if top_p is not None and top_p < 1:
         ordered, order = logits.sort(dim=-1, descending=True)
         before = ordered.softmax(dim=-1).cumsum(dim=-1) - ordered.softmax(dim=-1)
         beyond = torch.zeros_like(logits, dtype=torch.bool).scatter(1, order, before >= top_p)
-        logits = logits.masked_fill(beyond, float("-inf"))
+        logits = logits.masked_fill(beyond, NEVER)
     return logits
 
 

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from nmt.models.batch import Padded
 
+NEVER = float("-inf")
+"""The log-probability of what a search must not choose."""
+
 
 class DecoderState(Protocol):
     """The state of decoding between two steps; its row axes are private."""
@@ -101,14 +104,14 @@ class Hypothesis:
         tokens: target token ids, without start and end.
         score: sum of the log-probabilities in nats, the end token included.
         cut: whether the maximum length ended it.
-        rank_score: the score with both penalties, by which beam search ranks; None in other
-            searches.
+        rank_score: the score by which the search ranks: with both penalties in beam search, else
+            the score itself.
     """
 
     tokens: list[int]
     score: float
     cut: bool = False
-    rank_score: float | None = None
+    rank_score: float = 0.0
 
 
 NBest = list[list[Hypothesis]]

@@ -93,9 +93,8 @@ class LineWriter:
 
 def _present(candidate: Candidate) -> dict[str, Any]:
     """Return the JSON of a candidate, with its alignment if requested."""
-    values = {"text": candidate.text, "score": candidate.score}
-    values |= {"rank_score": candidate.rank_score, "alignment": candidate.alignment}
-    return {name: value for name, value in values.items() if value is not None}
+    values = vars(candidate).items()
+    return {name: value for name, value in values if name != "tokens" and value is not None}
 
 
 def _links(candidate: Candidate) -> str:

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from nmt.config.sections import Count
 from nmt.config.values import read_value
-from nmt.errors import NmtError, UsageError
+from nmt.errors import UsageError, counted
 from nmt.inference.device import arithmetic
 from nmt.inference.prefixes import Prefix, encode_prefixes
+from nmt.inference.search import refuse_infinite_score
 from nmt.inference.translator import Translator
 from nmt.models.batch import pad
 from nmt.text.lines import is_blank
@@ -80,11 +81,17 @@ def predict(
         pieces: return single pieces instead.
 
     Raises:
-        UsageError: a blank sentence, an illegal `top`, or a model that needs a sentence.
+        UsageError: a blank sentence, a prefix that is too long, an illegal `top`, or a model that
+            needs a sentence.
+        NmtError: a probability is not finite.
     """
     top = read_value(Count, top, "top")
     target, device = translator.tokenizer.target, translator.device
     (encoded,) = encode_prefixes(target, [prefix])
+    length, most = len(encoded.tokens), translator.config.decoding.max_source_length
+    if length > most:
+        fault = f"{counted(length, 'token')} exceed the {most} of decoding.max_source_length"
+        raise UsageError(f"prefix: {fault}; shorten it")
     with arithmetic(translator.precision, device):
         state = _start(translator, sentence)
         tokens = torch.tensor([target.bos_id, *encoded.tokens], device=device)
@@ -94,8 +101,7 @@ def predict(
             score += float(log_probs[0, token])
         log_probs, state = translator.stepper.step(tokens[-1:], state)
         first = _probabilities(log_probs)[0]
-        if not bool(first.isfinite().all()):
-            raise NmtError("the model gives no finite probability: its weights are damaged")
+        refuse_infinite_score(float(first.sum()))
         masses = _Masses(end=float(first[target.eos_id]))
         if pieces:
             names = target.pieces(range(len(target)))

@@ -118,7 +118,9 @@ def partial_writer(output: Path, layout: Format, key: str) -> Iterator[PartialWr
 @contextlib.contextmanager
 def _locked(part: Path, journal: Path) -> Iterator[IO[bytes]]:
     """Open a part, and lock it against other processes."""
-    if any(path.exists() and _key(journal) is None for path in (part, journal)):
+    # A kill or a full disk may leave empty files before the key.
+    kept = [path for path in (part, journal) if path.exists() and path.stat().st_size]
+    if kept and _key(journal) is None:
         raise UsageError(
             f"{part} and {journal.name} are not an unfinished translation; move them away"
         )
@@ -160,7 +162,8 @@ def _parsed(line: bytes) -> dict[str, Any]:
         row = json.loads(line)
     except ValueError:
         return {}
-    return row if isinstance(row, dict) else {}
+    counts = [row.get(name, 0) for name in ("lines", "size")] if isinstance(row, dict) else [-1]
+    return row if all(isinstance(count, int) and count >= 0 for count in counts) else {}
 
 
 def _digest(chunk: Sequence[Item], output: bytes) -> str:

@@ -35,16 +35,15 @@ class Candidate:
         text: raw text, one line.
         score: sum of log-probabilities in nats, the end token included.
         tokens: token ids, without the end token.
+        rank_score: candidates are sorted by it; see `Hypothesis`.
         alignment: None unless requested.
-        rank_score: candidates are sorted by it: the score with both penalties in beam search, else
-            the score itself.
     """
 
     text: str
     score: float
     tokens: list[int]
-    alignment: Links | None = None
     rank_score: float = 0.0
+    alignment: Links | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,17 @@ class Translation:
     n_best: list[Candidate]
     problem: str | None = None
     failed: bool = False
+
+
+def refuse_infinite_score(score: float) -> None:
+    """Refuse a log-probability, or a sum of some, that is not finite.
+
+    Raises:
+        NmtError: it is not finite.
+    """
+    if not math.isfinite(score):
+        fault = "its weights are damaged, or its training diverged"
+        raise NmtError(f"the model gives no finite probability: {fault}")
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,7 @@ class BatchSearch:
     @property
     def empty(self) -> Candidate:
         """The candidate of a sentence without a translation."""
-        return Candidate("", 0.0, [], [] if self.options.alignments else None)
+        return Candidate("", 0.0, [], alignment=[] if self.options.alignments else None)
 
     @functools.cached_property
     def _followers(self) -> torch.Tensor:
@@ -158,11 +168,7 @@ class BatchSearch:
         self, batch: NBest, sources: list[list[int]], sentences: Sequence[str], prefixes: Prefixes
     ) -> list[Translation]:
         """Turn each sentence's hypotheses into text, all of a batch in one call."""
-        if any(not beam or not math.isfinite(beam[0].score) for beam in batch):
-            raise NmtError(
-                "the model gives no finite probability: its weights are damaged, or its training "
-                "diverged"
-            )
+        refuse_infinite_score(sum(beam[0].score if beam else math.nan for beam in batch))
         texts = iter(self._texts(batch, prefixes))
         n_best: list[dict[str, Hypothesis]] = []
         for beam in batch:
@@ -179,11 +185,8 @@ class BatchSearch:
         translations = []
         for beam, best in zip(batch, n_best, strict=True):
             candidates = [
-                Candidate(
-                    *(text, hypothesis.score, hypothesis.tokens, next(links)),
-                    hypothesis.score if hypothesis.rank_score is None else hypothesis.rank_score,
-                )
-                for text, hypothesis in best.items()
+                Candidate(text, each.score, each.tokens, each.rank_score, next(links))
+                for text, each in best.items()
             ]
             problem = None
             if beam[0].cut:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from nmt.config import Config, SearchOptions
-from nmt.config.options import BatchSize
+from nmt.config.options import BatchSize, refuse_unused
 from nmt.config.values import field_types, read_value, refuse_unknown
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.forced import forced_log_probs
@@ -17,7 +17,7 @@ from nmt.errors import NmtError, UsageError, counted
 from nmt.inference.device import arithmetic
 from nmt.inference.loading import load_models
 from nmt.inference.prefixes import Prefix, encode_prefixes, refusals
-from nmt.inference.search import BatchSearch, Translation
+from nmt.inference.search import BatchSearch, Translation, refuse_infinite_score
 from nmt.inference.shortlist import Shortlist, shortlist
 from nmt.inference.texts import read_texts
 from nmt.inference.threads import by_row, num_workers, side_by_side
@@ -95,10 +95,12 @@ class Translator:
             **settings: fields of `SearchOptions`.
 
         Raises:
-            UsageError: an option is out of range, or unsupported by this model.
+            UsageError: an option is out of range, unused by the requested search, or unsupported by
+                this model.
         """
         refuse_unknown(settings, field_types(SearchOptions))
         options = replace(self.defaults, **settings)
+        refuse_unused(settings)
         if options.shortlist is not None:
             self._shortlist(options.shortlist)
         asked = [name for name in ("alignments", "coverage_penalty") if getattr(options, name)]
@@ -137,7 +139,7 @@ class Translator:
         search = BatchSearch(
             self.stepper, listed, self.tokenizer, options, self.device, self.precision
         )
-        limit = self.config.decoding.max_source_length
+        limit = options.max_source_length
         source = self.tokenizer.source
         encoded = source.encode(sentences)
         pairs = zip(encoded, sentences, strict=True)
@@ -166,14 +168,16 @@ class Translator:
 
         done = side_by_side(translate_rows, batches, self.device)
         for row, result in by_row(batches, done):
-            if len(encoded[row]) > limit and result.problem is None:
-                problem = f"source of {counted(len(encoded[row]), 'token')} was cut to {limit}"
-                result = replace(result, problem=problem)
+            notes = [] if result.problem is None else [result.problem]
+            if len(encoded[row]) > limit:
+                notes.insert(
+                    0, f"source of {counted(len(encoded[row]), 'token')} was cut to {limit}"
+                )
             if source.is_unknown(encoded[row]) and not result.failed:
-                unknown = "every token of the source is unknown, and its translation invented"
-                problem = "; ".join(filter(None, (unknown, result.problem)))
-                result = replace(result, problem=problem)
-            translations[row] = result
+                notes.insert(
+                    0, "every token of the source is unknown, and its translation invented"
+                )
+            translations[row] = replace(result, problem="; ".join(notes) or None)
         return translations
 
     def _prefixes(
@@ -249,6 +253,7 @@ class Translator:
 
         Raises:
             UsageError: unequal numbers, or a row that is not text.
+            NmtError: a probability is not finite.
         """
         sources, targets = read_texts("sources", sources), read_texts("targets", targets)
         batch_size = read_value(BatchSize, batch_size, "batch_size")
@@ -268,9 +273,12 @@ class Translator:
             reads = pad([pairs[row][0] for row in rows], self.device)
             writes = pad([pairs[row][1] for row in rows], self.device)
             with arithmetic(self.precision, self.device):
-                log_probs = forced_log_probs(self.stepper, reads, writes).tolist()
+                log_probs = forced_log_probs(self.stepper, reads, writes)
+            refuse_infinite_score(float(log_probs.sum()))
             lengths = [len(pairs[row][1]) - 1 for row in rows]
-            return [tokens[:length] for tokens, length in zip(log_probs, lengths, strict=True)]
+            return [
+                tokens[:length] for tokens, length in zip(log_probs.tolist(), lengths, strict=True)
+            ]
 
         scores = dict(by_row(batches, side_by_side(score, batches, self.device)))
         return [scores[row] for row in range(len(pairs))]

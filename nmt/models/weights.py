@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import safetensors
 import safetensors.torch
@@ -17,7 +17,6 @@ from nmt.models.quantization import dequantize, quantize, refuse_infinite, tenso
 from nmt.models.seq2seq import Seq2Seq
 
 StoredPrecision = Literal["fp32", "int8"]
-STORED_PRECISIONS: tuple[StoredPrecision, ...] = get_args(StoredPrecision)
 
 
 def save_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None:

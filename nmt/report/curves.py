@@ -51,11 +51,9 @@ def curves(runs: Sequence[Run]) -> Section:
 def _ends(run: Run) -> list[str]:
     """Return a run's final and best numbers."""
     update, train = run.column("train_loss")
-    _, epoch = run.column("epoch")
     at, bleu = run.column("validation_bleu")
-    _, loss = run.column("validation_loss")
-    _, norm = run.column("gradient_norm")
-    _, speed = run.column("tokens_per_second")
+    others = ("epoch", "validation_loss", "gradient_norm", "tokens_per_second")
+    epoch, loss, norm, speed = (run.column(name)[1] for name in others)
     best = max(zip(bleu, at, strict=True), key=lambda point: point[0], default=None)
     return [
         f"{max([*update, *at], default=0):,.0f}",

@@ -1,5 +1,6 @@
 """The set-up of a run: settings, data and environment."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,6 +79,4 @@ def _side_by_side(columns: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 def _value(value: Any) -> str:
     """Format a setting as in YAML."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

@@ -61,14 +61,14 @@ def create_app(models: Models, options: ServeOptions) -> FastAPI:
 
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_body)
-    if options.allow_origin is not None:
+    app.add_middleware(Guard, service=service)
+    if options.allow_origin is not None:  # around the guard, whose refusals pages must read, too
         app.add_middleware(
             CORSMiddleware,
             allow_origins=[options.allow_origin],
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
         )
-    app.add_middleware(Guard, service=service)
     return app
 
 

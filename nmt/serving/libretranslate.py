@@ -196,6 +196,8 @@ async def _translate(
     lines = [split_lines(text) for text in texts]
     flat = [(line, "") for one in lines for line in one]
     found: list[Translation] = await service.work(request, model, model.translate(settings), flat)
+    if failed := [one.problem for one in found if one.failed]:
+        raise RefusedError(500, str(failed[0]))
     rest = iter(found)
     results = []
     for one in lines:

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from nmt.config import SearchOptions
-from nmt.config.options import refuse_unused
 from nmt.config.values import field_texts, field_types
 from nmt.errors import UsageError
 from nmt.inference.next_words import Prediction
@@ -118,9 +117,7 @@ def own_routes(service: Service) -> APIRouter:
         service.check_size([part for line in lines for part in line])
         request.scope["nmt.texts"] = [text for text, _ in lines]
         try:
-            settings = body.settings.model_dump(exclude_unset=True)
-            refuse_unused(settings)
-            work = model.translate(settings)
+            work = model.translate(body.settings.model_dump(exclude_unset=True))
         except UsageError as error:
             raise RefusedError(400, f"settings: {error}") from None
         found = await service.work(request, model, work, lines)

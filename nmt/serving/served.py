@@ -8,7 +8,7 @@ from typing import Any
 
 from nmt.bundle import find_bundle
 from nmt.config import SearchOptions
-from nmt.errors import NmtError, UsageError
+from nmt.errors import UsageError, shorten
 from nmt.inference.next_words import Prediction, predict
 from nmt.inference.search import Translation
 from nmt.inference.translator import Translator
@@ -109,8 +109,8 @@ class ServedModel:
             translator = self._load()
             if translator.config.data.languages != self.pair:
                 raise UsageError(f"{self.path} now translates another pair; restart the server")
-        except (NmtError, OSError) as error:
-            log.warning("%s stays as it was loaded: %s", self.name, error)
+        except Exception as error:  # the thread must go on checking
+            log.warning("%s stays as it was loaded: %s", self.name, shorten(str(error)))
             return
         self.translator = translator
         self.reloads += 1

@@ -27,10 +27,7 @@ class ErrorAnswer(BaseModel):
     error: str
 
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": ErrorAnswer},
-    "5XX": {"model": ErrorAnswer},
-}
+ERRORS: dict[int | str, dict[str, Any]] = {key: {"model": ErrorAnswer} for key in ("4XX", "5XX")}
 """Every endpoint's answers that are no success, for OpenAPI."""
 
 

@@ -150,12 +150,15 @@ def test_a_hub_out_of_reach_is_one_line(
     assert result.code == 1 and result.err.count("\n") == 1 and "reached" in result.err
 
 
+@pytest.mark.parametrize("name", ["weights.safetensors", "config.yaml", "metrics.json"])
 def test_a_damaged_model_is_not_uploaded(
-    nmt: Command, tiny_run: Path, tmp_path: Path, hub: HubServer
+    nmt: Command, tiny_run: Path, tmp_path: Path, hub: HubServer, name: str
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
-    weights = run / "model" / "weights.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    file = run / "model" / name
+    content = file.read_bytes()
+    place = content.rindex(b"5") if name != "config.yaml" else content.index(b"beam_size: 3") + 11
+    file.write_bytes(content[:place] + b"1" + content[place + 1 :])  # still a valid file
     result = nmt("push", run, ADDRESS, "--yes")
-    assert result.code == 2 and "weights.safetensors" in result.err and hub.repositories == {}
+    assert result.code == 2 and name in result.err and hub.repositories == {}

@@ -59,7 +59,7 @@ def test_equal_sentences_get_equal_draws() -> None:
 def test_narrow_settings_lead_to_greedy_search() -> None:
     model, source = TableModel(seed=2), sentences(*range(6))
     plain = [[int(model.table[name, 0, BOS].argmax())] for name in range(6)]
-    for settings in ({"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-4}):
+    for settings in ({"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-4}, {"temperature": 1e-40}):
         found = sample(model, source, LIMITS, search_options(sample=True, seed=1, **settings))  # type: ignore[arg-type]
         firsts = [([*row[0].tokens, EOS])[:1] for row in found]
         assert firsts == plain, settings

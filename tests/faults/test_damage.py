@@ -308,12 +308,15 @@ def test_a_message_is_one_short_line() -> None:
 
 
 def test_records_of_other_types_are_damaged(tiny_run: Path, tmp_path: Path, nmt: Command) -> None:
+    flow: dict[str, object] = {"cell": "lstm", "moment": "trained", "sentences": 1, "reach": None}
+    flow |= {"states": [], "gates": [], "sums": [], "verdicts": [{"level": "fine", "text": "x"}]}
     for name, values in [
         ("environment.json", {"data": {"found": []}}),
         ("environment.json", {"versions": {"torch": [1]}}),
         ("model/metrics.json", {"validation": 5}),
         ("model/bundle.json", {"files": []}),
         ("scores.test.json", {"bleu": None, "chrf": 1}),
+        ("diagnosis.json", {"split": "", "weights": "", "flows": [flow]}),
     ]:
         run = fresh(tiny_run, tmp_path / "run")
         (run / name).write_text(json.dumps(values))

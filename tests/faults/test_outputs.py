@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from nmt.inference.partial import partial_writer
+from nmt.inference.search import Translation
 from nmt.inference.translator import Translator
 from tests.conftest import Command
 
@@ -26,6 +28,7 @@ def folder(tmp_path: Path, tiny_run: Path, corpus_folder: Path) -> Path:
         (tmp_path / name).write_text(TEXT)
     os.link(tmp_path / "y", tmp_path / "hard")
     (tmp_path / "soft").symlink_to("y")
+    (tmp_path / "out" / "y").mkdir(parents=True)
     shutil.copytree(tiny_run, tmp_path / "run")
     shutil.copy(corpus_folder / "tiny.yaml", tmp_path / "my.yaml")
     return tmp_path
@@ -56,6 +59,10 @@ def contents(folder: Path) -> dict[Path, bytes]:
         ("check my.yaml --json my.yaml", "my.yaml"),
         ("diagnose my.yaml --json my.yaml", "my.yaml"),
         ("report run -o run/metrics.csv", "metrics.csv"),
+        ("evaluate run --source x --reference y -o new --json ./new", "new"),
+        ("evaluate --hypotheses x --reference y --json out", "out"),
+        ("report run -o out", "out"),
+        ("translate run y -o out", "out/y"),  # a folder
     ],
 )
 def test_no_output_is_an_input_of_the_same_call(
@@ -65,7 +72,7 @@ def test_no_output_is_an_input_of_the_same_call(
     before = contents(folder)
     result = nmt(*words.split())
     assert result.code == 2 and named in result.err.splitlines()[-1], result.err
-    assert contents(folder) == before
+    assert contents(folder) == before and result.out == ""  # before any work
 
 
 @pytest.mark.parametrize("streams", ["< y -o y", "y -o x 2> x.problems.tsv"])
@@ -296,3 +303,28 @@ def test_a_journal_of_another_program_is_left_alone(
     result = nmt("translate", tiny_run, tmp_path / "in", "-o", tmp_path / "out")
     assert result.code == 2 and "out.part.json" in result.err
     assert (tmp_path / "out.part.json").read_text() == "[1, 2]"
+
+
+@pytest.mark.parametrize("left", [["out.part"], ["out.part.json"], ["out.part", "out.part.json"]])
+def test_empty_files_of_a_translation_that_never_began_are_no_obstacle(
+    left: list[str], tmp_path: Path
+) -> None:
+    for name in left:
+        (tmp_path / name).touch()
+    with partial_writer(tmp_path / "out", "text", "key") as writer:
+        writer.write([("a", "")], [Translation("A", 0.0, [])])
+    assert (tmp_path / "out").read_text() == "A\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    ['{"lines": 1.0, "size": 2}', '{"lines": -1, "size": 2}', '{"lines": 1, "size": "2"}'],
+)
+def test_a_journal_with_damaged_counts_costs_its_chunks_alone(row: str, tmp_path: Path) -> None:
+    (tmp_path / "out.part").write_text("A\n")
+    (tmp_path / "out.part.json").write_text(f'{{"key": "k"}}\n{row}\n')
+    with partial_writer(tmp_path / "out", "text", "k") as writer:
+        assert list(writer.resume(iter([("a", "")]))) == [("a", "")]
+        writer.write([("a", "")], [Translation("B", 0.0, [])])
+    assert (tmp_path / "out").read_text() == "B\n"

@@ -254,6 +254,8 @@ def test_what_cannot_be_predicted_is_refused() -> None:
         predict(Translator(mixed, pieces, Config()), None, "a")
     with pytest.raises(UsageError, match="' ' has no words"):
         predict(translator, "  ", "a")
+    with pytest.raises(UsageError, match="prefix: 1,200 tokens exceed the 1000"):
+        predict(translator, "a", "a" * 1200)
     with pytest.raises(UsageError, match=r"top: 0 must be a whole number from 1 to"):
         predict(translator, "a", top=0)
 

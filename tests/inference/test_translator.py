@@ -64,8 +64,9 @@ def test_scores_of_text_are_the_networks_own_loss(translator: Translator, tiny_r
 def test_a_source_too_long_is_cut_and_said(translator: Translator) -> None:
     sentence = "Hund " * 1500
     (found,) = translator.translate([sentence], greedy=True)
-    assert found.problem is not None
-    assert "source of" in found.problem or "was cut at" in found.problem
+    assert found.problem is not None and "was cut to 1000" in found.problem
+    (found,) = translator.translate(["Der Hund schläft."], max_source_length=1)
+    assert found.problem is not None and "was cut to 1" in found.problem
 
 
 def test_a_source_too_long_is_cut_where_it_is_scored_too(translator: Translator) -> None:
@@ -117,6 +118,8 @@ def test_weights_that_give_no_number_are_an_error(
     broken = Translator(bundle.model, bundle.tokenizer, bundle.config)
     with pytest.raises(NmtError, match="the model gives no finite probability"):
         broken.translate(["Hund"], **settings)
+    with pytest.raises(NmtError, match="the model gives no finite probability"):
+        broken.score(["Hund"], ["dog"])
 
 
 def test_translate_all_gives_the_texts_alone(translator: Translator) -> None:
@@ -137,6 +140,8 @@ def test_translate_all_gives_the_texts_alone(translator: Translator) -> None:
         ({"temperature": 0.0}, "temperature: 0.0 "),
         ({"top_p": 1.5}, "top_p: 1.5 "),
         ({"length_penalty": -1.0}, "length_penalty: -1.0 "),
+        ({"temperature": 2.0}, "temperature belongs to sample"),
+        ({"greedy": True, "prune": 1.0}, "prune belongs to beam search"),
     ],
 )
 def test_senseless_settings_are_refused(

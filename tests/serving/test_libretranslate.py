@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from nmt.inference.search import BatchSearch
 from nmt.serving.app import create_app
 from nmt.serving.limits import ServeOptions
 from nmt.serving.served import Models, ServedModel
@@ -188,3 +189,14 @@ def test_a_body_of_10_mb_is_refused_with_the_limit(client: TestClient) -> None:
 def test_unknown_paths_and_methods(client: TestClient) -> None:
     for answer, status in ((client.get("/nothing"), 404), (client.get("/translate"), 405)):
         assert answer.status_code == status and list(answer.json()) == ["error"]
+
+
+def test_a_line_without_memory_is_no_empty_translation(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(BatchSearch, "_search", search)
+    answer = client.post("/translate", json={"q": ["Gut", ""], "source": "de", "target": "en"})
+    assert answer.status_code == 500 and "out of memory" in answer.json()["error"]

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -212,6 +214,29 @@ def test_pages_of_other_origins_may_call_only_where_allowed(models: Models) -> N
         with TestClient(app) as client:
             answer = client.get("/languages", headers=header)
             assert answer.headers.get("access-control-allow-origin") == answered
+            refused = client.post("/translate", content=b" " * 10**7, headers=header)
+            assert refused.status_code == 400 and "exceeds text limit" in refused.json()["error"]
+            assert refused.headers.get("access-control-allow-origin") == answered
+
+
+def test_a_model_that_cannot_be_loaded_does_not_end_the_checks(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_run / "model", tmp_path / "model")
+    model = ServedModel(str(tmp_path / "model"))
+    before = model.translator
+
+    def load(self: ServedModel) -> None:
+        raise RuntimeError("not enough memory")
+
+    os.utime(tmp_path / "model" / "bundle.json")
+    with monkeypatch.context() as patch:
+        patch.setattr(ServedModel, "_load", load)
+        model.reload()
+    assert model.translator is before and model.reloads == 0
+    os.utime(tmp_path / "model" / "bundle.json", (1, 1))
+    model.reload()
+    assert model.reloads == 1
 
 
 def test_the_page_needs_nothing_from_another_host(client: TestClient) -> None:
