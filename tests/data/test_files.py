@@ -194,6 +194,14 @@ def test_tsv_with_named_columns() -> None:
     assert read("a.tsv", GERMAN_COLUMNS) == [("ja", "yes")]
 
 
+@pytest.mark.parametrize(("kind", "cell"), [("tsv", "\t"), ("csv", ",")])
+def test_a_column_that_occurs_twice_is_refused(kind: str, cell: str) -> None:
+    write(f"twice.{kind}", cell.join(["de", "en", "de"]) + "\n" + cell.join("abc") + "\n")
+    assert "line 1" in error(f"twice.{kind}") and "'de'" in error(f"twice.{kind}")
+    write(f"other.{kind}", cell.join(["de", "en", "id", "id"]) + "\n" + cell.join("abcd") + "\n")
+    assert read(f"other.{kind}") == [("a", "b")]
+
+
 @pytest.mark.parametrize("inside", ["\u2028", "\u0085", "\r", "\x0c", '"'])
 def test_tsv_keeps_the_line_contract(inside: str) -> None:
     write("a.tsv", f"de\ten\na{inside}b\tc\n{inside}\t\n")
