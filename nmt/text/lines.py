@@ -107,11 +107,18 @@ _WIDE = {  # UTF-32's little-endian mark begins with that of UTF-16
 
 
 def open_bytes(path: str | Path) -> IO[bytes]:
-    """Open a file or URL for reading bytes; unpack it if its name ends in `.gz`."""
+    """Open a file or URL for reading bytes; unpack it if its name ends in `.gz`.
+
+    Raises:
+        OSError: it cannot be opened, or the URL's protocol is unknown or needs another package.
+    """
     if "://" in str(path):
         import fsspec
 
-        return fsspec.open(str(path), "rb", compression="infer").open()  # type: ignore[no-any-return]
+        try:
+            return fsspec.open(str(path), "rb", compression="infer").open()  # type: ignore[no-any-return]
+        except (ImportError, ValueError, TypeError) as error:
+            raise OSError(str(error)) from error
     return gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
 
 

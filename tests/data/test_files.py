@@ -331,6 +331,11 @@ def test_parquet_errors() -> None:
     assert error("none.parquet") == "cannot read none.parquet: No such file or directory"
 
 
+@pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl", "parquet"])
+def test_an_address_of_an_unknown_kind_is_refused(kind: str) -> None:
+    assert f"cannot read nowhere://a.{kind}: " in error(f"nowhere://a.{kind}")
+
+
 @pytest.mark.parametrize("name", ["a.de", "a.tsv", "a.csv", "a.jsonl"])
 def test_byte_order_marks_are_treated_alike(name: str) -> None:
     texts = {
