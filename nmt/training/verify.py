@@ -13,11 +13,10 @@ from nmt.config import Config, dump_config
 from nmt.data.corpus import corpus_places
 from nmt.errors import NmtError
 from nmt.log import log
-from nmt.processes import ChildProcess, last_error
+from nmt.processes import COMMAND, ChildProcess, last_error
 from nmt.training.checkpoints import checkpoint_files
 
 _UPDATES, _VALIDATE, _CHECKPOINT = 30, 10, 7
-_TRAIN = "from nmt.cli.main import main; main()"
 
 
 def verify_resume(config: Config) -> None:
@@ -78,7 +77,7 @@ def _run(config: Path, run: Path, kill_after: int | None = None) -> None:
     output = run.with_suffix(".log")
     with open(output, "wb") as stream:
         words = ("train", str(config), "--run", str(run), "--resume")
-        process = ChildProcess(_TRAIN, *words, stderr=stream)
+        process = ChildProcess(COMMAND, *words, stderr=stream)
         try:
             while process.poll() is None:
                 time.sleep(0.01)
