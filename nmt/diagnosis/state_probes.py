@@ -13,7 +13,6 @@ from nmt.diagnosis.decoder_inputs import DecoderInputs, decoder_inputs, to_init,
 from nmt.diagnosis.probe_verdicts import probe_verdicts
 from nmt.diagnosis.records import Probe, StateProbes
 from nmt.diagnosis.state_map import principal_components
-from nmt.errors import DataError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
 from nmt.log import ProgressBar
@@ -58,7 +57,7 @@ class _FixedInputs:
         return self.model.step(tokens, state)
 
 
-def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> StateProbes:
+def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> StateProbes | None:
     """Measure loss and BLEU with changed decoder inputs.
 
     A probe changes the decoder's initial states, after the bridge, and the fed context. Attention
@@ -73,15 +72,16 @@ def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> Sta
         pairs: raw (source, reference); a few hundred suffice.
         seed: of shuffling and noise.
 
+    Returns:
+        None for fewer than two sentences of different token ids.
+
     Raises:
-        DataError: fewer than two different sentences, or a tokenizer of BLEU is not installed.
+        DataError: a tokenizer of BLEU is not installed.
         NmtError: the encoder's states are not finite.
     """
     inputs = decoder_inputs(bundle, [source for source, _ in pairs])
     if len(inputs.vectors) < 2:
-        raise DataError(
-            f"the split has {len(inputs.vectors)} different sentences; state probes need at least 2"
-        )
+        return None
     changes = list(_changes(inputs, seed))
     probes = []
     with ProgressBar("probe", len(changes)) as bar:
