@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from nmt.bundle import Bundle
-from nmt.config import ModelConfig
 from nmt.data.columns import Pair
 from nmt.diagnosis.decoder_inputs import DecoderInputs, decoder_inputs, to_init, translator_of
 from nmt.diagnosis.probe_verdicts import probe_verdicts
@@ -30,13 +29,11 @@ class _FixedInputs:
 
     Attributes:
         model: the network; not modified.
-        config: its `model` section.
         rows: the row of each sentence's vector, by its token ids.
         vectors: see `DecoderInputs`.
     """
 
     model: Seq2Seq
-    config: ModelConfig
     rows: dict[tuple[int, ...], int]
     vectors: Tensor
 
@@ -49,7 +46,7 @@ class _FixedInputs:
         """Start from the sentences' vectors; see `Stepper`."""
         sentences = zip(source.tokens.tolist(), source.lengths.tolist(), strict=True)
         rows = [self.rows[tuple(tokens[:length])] for tokens, length in sentences]
-        init = to_init(self.vectors[rows], self.config)
+        init = to_init(self.vectors[rows], self.model.config)
         return self.model.decoder.start(init, self.model.encoder(source))
 
     def step(self, tokens: Tensor, state: Seq2SeqState) -> tuple[Tensor, Seq2SeqState]:
@@ -86,7 +83,7 @@ def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> Sta
     probes = []
     with ProgressBar("probe", len(changes)) as bar:
         for name, vectors in changes:
-            stepper = _FixedInputs(bundle.model, bundle.config.model, inputs.rows, vectors)
+            stepper = _FixedInputs(bundle.model, inputs.rows, vectors)
             probes.append(_probe(name, bundle, stepper, pairs))
             bar.advance()
             bar.log(f"{name}: loss {probes[-1].loss:.3f}, BLEU {probes[-1].bleu:.2f}")
