@@ -55,7 +55,9 @@ def decode_lines(
     """Yield the lines of an open byte stream; `name` is its name in errors. See `read_lines`."""
     for number, line in enumerate(stream, start=1):
         if number == 1:
-            _refuse_wide(line, name)
+            if encoding := wide_encoding(line):
+                remedy = f"convert it, as with iconv -f {encoding} -t UTF-8"
+                raise DataError(f"{name} is {encoding}, not UTF-8; {remedy}")
             line = line.removeprefix(codecs.BOM_UTF8)
         line = line.removesuffix(b"\n").removesuffix(b"\r") if line.endswith(b"\n") else line
         try:
@@ -70,14 +72,6 @@ def decode_lines(
             if replaced is not None:
                 replaced(number)
             yield line.decode("utf-8", errors="replace")
-
-
-def _refuse_wide(start: bytes, name: str) -> None:
-    encoding = wide_encoding(start)
-    if encoding is not None:
-        raise DataError(
-            f"{name} is {encoding}, not UTF-8; convert it, as with iconv -f {encoding} -t UTF-8"
-        )
 
 
 def wide_encoding(start: bytes) -> str | None:

@@ -109,10 +109,6 @@ class Vocabulary:
         proto.normalizer_spec.CopyFrom(type(proto).FromString(rules).normalizer_spec)
         return Vocabulary(proto.SerializeToString(deterministic=True))
 
-    def round_trip(self, texts: Sequence[str]) -> list[str]:
-        """Return each text after encoding and decoding."""
-        return self.decode(self.encode(texts))
-
     def unknown_parts(self, text: str) -> list[str]:
         """Return the parts of a normalised text that become unknown tokens."""
         parts = zip(*self.encode([text]), self.spelled(text), strict=True)
