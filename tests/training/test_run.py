@@ -1,11 +1,13 @@
 """A run against plain torch, against itself interrupted, and what it leaves behind."""
 
+import contextlib
 import csv
 import dataclasses
 import itertools
 import json
 import math
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -248,6 +250,23 @@ def test_the_logged_rate_is_that_of_the_logged_update(tiny_config: Path, tmp_pat
     assert rates == pytest.approx(expected, rel=1e-5)
     # The callback stopped it, not patience.
     assert "did not improve" not in (tmp_path / "run" / "train.log").read_text()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_signals_are_handled_afterwards_as_before(
+    tiny_config: Path, tmp_path: Path, fails: bool
+) -> None:
+    class Fail(lightning.Callback):
+        def on_train_batch_end(self, *_: object) -> None:
+            if fails:
+                raise NmtError("fails")
+
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    before = [signal.getsignal(kind) for kind in kinds]
+    with pytest.raises(NmtError) if fails else contextlib.nullcontext():
+        config = changed(tiny_config, max_updates=2, warmup_updates=1)
+        running.train(config, tmp_path / "run", callbacks=[Fail()])
+    assert [signal.getsignal(kind) for kind in kinds] == before
 
 
 def test_validation_loss_is_the_models_own_without_smoothing(
