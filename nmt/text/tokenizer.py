@@ -258,8 +258,9 @@ def _train_vocabulary(config: TokenizerConfig, rule: str, texts: Iterable[str]) 
     except RuntimeError as error:
         if failure is not None:
             raise failure from None
-        if count == 0:
-            raise DataError("data.splits.train: no text to learn a tokenizer from") from None
+        if count == 0 or "sentences_.empty()" in str(error):  # it skips longer lines
+            fault = "no text to learn a tokenizer from in lines of up to 4,192 bytes"
+            raise DataError(f"data.splits.train: {fault}") from None
         too_small = re.search(r"smaller than required_chars. \d+ vs (\d+)", str(error))
         if too_small or "(vocab_size) >= (0)" in str(error):
             least = f"at least {too_small[1]}" if too_small else "more"

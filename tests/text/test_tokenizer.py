@@ -109,6 +109,8 @@ def test_a_vocabulary_too_small_is_refused() -> None:
 def test_no_text_is_refused() -> None:
     with pytest.raises(DataError, match="no text to learn a tokenizer from"):
         train_tokenizer(config(), [("", " ")])
+    with pytest.raises(DataError, match="4,192"):  # SentencePiece's limit of a line
+        train_tokenizer(config(), [("a" * 4193, "b" * 4193)])
 
 
 def test_training_twice_gives_the_same_bytes() -> None:
