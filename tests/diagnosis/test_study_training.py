@@ -73,7 +73,7 @@ def test_trainings_end_with_the_process_that_started_them(
     tmp_path: Path, tiny_config: Path
 ) -> None:
     run = tmp_path / "run"
-    words = ["--training.max_updates", "1000000"]
+    words = ["--training.max_updates", "20000"]
     code = (
         "from pathlib import Path; from nmt.diagnosis.study_training import train_all; "
         f"list(train_all(Path({str(tiny_config)!r}), {{Path({str(run)!r}): {words!r}}}))"
