@@ -17,6 +17,8 @@ from typing import Any, Generic, Self, TypeVar
 
 from nmt.errors import NmtError
 
+COMMAND = "from nmt.cli.main import main; main()"
+"""Code of a `ChildProcess` that runs `nmt` with the words it is given."""
 _LIFELINE = "NMT_LIFELINE"
 _AHEAD = 3  # items in flight for each worker
 Item = TypeVar("Item")

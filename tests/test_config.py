@@ -212,6 +212,13 @@ def test_dumped_config_reads_back_and_the_portable_one_holds_no_path() -> None:
     assert parse_config(dump_config(config, portable=True)).data.distill == Config().data.distill
 
 
+@pytest.mark.parametrize("name", ["08", "1e5", "12", "no", "null", "0x1F", "~", "1.5", ".inf"])
+def test_text_that_looks_like_a_number_is_dumped_as_text(name: str) -> None:
+    config = parse_config(MINIMAL + f"\ntokenizer: {{path: '{name}'}}")
+    assert config.tokenizer.path == name
+    assert parse_config(dump_config(config)) == config
+
+
 def test_changed_keys_are_named_by_path() -> None:
     old = parse_config(MINIMAL)
     new = parse_config(MINIMAL, ["--model.layers", "3", "--data.splits.train", "x"])

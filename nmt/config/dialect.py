@@ -35,9 +35,14 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes text such as `08` and `1e5`, which is a number to the loader but not to PyYAML."""
+
+
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _rule in _TYPES.items():
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_rule})$"), None)
+    for _kind in (_Loader, _Dumper):
+        _kind.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_rule})$"), None)
 
 
 def load_yaml(text: str, origin: str) -> Any:
@@ -54,3 +59,8 @@ def load_yaml(text: str, origin: str) -> Any:
         raise ConfigError(f"{origin}: not valid YAML: {shorten(str(error))}") from None
     except RecursionError:
         raise ConfigError(f"{origin}: not valid YAML: it is nested too deeply") from None
+
+
+def dump_yaml(values: Any) -> str:
+    """Write plain values as YAML from which `load_yaml` makes the same values."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)

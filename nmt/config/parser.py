@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nmt.config.checks import check_combinations
-from nmt.config.dialect import LARGEST, load_yaml
+from nmt.config.dialect import LARGEST, dump_yaml, load_yaml
 from nmt.config.sections import Config
 from nmt.config.values import Word, read_section
 from nmt.errors import ConfigError, DataError, shorten, shown
@@ -126,7 +124,7 @@ def dump_config(config: Config, *, portable: bool = False) -> str:
         values["data"]["distill"] = {}
         for section, name in (key.split(".") for key in _MACHINE):
             values[section][name] = None
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return dump_yaml(values)
 
 
 def changed_keys(old: Config, new: Config) -> list[str]:

@@ -116,8 +116,8 @@ def _table_rows(lines: Iterable[tuple[str, list[str]]], config: DataConfig) -> N
         config: languages and columns.
 
     Raises:
-        DataError: named columns and no header, numbered columns and a header, or lines with
-            unequal numbers of cells.
+        DataError: named columns and no header or one that has a column twice, numbered columns and
+            a header, or lines with unequal numbers of cells.
     """
     header: list[str] = []
     numbered = config.columns is not None and config.columns.numbered
@@ -131,6 +131,10 @@ def _table_rows(lines: Iterable[tuple[str, list[str]]], config: DataConfig) -> N
                 )
             if not numbered and not is_header:
                 raise missing_columns(where, cells, config, _NO_HEADER)
+            if twice := [name for name in is_header or () if cells.count(name) > 1]:
+                raise DataError(
+                    f"{where}: the column {twice[0]!r} occurs twice; rename one of them"
+                )
             header = [str(number) for number in range(1, len(cells) + 1)] if numbered else cells
             if not numbered:
                 continue

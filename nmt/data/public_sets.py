@@ -51,7 +51,7 @@ def public_sets() -> str:
 
 def language_pair(source: str, target: str) -> str:
     """Return the direction as sacreBLEU names it: deu and en_GB give de-en."""
-    return f"{_language(source)}-{_language(target)}"
+    return f"{primary_language(source)}-{primary_language(target)}"
 
 
 def check_public_set(name: str, pair: str) -> None:
@@ -122,12 +122,3 @@ def _files(name: str, pair: str) -> list[Path]:
 
 def _folder(name: str) -> Path:
     return Path(utils.SACREBLEU_DIR, name)
-
-
-def _language(tag: str) -> str:
-    import langcodes
-
-    try:
-        return str(langcodes.Language.get(tag).language)
-    except ValueError:
-        return primary_language(tag)

@@ -47,7 +47,7 @@ def round_trip(
     from sacrebleu.metrics import BLEU
 
     texts = texts[:: -(-len(texts) // most) or 1]
-    back = vocabulary.round_trip(texts)
+    back = vocabulary.decode(vocabulary.encode(texts))
     changed = [pair for pair in zip(texts, back, strict=True) if _join_spaces(pair[0]) != pair[1]]
     metric = find_bleu_metric(language) or BLEU(tokenize="char", force=True)
     bleu = float(metric.corpus_score(back, [list(texts)]).score) if changed else 100.0

@@ -72,7 +72,7 @@ def diagnose(
         *(split, weights, flows),
         losses=position_losses(losses),
         frequencies=frequency_losses(losses, bundle.model.decoder.token_counts),
-        probes=state_probes(bundle, probed) if scored and len(probed) > 1 else None,
+        probes=state_probes(bundle, probed) if scored else None,
         states=_map(bundle, pairs),
         samples=samples(bundle, spread(pairs, SAMPLES)),
     )
@@ -83,7 +83,7 @@ def _map(bundle: Bundle, pairs: Sequence[Pair]) -> StateMap | None:
     texts = {source for source, _ in pairs if not is_blank(source)}
     sources = sorted(texts, key=lambda text: (len(text), text))
     chosen = spread(sources[: -(-len(sources) // 2)], MAPPED)
-    return state_map(bundle, chosen) if len(chosen) > 2 else None
+    return state_map(bundle, chosen) if chosen else None
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:

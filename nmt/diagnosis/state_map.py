@@ -9,7 +9,6 @@ from torch import Tensor
 from nmt.bundle import Bundle
 from nmt.diagnosis.decoder_inputs import decoder_inputs
 from nmt.diagnosis.records import StateMap, StatePoint
-from nmt.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -46,24 +45,24 @@ def principal_components(vectors: Tensor) -> Components:
     return Components(mean, directions * largest.sign(), explained)
 
 
-def state_map(bundle: Bundle, sentences: Sequence[str]) -> StateMap:
+def state_map(bundle: Bundle, sentences: Sequence[str]) -> StateMap | None:
     """Project the decoder's inputs of sentences onto their first two principal components.
 
     Args:
         bundle: the model.
-        sentences: raw source text; at least three of different token ids.
+        sentences: raw source text.
+
+    Returns:
+        None for fewer than three sentences of different token ids.
 
     Raises:
-        DataError: fewer sentences.
         NmtError: the encoder's states are not finite.
 
     Source: Sutskever et al. 2014, figure 2.
     """
     inputs = decoder_inputs(bundle, sentences)
     if len(inputs.vectors) < 3:
-        raise DataError(
-            f"the split has {len(inputs.vectors)} different sentences; a map needs at least 3"
-        )
+        return None
     components = principal_components(inputs.vectors)
     coordinates = components.coordinates(inputs.vectors, 2).tolist()
     rows = zip(sentences, inputs.order, strict=True)

@@ -7,13 +7,11 @@ import torch
 from torch import Tensor
 
 from nmt.bundle import Bundle
-from nmt.config import ModelConfig
 from nmt.data.columns import Pair
 from nmt.diagnosis.decoder_inputs import DecoderInputs, decoder_inputs, to_init, translator_of
 from nmt.diagnosis.probe_verdicts import probe_verdicts
 from nmt.diagnosis.records import Probe, StateProbes
 from nmt.diagnosis.state_map import principal_components
-from nmt.errors import DataError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
 from nmt.log import ProgressBar
@@ -31,13 +29,11 @@ class _FixedInputs:
 
     Attributes:
         model: the network; not modified.
-        config: its `model` section.
         rows: the row of each sentence's vector, by its token ids.
         vectors: see `DecoderInputs`.
     """
 
     model: Seq2Seq
-    config: ModelConfig
     rows: dict[tuple[int, ...], int]
     vectors: Tensor
 
@@ -50,7 +46,7 @@ class _FixedInputs:
         """Start from the sentences' vectors; see `Stepper`."""
         sentences = zip(source.tokens.tolist(), source.lengths.tolist(), strict=True)
         rows = [self.rows[tuple(tokens[:length])] for tokens, length in sentences]
-        init = to_init(self.vectors[rows], self.config)
+        init = to_init(self.vectors[rows], self.model.config)
         return self.model.decoder.start(init, self.model.encoder(source))
 
     def step(self, tokens: Tensor, state: Seq2SeqState) -> tuple[Tensor, Seq2SeqState]:
@@ -58,7 +54,7 @@ class _FixedInputs:
         return self.model.step(tokens, state)
 
 
-def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> StateProbes:
+def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> StateProbes | None:
     """Measure loss and BLEU with changed decoder inputs.
 
     A probe changes the decoder's initial states, after the bridge, and the fed context. Attention
@@ -73,20 +69,21 @@ def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> Sta
         pairs: raw (source, reference); a few hundred suffice.
         seed: of shuffling and noise.
 
+    Returns:
+        None for fewer than two sentences of different token ids.
+
     Raises:
-        DataError: fewer than two different sentences, or a tokenizer of BLEU is not installed.
+        DataError: a tokenizer of BLEU is not installed.
         NmtError: the encoder's states are not finite.
     """
     inputs = decoder_inputs(bundle, [source for source, _ in pairs])
     if len(inputs.vectors) < 2:
-        raise DataError(
-            f"the split has {len(inputs.vectors)} different sentences; state probes need at least 2"
-        )
+        return None
     changes = list(_changes(inputs, seed))
     probes = []
     with ProgressBar("probe", len(changes)) as bar:
         for name, vectors in changes:
-            stepper = _FixedInputs(bundle.model, bundle.config.model, inputs.rows, vectors)
+            stepper = _FixedInputs(bundle.model, inputs.rows, vectors)
             probes.append(_probe(name, bundle, stepper, pairs))
             bar.advance()
             bar.log(f"{name}: loss {probes[-1].loss:.3f}, BLEU {probes[-1].bleu:.2f}")

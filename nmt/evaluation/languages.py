@@ -96,5 +96,10 @@ def _find_script(tag: str) -> _Script:
 
 
 def primary_language(tag: str) -> str:
-    """Return the language of a tag such as `zh_Hant`, in small letters."""
-    return tag.replace("_", "-").partition("-")[0].lower()
+    """Return the language of a tag: `zh` for zh_Hant, and the shortest code, `de` for deu."""
+    import langcodes
+
+    try:
+        return str(langcodes.Language.get(tag).language or tag)
+    except ValueError:
+        return tag.replace("_", "-").partition("-")[0].lower()

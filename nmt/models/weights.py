@@ -80,16 +80,12 @@ def load_weights(path: Path, model: Seq2Seq, precision: StoredPrecision) -> None
         if len(stored) > 1:
             raise ValueError(f"{stored[0]} and {stored[1]} should be one tensor, but are two")
         if stored:
-            tied = nn.Parameter(_as_float(stored[0], weights.pop(stored[0])))
-            state |= dict.fromkeys(aliases, tied)
+            tensor = weights.pop(stored[0])
+            if not tensor.is_floating_point():
+                raise ValueError(f"{stored[0]} holds {tensor.dtype}, not floating-point numbers")
+            state |= dict.fromkeys(aliases, nn.Parameter(tensor.to(torch.float32)))
     model.load_state_dict(state | weights, assign=True)
     refuse_infinite(model)
-
-
-def _as_float(name: str, tensor: Tensor) -> Tensor:
-    if not tensor.is_floating_point():
-        raise ValueError(f"{name} holds {tensor.dtype}, not floating-point numbers")
-    return tensor.to(torch.float32)
 
 
 class _NoValues(TorchFunctionMode):

@@ -72,6 +72,7 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
     threads, process = torch.get_num_threads(), psutil.Process()
     ends: list[float] = []
     tokens: list[int] = []
+    used: list[float] = []
 
     def after_update(update: Update) -> bool:
         """Return whether enough updates are measured; the first one is a warm-up."""
@@ -81,7 +82,7 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
         tokens.append(update.target_tokens)
         if len(ends) == 1:  # psutil measures from its first call on
             psutil.cpu_percent()
-            process.cpu_percent()
+            used.append(sum(process.cpu_times()[:4]))
         return len(ends) > _LEAST_UPDATES and ends[-1] - ends[0] >= _ENOUGH_SECONDS
 
     log.info("timing a few updates on %s", described)
@@ -91,7 +92,9 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
         trained = fit_briefly(config, _MOST_UPDATES + 1, data=data, after_update=after_update)
     finally:
         torch.set_num_threads(threads)
-    busy = psutil.cpu_percent() * (os.cpu_count() or 1) - process.cpu_percent()
+    # With the children that have ended: those of training.workers.
+    own = (sum(process.cpu_times()[:4]) - used[0]) / (ends[-1] - ends[0])
+    busy = psutil.cpu_percent() / 100 * (os.cpu_count() or 1) - own
     speed = processes * sum(tokens[1:]) / (ends[-1] - ends[0])
     plan = data.updates(world_size=processes).plan(0)
     # Updates differ in size: extrapolate by tokens, whose mean number the plan gives.
@@ -110,7 +113,7 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
         target_tokens_per_update=tokens_per_update,
         seconds_per_update=seconds,
         target_tokens_per_second=speed,
-        cores_of_others=max(0.0, busy / 100),
+        cores_of_others=max(0.0, busy),
         total_updates=total,
         validations=-(-total // config.training.validate_every),
         estimated_minutes=total * seconds / 60,

@@ -76,8 +76,7 @@ def suspicions(
 
 
 def _is_header(text: str, tag: str) -> bool:
-    names = {tag.casefold(), langcodes.Language.get(tag).language or tag}
-    return text.strip().casefold() in names | _HEADERS
+    return text.strip().casefold() in {tag.casefold(), primary_language(tag), *_HEADERS}
 
 
 def _is_known(tag: str) -> bool:

@@ -55,7 +55,9 @@ def decode_lines(
     """Yield the lines of an open byte stream; `name` is its name in errors. See `read_lines`."""
     for number, line in enumerate(stream, start=1):
         if number == 1:
-            _refuse_wide(line, name)
+            if encoding := wide_encoding(line):
+                remedy = f"convert it, as with iconv -f {encoding} -t UTF-8"
+                raise DataError(f"{name} is {encoding}, not UTF-8; {remedy}")
             line = line.removeprefix(codecs.BOM_UTF8)
         line = line.removesuffix(b"\n").removesuffix(b"\r") if line.endswith(b"\n") else line
         try:
@@ -70,14 +72,6 @@ def decode_lines(
             if replaced is not None:
                 replaced(number)
             yield line.decode("utf-8", errors="replace")
-
-
-def _refuse_wide(start: bytes, name: str) -> None:
-    encoding = wide_encoding(start)
-    if encoding is not None:
-        raise DataError(
-            f"{name} is {encoding}, not UTF-8; convert it, as with iconv -f {encoding} -t UTF-8"
-        )
 
 
 def wide_encoding(start: bytes) -> str | None:
@@ -107,11 +101,18 @@ _WIDE = {  # UTF-32's little-endian mark begins with that of UTF-16
 
 
 def open_bytes(path: str | Path) -> IO[bytes]:
-    """Open a file or URL for reading bytes; unpack it if its name ends in `.gz`."""
+    """Open a file or URL for reading bytes; unpack it if its name ends in `.gz`.
+
+    Raises:
+        OSError: it cannot be opened, or the URL's protocol is unknown or needs another package.
+    """
     if "://" in str(path):
         import fsspec
 
-        return fsspec.open(str(path), "rb", compression="infer").open()  # type: ignore[no-any-return]
+        try:
+            return fsspec.open(str(path), "rb", compression="infer").open()  # type: ignore[no-any-return]
+        except (ImportError, ValueError, TypeError) as error:
+            raise OSError(str(error)) from error
     return gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
 
 

@@ -109,10 +109,6 @@ class Vocabulary:
         proto.normalizer_spec.CopyFrom(type(proto).FromString(rules).normalizer_spec)
         return Vocabulary(proto.SerializeToString(deterministic=True))
 
-    def round_trip(self, texts: Sequence[str]) -> list[str]:
-        """Return each text after encoding and decoding."""
-        return self.decode(self.encode(texts))
-
     def unknown_parts(self, text: str) -> list[str]:
         """Return the parts of a normalised text that become unknown tokens."""
         parts = zip(*self.encode([text]), self.spelled(text), strict=True)
@@ -262,8 +258,9 @@ def _train_vocabulary(config: TokenizerConfig, rule: str, texts: Iterable[str]) 
     except RuntimeError as error:
         if failure is not None:
             raise failure from None
-        if count == 0:
-            raise DataError("data.splits.train: no text to learn a tokenizer from") from None
+        if count == 0 or "sentences_.empty()" in str(error):  # it skips longer lines
+            fault = "no text to learn a tokenizer from in lines of up to 4,192 bytes"
+            raise DataError(f"data.splits.train: {fault}") from None
         too_small = re.search(r"smaller than required_chars. \d+ vs (\d+)", str(error))
         if too_small or "(vocab_size) >= (0)" in str(error):
             least = f"at least {too_small[1]}" if too_small else "more"

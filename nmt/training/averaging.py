@@ -39,13 +39,12 @@ def average_checkpoints(run: Path, number: int) -> Bundle:
     states = [checkpoint["state_dict"] for checkpoint in checkpoints]
     config, tokenizer = load_stored_config(run / "config.yaml"), load_tokenizer(run / "tokenizer")
     model = build_model(config, tokenizer).eval()
-    counts = model.decoder.token_counts
     try:
         with torch.no_grad():
             for name, parameter in model.named_parameters():  # a tied one under its first name
                 weights = torch.stack([state[f"model.{name}"] for state in states])
                 parameter.copy_(weights.double().mean(dim=0))
-            counts.copy_(states[-1]["model.decoder.token_counts"])
+            model.decoder.token_counts.copy_(states[-1]["model.decoder.token_counts"])
     except (KeyError, RuntimeError) as error:
         raise DataError(f"--average: {run}: checkpoints and config.yaml differ: {error}") from None
     with contextlib.suppress(BundleError):  # the search may have been tuned meanwhile

@@ -84,17 +84,15 @@ class Checkpoints(CheckpointCallback):
         self._every = config.checkpoint_every or config.validate_every
         self._epochs = 0
         self._finished = self._asked = False
-        self._handlers: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
-        """Handle signals instead of Lightning, whose ranks may wait for each other."""
-        if threading.current_thread() is threading.main_thread():
-            self._handlers = {name: signal.signal(name, self._ask) for name in _SIGNALS}
+        """Handle signals instead of Lightning, whose ranks may wait for each other.
 
-    def teardown(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
-        """Restore the signal handlers."""
-        while self._handlers:
-            signal.signal(*self._handlers.popitem())
+        Lightning restores the handlers from before the training, however that ends.
+        """
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                signal.signal(number, self._ask)
 
     def _ask(self, number: int, frame: Any) -> None:
         if self._asked:

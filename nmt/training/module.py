@@ -173,6 +173,7 @@ class TranslationModule(lightning.LightningModule):
             loss_sum += loss.detach()
         clip_norm = self.config.training.clip_norm or math.inf
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
+        learning_rate = optimizer.param_groups[0]["lr"]  # before the schedule moves it
         optimizer.step()
         optimizer.zero_grad()
         scheduler.step()
@@ -181,7 +182,7 @@ class TranslationModule(lightning.LightningModule):
         self._tokens += batch.target_tokens
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every and self.trainer.global_step % every == 0:
-            self._log_training(optimizer.param_groups[0]["lr"], norm)
+            self._log_training(learning_rate, norm)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the sum of the token losses in nats.

@@ -31,5 +31,5 @@ class Patience(EarlyStopping):
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Count the validation, and stop when patience runs out."""
         super().on_validation_end(trainer, pl_module)
-        if trainer.should_stop:
+        if self.wait_count >= self.patience:
             log.info("%s did not improve in %d validations", self.monitor, self.wait_count)

@@ -1,13 +1,10 @@
 """The learning-rate schedule, as a factor of the peak rate."""
 
 import math
-from typing import Literal
-
-Schedule = Literal["cosine", "inverse_sqrt", "plateau", "constant"]
 
 
 def learning_rate_factor(
-    update: int, *, schedule: Schedule, warmup_updates: int, total_updates: int
+    update: int, *, schedule: str, warmup_updates: int, total_updates: int
 ) -> float:
     """Return the learning rate of an update ÷ the peak learning rate.
 

@@ -13,11 +13,10 @@ from nmt.config import Config, dump_config
 from nmt.data.corpus import corpus_places
 from nmt.errors import NmtError
 from nmt.log import log
-from nmt.processes import ChildProcess, last_error
-from nmt.training.checkpoints import checkpoint_files
+from nmt.processes import COMMAND, ChildProcess, last_error
+from nmt.training.checkpoints import checkpoint_files, read_checkpoint
 
 _UPDATES, _VALIDATE, _CHECKPOINT = 30, 10, 7
-_TRAIN = "from nmt.cli.main import main; main()"
 
 
 def verify_resume(config: Config) -> None:
@@ -78,12 +77,12 @@ def _run(config: Path, run: Path, kill_after: int | None = None) -> None:
     output = run.with_suffix(".log")
     with open(output, "wb") as stream:
         words = ("train", str(config), "--run", str(run), "--resume")
-        process = ChildProcess(_TRAIN, *words, stderr=stream)
+        process = ChildProcess(COMMAND, *words, stderr=stream)
         try:
             while process.poll() is None:
                 time.sleep(0.01)
                 last = checkpoint_files(run / "checkpoints")[-1:]
-                if kill_after is not None and last and _update_of(last[0]) >= kill_after:
+                if kill_after is not None and last and last[0].stem >= f"update-{kill_after:09d}":
                     return
         finally:
             process.end()
@@ -91,13 +90,9 @@ def _run(config: Path, run: Path, kill_after: int | None = None) -> None:
         raise NmtError(last_error(output) or "no reason given")
 
 
-def _update_of(checkpoint: Path) -> int:
-    return int(checkpoint.stem.partition("-")[2])
-
-
 def _last_checkpoint(run: Path) -> dict[str, Any]:
     path = checkpoint_files(run / "checkpoints")[-1]
-    checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    checkpoint = read_checkpoint(path)
     # After a resume at the end of an epoch, Lightning counts epochs anew. We use the data module's.
     del checkpoint["loops"]
     return checkpoint

@@ -194,6 +194,14 @@ def test_tsv_with_named_columns() -> None:
     assert read("a.tsv", GERMAN_COLUMNS) == [("ja", "yes")]
 
 
+@pytest.mark.parametrize(("kind", "cell"), [("tsv", "\t"), ("csv", ",")])
+def test_a_column_that_occurs_twice_is_refused(kind: str, cell: str) -> None:
+    write(f"twice.{kind}", cell.join(["de", "en", "de"]) + "\n" + cell.join("abc") + "\n")
+    assert "line 1" in error(f"twice.{kind}") and "'de'" in error(f"twice.{kind}")
+    write(f"other.{kind}", cell.join(["de", "en", "id", "id"]) + "\n" + cell.join("abcd") + "\n")
+    assert read(f"other.{kind}") == [("a", "b")]
+
+
 @pytest.mark.parametrize("inside", ["\u2028", "\u0085", "\r", "\x0c", '"'])
 def test_tsv_keeps_the_line_contract(inside: str) -> None:
     write("a.tsv", f"de\ten\na{inside}b\tc\n{inside}\t\n")
@@ -321,6 +329,11 @@ def test_parquet_errors() -> None:
     write("e.parquet", parquet({"de": wrong, "en": ["evil"]}))
     assert error("e.parquet") == "e.parquet: rows 1 to 1 hold text that is not UTF-8"
     assert error("none.parquet") == "cannot read none.parquet: No such file or directory"
+
+
+@pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl", "parquet"])
+def test_an_address_of_an_unknown_kind_is_refused(kind: str) -> None:
+    assert f"cannot read nowhere://a.{kind}: " in error(f"nowhere://a.{kind}")
 
 
 @pytest.mark.parametrize("name", ["a.de", "a.tsv", "a.csv", "a.jsonl"])

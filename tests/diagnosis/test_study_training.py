@@ -1,6 +1,7 @@
 """Trainings side by side, with scripts in the place of `nmt train`."""
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from nmt.diagnosis.study_training import train_all
 from nmt.errors import NmtError
+from nmt.storage import locked
 
 
 def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, work: str) -> None:
@@ -21,7 +23,7 @@ def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, work: str) -> None:
 
 
 def test_all_are_trained_two_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    work = 'echo + >> log; echo "$@ $OMP_NUM_THREADS" >> calls; sleep 0.2; echo - >> log'
+    work = 'echo + >> log; shift 2; echo "$@ $OMP_NUM_THREADS" >> calls; sleep 0.2; echo - >> log'
     stand_in(tmp_path, monkeypatch, work)
     runs = {tmp_path / name: ["--model.cell", name] for name in "abcd"}
     assert set(train_all(tmp_path / "c.yaml", runs)) == runs.keys()
@@ -31,7 +33,7 @@ def test_all_are_trained_two_at_a_time(tmp_path: Path, monkeypatch: pytest.Monke
         most = max(most, going)
     assert (going, most) == (0, 2)
     calls = (tmp_path / "calls").read_text().splitlines()
-    word = f"-m nmt train {tmp_path}/c.yaml --run {tmp_path}/b --resume --model.cell b 1"
+    word = f"train {tmp_path}/c.yaml --run {tmp_path}/b --resume --model.cell b 1"
     assert len(calls) == 4 and word in calls
 
 
@@ -65,3 +67,22 @@ def test_closing_lets_trainings_keep_what_they_have(
         time.sleep(0.02)
     trained.close()
     assert (tmp_path / "slow.kept").exists()
+
+
+def test_trainings_end_with_the_process_that_started_them(
+    tmp_path: Path, tiny_config: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ["--training.max_updates", "20000"]
+    code = (
+        "from pathlib import Path; from nmt.diagnosis.study_training import train_all; "
+        f"list(train_all(Path({str(tiny_config)!r}), {{Path({str(run)!r}): {words!r}}}))"
+    )
+    study = subprocess.Popen([sys.executable, "-c", code])
+    while not (run / "train.log").exists():
+        assert study.poll() is None
+        time.sleep(0.05)
+    study.kill()
+    study.wait()
+    with locked(run):  # raises UsageError after ten seconds if the training goes on
+        pass

@@ -1,6 +1,7 @@
 """Time and memory of updates, against a clock by hand and what must at least be there."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,10 +13,11 @@ import pytest
 import torch
 
 from nmt.config import load_config
+from nmt.data.loader import Update, Updates
 from nmt.preflight import cost as measuring
 from nmt.preflight.cost import Cost, measure
 from nmt.training.data_module import TranslationData
-from tests.training.made import opened
+from tests.training.made import changed, opened
 
 CPU = torch.device("cpu")
 
@@ -78,6 +80,33 @@ def test_a_busy_process_elsewhere_is_noticed(
         busy.kill()
         busy.wait()
     assert cost.cores_of_others > 0.5 * share
+
+
+def test_the_processes_that_prepare_batches_are_none_of_the_others(
+    tiny_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine where nothing else runs, with batches that take long to prepare."""
+    plain, cores = Updates.__getitem__, os.cpu_count() or 1
+    marks = [os.times()]
+
+    def slow(updates: Updates, position: tuple[int, int]) -> Update:
+        end = time.process_time() + 0.2
+        while time.process_time() < end:
+            pass
+        return plain(updates, position)
+
+    def busy() -> float:
+        marks.append(os.times())
+        before, now = marks[-2:]
+        return 100 * (sum(now[:4]) - sum(before[:4])) / (now.elapsed - before.elapsed) / cores
+
+    monkeypatch.setattr(Updates, "__getitem__", slow)
+    monkeypatch.setattr(psutil, "cpu_percent", busy)
+    cost = measured(opened(changed(tiny_config, workers=1)))
+    before, now = marks[-2:]
+    workers = now.children_user - before.children_user
+    assert workers > 0.1
+    assert cost.cores_of_others < 0.1 * workers / (now.elapsed - before.elapsed)
 
 
 @pytest.mark.slow

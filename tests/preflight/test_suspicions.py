@@ -53,6 +53,14 @@ def test_languages_that_are_not_known_are_not_judged() -> None:
     assert found(PAIRS[:100], DataConfig(source_language="xh", target_language="zu")) == []
 
 
+@pytest.mark.parametrize("tag", ["de_a", "de_DE_DE"])
+def test_a_malformed_tag_counts_as_its_language(tag: str) -> None:
+    config = DataConfig(source_language=tag, target_language="en")
+    assert found(PAIRS[:100], config) == []
+    (line,) = found([(tag, "en"), *PAIRS[:100]], config)
+    assert "header" in line and tag in line
+
+
 @pytest.mark.parametrize("late", [1, 2, -1, -3])
 @pytest.mark.parametrize("start", [0, 1000])
 def test_a_shifted_side_is_suspected_and_measured(late: int, start: int) -> None:

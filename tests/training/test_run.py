@@ -1,15 +1,18 @@
 """A run against plain torch, against itself interrupted, and what it leaves behind."""
 
+import contextlib
 import csv
 import dataclasses
 import itertools
 import json
 import math
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import lightning
 import pytest
 import torch
 
@@ -230,6 +233,40 @@ def test_plateau_halves_the_rate_after_a_validation_without_gain(
     assert [float(rows[update]) for update in (12, 14, 18, 20, 24)] == [
         pytest.approx(rate) for rate in (0.01, 0.005, 0.005, 0.005, 0.005)
     ]
+
+
+def test_the_logged_rate_is_that_of_the_logged_update(tiny_config: Path, tmp_path: Path) -> None:
+    class Stop(lightning.Callback):
+        def on_train_batch_end(self, trainer: lightning.Trainer, *_: object) -> None:
+            trainer.should_stop = trainer.global_step == 6
+
+    config = changed(
+        tiny_config, schedule="inverse_sqrt", warmup_updates=4, log_every=1, patience=3
+    )
+    running.train(config, tmp_path / "run", callbacks=[Stop()])
+    with open(tmp_path / "run" / "metrics.csv", newline="") as stream:
+        rates = [float(row["learning_rate"]) for row in csv.DictReader(stream) if row["epoch"]]
+    expected = [0.0025, 0.005, 0.0075, 0.01, 0.01 * (4 / 5) ** 0.5, 0.01 * (4 / 6) ** 0.5]
+    assert rates == pytest.approx(expected, rel=1e-5)
+    # The callback stopped it, not patience.
+    assert "did not improve" not in (tmp_path / "run" / "train.log").read_text()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_signals_are_handled_afterwards_as_before(
+    tiny_config: Path, tmp_path: Path, fails: bool
+) -> None:
+    class Fail(lightning.Callback):
+        def on_train_batch_end(self, *_: object) -> None:
+            if fails:
+                raise NmtError("fails")
+
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    before = [signal.getsignal(kind) for kind in kinds]
+    with pytest.raises(NmtError) if fails else contextlib.nullcontext():
+        config = changed(tiny_config, max_updates=2, warmup_updates=1)
+        running.train(config, tmp_path / "run", callbacks=[Fail()])
+    assert [signal.getsignal(kind) for kind in kinds] == before
 
 
 def test_validation_loss_is_the_models_own_without_smoothing(

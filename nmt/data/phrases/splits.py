@@ -24,10 +24,9 @@ def read_split(name: str, seed: int = 1) -> list[Pair]:
     """
     if name not in SPLITS:
         raise ValueError(f"no split {name!r} in phrases: it has {', '.join(SPLITS)}")
-    if name == "long":
-        return list(_sample("long", SIZES[name], seed))
-    first = {"test": 0, "validation": SIZES["test"], "train": SIZES["test"] + SIZES["validation"]}
-    return list(_sample("short", first[name] + SIZES[name], seed)[first[name] :])
+    first = {"validation": SIZES["test"], "train": SIZES["test"] + SIZES["validation"]}.get(name, 0)
+    sort = "long" if name == "long" else "short"
+    return list(_sample(sort, first + SIZES[name], seed)[first:])
 
 
 @cache
