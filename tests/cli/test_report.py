@@ -74,7 +74,7 @@ def test_no_number_is_broken_in_80_columns(
         (["missing"], "missing is not a run folder: it does not exist"),
         (["missing", "--text"], "missing is not a run folder: it has no config.yaml"),
         (["run", "-o", "nowhere/x.html"], "cannot write nowhere/x.html: there is no folder"),
-        (["run", "-o", "run"], "cannot write run: Is a directory"),
+        (["run", "-o", "run"], "cannot write run: it is a folder"),
         (["run", "run", "--text"], "run is given twice; give each run once"),
         (["run/model"], "run/model is a bundle, a model alone; give the folder of its run"),
         ([], "arguments are required: RUN"),
