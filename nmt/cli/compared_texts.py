@@ -95,12 +95,14 @@ def refuse_senseless(arguments: argparse.Namespace) -> None:
 
 def read_texts(arguments: argparse.Namespace, config: Config | None) -> list[Texts]:
     """Read all texts to compare, and refuse unequal line counts, before any work."""
-    if config is not None and arguments.test_set:
+    if arguments.test_set:
+        assert config is not None
         return _public_texts(arguments, config)
     sources = _lines(arguments.source)
     references = [list(read_lines(path)) for path in arguments.reference]
     where = arguments.reference[0] if references else f"the split {arguments.split or 'test'}"
-    if config is not None and not references:
+    if not references:
+        assert config is not None
         pairs = read_split(arguments.model, config, arguments.split or "test")
         sources, *references = (list(side) for side in zip(*pairs, strict=True))
     return [_complete(arguments, where, Texts(sources or [], references, arguments.output))]

@@ -162,7 +162,9 @@ def _parsed(line: bytes) -> dict[str, Any]:
         row = json.loads(line)
     except ValueError:
         return {}
-    counts = [row.get(name, 0) for name in ("lines", "size")] if isinstance(row, dict) else [-1]
+    if not isinstance(row, dict):
+        return {}
+    counts = (row.get("lines", 0), row.get("size", 0))
     return row if all(isinstance(count, int) and count >= 0 for count in counts) else {}
 
 

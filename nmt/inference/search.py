@@ -66,7 +66,7 @@ class Translation:
 
 
 def refuse_infinite_score(score: float) -> None:
-    """Refuse a log-probability, or a sum of some, that is not finite.
+    """Refuse a probability, a log-probability, or a sum of either that is not finite.
 
     Raises:
         NmtError: it is not finite.

@@ -168,16 +168,17 @@ class Translator:
 
         done = side_by_side(translate_rows, batches, self.device)
         for row, result in by_row(batches, done):
-            notes = [] if result.problem is None else [result.problem]
-            if len(encoded[row]) > limit:
-                notes.insert(
-                    0, f"source of {counted(len(encoded[row]), 'token')} was cut to {limit}"
-                )
+            problems = []
             if source.is_unknown(encoded[row]) and not result.failed:
-                notes.insert(
-                    0, "every token of the source is unknown, and its translation invented"
+                problems.append(
+                    "every token of the source is unknown, and its translation invented"
                 )
-            translations[row] = replace(result, problem="; ".join(notes) or None)
+            if len(encoded[row]) > limit:
+                length = counted(len(encoded[row]), "token")
+                problems.append(f"source of {length} was cut to {limit}")
+            if result.problem is not None:
+                problems.append(result.problem)
+            translations[row] = replace(result, problem="; ".join(problems) or None)
         return translations
 
     def _prefixes(
