@@ -94,7 +94,8 @@ def refuse_unused(settings: Mapping[str, Any], named: Callable[[str], str] = str
     sampling = [name for name in ("temperature", "top_k", "top_p", "seed") if name in settings]
     if sampling and not settings.get("sample"):
         raise UsageError(f"{named(sampling[0])} belongs to {named('sample')}; give that, too")
-    ranking = [name for name in ("length_penalty", "coverage_penalty", "prune") if name in settings]
+    beam = ("beam_size", "length_penalty", "coverage_penalty", "prune")
+    ranking = [name for name in beam if name in settings]
     if ranking and (settings.get("greedy") or settings.get("sample")):
         other = named("greedy" if settings.get("greedy") else "sample")
         raise UsageError(f"{named(ranking[0])} belongs to beam search; leave it or {other} out")

@@ -262,9 +262,13 @@ class Translator:
             raise UsageError(f"targets: {len(targets)} for {counted(len(sources), 'source')}")
         source, target = self.tokenizer.source, self.tokenizer.target
         limit = self.config.decoding.max_source_length  # as in `translate`
+        encoded = source.encode(sources)
+        cut = sum(len(read) > limit for read in encoded)
+        if cut:
+            log.info("%d of %d sources were cut to %d tokens", cut, len(encoded), limit)
         pairs = [
             (source.input_ids(read, limit), [target.bos_id, *target.input_ids(write)])
-            for read, write in zip(source.encode(sources), target.encode(targets), strict=True)
+            for read, write in zip(encoded, target.encode(targets), strict=True)
         ]
         lengths = [max(len(read), len(write)) for read, write in pairs]
         batches = list(_batches(range(len(pairs)), lengths, batch_size))

@@ -75,6 +75,7 @@ def test_no_number_is_broken_in_80_columns(
         (["missing", "--text"], "missing is not a run folder: it has no config.yaml"),
         (["run", "-o", "nowhere/x.html"], "cannot write nowhere/x.html: there is no folder"),
         (["run", "-o", "run"], "cannot write run: it is a folder"),
+        (["run", "-o", "run/train.log"], "run/train.log exists and is no page"),
         (["run", "run", "--text"], "run is given twice; give each run once"),
         (["run/model"], "run/model is a bundle, a model alone; give the folder of its run"),
         ([], "arguments are required: RUN"),
@@ -85,6 +86,7 @@ def test_a_wrong_call_is_refused_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_run(tmp_path / "run", poor_hypotheses())
+    (tmp_path / "run" / "train.log").touch()
     result = nmt("report", *words)
     assert result.code == 2
     assert result.err.startswith("nmt: error: ") and result.err.count("\n") == 1

@@ -69,10 +69,13 @@ def test_a_source_too_long_is_cut_and_said(translator: Translator) -> None:
     assert found.problem is not None and "was cut to 1" in found.problem
 
 
-def test_a_source_too_long_is_cut_where_it_is_scored_too(translator: Translator) -> None:
+def test_a_source_too_long_is_cut_where_it_is_scored_too(
+    translator: Translator, caplog: pytest.LogCaptureFixture
+) -> None:
     sources = ["Hund " * 1500, "Hund " * 1500 + "Katze", "Hund"]
     long, longer, short = translator.score(sources, ["A dog."] * 3)
     assert long == longer != short
+    assert "2 of 3 sources were cut to 1000 tokens" in caplog.text
 
 
 def test_a_sentence_that_fails_takes_no_other_with_it(
@@ -142,6 +145,7 @@ def test_translate_all_gives_the_texts_alone(translator: Translator) -> None:
         ({"length_penalty": -1.0}, "length_penalty: -1.0 "),
         ({"temperature": 2.0}, "temperature belongs to sample"),
         ({"greedy": True, "prune": 1.0}, "prune belongs to beam search"),
+        ({"sample": True, "beam_size": 2}, "beam_size belongs to beam search; leave it or sample"),
     ],
 )
 def test_senseless_settings_are_refused(
