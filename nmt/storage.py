@@ -147,7 +147,7 @@ def locked(folder: Path, patience: float | None = 10.0) -> Iterator[None]:
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        start, free = time.monotonic(), try_lock(handle)
+        start, free = time.monotonic(), lock_if_possible(handle, folder)
         if not free and patience is None:
             log.info("%s is in use by another process; waiting for it to end", folder)
         while not free:
@@ -173,12 +173,26 @@ def sync_stream(stream: IO[bytes]) -> None:
 
 
 def try_lock(handle: int) -> bool:
-    """Lock an open file or folder; return whether no other process has locked it."""
+    """Lock an open file or folder; return whether no other process has locked it.
+
+    Raises:
+        OSError: the file system has no such locks.
+    """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def lock_if_possible(handle: int, path: Path) -> bool:
+    """Do as `try_lock`; where the file system has no locks, warn and go on without."""
+    try:
+        return try_lock(handle)
+    except OSError as error:
+        message = "%s cannot be locked (%s); let no second process write to it at the same time"
+        log.warning(message, path, error.strerror)
+        return True
 
 
 def _sync(path: Path) -> None:

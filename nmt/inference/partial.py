@@ -12,7 +12,7 @@ from typing import IO, Any
 from nmt.errors import UsageError
 from nmt.inference.file_translation import Format, Item, LineWriter, write_problems
 from nmt.log import log
-from nmt.storage import file_mode, side_files, sync_folder, sync_stream, try_lock
+from nmt.storage import file_mode, lock_if_possible, side_files, sync_folder, sync_stream
 from nmt.text.lines import writing_to
 
 
@@ -127,7 +127,7 @@ def _locked(part: Path, journal: Path) -> Iterator[IO[bytes]]:
     while True:
         handle = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
         with open(handle, "r+b") as stream:
-            if not try_lock(handle):
+            if not lock_if_possible(handle, part):
                 raise UsageError(f"{part}: another process writes it; wait, or choose another OUT")
             # Before the lock was free the other process may have renamed the part to its output.
             if part.exists() and os.path.samestat(os.fstat(handle), part.stat()):

@@ -1,5 +1,7 @@
 """Outputs and the files beside them: none is an input, stopped ones are continued."""
 
+import errno
+import fcntl
 import io
 import json
 import os
@@ -15,6 +17,7 @@ import pytest
 from nmt.inference.partial import partial_writer
 from nmt.inference.search import Translation
 from nmt.inference.translator import Translator
+from nmt.storage import locked
 from tests.conftest import Command
 
 TEXT = "".join(f"Der Hund schläft {n} mal.\n" for n in range(9))
@@ -196,17 +199,35 @@ def test_a_lock_is_on_the_file_that_is_there(
 
     source, out = tmp_path / "in", tmp_path / "out"
     source.write_text("Der Hund.\n")
-    plain, ended = partial.try_lock, []
+    plain, ended = partial.lock_if_possible, []
 
-    def late(handle: int) -> bool:
+    def late(handle: int, part: Path) -> bool:
         if not ended:
             ended.append(os.replace(tmp_path / "out.part", out))
             out.write_text("theirs\n" * 3)
-        return plain(handle)
+        return plain(handle, part)
 
-    monkeypatch.setattr(partial, "try_lock", late)
+    monkeypatch.setattr(partial, "lock_if_possible", late)
     assert nmt("translate", tiny_run, source, "-o", out).code == 0 and ended
     assert out.read_text() == nmt("translate", tiny_run, source).out
+
+
+def test_a_file_system_without_locks_is_written_to_with_a_warning(
+    nmt: Command, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Lustre and NFS may be."""
+
+    def flock(handle: int, kind: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    (tmp_path / "in").write_text("Der Hund.\n")
+    result = nmt("translate", tiny_run, tmp_path / "in", "-o", tmp_path / "out")
+    told = f"{tmp_path}/out.part cannot be locked (Function not implemented); let no second"
+    assert result.code == 0 and told in result.err
+    assert (tmp_path / "out").read_text() == nmt("translate", tiny_run, tmp_path / "in").out
+    with locked(tmp_path), locked(tmp_path):
+        pass
 
 
 @pytest.mark.slow
