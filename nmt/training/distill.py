@@ -17,10 +17,11 @@ from nmt.data.distilled import DistilledCorpus, TeacherTranslations
 from nmt.data.scan import CorpusScan
 from nmt.errors import NmtError
 from nmt.inference.search import Translation
+from nmt.inference.threads import torch_threads
 from nmt.log import ProgressBar, log
 from nmt.storage import locked
 from nmt.text.lines import writing_to
-from nmt.training.distributed import all_threads
+from nmt.training.distributed import local_world_size
 from nmt.training.teacher import load_teacher
 
 
@@ -46,7 +47,8 @@ def distilled(
     if translations.missing():
         with writing_to(translations.folder):
             translations.folder.mkdir(parents=True, exist_ok=True)
-        with locked(translations.folder, patience=None), all_threads():
+        every = torch.get_num_threads() * local_world_size()  # the other processes wait
+        with locked(translations.folder, patience=None), torch_threads(every):
             if translations.missing():  # no other process has made them meanwhile
                 _translate(config, corpus.pairs("train"), translations, teachers)
         torch.cuda.empty_cache()  # frees the teacher's memory
