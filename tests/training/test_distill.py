@@ -80,7 +80,7 @@ def never_translating(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the teacher was asked")
 
-    monkeypatch.setattr("nmt.training.distill.load_teacher", refuse)
+    monkeypatch.setattr("nmt.training.distill._load_teacher", refuse)
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ def test_the_teacher_is_gone_from_memory_before_training(
         seen.append(weakref.ref(translator))
         return translator
 
-    monkeypatch.setattr("nmt.training.teacher.Translator.load", watched)
+    monkeypatch.setattr("nmt.training.distill.Translator.load", watched)
     gc.disable()  # without a cycle that would have to be found first
     try:
         opened(student(tiny_config, tmp_path, teacher=tiny_run))
