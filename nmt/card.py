@@ -91,7 +91,7 @@ def model_card(config: Config, metrics: dict[str, Any], precision: str) -> str:
 {_networks(model)} ({model.layers} layers of {model.hidden_size}, cell {model.cell}, attention
 {model.attention}), trained by nmt {__version__} on `{data.corpus}`
 ({metrics.get("data", {}).get("kept", 0):,} sentence pairs).{_search(metrics)} Weights: \
-{_origin(config, metrics, precision)}.
+{_origin(metrics, precision)}.
 
     nmt translate {published["address"] if published else "FOLDER"} input.{data.source_language} \
 -o output.{data.target_language}
@@ -151,7 +151,7 @@ def _search(metrics: dict[str, Any]) -> str:
     )
 
 
-def _origin(config: Config, metrics: dict[str, Any], precision: str) -> str:
+def _origin(metrics: dict[str, Any], precision: str) -> str:
     """Describe the storage and the origin of the weights."""
     changes = [precision]
     if "averaged_updates" in metrics:

@@ -254,7 +254,6 @@ def test_changed_keys_are_named_by_path() -> None:
         ("data: {splits: {1: a}}", [], "data.splits: 1 must be a split's name"),
         (MINIMAL, ["--seed", "-1"], "command line: seed: -1 must be a whole number from 0"),
         (MINIMAL + "seed: 08", [], "c.yaml: seed: 8.0 must be a whole number"),
-        (MINIMAL, ["--tokenizer.vocabulary_size", "4"], "tokenizer.vocabulary_size: 4 must be"),
         ("[]", [], "c.yaml: a config is a mapping of sections, not []"),
         ("", [], "data.source_language: '' is refused: give a language tag"),
         (
@@ -280,12 +279,10 @@ def test_changed_keys_are_named_by_path() -> None:
         (MINIMAL, ["--model.layers"], "command line: --model.layers: give --KEY VALUE"),
         (MINIMAL, ["--seed", "--model.layers", "2"], "command line: --seed: give --KEY VALUE"),
         (MINIMAL, ["model.layers", "2"], "command line: model.layers: give --KEY VALUE"),
-        (MINIMAL, ["--model.celll", "gru"], "unknown key model.celll; did you mean model.cell"),
         (MINIMAL, ["--data.columns", "{source: a, target: a}"], "data.columns.target: 'a'"),
         (MINIMAL, ["--data.columns", "{source: 0, target: 1}"], "data.columns.source: 0"),
         (MINIMAL, ["--data.columns", "{source: 1, target: a}"], "data.columns.target: 'a'"),
         (MINIMAL, ["--data.splits", "{a/b: x}"], "data.splits: 'a/b' must be"),
-        (MINIMAL, ["--model.layers", "0"], "model.layers: 0 must be a whole number from 1 to 64"),
         (
             MINIMAL,
             ["--model.dropout", "1"],
@@ -294,25 +291,6 @@ def test_changed_keys_are_named_by_path() -> None:
         (MINIMAL, ["--model.hidden_size", "7"], "two directions need an even number"),
         (MINIMAL, ["--training.batch_tokens", "100"], "training.batch_tokens: 100"),
         (MINIMAL, ["--training.max_updates", "50"], "training.warmup_updates: 200"),
-        (MINIMAL, ["--data.max_length", "0"], "data.max_length: 0 must be"),
-        (
-            MINIMAL,
-            ["--training.threads", "0"],
-            "training.threads: 0 must be",
-        ),
-        (MINIMAL, ["--tokenizer.max_pairs", "0"], "tokenizer.max_pairs: 0 must be"),
-        (MINIMAL, ["--data.filters.script", "0"], "data.filters.script: 0 must be"),
-        (
-            MINIMAL,
-            ["--data.filters.script", "1.1"],
-            "data.filters.script: 1.1 must be a number from 0.01 to 1",
-        ),
-        (
-            MINIMAL,
-            ["--data.filters.length_ratio", "0.5"],
-            "data.filters.length_ratio: 0.5 must be a number from 1",
-        ),
-        (MINIMAL, ["--data.filters.lenght_ratio", "3"], "unknown key data.filters.lenght_ratio"),
         (
             "data: {filters: {script: yes}}",
             [],
@@ -333,23 +311,16 @@ def test_changed_keys_are_named_by_path() -> None:
             ["--data.distill.teacher", "[a, '']"],
             "data.distill.teacher[1]: '' must be text",
         ),
-        (MINIMAL, [*TAUGHT, "--data.distill.references", "-1"], "data.distill.references: -1 must"),
         (
             MINIMAL,
             [*TAUGHT, "--data.distill.references", "1e4"],
             "data.distill.references: 1e4 must be a number from 0 to 1,000",
         ),
-        (MINIMAL, [*TAUGHT, "--data.distill.references", ".nan"], "data.distill.references: "),
-        (MINIMAL, [*TAUGHT, "--data.distill.n_best", "0"], "data.distill.n_best: 0 must"),
-        (MINIMAL, [*TAUGHT, "--data.distill.beam_size", "0"], "data.distill.beam_size: 0 must"),
         (
             MINIMAL,
             [*TAUGHT, "--data.distill.beam_size", "2", "--data.distill.n_best", "3"],
             "data.distill.beam_size: 2 is refused: data.distill.n_best 3 needs a beam of as",
         ),
-        (MINIMAL, [*TAUGHT, "--data.distill.techer", "b"], "unknown key data.distill.techer"),
-        (MINIMAL, ["--training.clip_norm", "-1"], "training.clip_norm: -1 must"),
-        (MINIMAL, ["--training.keep_checkpoints", "0"], "training.keep_checkpoints: 0 must"),
         (
             MINIMAL,
             ["--training.schedule", "inverse_sqrt", "--training.warmup_updates", "0"],
@@ -360,12 +331,6 @@ def test_changed_keys_are_named_by_path() -> None:
             ["--tokenizer.model", "word", "--tokenizer.byte_fallback", "true"],
             "tokenizer.byte_fallback: True is refused",
         ),
-        (
-            MINIMAL,
-            ["--tokenizer.character_coverage", "0.5"],
-            "tokenizer.character_coverage: 0.5 must be a number from 0.98 to 1",
-        ),
-        (MINIMAL, ["--model.encoder", "bags"], "model.encoder"),
         *(
             (
                 MINIMAL,
@@ -377,7 +342,6 @@ def test_changed_keys_are_named_by_path() -> None:
                 ("window", "reverse_source", "true", "True is refused: only model.encoder rnn"),
                 ("window", "attention", "dot", "'dot' is refused: a window has no states"),
                 ("window", "pool", "mean", "'mean' is refused: a window has no states"),
-                ("window", "window", "0", "0 must be a whole number from 1"),
                 ("bag", "window", "2", "2 is refused: model.encoder {kind} has no window"),
                 ("rnn", "window", "2", "2 is refused: model.encoder {kind} has no window"),
                 ("rnn", "hidden_size", "31", "31 is refused: two directions need"),

@@ -235,14 +235,10 @@ def _translate(
     total: int | None,
 ) -> int:
     """Translate one input; return how many of its lines failed."""
-    from nmt.inference.file_translation import REPLACED, line_writer, translate_lines
+    from nmt.inference.file_translation import line_writer, translate_lines
     from nmt.inference.partial import is_unfinished, partial_writer
 
-    notes: dict[int, str] = {}
-
-    def replaced(line: int) -> None:
-        notes[line] = REPLACED
-
+    replaced: set[int] = set()
     if output is None or is_stream(output):
         writing = line_writer(output, arguments.format)
     else:
@@ -251,16 +247,16 @@ def _translate(
             log.info("%s is there, and is kept", output)
             return 0
         writing = partial_writer(output, arguments.format, key)
-    lines = _lines(source, arguments, replaced)
+    lines = _lines(source, arguments, replaced.add)
     prefixes = None
     if arguments.prefix_file is not None:  # before anything is written
-        every, prefixes = list(lines), list(_lines(arguments.prefix_file, arguments, replaced))
+        every, prefixes = list(lines), list(_lines(arguments.prefix_file, arguments, replaced.add))
         where = f"--prefix-file {arguments.prefix_file}"
         refuse_unequal(source or "standard input", len(every), where, len(prefixes))
         lines = iter(every)
     typed = source is None and sys.stdin.isatty() and prefixes is None
     with writing as writer:
-        writer.notes = notes
+        writer.replaced = replaced
         translate_lines(
             translator,
             lines,

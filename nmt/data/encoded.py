@@ -72,7 +72,7 @@ class EncodedPairs:
         self._settings = settings
         about = json.loads((folder / ABOUT).read_text())
         features = PairFeatures(*(np.load(folder / name, mmap_mode="r") for name in FEATURES))
-        self._sides = _read_arrow(folder / PAIRS, about["pairs"])
+        self._sides = _read_arrow(folder / PAIRS)
         kept, matches, left_out = apply_filters(features, settings)
         # Row numbers in the files; None if all pairs are kept.
         self._rows = None if kept.all() else np.flatnonzero(kept).astype(np.uint32)
@@ -126,11 +126,9 @@ class EncodedPairs:
         return "\n".join([title, *self._settings.table(facts.found, facts.left_out)])
 
 
-def _read_arrow(path: Path, pairs: int) -> list[Side]:
+def _read_arrow(path: Path) -> list[Side]:
     """Map source and target into memory, without Python objects for the tokens."""
     table = arrow.ipc.open_stream(arrow.memory_map(str(path))).read_all()
-    if len(table) != pairs:
-        raise ValueError(f"{path} holds {len(table)} pairs, not {pairs}")
     return [
         [(chunk.offsets.to_numpy(), chunk.values.to_numpy()) for chunk in column.chunks]
         for column in table.columns

@@ -1,11 +1,9 @@
 """Statistics of gates: how far they are open, and the time constants of the state they keep."""
 
-from typing import cast
-
 import torch
 from torch import Tensor
 
-from nmt.diagnosis.records import GateName, GateStatistics
+from nmt.diagnosis.records import GateStatistics
 from nmt.models.unrolled import UnrolledLayer
 
 CLOSED, OPEN = 0.1, 0.9
@@ -47,7 +45,7 @@ def _statistics(layer: UnrolledLayer, gate: str) -> GateStatistics:
     return GateStatistics(
         network=layer.network,
         layer=layer.layer,
-        gate=cast(GateName, gate),
+        gate=gate,
         mean=float(values.mean()),
         closed=float((values < CLOSED).double().mean()),
         open=float((values > OPEN).double().mean()),

@@ -11,8 +11,6 @@ from typing import Any, Literal
 
 from nmt.storage import atomic_write
 
-GateName = Literal["input", "forget", "output", "reset", "update"]
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -45,7 +43,8 @@ class GateStatistics:
 
     network: str
     layer: int
-    gate: GateName
+    gate: str
+    """As the cell names it: input, forget, output, reset or update in ours."""
     mean: float
     closed: float
     """Share of the values below 0.1."""

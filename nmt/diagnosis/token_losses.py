@@ -9,7 +9,6 @@ from torch import Tensor
 from nmt.bundle import Bundle
 from nmt.diagnosis.decoder_inputs import translator_of
 from nmt.diagnosis.records import FrequencyLoss, PositionLoss
-from nmt.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,7 @@ def token_losses(bundle: Bundle, pairs: Sequence[tuple[str, str]]) -> TokenLosse
     Args:
         bundle: the model.
         pairs: raw (source, reference).
-
-    Raises:
-        DataError: there are no pairs.
     """
-    if not pairs:
-        raise DataError("the split has no sentences, and so no losses; choose another")
     target = bundle.tokenizer.target
     references = [reference for _, reference in pairs]
     scores = translator_of(bundle).token_scores([source for source, _ in pairs], references)

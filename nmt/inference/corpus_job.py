@@ -22,7 +22,7 @@ from fsspec.implementations.local import LocalFileSystem
 from nmt.config import ColumnsConfig, DataConfig, SearchOptions
 from nmt.data.files import read_file_pairs
 from nmt.errors import DataError, NmtError, UsageError, counted, shown
-from nmt.inference.file_translation import REPLACED, LineWriter, take
+from nmt.inference.file_translation import LineWriter, take
 from nmt.inference.translator import Translator
 from nmt.reading import parse_json
 from nmt.text.lines import InvalidUtf8, open_output, read_lines, writing_to
@@ -49,14 +49,14 @@ class Block(NamedTuple):
         number: of the block in its input, from 0.
         first: number of its first line in its input, from 1.
         texts: raw text.
-        notes: problems found while reading, by line number.
+        replaced: numbers of its lines with bytes that are not UTF-8.
     """
 
     name: str
     number: int
     first: int
     texts: list[str]
-    notes: dict[int, str]
+    replaced: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,19 @@ class CorpusJob:
         Raises:
             DataError: it cannot be read.
         """
-        place, notes = self.inputs[name], dict[int, str]()
+        place, replaced = self.inputs[name], set[int]()
         if place.removesuffix(".gz").endswith(_TABLES):
             items = read_file_pairs(place, self.columns)
         else:
-            lines = read_lines(place, self.invalid_utf8, lambda n: notes.update({n: REPLACED}))
+            lines = read_lines(place, self.invalid_utf8, replaced.add)
             items = zip(lines, itertools.repeat(""))
         first = 1
         for number in itertools.count():
             texts = [text for text, _ in take(items, self.block_lines)]
             if number and not texts:
                 return
-            yield Block(name, number, first, texts, dict(notes))
-            notes.clear()
+            yield Block(name, number, first, texts, frozenset(replaced))
+            replaced.clear()
             first += len(texts)
 
     def translate(self, block: Block, translator: Translator, options: SearchOptions) -> bool:
@@ -107,7 +107,7 @@ class CorpusJob:
         if file_system.exists(path):
             return False
         writer = LineWriter(stream := io.BytesIO(), "jsonl")
-        writer.lines, writer.notes = block.first - 1, block.notes
+        writer.lines, writer.replaced = block.first - 1, block.replaced
         writer.write((), translator.translate(block.texts, options))
         with open_place(part) as output:
             if self._suffix == "jsonl":

@@ -37,11 +37,6 @@ class Matrix:
     scale: Tensor | None = None
 
     @property
-    def width(self) -> int:
-        """Number of inputs."""
-        return self.values.shape[1]
-
-    @property
     def floats(self) -> Tensor:
         """The weights in fp32."""
         return self.values if self.scale is None else self.values.float() * self.scale[:, None]
@@ -50,8 +45,8 @@ class Matrix:
         """Concatenate the inputs of two matrices whose outputs have the same scales."""
         return Matrix(torch.cat([self.values, other.values], dim=1), self.scale)
 
-    def columns(self, start: int, end: int) -> "Matrix":
-        """Select inputs."""
+    def columns(self, start: int, end: int | None = None) -> "Matrix":
+        """Select inputs; `end` is that of the matrix by default."""
         return Matrix(self.values[:, start:end], self.scale)
 
     def rows(self, rows: slice | Tensor) -> "Matrix":
@@ -246,10 +241,10 @@ class FastReadout(nn.Module):
         super().__init__()
         (matrix,) = arithmetic.matrices(readout.weight)
         matrix, bias = matrix.times(2), readout.bias.detach() * 2
-        ends = outputs, outputs + context
         if context:
-            self.read_context = arithmetic.product(matrix.columns(*ends), bias)
-            rest = matrix.columns(0, outputs).beside(matrix.columns(ends[1], matrix.width))
+            end = outputs + context
+            self.read_context = arithmetic.product(matrix.columns(outputs, end), bias)
+            rest = matrix.columns(0, outputs).beside(matrix.columns(end))
             self._product = arithmetic.product(rest)
         else:
             self._product = arithmetic.product(matrix, bias)

@@ -5,7 +5,7 @@ import dataclasses
 import itertools
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -18,7 +18,7 @@ from nmt.log import ProgressBar, log
 from nmt.text.lines import open_output
 
 _CHARACTERS = 2**21  # a chunk exceeds this by at most one line
-REPLACED = "bytes that are not UTF-8 were replaced by U+FFFD"
+_REPLACED = "bytes that are not UTF-8 were replaced by U+FFFD"
 _NAMED = 10  # problems listed on standard error if there is no file for them
 _FIRST_CHUNK = 1000  # lines, before the speed is known
 _SECONDS = 10  # time that a chunk should take
@@ -43,8 +43,8 @@ class LineWriter:
         self.lines = 0
         self.problems: list[tuple[int, str]] = []
         self.failed = 0
-        self.notes: dict[int, str] = {}
-        """Problems of the input lines themselves, by line number from 1."""
+        self.replaced: Set[int] = frozenset()
+        """Numbers of the input lines with bytes that are not UTF-8, from 1."""
 
     def resume(self, items: Iterator[Item]) -> Iterator[Item]:
         """Skip the items that an earlier call translated; called before the first write."""
@@ -62,8 +62,8 @@ class LineWriter:
 
     def _row(self, translation: Translation) -> str:
         self.lines += 1
-        if (note := self.notes.get(self.lines)) is not None:
-            problem = "; ".join(filter(None, (note, translation.problem)))
+        if self.lines in self.replaced:
+            problem = "; ".join(filter(None, (_REPLACED, translation.problem)))
             translation = dataclasses.replace(translation, problem=problem)
         if translation.problem is not None:
             self.problems.append((self.lines, translation.problem))

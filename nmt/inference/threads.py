@@ -1,5 +1,6 @@
-"""Runs several work items at once, in threads of one process."""
+"""Runs several work items at once, in threads of one process; sets the threads of torch."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -10,6 +11,17 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 _MOST_WORKERS = 16
 """More threads would wait for Python's lock."""
+
+
+@contextlib.contextmanager
+def torch_threads(number: int) -> Iterator[None]:
+    """Compute with a number of threads in a block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def side_by_side(

@@ -52,11 +52,6 @@ def pad(sentences: Sequence[Sequence[int]], device: torch.device | str = "cpu") 
     return Padded(tokens.to(device), lengths)
 
 
-def reverse(padded: Padded) -> Tensor:
-    """Return the tokens, `(batch, time)`, each sentence from its last real token to its first."""
-    return padded.tokens.gather(1, reversed_positions(padded))
-
-
 def reversed_positions(padded: Padded) -> Tensor:
     """Return the original position of each token of the reversed sentences, `(batch, time)`.
 

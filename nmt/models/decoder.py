@@ -10,7 +10,7 @@ from nmt.config import ModelConfig
 from nmt.models.attention import Attention, AttentionMemory
 from nmt.models.bridge import DecoderInit, context_size
 from nmt.models.cells import LayerState
-from nmt.models.dropout import InputDropout, UnitDropout
+from nmt.models.dropout import InputDropout, drop_units
 from nmt.models.encoder import Encoded
 from nmt.models.sequences import run_stack
 from nmt.models.stacks import Stack, concat, recurrent_stack, stack_layers
@@ -77,7 +77,6 @@ class Decoder(nn.Module):
         hidden = config.hidden_size
         self.embedding = embedding
         self.dropout = InputDropout(config, words=config.target_word_dropout)
-        self.readout_dropout = UnitDropout(config.dropout, locked=config.locked_dropout)
         self.locked_dropout = config.locked_dropout
         self.feed_context, self.input_feeding = config.feed_context, config.input_feeding
         self.attention = None if config.attention == "none" else Attention(config.attention, hidden)
@@ -190,23 +189,25 @@ class Decoder(nn.Module):
         if self.attention is not None:
             memory = state.memory
             attended, _ = self.attention(outputs, memory.states, memory.keys, memory.mask)
-        features: Tensor = self.readout_dropout(concat(outputs, context, attended))
+        features = self._drop(concat(outputs, context, attended), self.dropout.share)
         return features if self.readout is None else self.readout(features)
 
     def _step_by_step(self, embedded: Tensor, state: Seq2SeqState) -> Tensor:
         """Read whole sentences with input feeding; see `forward`."""
         batch, time = embedded.shape[:2]
         ones, size = embedded.new_ones(batch, time, 1), stack_layers(self.stack)[0][0].size
-        between = UnitDropout(self.stack.dropout, locked=self.locked_dropout)
-        between.train(self.training)
-        masks = [between(ones.expand(-1, -1, size)) for _ in state.layers[1:]]
-        features = self.readout_dropout(ones.expand(-1, -1, self.features))
+        share, between = self.dropout.share, self.stack.dropout
+        masks = [self._drop(ones.expand(-1, -1, size), between) for _ in state.layers[1:]]
+        features = self._drop(ones.expand(-1, -1, self.features), share)
         readouts: list[Tensor] = []
         for step in range(time):
             dropout = StepDropout([mask[:, step] for mask in masks], features[:, step])
             readout, state = self.step(embedded[:, step], state, dropout if self.training else None)
             readouts.append(readout)
         return torch.stack(readouts, dim=1)
+
+    def _drop(self, values: Tensor, share: float) -> Tensor:
+        return drop_units(values, share, locked=self.locked_dropout, training=self.training)
 
 
 class Readout(nn.Linear):

@@ -7,29 +7,19 @@ from torch import Tensor, nn
 from nmt.config import ModelConfig
 
 
-class UnitDropout(nn.Module):
-    """Drops units: a new set at every step, or one set for a whole sentence.
+def drop_units(values: Tensor, share: float, *, locked: bool, training: bool) -> Tensor:
+    """Drop units in training: a new set at every step, or one set for a whole sentence.
 
     Args:
+        values: `(batch, time, width)`.
         share: of the units to drop.
         locked: draw once for each sentence.
+        training: whether to drop any.
 
     Source: Srivastava et al. 2014; Gal and Ghahramani 2016 (locked, or variational).
     """
-
-    def __init__(self, share: float, *, locked: bool):
-        super().__init__()
-        self.share, self.locked = share, locked
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Drop units of `(batch, time, width)`."""
-        if not self.training or self.share == 0:
-            return values
-        return drop_units(values, self.share, locked=self.locked)
-
-
-def drop_units(values: Tensor, share: float, *, locked: bool) -> Tensor:
-    """Drop units of `(batch, time, width)`; locked, the same at all steps of a sentence."""
+    if not training or share == 0:
+        return values
     if locked:
         return values * F.dropout(torch.ones_like(values[:, :1]), share)
     return F.dropout(values, share)
@@ -47,12 +37,10 @@ class InputDropout(nn.Module):
 
     def __init__(self, config: ModelConfig, *, words: float):
         super().__init__()
-        self.units = UnitDropout(config.dropout, locked=config.locked_dropout)
-        self.words = words
+        self.share, self.locked, self.words = config.dropout, config.locked_dropout, words
 
     def forward(self, embedded: Tensor) -> Tensor:
         """Drop embeddings, `(batch, time, width)`."""
         if self.training and self.words > 0:
             embedded = embedded * F.dropout(torch.ones_like(embedded[..., :1]), self.words)
-        dropped: Tensor = self.units(embedded)
-        return dropped
+        return drop_units(embedded, self.share, locked=self.locked, training=self.training)

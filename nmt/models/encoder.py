@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
-from nmt.models.batch import Padded, reverse, reversed_positions
+from nmt.models.batch import Padded, reversed_positions
 from nmt.models.dropout import InputDropout
 from nmt.models.sequences import run_stack
 from nmt.models.stacks import RecurrentState, Stack, recurrent_stack
@@ -50,14 +50,14 @@ class Encoder(nn.Module):
 
     def forward(self, source: Padded) -> Encoded:
         """Read whole sentences, each of at least one token."""
-        tokens = reverse(source) if self.reverse_source else source.tokens
+        order = reversed_positions(source) if self.reverse_source else None
+        tokens = source.tokens if order is None else source.tokens.gather(1, order)
         inputs = self.dropout(self.embedding(tokens))  # (batch, time, embedding)
         memory, state = run_stack(
             self.stack, inputs, lengths=source.lengths, locked_dropout=self.locked_dropout
         )
-        if self.reverse_source:  # back to the order of the tokens
-            order = reversed_positions(source)[:, :, None].expand_as(memory)
-            memory = memory.gather(1, order)
+        if order is not None:  # back to the order of the tokens
+            memory = memory.gather(1, order[:, :, None].expand_as(memory))
         states = state.tensors
         if self.stack.bidirectional:  # (layers × 2, batch, size) → (layers, batch, 2 × size)
             states = tuple(torch.cat([each[0::2], each[1::2]], dim=-1) for each in states)

@@ -48,7 +48,7 @@ class Layer:
 
     Args:
         cell: the kind of cell.
-        weights: see `layer_weights`.
+        weights: the input and the recurrent matrix, then their biases.
     """
 
     def __init__(self, cell: Cell, weights: Sequence[Tensor]):
@@ -177,12 +177,6 @@ def _start_recurrent(gate: Tensor, cell: Cell, start: str) -> None:
         nn.init.orthogonal_(gate)
 
 
-def layer_weights(stack: nn.RNNBase, layer: str) -> list[Tensor]:
-    """Return the parameters of a layer and direction, such as `0` or `1_reverse`."""
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    return [getattr(stack, f"{name}_l{layer}") for name in names]
-
-
 def cell_of(stack: nn.RNNBase) -> Cell:
     """Return the kind of cell of a stack from `recurrent_stack`."""
     return CELLS[str(stack.kind)]
@@ -192,11 +186,9 @@ def stack_layers(stack: Stack) -> list[list[Layer]]:
     """Return the single layers of a stack, one for each direction, with its current weights."""
     if isinstance(stack, LayerStack):
         return stack.layers
-    suffixes = ("", "_reverse")[: 2 if stack.bidirectional else 1]
-    return [
-        [Layer(cell_of(stack), layer_weights(stack, f"{layer}{suffix}")) for suffix in suffixes]
-        for layer in range(stack.num_layers)
-    ]
+    layers = [Layer(cell_of(stack), weights) for weights in stack.all_weights]
+    directions = 2 if stack.bidirectional else 1
+    return [layers[start : start + directions] for start in range(0, len(layers), directions)]
 
 
 def swap(module: ModuleT, **children: nn.Module | None) -> ModuleT:

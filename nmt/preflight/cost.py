@@ -12,6 +12,7 @@ import torch
 
 from nmt.data.loader import Update
 from nmt.inference.device import describe_device
+from nmt.inference.threads import torch_threads
 from nmt.log import log
 from nmt.training.data_module import TranslationData
 from nmt.training.fit import fit_briefly
@@ -70,6 +71,8 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
     """
     config, described = data.config, describe_device(device)
     threads, process = torch.get_num_threads(), psutil.Process()
+    if device.type == "cpu":
+        threads = config.training.threads or max(1, threads // processes)
     ends: list[float] = []
     tokens: list[int] = []
     used: list[float] = []
@@ -86,12 +89,8 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
         return len(ends) > _LEAST_UPDATES and ends[-1] - ends[0] >= _ENOUGH_SECONDS
 
     log.info("timing a few updates on %s", described)
-    try:
-        if device.type == "cpu":
-            torch.set_num_threads(config.training.threads or max(1, threads // processes))
+    with torch_threads(threads):
         trained = fit_briefly(config, _MOST_UPDATES + 1, data=data, after_update=after_update)
-    finally:
-        torch.set_num_threads(threads)
     # With the children that have ended: those of training.workers.
     own = (sum(process.cpu_times()[:4]) - used[0]) / (ends[-1] - ends[0])
     busy = psutil.cpu_percent() / 100 * (os.cpu_count() or 1) - own

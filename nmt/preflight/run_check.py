@@ -24,8 +24,8 @@ from nmt.preflight.leakage import Overlap, find_overlaps
 from nmt.preflight.statistics import Lengths, side_facts
 from nmt.preflight.suspicions import suspicions
 from nmt.training.data_module import TranslationData
+from nmt.training.distill import teachers_of
 from nmt.training.launch import num_processes
-from nmt.training.teacher import teachers_of
 
 _SAMPLE = 100_000
 _EXAMPLES = 3

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import sentencepiece
 
@@ -90,23 +89,13 @@ class Vocabulary:
         words = [max(len(text.split()) - 1, 0) for text in texts]
         return [min(word, last) for word in itertools.accumulate(words, max)]
 
-    def _proto(self) -> Any:
-        from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
-
-        return ModelProto.FromString(self.model)
-
-    @property
-    def kind(self) -> str:
-        """The kind of pieces, a value of `tokenizer.model`."""
-        spec = self._proto().trainer_spec
-        name: str = spec.ModelType.Name(spec.model_type)
-        return name.lower()
-
     def with_normalization(self, rule: str) -> "Vocabulary":
         """Return the same pieces with another of SentencePiece's normalization rules."""
-        proto = self._proto()
+        from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
+
+        proto = ModelProto.FromString(self.model)
         rules = sentencepiece.SentencePieceNormalizer(rule_name=rule).serialized_model_proto()
-        proto.normalizer_spec.CopyFrom(type(proto).FromString(rules).normalizer_spec)
+        proto.normalizer_spec.CopyFrom(ModelProto.FromString(rules).normalizer_spec)
         return Vocabulary(proto.SerializeToString(deterministic=True))
 
     def unknown_parts(self, text: str) -> list[str]:

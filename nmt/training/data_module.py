@@ -19,9 +19,8 @@ from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
 from nmt.log import log
 from nmt.text.tokenizer import Tokenizer
-from nmt.training.distill import distilled
+from nmt.training.distill import distilled, teachers_of
 from nmt.training.fine_tuning import follow_base
-from nmt.training.teacher import teachers_of
 
 _DEFAULT_EPOCHS = 20
 _VALIDATED_TOGETHER = 4000

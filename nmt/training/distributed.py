@@ -1,12 +1,10 @@
 """Ranks and collective operations; without a process group, one process of rank 0."""
 
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-import torch
 import torch.distributed as dist
 
 T = TypeVar("T")
@@ -55,14 +53,3 @@ def first_makes(make: Callable[[], T]) -> T:
         sys.exit(failed)
     result: T = value
     return result
-
-
-@contextlib.contextmanager
-def all_threads() -> Iterator[None]:
-    """Compute with the threads of every process on this machine, while the others wait."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(threads * local_world_size())
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

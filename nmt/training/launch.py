@@ -18,6 +18,7 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 
 from nmt.config import TrainingConfig
 from nmt.errors import NmtError, UsageError
+from nmt.inference.threads import torch_threads
 from nmt.processes import ChildProcess
 from nmt.training.cluster import check_launched, launcher, process_group
 
@@ -47,9 +48,7 @@ def processes(
     """
     environment = launcher()
     size = num_processes(config, device) if environment is None else 1
-    threads = torch.get_num_threads()
-    torch.set_num_threads(config.threads or max(1, threads // size))
-    try:
+    with torch_threads(config.threads or max(1, torch.get_num_threads() // size)):
         if environment is not None:
             check_launched(environment, config)
             with process_group(environment):
@@ -59,8 +58,6 @@ def processes(
         else:
             with _started(size, call) as environment:
                 yield environment
-    finally:
-        torch.set_num_threads(threads)
 
 
 def num_processes(config: TrainingConfig, device: torch.device) -> int:

@@ -50,13 +50,6 @@ def test_print_config_shows_every_key_and_does_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_explains_every_key(nmt: Command) -> None:
-    result = nmt("train", "--help")
-    assert result.code == 0
-    for key in ("--run RUN", "--model.cell CELL", "--decoding.max_length_ratio"):
-        assert key in result.out
-
-
 def test_a_run_that_exists_is_refused_or_resumed(
     nmt: Command, tiny_config: Path, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """Gate statistics against numbers worked by hand, and against what torch's cells do."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,9 +9,11 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.diagnosis.gates import LONGEST, gate_statistics, time_constants
+from nmt.diagnosis.records import GateStatistics, write_record
 from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.unrolled import UnrolledLayer, unroll
+from nmt.reading import read_record
 
 SOURCE, TARGET = pad([[4, 5, 6, 3], [7, 3]]), pad([[2, 4, 3], [2, 5, 6, 7, 3]])
 
@@ -71,3 +74,10 @@ def test_what_keeps_is_what_torch_keeps(cell: str) -> None:
     (keeping,) = (one for one in found if one.time_constants)
     assert keeping.gate in ("forget", "update") and keeping.time_constants is not None
     assert keeping.time_constants[::2] == pytest.approx(expected.tolist())
+
+
+def test_gates_of_another_packages_cell_are_read_again(tmp_path: Path) -> None:
+    """`nmt report` reads what `nmt diagnose` wrote, whatever a cell calls its gates."""
+    (found,) = gate_statistics([layer([2], leak=torch.full((1, 2, 3), 0.5))])
+    write_record(tmp_path / "gate.json", found)
+    assert read_record(tmp_path / "gate.json", GateStatistics) == found

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 
 from nmt.diagnosis.records import FrequencyLoss, PositionLoss
 from nmt.diagnosis.token_losses import TokenLosses, frequency_losses, position_losses, token_losses
-from nmt.errors import DataError
 from nmt.models.batch import pad
 from tests.diagnosis.made import OPTIONS, PAIRS, TOKENIZER, made
 
@@ -54,8 +53,3 @@ def test_means_by_frequency() -> None:
         FrequencyLoss(1000, 9999, 0.5, 1),
     ]
     assert frequency_losses(found, torch.zeros(6)) == []
-
-
-def test_no_pairs_are_refused() -> None:
-    with pytest.raises(DataError, match="the split has no sentences"):
-        token_losses(made(), [])

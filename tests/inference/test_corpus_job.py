@@ -93,8 +93,8 @@ def test_an_input_is_cut_into_blocks_of_lines(
 def test_an_empty_input_is_an_empty_block(tmp_path: Path, translator: Translator) -> None:
     (tmp_path / "x").write_bytes(b"")
     made = job(tmp_path / "out", {"x": str(tmp_path / "x")}, "text")
-    assert list(made.blocks("x")) == [Block("x", 0, 1, [], {})]
-    made.translate(Block("x", 0, 1, [], {}), translator, translator.options())
+    assert list(made.blocks("x")) == [Block("x", 0, 1, [], frozenset())]
+    made.translate(Block("x", 0, 1, [], frozenset()), translator, translator.options())
     assert made.finish("x", 0) == (0, 0)
     assert (tmp_path / "out" / "x").read_bytes() == b""
 

@@ -24,7 +24,7 @@ from nmt.models.batch import pad
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import StoredPrecision
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
-from nmt.training.teacher import teachers_of
+from nmt.training.distill import teachers_of
 from tests.conftest import MEMBER, save_member
 from tests.decoding.doubles import search_options
 from tests.decoding.scoring import forced_scores

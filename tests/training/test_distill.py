@@ -33,7 +33,7 @@ from nmt.reading import sha256
 from nmt.storage import locked
 from nmt.training.checkpoints import checkpoint_files
 from nmt.training.data_module import TranslationData
-from nmt.training.distributed import all_threads
+from nmt.training.distill import distilled
 from tests.conftest import ROOT, Command, write_pairs
 from tests.training.made import assert_equal_weights, opened
 
@@ -80,7 +80,7 @@ def never_translating(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the teacher was asked")
 
-    monkeypatch.setattr("nmt.training.distill.load_teacher", refuse)
+    monkeypatch.setattr("nmt.training.distill._load_teacher", refuse)
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ def test_the_teacher_is_gone_from_memory_before_training(
         seen.append(weakref.ref(translator))
         return translator
 
-    monkeypatch.setattr("nmt.training.teacher.Translator.load", watched)
+    monkeypatch.setattr("nmt.training.distill.Translator.load", watched)
     gc.disable()  # without a cycle that would have to be found first
     try:
         opened(student(tiny_config, tmp_path, teacher=tiny_run))
@@ -274,12 +274,16 @@ def test_the_teacher_is_gone_from_memory_before_training(
 
 
 def test_one_process_of_several_translates_with_the_threads_of_all(
-    monkeypatch: pytest.MonkeyPatch,
+    tiny_config: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads = torch.get_num_threads()
-    monkeypatch.setattr("nmt.training.distributed.local_world_size", lambda: 3)
-    with all_threads():
-        assert torch.get_num_threads() == 3 * threads
+    threads, used = torch.get_num_threads(), list[int]()
+    translate = "nmt.training.distill._translate"
+    monkeypatch.setattr(translate, lambda *_: used.append(torch.get_num_threads()))
+    monkeypatch.setattr("nmt.training.distill.local_world_size", lambda: 3)
+    config = student(tiny_config, tmp_path, teacher=tiny_run)
+    corpus = open_corpus(config.data)
+    distilled(config, corpus, scan_corpus(corpus), ["a hash"])
+    assert used == [3 * threads]
     assert torch.get_num_threads() == threads
 
 
