@@ -7,9 +7,9 @@ statuses and messages are the same.
 import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
-from starlette.datastructures import FormData
 
 from nmt.errors import DataError
 from nmt.inference.search import Translation
@@ -127,8 +127,16 @@ async def _values(request: Request) -> dict[str, Any]:
             return parse_json(await request.body(), "the body")
         except DataError:
             raise RefusedError(400, "Invalid JSON format") from None
-    form: FormData = await request.form()
-    pairs = [*form.multi_items(), *request.query_params.multi_items()]
+    pairs: list[tuple[str, Any]] = []
+    if kind == "application/x-www-form-urlencoded":
+        try:  # Starlette takes bytes that are not percent-encoded, as of `curl -d`, for Latin-1
+            text = (await request.body()).decode()
+            pairs += parse_qsl(text, keep_blank_values=True, errors="strict")
+        except ValueError:
+            raise RefusedError(400, "Invalid request: the form is not UTF-8") from None
+    else:
+        pairs += (await request.form()).multi_items()
+    pairs += request.query_params.multi_items()
     # The first value of a name counts, and the form before the query.
     return {name: value for name, value in reversed(pairs) if isinstance(value, str)}
 

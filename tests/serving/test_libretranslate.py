@@ -70,6 +70,20 @@ def test_forms_are_read_as_json_is(client: TestClient, files: Any) -> None:
     assert client.post("/translate", params=values).json() == answer.json()
 
 
+def test_forms_need_no_percent_encoding(client: TestClient) -> None:
+    """`curl -d` sends text as it was typed; Flask, which LibreTranslate uses, reads it as UTF-8."""
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    typed = "q=Größe&source=de&target=en&x=1;2&alternatives".encode()
+    answer = client.post("/translate", content=typed, headers=kind)
+    assert answer.json() == ask(client, q="Größe") != ask(client, q="GrÃ¶Ã\x9fe")
+    for latin in ("q=Größe".encode("latin-1"), b"q=Gr%F6%DFe"):
+        wrong = client.post("/translate", content=latin, headers=kind)
+        assert (wrong.status_code, wrong.json()["error"]) == (
+            400,
+            "Invalid request: the form is not UTF-8",
+        )
+
+
 def test_alternatives_are_the_next_candidates(
     client: TestClient, nmt: Command, tiny_run: Path, tmp_path: Path
 ) -> None:
