@@ -64,17 +64,20 @@ def libretranslate_routes(service: Service) -> APIRouter:
         request.scope["nmt.texts"] = texts
         detected = _detected(texts, source, target, service)
         results: list[list[str]] = [[] for _ in texts]
+        problems: list[list[str]] = [[] for _ in texts]
         models = [_model(service, one["language"], target) for one in detected]
         for model in dict.fromkeys(models):
             rows = [row for row, one in enumerate(models) if one is model]
             found = await _translate(service, request, model, [texts[row] for row in rows], extra)
             for row, one in zip(rows, found, strict=True):
-                results[row] = one
+                results[row], problems[row] = one
         answer: dict[str, Any] = {"translatedText": [best for best, *_ in results]}
         if source == "auto":
             answer["detectedLanguage"] = detected
         if extra:
             answer["alternatives"] = [others for _, *others in results]
+        if any(problems):  # a key of our own: a text that was cut must not look whole
+            answer["problems"] = problems
         single = isinstance(values["q"], str)
         return {name: value[0] for name, value in answer.items()} if single else answer
 
@@ -192,8 +195,8 @@ def _model(service: Service, source: str, target: str) -> ServedModel:
 
 async def _translate(
     service: Service, request: Request, model: ServedModel, texts: Sequence[str], extra: int
-) -> list[list[str]]:
-    """Return each text's translation and `extra` others, line by line.
+) -> list[tuple[list[str], list[str]]]:
+    """Return each text's translation and `extra` others, line by line, and its lines' problems.
 
     If there are more candidates than the beam holds, the beam is widened.
     """
@@ -209,15 +212,18 @@ async def _translate(
     rest = iter(found)
     results = []
     for one in lines:
-        candidates = [next(rest).n_best for _ in one]
+        done = [next(rest) for _ in one]
+        problems = [
+            f"line {row}: {each.problem}" for row, each in enumerate(done, 1) if each.problem
+        ]
+        candidates = [each.n_best for each in done]
         # A line with fewer candidates than others stays at its best.
         count = min(max(map(len, candidates)), extra + 1)
-        results.append(
-            [
-                "\n".join(some[rank if rank < len(some) else 0].text for some in candidates)
-                for rank in range(count)
-            ]
-        )
+        texts_by_rank = [
+            "\n".join(some[rank if rank < len(some) else 0].text for some in candidates)
+            for rank in range(count)
+        ]
+        results.append((texts_by_rank, problems))
     return results
 
 

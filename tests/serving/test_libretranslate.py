@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,21 @@ def test_forms_need_no_percent_encoding(client: TestClient) -> None:
             400,
             "Invalid request: the form is not UTF-8",
         )
+
+
+def test_a_text_that_was_cut_says_so(tiny_run: Path) -> None:
+    """LibreTranslate cuts nothing; a truncated answer must not look like the whole text."""
+    model = ServedModel(str(tiny_run))
+    model.translator.defaults = replace(model.translator.defaults, max_source_length=2)
+    options = ServeOptions(max_characters=5000, max_queue=100, reload=0)
+    with TestClient(create_app(Models([model]), options)) as client:
+        one = ask(client, q=f"\n{LINES[0]}")
+        several = ask(client, q=["", f"\n{LINES[0]}"])
+    assert [problem.partition(" to ")[0] for problem in one["problems"]] == [
+        f"line 2: source of {len(model.translator.tokenizer.source.encode([LINES[0]])[0])} tokens "
+        "was cut"
+    ]
+    assert several["problems"] == [[], one["problems"]]
 
 
 def test_alternatives_are_the_next_candidates(
