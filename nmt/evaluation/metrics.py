@@ -187,8 +187,8 @@ def with_interval(
     from sacrebleu.significance import estimate_ci
 
     stats = metric._extract_corpus_statistics(hypotheses, [list(one) for one in references])
-    score = mean = float(metric._aggregate_and_compute(stats).score)
-    half = 0.0
+    score = float(metric._aggregate_and_compute(stats).score)
+    mean, half = score, 0.0
     if len(hypotheses) > 1:  # one sentence has no spread to sample
         mean, half = map(float, estimate_ci(resampled_scores(metric, stats)))
     signature = signed(metric.get_signature(), labels)
@@ -212,9 +212,8 @@ def resampled_scores(metric: "Metric", stats: Sequence[Sequence[float]]) -> "NDA
 
     rows, random = np.array(stats, dtype=np.float32), np.random.default_rng(SEED)
     sums = (rows[random.choice(len(rows), len(rows))].sum(axis=0) for _ in range(RESAMPLES))
-    scores = [metric._compute_score_from_stats(each).score for each in sums]
     metric.n_bootstrap, metric.seed = RESAMPLES, str(SEED)
-    return np.array(scores, dtype=np.float64)
+    return np.array([metric._compute_score_from_stats(each).score for each in sums], np.float64)
 
 
 def signed(signature: "Signature", labels: Labels) -> str:

@@ -59,14 +59,13 @@ def paired_bootstrap(
 
     Source: Koehn 2004, as sacreBLEU computes it.
     """
-    import numpy as np
-
     for side in (baseline, system):
         check_lengths(side, *references)
     metric = bleu_metric(target, references)
     stats = [metric._extract_corpus_statistics(side, None) for side in (baseline, system)]
     before, after = (float(metric._aggregate_and_compute(each).score) for each in stats)
-    differences = abs(np.subtract(*(resampled_scores(metric, each) for each in stats)))
+    samples = [resampled_scores(metric, each) for each in stats]
+    differences = abs(samples[0] - samples[1])
     # sacreBLEU counts strictly larger differences, and so finds no difference significant.
     beyond = differences - differences.mean() > abs(before - after)
     p_value = 1.0 if before == after else float(beyond.sum() + 1) / (RESAMPLES + 1)

@@ -22,6 +22,8 @@ MOST_ALTERNATIVES = 20
 _DETECTABLE = 40  # characters; LibreTranslate judges shorter texts of a list by all together
 _TEXT: dict[str, Any] = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": MOST_ALTERNATIVES, "default": 0}
+_Result = tuple[list[str], list[str]]
+"""A text's translations, the best first, and the problems of its lines."""
 _KEY = _TEXT | {"default": "", "description": "where the server needs one"}
 
 
@@ -63,20 +65,20 @@ def libretranslate_routes(service: Service) -> APIRouter:
         service.check_size(texts)
         request.scope["nmt.texts"] = texts
         detected = _detected(texts, source, target, service)
-        results: list[list[str]] = [[] for _ in texts]
-        problems: list[list[str]] = [[] for _ in texts]
+        results: list[_Result] = [([], [])] * len(texts)
         models = [_model(service, one["language"], target) for one in detected]
         for model in dict.fromkeys(models):
             rows = [row for row, one in enumerate(models) if one is model]
             found = await _translate(service, request, model, [texts[row] for row in rows], extra)
             for row, one in zip(rows, found, strict=True):
-                results[row], problems[row] = one
-        answer: dict[str, Any] = {"translatedText": [best for best, *_ in results]}
+                results[row] = one
+        answer: dict[str, Any] = {"translatedText": [best for (best, *_), _ in results]}
         if source == "auto":
             answer["detectedLanguage"] = detected
         if extra:
-            answer["alternatives"] = [others for _, *others in results]
-        if any(problems):  # a key of our own: a text that was cut must not look whole
+            answer["alternatives"] = [others for (_, *others), _ in results]
+        # A key of our own: a text that was cut must not look whole.
+        if any(problems := [named for _, named in results]):
             answer["problems"] = problems
         single = isinstance(values["q"], str)
         return {name: value[0] for name, value in answer.items()} if single else answer
@@ -195,7 +197,7 @@ def _model(service: Service, source: str, target: str) -> ServedModel:
 
 async def _translate(
     service: Service, request: Request, model: ServedModel, texts: Sequence[str], extra: int
-) -> list[tuple[list[str], list[str]]]:
+) -> list[_Result]:
     """Return each text's translation and `extra` others, line by line, and its lines' problems.
 
     If there are more candidates than the beam holds, the beam is widened.
@@ -213,17 +215,15 @@ async def _translate(
     results = []
     for one in lines:
         done = [next(rest) for _ in one]
-        problems = [
-            f"line {row}: {each.problem}" for row, each in enumerate(done, 1) if each.problem
-        ]
+        named = [(row, each.problem) for row, each in enumerate(done, start=1) if each.problem]
         candidates = [each.n_best for each in done]
         # A line with fewer candidates than others stays at its best.
         count = min(max(map(len, candidates)), extra + 1)
-        texts_by_rank = [
+        ranked = [
             "\n".join(some[rank if rank < len(some) else 0].text for some in candidates)
             for rank in range(count)
         ]
-        results.append((texts_by_rank, problems))
+        results.append((ranked, [f"line {row}: {problem}" for row, problem in named]))
     return results
 
 
