@@ -89,7 +89,7 @@ def model_card(config: Config, metrics: dict[str, Any], precision: str) -> str:
 # {data.source_language} → {data.target_language}
 
 {_networks(model)} ({model.layers} layers of {model.hidden_size}, cell {model.cell}, attention
-{model.attention}), trained by nmt {__version__} on `{data.corpus}`
+{model.attention}), trained by nmt {__version__} on `{data.public_corpus}`
 ({metrics.get("data", {}).get("kept", 0):,} sentence pairs).{_search(metrics)} Weights: \
 {_origin(metrics, precision)}.
 
@@ -107,8 +107,8 @@ def _metadata(data: DataConfig, published: Published | None) -> str:
     languages = map(primary_language, data.languages)
     head: dict[str, Any] = {"language": list(dict.fromkeys(languages))}
     head |= {"library_name": "nmt", "pipeline_tag": "translation"}
-    corpus = re.sub("[@#].*", "", data.corpus.removeprefix("hub:"))
-    if re.fullmatch(r"hub:[\w.-]+/[\w.-]+([@#].*)?", data.corpus):
+    corpus = re.sub("[@#].*", "", data.public_corpus.removeprefix("hub:"))
+    if re.fullmatch(r"hub:[\w.-]+/[\w.-]+([@#].*)?", data.public_corpus):
         head["datasets"] = [corpus]
     if published is not None:
         if published["license"] is not None:
@@ -116,7 +116,7 @@ def _metadata(data: DataConfig, published: Published | None) -> str:
         results = [
             {
                 "task": {"type": "translation"},
-                "dataset": {"type": corpus, "name": data.corpus, "split": split},
+                "dataset": {"type": corpus, "name": data.public_corpus, "split": split},
                 "metrics": [_result(name, score) for name, score in scores.items()],
             }
             for split, scores in published["scores"].items()

@@ -42,7 +42,7 @@ def download(address: str, names: Sequence[str]) -> Path:
         problem = "cannot be fetched: there is no such branch, tag or commit"
     except errors.LocalEntryNotFoundError:
         problem = "cannot be fetched: the hub cannot be reached, and the cache has no copy"
-    except (errors.HfHubHTTPError, OSError) as error:
+    except Exception as error:  # httpx2 and hf_xet, which transfer files, have errors of their own
         problem = f"cannot be fetched: {error}"
     raise BundleError(f"{address} {problem}")
 

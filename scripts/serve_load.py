@@ -90,7 +90,7 @@ class Client(threading.Thread):
             answer = connection.getresponse()
             found = json.loads(answer.read())
             self.seconds.append(time.perf_counter() - started)
-            if answer.status != 200 or found != {"translatedText": expected}:
+            if answer.status != 200 or found["translatedText"] != expected:
                 self.wrong.append(f"{answer.status} {line!r}: {found}, not {expected!r}")
             if self._measures:
                 started = time.perf_counter()

@@ -59,6 +59,16 @@ def test_a_bundle_holds_what_the_design_says_and_no_path(tiny_run: Path) -> None
     assert "de → en" in card and "400 sentence pairs" in card and "| bleu |" in card
 
 
+def test_a_bundle_does_not_name_the_folder_of_its_corpus(tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret" / "data").mkdir(parents=True)
+    corpus = f"hub:{tmp_path}/secret/data#all"
+    config = replace(MEMBER, data=replace(MEMBER.data, corpus=corpus))
+    folder = save_member(tiny_run, tmp_path / "model", config=config)
+    for name in ("config.yaml", "README.md"):
+        assert "secret" not in (folder / name).read_text()
+    assert load_bundle(folder).config.data.corpus == "files"
+
+
 def test_a_saved_bundle_loads_the_same_wherever_it_lies(tiny_run: Path, tmp_path: Path) -> None:
     first = load_bundle(tiny_run)
     save_again(first, tmp_path / "elsewhere", {"update": 3})

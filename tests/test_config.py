@@ -198,17 +198,19 @@ def test_scalars_follow_yaml_1_2() -> None:
     assert parse_config(dump_config(config)) == config
 
 
-def test_dumped_config_reads_back_and_the_portable_one_holds_no_path() -> None:
+def test_dumped_config_reads_back_and_the_portable_one_holds_no_path(tmp_path: Path) -> None:
     words = ["--tokenizer.path", "/a/b", "--training.init_from", "/c", "--data.cache", "/d"]
     words += ["--data.distill.teacher", "[/g, h]", "--data.distill.references", "0.5"]
     words += [
         "--data.splits",
         "{train: [/e, {place: f, weight: 2.5}], test: [x, y], validation: {cut: 5}}",
     ]
-    words += ["--data.columns", "{source: s, target: t}"]
+    words += ["--data.columns", "{source: s, target: t}", "--data.corpus", f"hub:{tmp_path}#all"]
     config = parse_config(MINIMAL, words)
     assert parse_config(dump_config(config)) == config
     assert "/" not in dump_config(config, portable=True)
+    public = parse_config(MINIMAL, ["--data.corpus", "hub:wmt/wmt14#de-en"])
+    assert parse_config(dump_config(public, portable=True)) == public
     assert parse_config(dump_config(config, portable=True)).data.distill == Config().data.distill
 
 

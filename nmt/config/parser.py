@@ -117,11 +117,13 @@ def dump_config(config: Config, *, portable: bool = False) -> str:
 
     Args:
         config: the config.
-        portable: omit the keys of this machine: `data.splits`, `data.distill` and all paths.
+        portable: omit the keys of this machine: `data.splits`, `data.distill` and all paths; a
+            corpus in a folder, `hub:FOLDER`, becomes `files`.
     """
     values = dataclasses.asdict(config)
     if portable:
         values["data"]["distill"] = {}
+        values["data"]["corpus"] = config.data.public_corpus
         for section, name in (key.split(".") for key in _MACHINE):
             values[section][name] = None
     return dump_yaml(values)

@@ -5,6 +5,7 @@ lengths count tokens, `*_updates` count optimizer updates.
 """
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from nmt.config.options import BeamSize, DecodingConfig, Seed
@@ -143,6 +144,12 @@ class DataConfig:
     def languages(self) -> tuple[str, str]:
         """Tags of the source and the target language."""
         return self.source_language, self.target_language
+
+    @property
+    def public_corpus(self) -> str:
+        """The corpus; `files` if it is a folder of this machine."""
+        folder = self.corpus.removeprefix("hub:").partition("#")[0]
+        return "files" if Path(folder).is_dir() else self.corpus
 
 
 @dataclasses.dataclass(frozen=True)

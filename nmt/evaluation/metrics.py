@@ -8,6 +8,8 @@ from nmt.errors import DataError
 from nmt.evaluation.languages import TargetLanguage
 
 if TYPE_CHECKING:  # sacrebleu takes a while to import
+    import numpy as np
+    from numpy.typing import NDArray
     from sacrebleu.metrics import BLEU
     from sacrebleu.metrics.base import Metric, Signature
 
@@ -17,6 +19,8 @@ Labels = Mapping[str, str] | None
 """Further fields of a signature: `test` and `lang`."""
 RESAMPLES = 1000
 """Bootstrap samples behind every interval."""
+SEED = 12345
+"""Seed of the samples; sacreBLEU's."""
 
 
 @dataclass(frozen=True)
@@ -180,23 +184,36 @@ def with_interval(
         references: see `References`.
         labels: see `Labels`.
     """
-    # sacreBLEU 2.6 gives samples that score nothing another type of number than the others, and
-    # then cannot average them: make all of them plain floats.
-    compute = metric._compute_score_from_stats
+    from sacrebleu.significance import estimate_ci
 
-    def compute_plainly(stats: list[int]) -> object:
-        result = compute(stats)
-        result.score = float(result.score)
-        return result
+    stats = metric._extract_corpus_statistics(hypotheses, [list(one) for one in references])
+    score = float(metric._aggregate_and_compute(stats).score)
+    mean, half = score, 0.0
+    if len(hypotheses) > 1:  # one sentence has no spread to sample
+        mean, half = map(float, estimate_ci(resampled_scores(metric, stats)))
+    signature = signed(metric.get_signature(), labels)
+    return Score(score, max(0.0, mean - half), mean + half, signature)
 
-    metric._compute_score_from_stats = compute_plainly  # type: ignore[method-assign]
-    # One sentence has no spread to sample.
-    resamples = RESAMPLES if len(hypotheses) > 1 else 1
-    every = [list(one) for one in references]
-    result = metric.corpus_score(list(hypotheses), every, n_bootstrap=resamples)
-    mean, half = (result._mean, result._ci) if resamples > 1 else (result.score, 0.0)
-    low, high = max(0.0, float(mean - half)), float(mean + half)
-    return Score(float(result.score), low, high, signed(metric.get_signature(), labels))
+
+def resampled_scores(metric: "Metric", stats: Sequence[Sequence[float]]) -> "NDArray[np.float64]":
+    """Return a metric's scores of bootstrap samples, and note the sampling in its signature.
+
+    These are the samples of sacreBLEU, which would hold all of them in memory: some 80 KB for each
+    sentence.
+
+    Args:
+        metric: the metric.
+        stats: its statistics of each sentence, `(sentences, numbers)`.
+
+    Returns:
+        `(RESAMPLES,)`.
+    """
+    import numpy as np
+
+    rows, random = np.array(stats, dtype=np.float32), np.random.default_rng(SEED)
+    sums = (rows[random.choice(len(rows), len(rows))].sum(axis=0) for _ in range(RESAMPLES))
+    metric.n_bootstrap, metric.seed = RESAMPLES, str(SEED)
+    return np.array([metric._compute_score_from_stats(each).score for each in sums], np.float64)
 
 
 def signed(signature: "Signature", labels: Labels) -> str:

@@ -4,11 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nmt.errors import shorten
-from nmt.evaluation.metrics import RESAMPLES, References, Score
+from nmt.evaluation.metrics import RESAMPLES, SEED, References, Score
 from nmt.log import log
 from nmt.plugins import METRIC_GROUP, load_plugin, plugin_names
-
-_SEED = 12345  # sacreBLEU's
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,9 @@ def _score_by(metric: CorpusMetric, hypotheses: Sequence[str], references: Refer
     if rows.ndim != 2 or len(rows) != len(hypotheses):
         found = f"statistics of shape {rows.shape}"
         raise ValueError(f"{found} are not a row for each of {len(hypotheses)} sentences")
-    draws = np.random.default_rng(_SEED).integers(len(rows), size=(RESAMPLES, len(rows)))
-    drawn = sorted(float(metric.score(rows[draw].sum(axis=0))) for draw in draws)
+    random = np.random.default_rng(SEED)
+    draws = (rows[random.integers(len(rows), size=len(rows))] for _ in range(RESAMPLES))
+    drawn = sorted(float(metric.score(draw.sum(axis=0))) for draw in draws)
     low, high = drawn[RESAMPLES // 40], drawn[-1 - RESAMPLES // 40]
-    signature = f"nrefs:{len(references)}|bs:{RESAMPLES}|seed:{_SEED}|{metric.signature}"
+    signature = f"nrefs:{len(references)}|bs:{RESAMPLES}|seed:{SEED}|{metric.signature}"
     return Score(float(metric.score(rows.sum(axis=0))), low, high, signature)

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nmt.evaluation.languages import TargetLanguage
-from nmt.evaluation.metrics import RESAMPLES, Labels, References, bleu_metric, check_lengths, signed
+from nmt.evaluation.metrics import (
+    RESAMPLES,
+    Labels,
+    References,
+    bleu_metric,
+    check_lengths,
+    resampled_scores,
+    signed,
+)
 
 
 @dataclass(frozen=True)
@@ -51,17 +59,14 @@ def paired_bootstrap(
 
     Source: Koehn 2004, as sacreBLEU computes it.
     """
-    from sacrebleu.significance import PairedTest
-
     for side in (baseline, system):
         check_lengths(side, *references)
-    systems = [("baseline", baseline), ("system", system)]
-    metrics = {"BLEU": bleu_metric(target, references)}
-    test = PairedTest(systems, metrics, references=None, test_type="bs", n_samples=RESAMPLES)
-    signatures, results = test()
-    before, after = (result for result in results["BLEU"] if not isinstance(result, str))
+    metric = bleu_metric(target, references)
+    stats = [metric._extract_corpus_statistics(side, None) for side in (baseline, system)]
+    before, after = (float(metric._aggregate_and_compute(each).score) for each in stats)
+    samples = [resampled_scores(metric, each) for each in stats]
+    differences = abs(samples[0] - samples[1])
     # sacreBLEU counts strictly larger differences, and so finds no difference significant.
-    p_value = after.p_value if before.score != after.score else None
-    p_value = 1.0 if p_value is None else float(p_value)
-    signature = signed(signatures["BLEU"], labels)
-    return Comparison(float(before.score), float(after.score), p_value, signature)
+    beyond = differences - differences.mean() > abs(before - after)
+    p_value = 1.0 if before == after else float(beyond.sum() + 1) / (RESAMPLES + 1)
+    return Comparison(before, after, p_value, signed(metric.get_signature(), labels))

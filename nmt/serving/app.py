@@ -90,4 +90,7 @@ async def _refuse_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"][1:])
-    return await _refuse(request, RefusedError(400, f"{place}: {first['msg']}".lstrip(": ")))
+    problem = f"{place}: {first['msg']}"
+    if not place or first["type"] == "json_invalid":
+        problem = "the body is not a JSON object sent as Content-Type: application/json"
+    return await _refuse(request, RefusedError(400, problem))

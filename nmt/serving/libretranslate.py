@@ -7,9 +7,9 @@ statuses and messages are the same.
 import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
-from starlette.datastructures import FormData
 
 from nmt.errors import DataError
 from nmt.inference.search import Translation
@@ -22,6 +22,8 @@ MOST_ALTERNATIVES = 20
 _DETECTABLE = 40  # characters; LibreTranslate judges shorter texts of a list by all together
 _TEXT: dict[str, Any] = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": MOST_ALTERNATIVES, "default": 0}
+_Result = tuple[list[str], list[str]]
+"""A text's translations, the best first, and the problems of its lines."""
 _KEY = _TEXT | {"default": "", "description": "where the server needs one"}
 
 
@@ -63,18 +65,21 @@ def libretranslate_routes(service: Service) -> APIRouter:
         service.check_size(texts)
         request.scope["nmt.texts"] = texts
         detected = _detected(texts, source, target, service)
-        results: list[list[str]] = [[] for _ in texts]
+        results: list[_Result] = [([], [])] * len(texts)
         models = [_model(service, one["language"], target) for one in detected]
         for model in dict.fromkeys(models):
             rows = [row for row, one in enumerate(models) if one is model]
             found = await _translate(service, request, model, [texts[row] for row in rows], extra)
             for row, one in zip(rows, found, strict=True):
                 results[row] = one
-        answer: dict[str, Any] = {"translatedText": [best for best, *_ in results]}
+        answer: dict[str, Any] = {"translatedText": [best for (best, *_), _ in results]}
         if source == "auto":
             answer["detectedLanguage"] = detected
         if extra:
-            answer["alternatives"] = [others for _, *others in results]
+            answer["alternatives"] = [others for (_, *others), _ in results]
+        # A key of our own: a text that was cut must not look whole.
+        if any(problems := [named for _, named in results]):
+            answer["problems"] = problems
         single = isinstance(values["q"], str)
         return {name: value[0] for name, value in answer.items()} if single else answer
 
@@ -127,8 +132,16 @@ async def _values(request: Request) -> dict[str, Any]:
             return parse_json(await request.body(), "the body")
         except DataError:
             raise RefusedError(400, "Invalid JSON format") from None
-    form: FormData = await request.form()
-    pairs = [*form.multi_items(), *request.query_params.multi_items()]
+    pairs: list[tuple[str, Any]] = []
+    if kind == "application/x-www-form-urlencoded":
+        try:  # Starlette takes bytes that are not percent-encoded, as of `curl -d`, for Latin-1
+            text = (await request.body()).decode()
+            pairs += parse_qsl(text, keep_blank_values=True, errors="strict")
+        except ValueError:
+            raise RefusedError(400, "Invalid request: the form is not UTF-8") from None
+    else:
+        pairs += (await request.form()).multi_items()
+    pairs += request.query_params.multi_items()
     # The first value of a name counts, and the form before the query.
     return {name: value for name, value in reversed(pairs) if isinstance(value, str)}
 
@@ -184,8 +197,8 @@ def _model(service: Service, source: str, target: str) -> ServedModel:
 
 async def _translate(
     service: Service, request: Request, model: ServedModel, texts: Sequence[str], extra: int
-) -> list[list[str]]:
-    """Return each text's translation and `extra` others, line by line.
+) -> list[_Result]:
+    """Return each text's translation and `extra` others, line by line, and its lines' problems.
 
     If there are more candidates than the beam holds, the beam is widened.
     """
@@ -201,15 +214,16 @@ async def _translate(
     rest = iter(found)
     results = []
     for one in lines:
-        candidates = [next(rest).n_best for _ in one]
+        done = [next(rest) for _ in one]
+        named = [(row, each.problem) for row, each in enumerate(done, start=1) if each.problem]
+        candidates = [each.n_best for each in done]
         # A line with fewer candidates than others stays at its best.
         count = min(max(map(len, candidates)), extra + 1)
-        results.append(
-            [
-                "\n".join(some[rank if rank < len(some) else 0].text for some in candidates)
-                for rank in range(count)
-            ]
-        )
+        ranked = [
+            "\n".join(some[rank if rank < len(some) else 0].text for some in candidates)
+            for rank in range(count)
+        ]
+        results.append((ranked, [f"line {row}: {problem}" for row, problem in named]))
     return results
 
 

@@ -10,6 +10,9 @@ from nmt.errors import NmtError
 from nmt.log import log
 
 _BACKLOG = 2048
+_IDLE = 75
+"""Seconds before an idle connection is closed. nginx and AWS reuse one within 60 seconds; a request
+that meets the end of its connection would fail."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -54,6 +57,7 @@ def serve(app: FastAPI, listening: socket.socket, grace: float) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=round(grace),
+        timeout_keep_alive=_IDLE,
         backlog=_BACKLOG,
     )
     log.info("listening on http://%s:%d", shown, port)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from nmt.bundle import find_bundle
+from nmt.errors import BundleError
 from tests.conftest import Command
 from tests.data.hub_server import HubServer
 
@@ -50,6 +52,15 @@ def test_what_the_hub_does_not_have_is_one_line(model: str, told: str, tmp_path:
         done = translate(hub.url, tmp_path / "home", model)
     assert done.returncode == 2
     assert told in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+
+
+def test_a_download_that_breaks_off_names_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def snapshot_download(*words: object, **options: object) -> str:
+        raise RuntimeError("Data processing error: CAS service error")  # as hf_xet does
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    with pytest.raises(BundleError, match="hf://someone/model cannot be fetched: Data processing"):
+        find_bundle("hf://someone/model")
 
 
 def test_a_hub_out_of_reach_is_one_line(tmp_path: Path) -> None:

@@ -4,14 +4,16 @@ import json
 import math
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
-from sacrebleu.metrics import CHRF, TER
+from sacrebleu.metrics import BLEU, CHRF, TER
+from sacrebleu.significance import PairedTest
 
 from nmt.errors import DataError
 from nmt.evaluation.languages import TargetLanguage
-from nmt.evaluation.metrics import bleu_metric, corpus_scores, quick_scores
+from nmt.evaluation.metrics import bleu_metric, corpus_scores, quick_scores, with_interval
 from nmt.evaluation.significance import paired_bootstrap
 
 REFERENCES = [
@@ -124,6 +126,29 @@ def test_what_sacrebleu_would_score_without_a_word_is_refused() -> None:
         corpus_scores([], [[]], TargetLanguage("en"))
     with pytest.raises(DataError, match="3 hypotheses do not match 4"):
         paired_bootstrap(HYPOTHESES, HYPOTHESES[:3], [REFERENCES], TargetLanguage("en"))
+
+
+@pytest.mark.parametrize("times", [1, 7])
+def test_samples_are_those_of_sacrebleu_drawn_one_at_a_time(times: int) -> None:
+    """sacreBLEU holds all of them: 10 GB for chrF of 100,000 sentences."""
+    texts, references = HYPOTHESES[1:] * times, [REFERENCES[1:] * times, HYPOTHESES[:3] * times]
+    for metric in (CHRF(), BLEU(), TER()):
+        theirs = metric.corpus_score(texts, references, n_bootstrap=1000)
+        ours = with_interval(type(metric)(), texts, references)
+        assert ours.score == pytest.approx(theirs.score)
+        assert (ours.low + ours.high) / 2 == pytest.approx(theirs._mean)
+        assert (ours.high - ours.low) / 2 == pytest.approx(theirs._ci)
+        assert ours.signature == str(metric.get_signature())
+    pair = [("before", HYPOTHESES[1:] * times), ("after", [*REFERENCES[1:], *texts][: len(texts)])]
+    test = PairedTest(pair, {"BLEU": BLEU()}, references, test_type="bs", n_samples=1000)
+    signatures, results = test()
+    found = paired_bootstrap(pair[0][1], pair[1][1], references, TargetLanguage("en"))
+    assert found.p_value == pytest.approx(results["BLEU"][1].p_value)
+    assert found.signature == str(signatures["BLEU"])
+    tracemalloc.start()
+    with_interval(CHRF(), HYPOTHESES * 500, [REFERENCES * 500])
+    assert tracemalloc.get_traced_memory()[1] < 50e6  # all samples: 144 MB
+    tracemalloc.stop()
 
 
 def test_a_clear_difference_is_significant_and_none_is_not() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,35 @@ def test_forms_are_read_as_json_is(client: TestClient, files: Any) -> None:
     assert answer.status_code == 200
     assert answer.json() == ask(client, q="Der Hund schläft.\nGut")
     assert client.post("/translate", params=values).json() == answer.json()
+
+
+def test_forms_need_no_percent_encoding(client: TestClient) -> None:
+    """`curl -d` sends text as it was typed; Flask, which LibreTranslate uses, reads it as UTF-8."""
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    typed = "q=Größe&source=de&target=en&x=1;2&alternatives".encode()
+    answer = client.post("/translate", content=typed, headers=kind)
+    assert answer.json() == ask(client, q="Größe") != ask(client, q="GrÃ¶Ã\x9fe")
+    for latin in ("q=Größe".encode("latin-1"), b"q=Gr%F6%DFe"):
+        wrong = client.post("/translate", content=latin, headers=kind)
+        assert (wrong.status_code, wrong.json()["error"]) == (
+            400,
+            "Invalid request: the form is not UTF-8",
+        )
+
+
+def test_a_text_that_was_cut_says_so(tiny_run: Path) -> None:
+    """LibreTranslate cuts nothing; a truncated answer must not look like the whole text."""
+    model = ServedModel(str(tiny_run))
+    model.translator.defaults = replace(model.translator.defaults, max_source_length=2)
+    options = ServeOptions(max_characters=5000, max_queue=100, reload=0)
+    with TestClient(create_app(Models([model]), options)) as client:
+        one = ask(client, q=f"\n{LINES[0]}")
+        several = ask(client, q=["", f"\n{LINES[0]}"])
+    assert [problem.partition(" to ")[0] for problem in one["problems"]] == [
+        f"line 2: source of {len(model.translator.tokenizer.source.encode([LINES[0]])[0])} tokens "
+        "was cut"
+    ]
+    assert several["problems"] == [[], one["problems"]]
 
 
 def test_alternatives_are_the_next_candidates(

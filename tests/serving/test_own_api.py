@@ -133,6 +133,21 @@ def test_wrong_requests_are_refused(client: TestClient, values: dict[str, Any], 
     assert list(answer.json()) == ["error"] and told in answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ('{"text": "Gut"}', "application/x-www-form-urlencoded"),  # `curl -d` without a header
+        ('{"text": "Gut",}', "application/json"),
+        ("[1]", "application/json"),
+        ("", "application/json"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_told_so(client: TestClient, body: str, kind: str) -> None:
+    answer = client.post("/v1/translate", content=body, headers={"Content-Type": kind})
+    told = "the body is not a JSON object sent as Content-Type: application/json"
+    assert (answer.status_code, answer.json()) == (400, {"error": told})
+
+
 def test_a_blank_sentence_has_no_next_word(client: TestClient) -> None:
     answer = client.post("/v1/next", json={"model": "run", "text": " "})
     assert answer.status_code == 400 and "' '" in answer.json()["error"]

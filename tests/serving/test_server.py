@@ -129,6 +129,15 @@ def test_clients_that_leave_harm_no_other(server: Served, expected: dict[str, st
     assert server.process.poll() is None
 
 
+def test_a_proxy_can_use_an_idle_connection_again(server: Served) -> None:
+    """uvicorn's own limit is 5 seconds; the client would get `RemoteDisconnected`."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    for pause in (0, 6):
+        time.sleep(pause)
+        connection.request("GET", "/health")
+        assert connection.getresponse().read()
+
+
 def test_answers_do_not_wait_for_the_network(server: Served) -> None:
     """Nagle's algorithm with delayed confirmation would take 40 ms of every answer."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
