@@ -27,10 +27,14 @@ def curves(runs: Sequence[Run]) -> Section:
     title = "The last training loss, the best validations, medians (the largest gradient norm)"
     ends = [(run, _ends(run)) for run in runs]
     blocks: list[Block] = [run_table(columns, ends, words=0, title=title)]
-    smoothed = {run.config.training.label_smoothing for run in runs} - {0.0}
-    if smoothed:
-        shown = ", ".join(f"{value:g}" for value in sorted(smoothed))
-        text = f"The training loss includes label smoothing ({shown}) and dropout, the validation"
+    added = {
+        f"{name} ({value:g})"
+        for run in runs
+        for name in ("label_smoothing", "r_drop")
+        if (value := getattr(run.config.training, name))
+    }
+    if added:
+        text = f"The training loss includes {', '.join(sorted(added))} and dropout, the validation"
         blocks.append(Paragraph(f"{text} loss does not; so the first may be higher."))
     for plot, (title, recorded) in _PLOTS.items():
         plotted = []

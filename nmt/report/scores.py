@@ -52,6 +52,8 @@ def _summary(run: Run) -> str:
     parts = [f"{run.parameters:,} parameters"] if run.parameters else []
     if run.ended:
         hardware = machine.get("gpu") or f"{machine.get('threads', '?')} processor threads"
+        if machine.get("processes", 1) > 1:
+            hardware = f"{machine['processes']} × {hardware}"
         parts.append(f"trained and scored in {run.minutes:,.0f} min on {hardware}, {run.ended}")
     for split, scores in list(run.scores.items())[:1]:
         if scores.bleu is not None:
