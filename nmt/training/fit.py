@@ -100,13 +100,8 @@ def fit(
 def try_callbacks(callbacks: Sequence[lightning.Callback], loggers: Sequence[Logger]) -> None:
     """Make a Trainer with a user's callbacks and loggers, so that faults show before the run."""
     _silence_lightning()
-    lightning.Trainer(
-        accelerator="cpu",
-        plugins=LightningEnvironment(),
-        callbacks=list(callbacks),
-        logger=list(loggers),
-        max_steps=1,
-    )
+    given: dict[str, Any] = {"callbacks": list(callbacks), "logger": list(loggers)}
+    lightning.Trainer(accelerator="cpu", plugins=LightningEnvironment(), max_steps=1, **given)
 
 
 def fit_briefly(
