@@ -17,6 +17,8 @@ log = logging.getLogger("nmt")
 """The log of all modules."""
 PROGRESS = 15
 """Log level of regular progress lines; a terminal shows a bar instead."""
+STARTED = "started"
+"""The first line of every session in a log file."""
 
 
 def shows_bars() -> bool:
@@ -67,6 +69,7 @@ def kept_log() -> Iterator[Callable[[Path], None]]:
         timestamps.
     """
     handler = logging.handlers.MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1)
+    handler.emit(logging.makeLogRecord({"msg": STARTED, "levelno": logging.INFO}))
     log.addHandler(handler)
 
     def log_to_file(path: Path) -> None:

@@ -18,6 +18,7 @@ from nmt.log import log
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _SUFFIX = ".nmt.tmp"
+_MACHINE = os.uname().nodename
 
 
 @contextlib.contextmanager
@@ -102,7 +103,8 @@ def _temporary(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
     make: Callable[..., Any] = tempfile.mkdtemp if is_folder else tempfile.mkstemp
     _clear(path.parent)
     while True:
-        made = make(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=_SUFFIX)
+        prefix = f".{path.name[:40]}.{_MACHINE}."
+        made = make(dir=path.parent, prefix=prefix, suffix=_SUFFIX)
         handle, name = (os.open(made, os.O_RDONLY), made) if is_folder else made
         with contextlib.suppress(OSError):  # a file system without locks: nothing is cleared there
             try_lock(handle)
@@ -117,13 +119,22 @@ def _temporary(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
 
 
 def _clear(folder: Path) -> None:
-    """Remove temporary files and folders whose process was killed."""
+    """Remove temporary files and folders whose process was killed.
+
+    NFS and Lustre lock folders only for processes of one machine, so those of other machines stay.
+    NFS locks only files that are open for writing.
+    """
     for left in folder.glob(f".*{_SUFFIX}"):
+        is_folder = left.is_dir()
+        if is_folder and f".{_MACHINE}." not in left.name:
+            continue
         with contextlib.suppress(OSError):
-            handle = os.open(left, os.O_RDONLY | os.O_NONBLOCK)
-            if try_lock(handle):
-                _remove(left)
-            os.close(handle)
+            handle = os.open(left, os.O_NONBLOCK | (os.O_RDONLY if is_folder else os.O_RDWR))
+            try:
+                if try_lock(handle):
+                    _remove(left)
+            finally:
+                os.close(handle)
 
 
 def _remove(path: Path) -> None:

@@ -32,4 +32,4 @@ def test_a_log_file_has_each_record_once_from_the_start(tmp_path: Path) -> None:
             log.warning("%d", number)
     log.warning("after the end")
     written = [line.split()[-1] for line in file.read_text(encoding="utf-8").splitlines()]
-    assert written == [str(number) for number in range(lines)]
+    assert written == ["started", *(str(number) for number in range(lines))]

@@ -1,3 +1,5 @@
+import errno
+import os
 import threading
 from pathlib import Path
 
@@ -32,6 +34,40 @@ def test_devices_are_written_to_and_not_replaced() -> None:
     with atomic_write(Path("/dev/null")) as stream:
         stream.write(b"gone")
     assert Path("/dev/null").is_char_device()
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".a.x.nmt.tmp").write_bytes(b"half")
+    (tmp_path / f".b.{os.uname().nodename}.x.nmt.tmp").mkdir()
+    with atomic_write(tmp_path / "file"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_folders_of_other_machines_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shared cache, where another machine encodes a corpus: NFS does not pass on its lock."""
+    monkeypatch.setattr("nmt.storage._MACHINE", "node1")
+    with atomic_folder(tmp_path / "a") as first:
+        monkeypatch.setattr("nmt.storage._MACHINE", "node2")
+        monkeypatch.setattr("nmt.storage.try_lock", lambda handle: True)
+        with atomic_folder(tmp_path / "b") as second:
+            (second / "file").touch()
+        (first / "file").touch()
+    assert (tmp_path / "a" / "file").exists() and (tmp_path / "b" / "file").exists()
+
+
+def test_files_that_cannot_be_locked_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(handle: int) -> bool:
+        raise OSError(errno.ENOSYS, "no locks")
+
+    monkeypatch.setattr("nmt.storage.try_lock", refuse)
+    (tmp_path / ".a.x.nmt.tmp").write_bytes(b"half")
+    before = len(os.listdir("/proc/self/fd"))
+    with atomic_write(tmp_path / "file"):
+        pass
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_failed_folder_leaves_the_old_one(tmp_path: Path) -> None:

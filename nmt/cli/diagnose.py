@@ -19,7 +19,8 @@ from nmt.config import Config, ModelConfig
 from nmt.config.sections import Count
 from nmt.config.values import field_types, read_value
 from nmt.diagnosis.records import Diagnosis, write_record
-from nmt.errors import DataError, UsageError
+from nmt.errors import BundleError, DataError, UsageError
+from nmt.log import log
 from nmt.model_hub import PREFIX
 from nmt.report.run_report import diagnosis_report
 from nmt.training.fine_tuning import load_training_config
@@ -125,7 +126,10 @@ def _diagnose(arguments: argparse.Namespace, config: Config, cells: list[str]) -
         folder = find_bundle(arguments.model)
         run_folder, weights = run_of(arguments.model, folder), weights_hash(folder)
         bundle = load_bundle(folder)
-        start = None if run_folder is None else at_start(config, bundle.tokenizer)
+        try:
+            start = None if run_folder is None else at_start(config, bundle.tokenizer)
+        except BundleError as error:  # the model of training.init_from may be gone
+            log.warning("the gradient flow before training is left out: %s", error)
     sentences, updates = arguments.sentences, arguments.updates or UPDATES
     found = diagnose(bundle, pairs, split=split, weights=weights, start=start, sentences=sentences)
     if cells:

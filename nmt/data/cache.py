@@ -78,7 +78,8 @@ def encode_pairs(
         corpus: source of the raw pairs; read once unless the cache has them.
         scan: of this corpus.
         tokenizer: turns texts into ids.
-        workers: processes that encode a large corpus; by default one for each processor.
+        workers: processes that encode a large corpus; by default one for each processor that this
+            one may use, such as those of a SLURM job.
 
     Raises:
         DataError: no pair is left to train on, or the cache cannot be written.
@@ -95,7 +96,7 @@ def encode_pairs(
     pairs = itertools.chain.from_iterable(corpus.parts("train"))
     encoder = ChunkEncoder(tokenizer, scan.held_out)
     with _new_folder(folder) as temporary:
-        write_encoded(temporary, pairs, scan, encoder, workers or os.cpu_count() or 1)
+        write_encoded(temporary, pairs, scan, encoder, workers or len(os.sched_getaffinity(0)))
     return EncodedPairs(folder, settings, weights)
 
 

@@ -14,7 +14,7 @@ from nmt.processes import COMMAND, ChildProcess, last_error
 
 
 def train_all(config: Path, runs: Mapping[Path, list[str]]) -> Generator[Path, None, None]:
-    """Train or resume runs, one for each processor at a time, and yield each at its end.
+    """Train or resume runs, one for each usable processor at a time, and yield each at its end.
 
     Closing the generator stops the training runs; each writes a checkpoint first. If this process
     is killed, they are, too.
@@ -29,7 +29,7 @@ def train_all(config: Path, runs: Mapping[Path, list[str]]) -> Generator[Path, N
     waiting, running = list(runs), dict[ChildProcess, Path]()
     try:
         while waiting or running:
-            while waiting and len(running) < (os.cpu_count() or 1):
+            while waiting and len(running) < len(os.sched_getaffinity(0)):
                 run = waiting.pop(0)
                 words = ["train", str(config), "--run", str(run), "--resume", *runs[run]]
                 with run.with_name(f"{run.name}.log").open("wb") as log:

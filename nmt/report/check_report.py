@@ -22,7 +22,8 @@ def check_report(config: str, check: Check) -> Report:
         for name, split in check.splits.items()
         for language, side in zip(check.languages, (split.source, split.target), strict=True)
     }
-    common = {f"{each.split} in {each.other}": each for each in check.overlaps if each.sources}
+    shared = [each for each in check.overlaps if each.sources or each.targets]
+    common = {f"{each.split} in {each.other}": each for each in shared}
     legend = (
         "tokens: without end tokens; median, longest: tokens of a sentence; unknown: share "
         "of the tokens; used: share of the vocabulary's pieces. For train, the columns from per "

@@ -27,10 +27,10 @@ def curves(runs: Sequence[Run]) -> Section:
     title = "The last training loss, the best validations, medians (the largest gradient norm)"
     ends = [(run, _ends(run)) for run in runs]
     blocks: list[Block] = [run_table(columns, ends, words=0, title=title)]
-    smoothed = {run.config.training.label_smoothing for run in runs} - {0.0}
-    if smoothed:
-        shown = ", ".join(f"{value:g}" for value in sorted(smoothed))
-        text = f"The training loss includes label smoothing ({shown}) and dropout, the validation"
+    keys = ("label_smoothing", "r_drop")
+    values = {(key, getattr(run.config.training, key) or 0.0) for run in runs for key in keys}
+    if added := [f"{key} ({value:g})" for key, value in sorted(values) if value]:
+        text = f"The training loss includes {', '.join(added)} and dropout, the validation"
         blocks.append(Paragraph(f"{text} loss does not; so the first may be higher."))
     for plot, (title, recorded) in _PLOTS.items():
         plotted = []

@@ -16,6 +16,7 @@ from nmt.diagnosis.records import Diagnosis
 from nmt.errors import DataError
 from nmt.evaluation.metrics import Scores
 from nmt.evaluation.translations import Translations, read_translations
+from nmt.log import STARTED
 from nmt.reading import read_record, read_rows
 from nmt.report.blocks import file_name
 
@@ -128,8 +129,8 @@ def _parameters(path: Path) -> int:
     """Count the weights in a safetensors file; 0 if it is missing or damaged."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            shapes = map(lambda name: file.get_slice(name).get_shape(), file.keys())
-            return sum(map(math.prod, shapes))
+            names = {*file.keys()} - {"decoder.token_counts"}  # not trained
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in names)
     except (OSError, safetensors.SafetensorError):
         return 0
 
@@ -142,7 +143,8 @@ def _times(path: Path) -> tuple[float, str]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError):  # the rest of an entry with several lines
             time = datetime.datetime.strptime(line[:19], "%Y-%m-%d %H:%M:%S")
-            if last is not None and not line[24:].startswith("device: "):
+            begins = line[24:].startswith((STARTED, "device: "))  # older logs begin with the device
+            if last is not None and not begins:
                 seconds += (time - last).total_seconds()
             last = time
     return seconds / 60, "" if last is None else f"{last:%Y-%m-%d}"

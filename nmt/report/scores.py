@@ -52,7 +52,9 @@ def _summary(run: Run) -> str:
     parts = [f"{run.parameters:,} parameters"] if run.parameters else []
     if run.ended:
         hardware = machine.get("gpu") or f"{machine.get('threads', '?')} processor threads"
-        parts.append(f"trained and scored in {run.minutes:,.0f} min on {hardware}, {run.ended}")
+        several = f"{count} × " if (count := machine.get("processes", 1)) > 1 else ""
+        time = f"trained and scored in {run.minutes:,.0f} min"
+        parts.append(f"{time} on {several}{hardware}, {run.ended}")
     for split, scores in list(run.scores.items())[:1]:
         if scores.bleu is not None:
             parts.append(f"BLEU {with_interval(scores.bleu)} on {split}")

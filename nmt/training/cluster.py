@@ -23,9 +23,11 @@ def launcher() -> ClusterEnvironment | None:
         return TorchElasticEnvironment() if int(os.environ["WORLD_SIZE"]) > 1 else None
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
     if tasks > 1:  # srun; a batch script without it has no step
-        nodes = int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))
-        os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(tasks // nodes))
-        os.environ["LOCAL_WORLD_SIZE"] = os.environ["SLURM_NTASKS_PER_NODE"]
+        local = tasks // int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))
+        if torch.cuda.device_count() == 1:  # --gpus-per-task hides the GPUs of the other tasks
+            local, os.environ["SLURM_LOCALID"] = 1, "0"
+        # A step of fewer tasks than its job inherits the job's SLURM_NTASKS_PER_NODE.
+        os.environ["LOCAL_WORLD_SIZE"] = os.environ["SLURM_NTASKS_PER_NODE"] = str(local)
         return SLURMEnvironment(auto_requeue=False)
     return None
 

@@ -11,6 +11,7 @@ import torch
 import nmt
 from nmt.data.scan import text_fingerprint
 from nmt.training.data_module import TranslationData
+from nmt.training.distributed import world_size
 
 _PACKAGES = ("torch", "lightning", "datasets", "sentencepiece", "sacrebleu", "numpy")
 
@@ -35,6 +36,7 @@ def environment(data: TranslationData) -> dict[str, Any]:
             "system": platform.platform(),
             "processors": os.cpu_count(),
             "threads": torch.get_num_threads(),
+            "processes": world_size(),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
     }

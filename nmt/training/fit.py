@@ -11,6 +11,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
@@ -99,9 +100,8 @@ def fit(
 def try_callbacks(callbacks: Sequence[lightning.Callback], loggers: Sequence[Logger]) -> None:
     """Make a Trainer with a user's callbacks and loggers, so that faults show before the run."""
     _silence_lightning()
-    lightning.Trainer(
-        accelerator="cpu", callbacks=list(callbacks), logger=list(loggers), max_steps=1
-    )
+    given: dict[str, Any] = {"callbacks": list(callbacks), "logger": list(loggers)}
+    lightning.Trainer(accelerator="cpu", plugins=LightningEnvironment(), max_steps=1, **given)
 
 
 def fit_briefly(
@@ -154,7 +154,8 @@ def _hardware(
         "devices": local_world_size(),
         "num_nodes": world_size() // local_world_size(),
         "strategy": "auto" if environment is None else _ddp(),
-        "plugins": [CheckpointWriter(), *([] if environment is None else [environment])],
+        # Lightning's own choice for one process fails in a SLURM job of several tasks.
+        "plugins": [CheckpointWriter(), environment or LightningEnvironment()],
         "precision": "bf16-mixed" if precision == "bf16" else "32-true",
         # On a CPU all kernels used here are deterministic by default.
         "deterministic": "warn" if device.type == "cuda" else None,

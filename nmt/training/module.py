@@ -163,6 +163,9 @@ class TranslationModule(lightning.LightningModule):
         Raises:
             NmtError: training diverged.
         """
+        # Lightning's own count, the step of its loggers, is one too high once a run that ended with
+        # a validation is resumed; then they would also miss every new value.
+        self.trainer.fit_loop.epoch_loop._batches_that_stepped = self.trainer.global_step
         optimizer: Any = self.optimizers()
         scheduler: Any = self.lr_schedulers()
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -205,7 +208,7 @@ class TranslationModule(lightning.LightningModule):
 
     def _log_training(self, learning_rate: float, gradient_norm: Tensor) -> None:
         """Log the updates since the last log line."""
-        loss = self._mean_loss()
+        loss = self._total_loss() / self._updates_summed
         refuse_diverged(loss)
         now = time.perf_counter()
         self.log("train/loss", loss, prog_bar=True)
@@ -215,11 +218,11 @@ class TranslationModule(lightning.LightningModule):
         self._loss_sum, self._updates_summed = 0.0, 0
         self._tokens, self._since = 0, now
 
-    def _mean_loss(self) -> float:
-        """Return the mean loss since it was last logged, over all ranks."""
+    def _total_loss(self) -> float:
+        """Return the sum of the updates' losses since they were last logged, over all ranks."""
         mine = torch.as_tensor(self._loss_sum, dtype=torch.float64, device=self.device)
         total = self.trainer.strategy.reduce(mine.clone(), reduce_op="sum")  # it adds in place
-        return float(total) / max(self._updates_summed, 1)
+        return float(total)
 
     def on_validation_start(self) -> None:
         """Start a validation, and stop the clock of the training speed."""
@@ -297,7 +300,7 @@ class TranslationModule(lightning.LightningModule):
         checkpoint["module"] = {
             "best": self._best,
             "validated_update": self.validated_update,
-            "loss_sum": self._mean_loss() * self._updates_summed,
+            "loss_sum": self._total_loss(),
             "updates_summed": self._updates_summed,
         }
 

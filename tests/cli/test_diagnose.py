@@ -47,6 +47,25 @@ def test_a_run_is_looked_at_as_it_is_and_as_it_began(
     }
 
 
+def test_a_run_whose_base_model_is_gone_is_looked_at_as_it_is(
+    nmt: Command, tiny_run: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    stored = (run / "config.yaml").read_text()
+    assert "init_from: null" in stored
+    changed = stored.replace("init_from: null", f"init_from: {tmp_path}/gone")
+    (run / "config.yaml").write_text(changed)
+    result = nmt("diagnose", run, "--sentences", "2")
+    assert result.code == 0, result.err
+    assert (
+        f"the gradient flow before training is left out: there is no model at {tmp_path}/gone"
+        in (result.err)
+    )
+    found = read_record(run / "diagnosis.json", Diagnosis)
+    assert [flow.moment for flow in found.flows] == ["trained"] and found.probes
+
+
 def test_a_config_is_looked_at_before_training_with_another_cell_beside_it(
     nmt: Command, tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,8 @@
+import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +48,24 @@ def test_every_pair_is_found_in_its_chunk(tokenizer: Tokenizer, tmp_path: Path) 
     assert targets == tokenizer.target.encode([kept[row][1] for row in rows])
     assert encoded.source_lengths[rows].tolist() == [len(ids) + 1 for ids in sources]
     assert len(encoded) == len(kept) == len(encoded.target_lengths)
+
+
+def test_only_processors_of_the_job_encode(
+    tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster's job may have 3 of a machine's 128 processors."""
+    started: list[int] = []
+
+    def written(*arguments: Any) -> None:
+        started.append(arguments[-1])
+        raise OSError
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {2, 3, 5})
+    monkeypatch.setattr(os, "cpu_count", lambda: 128)
+    monkeypatch.setattr("nmt.data.cache.write_encoded", written)
+    with pytest.raises(DataError):
+        encode(PAIRS, tokenizer, tmp_path, workers=None)
+    assert started == [3]
 
 
 def test_lengths_cost_two_bytes_a_side_and_are_mapped_where_all_are_kept(

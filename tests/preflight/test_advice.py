@@ -15,6 +15,8 @@ from nmt.preflight.check_records import Check, SplitFacts
 from nmt.preflight.cost import Cost
 from nmt.preflight.leakage import Overlap
 from nmt.preflight.statistics import SideFacts
+from nmt.report.blocks import Paragraph, Table
+from nmt.report.check_report import check_report
 from tests.conftest import ROOT
 
 SIDE = SideFacts(1000, 10_000, 10, 50, 1.25, 0.0, 1.0, 0.9, [])
@@ -215,3 +217,14 @@ def test_the_shipped_configs_have_usual_sizes(path: Path) -> None:
     vocabulary, hidden = usual_sizes(count)
     assert vocabulary / 2 <= given.tokenizer.vocabulary_size <= 2 * vocabulary
     assert hidden / 2 <= given.model.hidden_size <= 2 * hidden
+
+
+def test_splits_that_share_only_target_sentences_are_listed() -> None:
+    """Short answers are translations of many questions."""
+    for overlap, kind in (((0, 0, 7), Table), ((0, 0, 0), Paragraph)):
+        shared = [Overlap("test", "train", 1000, *overlap)]
+        report = check_report("config.yaml", dataclasses.replace(WELL, overlaps=shared))
+        (block,) = next(s for s in report.sections if s.title == "Sentences in two splits").blocks
+        assert isinstance(block, kind)
+        if isinstance(block, Table):
+            assert list(block.rows[0]) == ["test in train", "1,000", "0", "0", "7"]

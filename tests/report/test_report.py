@@ -85,10 +85,13 @@ def test_a_sentence_says_what_a_run_is(tmp_path: Path) -> None:
     weights = {"a": np.zeros((3, 4), np.float32), "b": np.zeros(5, np.float32)}
     save_file(weights, run / "model" / "weights.safetensors", {"format": "pt"})
     log = [
-        "10:00:00,111 device: cpu",
+        "10:00:00,111 started",
+        "10:00:00,222 device: cpu",
         "10:20:30,999 saved",
-        "11:59:00,000 device: cpu",
-        "12:01:30,000 end",
+        "11:59:00,000 started",
+        "11:59:00,000 the folder cannot be locked",  # resuming can warn before it names the device
+        "11:59:01,000 device: cpu",
+        "12:01:31,000 end",
     ]
     (run / "train.log").write_text("".join(f"2026-01-02 {line}\n" for line in log) + "a table\n")
     for name in ("scores.{}.json", "translations.{}.jsonl"):
@@ -101,6 +104,29 @@ def test_a_sentence_says_what_a_run_is(tmp_path: Path) -> None:
     assert isinstance(told, Paragraph)
     for part in ("17 parameters", "23 min", "1 processor", "2026-01-02", f"{bleu['score']:.2f}"):
         assert part in told.text
+
+
+def test_a_run_of_several_processes_names_their_number(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", good_hypotheses())
+    (run / "train.log").write_text("2026-01-02 10:00:00,111 started\n")
+    environment = json.loads((run / "environment.json").read_text())
+    environment["machine"]["processes"] = 4
+    (run / "environment.json").write_text(json.dumps(environment))
+    told = scores(read_runs([run])).blocks[0]
+    assert isinstance(told, Paragraph) and "on 4 × 1 processor threads" in told.text
+
+
+def test_the_weights_of_a_run_are_counted_as_its_log_counts_them(tiny_run: Path) -> None:
+    (read,) = read_runs([tiny_run])
+    assert f"model: {read.parameters:,} parameters" in (tiny_run / "train.log").read_text()
+
+
+def test_what_only_the_training_loss_includes_is_said(tmp_path: Path) -> None:
+    training = dataclasses.replace(CONFIG.training, label_smoothing=0.0, r_drop=2.5)
+    config = dataclasses.replace(CONFIG, training=training)
+    run = make_run(tmp_path / "run", good_hypotheses(), config)
+    told = [block.text for block in curves(read_runs([run])).blocks if isinstance(block, Paragraph)]
+    assert len(told) == 1 and "The training loss includes r_drop (2.5) and dropout" in told[0]
 
 
 def test_sentences_where_two_runs_differ_most_are_shown(folder: Path, tmp_path: Path) -> None:

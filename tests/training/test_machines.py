@@ -179,7 +179,8 @@ SRUN = """
 import os, subprocess, sys
 common = {"STEP_NUM_TASKS": 2, "NTASKS": 2, "STEP_NUM_NODES": 1, "NODEID": 0}
 common["NODELIST"] = "127.0.0.1"
-words = [word for word in sys.argv[1:] if not word.startswith("--kill-on-bad-exit")]
+words = sys.argv[sys.argv.index("nmt") :]
+assert {"--kill-on-bad-exit=1", "--wait=0"} == {*sys.argv[1:]} - {*words}
 tasks = [
     subprocess.Popen(
         words,

@@ -175,6 +175,19 @@ def test_a_strangers_training_resumes_bit_for_bit_from_a_stock_checkpoint(
         assert torch.equal(weight, other), name
 
 
+def test_a_checkpoint_has_the_exact_sum_of_the_losses(tiny_config: Path) -> None:
+    """Else the next line of the log differs from that of a run without a stop in its last bits."""
+    module = nmt.TranslationModule(load_config(tiny_config))
+    module.trainer = lightning.Trainer(**QUIET, logger=False)
+    module._updates_summed = 21
+    sums = [loss / 7 for loss in range(100, 200)]
+    assert any(total / 21 * 21 != total for total in sums)
+    for module._loss_sum in sums:
+        checkpoint: dict[str, Any] = {}
+        module.on_save_checkpoint(checkpoint)
+        assert checkpoint["module"]["loss_sum"] == module._loss_sum
+
+
 def test_training_goes_through_the_epochs_of_the_trainer(tiny_config: Path, tmp_path: Path) -> None:
     config = with_model(changed(tiny_config, max_updates=None, max_epochs=20), dropout=0.0)
     length = len(opened(config).updates().plan(0))

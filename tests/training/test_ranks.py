@@ -19,6 +19,7 @@ import nmt.training.run as running
 from nmt.config import Config, TrainingConfig, load_config
 from nmt.errors import NmtError, UsageError
 from nmt.training.checkpoints import checkpoint_files
+from nmt.training.cluster import launcher
 from nmt.training.launch import num_processes, processes
 from tests.conftest import Command, write_pairs
 from tests.faults.test_stops import start, wait_for_checkpoints, weights
@@ -161,10 +162,37 @@ def test_three_ranks_too_resume_bit_for_bit(nmt: Command, tiny_config: Path) -> 
     assert "resume verified: after 30 updates" in result.err
 
 
-def test_a_batch_script_without_srun_trains_alone() -> None:
-    slurm = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_PROCID": "0"}
-    with variables(**slurm), processes(TrainingConfig(), CPU) as environment:
-        assert environment is None
+def test_a_batch_script_without_srun_trains_alone(tiny_config: Path, tmp_path: Path) -> None:
+    """Also in a job of `--ntasks 2`, without `--ntasks-per-node`."""
+    with variables(SLURM_NTASKS="2", SLURM_PROCID="0", SLURM_JOB_ID="1"):
+        with processes(TrainingConfig(), CPU) as environment:
+            assert environment is None
+        config = changed(tiny_config, max_updates=2, warmup_updates=0)
+        running.train(config, tmp_path / "run", callbacks=[lightning.Callback()])
+
+
+def test_a_step_of_fewer_tasks_than_its_job_has_its_own_number() -> None:
+    """srun passes on the job's `--ntasks-per-node`, and sets the numbers of the step."""
+    step = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2", "SLURM_NTASKS": "4"}
+    with variables(**step, SLURM_NTASKS_PER_NODE="8", LOCAL_WORLD_SIZE=""):
+        environment = launcher()
+        assert environment is not None and environment.world_size() == 4
+        assert os.environ["LOCAL_WORLD_SIZE"] == "2"
+        environment.validate_settings(num_devices=2, num_nodes=2)
+
+
+def test_a_task_that_sees_one_gpu_takes_it() -> None:
+    """`--gpus-per-task 1` gives each task its own GPU as the only one, of number 0."""
+    step = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "1", "SLURM_NTASKS": "4"}
+    task = {"SLURM_PROCID": "3", "SLURM_LOCALID": "3", "LOCAL_WORLD_SIZE": ""}
+    with variables(**step, **task), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_NTASKS_PER_NODE", "4")
+        for seen, local in ((4, 3), (1, 0), (1, 0)):
+            patch.setattr("torch.cuda.device_count", lambda seen=seen: seen)
+            environment = launcher()
+            assert environment is not None and environment.local_rank() == local
+            assert (environment.global_rank(), environment.world_size()) == (3, 4)
+            assert os.environ["LOCAL_WORLD_SIZE"] == str(seen)
 
 
 @pytest.mark.slow

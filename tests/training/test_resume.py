@@ -9,10 +9,12 @@ from typing import Any
 import lightning
 import pytest
 import torch
+from lightning.pytorch.loggers.logger import DummyLogger
 
 import nmt.training.run as running
 from nmt.config import Config, load_config
 from nmt.errors import NmtError, UsageError
+from nmt.reading import read_rows
 from nmt.storage import locked
 from nmt.training.checkpoints import checkpoint_files, newest_checkpoint
 from nmt.training.module import TranslationModule
@@ -70,6 +72,31 @@ def test_an_extended_run_has_the_weights_of_one_that_was_longer_from_the_start(
         name,
         name,
     ]
+
+
+class Steps(DummyLogger):
+    """Keeps the step and the value of every training loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses: list[tuple[int, str]] = []
+
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
+        if "train/loss" in metrics and step is not None:
+            self.losses.append((step + 1, f"{metrics['train/loss']:.6g}"))
+
+
+def test_loggers_of_an_extended_run_have_each_loss_at_its_update(
+    constant: Config, tmp_path: Path
+) -> None:
+    """Update 8, where the run first ends, is validated."""
+    run, loggers = tmp_path / "run", [Steps(), Steps()]
+    for updates, logger in zip((8, 20), loggers, strict=True):
+        running.train(changed(constant, max_updates=updates), run, resume=True, loggers=[logger])
+    rows = [row for row in read_rows(run / "metrics.csv")[0] if "train_loss" in row]
+    assert [update for update, _ in loggers[1].losses] == [10, 15, 20]
+    written = [(int(row["update"]), row["train_loss"]) for row in rows]
+    assert loggers[0].losses + loggers[1].losses == written
 
 
 def test_an_extension_that_is_killed_is_not_forgotten(
