@@ -85,7 +85,7 @@ def test_a_list_of_all_that_came_changes_no_translation_of_a_model_that_knows_th
     whole = translator.translate(SENTENCES, greedy=True)
     listed = translator.translate(SENTENCES, greedy=True, shortlist=EVERY)
     for one, other in zip(whole, listed, strict=True):
-        assert one.text == other.text and other.score >= one.score
+        assert one.text == other.text and other.score >= one.score - 1e-4
 
 
 def test_a_model_that_does_not_know_its_counts_says_so(tiny_run: Path, tmp_path: Path) -> None:
