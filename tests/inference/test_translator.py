@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,10 @@ def test_a_source_too_long_is_cut_and_said(translator: Translator) -> None:
 
 
 def test_a_source_too_long_is_cut_where_it_is_scored_too(
-    translator: Translator, caplog: pytest.LogCaptureFixture
+    translator: Translator, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    caplog.set_level("INFO", logger="nmt")
+    monkeypatch.setattr(logging.getLogger("nmt"), "propagate", True)
     sources = ["Hund " * 1500, "Hund " * 1500 + "Katze", "Hund"]
     long, longer, short = translator.score(sources, ["A dog."] * 3)
     assert long == longer != short

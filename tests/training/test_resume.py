@@ -249,6 +249,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     monkeypatch: pytest.MonkeyPatch,
     damage: str,
 ) -> None:
+    caplog.set_level("INFO", logger="nmt")
     monkeypatch.setattr(logging.getLogger("nmt"), "propagate", True)
     run = copied(short_run, tmp_path)
     newest = checkpoint_files(run / "checkpoints")[-1]
