@@ -30,6 +30,10 @@ class Padded:
         """Move the tokens to a device."""
         return Padded(self.tokens.to(device, non_blocking=True), self.lengths)
 
+    def repeat(self, times: int) -> "Padded":
+        """Repeat all sentences, in order, after the last one."""
+        return Padded(self.tokens.repeat(times, 1), self.lengths.repeat(times))
+
     def select(self, rows: Tensor) -> "Padded":
         """Select sentences, padded to the longest of them; `rows` is `(kept,)`."""
         lengths = self.lengths[rows.cpu()]
@@ -47,9 +51,9 @@ def pad(sentences: Sequence[Sequence[int]], device: torch.device | str = "cpu") 
     lengths = torch.tensor([len(sentence) for sentence in sentences], dtype=torch.int64)
     if not sentences:
         return Padded(torch.zeros((0, 0), dtype=torch.int64, device=device), lengths)
-    rows = [torch.as_tensor(sentence, dtype=torch.int64) for sentence in sentences]
-    tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-    return Padded(tokens.to(device), lengths)
+    longest = int(lengths.max())
+    rows = [[*sentence, *[0] * (longest - len(sentence))] for sentence in sentences]
+    return Padded(torch.tensor(rows, dtype=torch.int64, device=device), lengths)
 
 
 def reversed_positions(padded: Padded) -> Tensor:

@@ -10,6 +10,8 @@ from nmt.models.products import prepared_product
 
 _ROWS = 512
 """Tokens of one block of logits: enough for a fast product, few enough for the CPU cache."""
+_GPU_LOGITS = 2**25
+"""Logits of one block on a GPU, 128 MiB in fp32: there few large kernels are faster."""
 
 
 def projected_cross_entropy(
@@ -82,8 +84,10 @@ def _loss_and_gradients(
     by_bias = torch.zeros_like(bias, dtype=torch.float32)
     project, project_back = prepared_product(weight, bias), prepared_product(weight.t())
     passes = len(readouts)
-    for start in range(0, len(targets), _ROWS // passes):
-        part = slice(start, start + _ROWS // passes)
+    on_cpu = readouts.device.type == "cpu"
+    size = (_ROWS if on_cpu else max(_ROWS, _GPU_LOGITS // len(weight))) // passes
+    for start in range(0, len(targets), size):
+        part = slice(start, start + size)
         true = targets[part, None]
         logits = [project(rows[part]).float() for rows in readouts]  # (rows, vocabulary) each
         divergence = _divergence(*logits) if passes > 1 else None

@@ -82,9 +82,10 @@ class Seq2Seq(nn.Module):
         With R-Drop every sentence is read twice, with different dropout; see
         `projected_cross_entropy`.
         """
-        readouts = self._readouts(source, target)
+        passes = 1 if r_drop is None else 2
+        readouts = self._readouts(source.repeat(passes), target.repeat(passes))
         if r_drop is not None:
-            readouts = torch.stack([readouts, self._readouts(source, target)])
+            readouts = readouts.unflatten(0, (passes, -1))
         true, projection = target.tokens[:, 1:][_predicted(target)], self.decoder.projection
         return projected_cross_entropy(readouts, projection, true, label_smoothing, r_drop)
 

@@ -119,6 +119,19 @@ def test_every_option_runs_and_agrees_with_itself(
             assert scores.sum().item() == pytest.approx(-loss, abs=1e-4)
 
 
+@pytest.mark.parametrize("locked", [False, True])
+def test_the_passes_of_r_drop_differ_by_their_dropout_alone(locked: bool) -> None:
+    model = network(dropout=0.3, locked_dropout=locked)
+    torch.testing.assert_close(
+        model.eval().loss(SOURCE, TARGET, 0.1, r_drop=3.0), model.loss(SOURCE, TARGET, 0.1)
+    )
+    losses = []
+    for r_drop in (0.0, 1.0):
+        torch.manual_seed(5)
+        losses.append(model.train().loss(SOURCE, TARGET, r_drop=r_drop).item())
+    assert losses[1] > losses[0] + 0.01, "the divergence of equal passes is 0"
+
+
 def test_both_networks_start_as_the_config_says() -> None:
     model = network(recurrent_init="identity", bidirectional=False)
     for stack in (model.encoder.stack, model.decoder.stack):
