@@ -148,8 +148,8 @@ def _hardware(
 ) -> dict[str, Any]:
     """Return the Trainer's arguments for device, precision and processes."""
     _silence_lightning()
-    # Deterministic mode would fill every new tensor: up to a sixth of an update's time on a GPU.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    if device.type == "cuda":  # deterministic mode would also fill every new tensor, which is slow
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     precision = find_precision(config.training.precision, device, "training.precision")
     return {
         "accelerator": "gpu" if device.type == "cuda" else "cpu",
