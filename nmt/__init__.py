@@ -58,7 +58,8 @@ def load_config(path: "str | Path", overrides: Mapping[str, Any] | None = None) 
     words = []
     for key, value in (overrides or {}).items():
         structured = isinstance(value, dict | list | tuple | None)
-        words += [f"--{key}", json.dumps(value, default=str) if structured else str(value)]
+        text = json.dumps(value, default=str, ensure_ascii=False) if structured else str(value)
+        words += [f"--{key}", text]
     return load_training_config(path, words)
 
 

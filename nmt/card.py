@@ -89,9 +89,9 @@ def model_card(config: Config, metrics: dict[str, Any], precision: str) -> str:
 # {data.source_language} → {data.target_language}
 
 {_networks(model)} ({model.layers} layers of {model.hidden_size}, cell {model.cell}, attention
-{model.attention}), trained by nmt {__version__} on `{data.public_corpus}`
-({metrics.get("data", {}).get("kept", 0):,} sentence pairs).{_search(metrics)} Weights: \
-{_origin(metrics, precision)}.
+{model.attention}), trained by nmt {metrics.get("versions", {}).get("nmt", __version__)} on
+`{data.public_corpus}` ({metrics.get("data", {}).get("kept", 0):,} sentence pairs).
+Weights: {_origin(metrics, precision)}.{_search(metrics)}
 
     nmt translate {published["address"] if published else "FOLDER"} input.{data.source_language} \
 -o output.{data.target_language}
@@ -184,7 +184,7 @@ def _test_scores(metrics: dict[str, Any]) -> str:
 def _scores(metrics: dict[str, Any]) -> str:
     scores = metrics.get("validation")
     if scores is None:
-        return "Nothing has scored this model on the validation split."
+        return "No scores on the validation split are stored."
     heading = "Scores on the validation split, greedy search, at update"
     rows = [f"| {name} | {value:.4g} |" for name, value in scores.items()]
     table = ["", "| score | value |", "|---|---|", *rows]

@@ -60,6 +60,13 @@ def log_to_stderr(*, quiet: bool = False, unless_configured: bool = False) -> No
     log.handlers = [handler]
 
 
+class _LogFile(logging.FileHandler):
+    """A log whose disk may fill: what else is written there says so."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Print nothing; the default is a traceback for each line."""
+
+
 @contextlib.contextmanager
 def kept_log() -> Iterator[Callable[[Path], None]]:
     """Buffer the records of a block until its log file is known.
@@ -73,7 +80,7 @@ def kept_log() -> Iterator[Callable[[Path], None]]:
     log.addHandler(handler)
 
     def log_to_file(path: Path) -> None:
-        file = logging.FileHandler(path, encoding="utf-8")
+        file = _LogFile(path, encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         handler.setTarget(file)
         handler.flushLevel = logging.NOTSET

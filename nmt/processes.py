@@ -45,7 +45,9 @@ class ChildProcess(subprocess.Popen[bytes]):
         options["env"] = options.get("env", os.environ) | {_LIFELINE: str(reading)}
         options |= {"pass_fds": [reading], "start_new_session": True}
         try:
-            super().__init__([sys.executable, "-c", _WATCH + code, *words], **options)
+            # By default the modules of the working folder come first, such as a `tokenize.py`.
+            code = f"import sys; sys.path[:] = {sys.path!r}\n{_WATCH}{code}"
+            super().__init__([sys.executable, "-c", code, *words], **options)
         finally:
             os.close(reading)
 

@@ -20,11 +20,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import yaml
 
 from nmt.config import load_config
 from nmt.errors import NmtError
+from nmt.report.runs import count_parameters
 
 SPLITS = ("validation", "test")
 Job = concurrent.futures.Future[dict[str, float]]
@@ -40,18 +40,6 @@ def nmt(*words: str, threads: int) -> None:
     )
     if done.returncode != 0:
         sys.exit(f"ablation: nmt {' '.join(words)} failed:\n{done.stderr[-2000:]}")
-
-
-def parameters(weights: Path) -> int:
-    """Count a model's parameters."""
-    with safetensors.safe_open(weights, framework="numpy") as tensors:
-        names = [name for name in tensors.keys() if not name.endswith("token_counts")]  # noqa: SIM118
-        return sum(tensors.get_slice(name).get_shape()[0] * _width(tensors, name) for name in names)
-
-
-def _width(tensors: Any, name: str) -> int:
-    shape = tensors.get_slice(name).get_shape()
-    return shape[1] if len(shape) > 1 else 1
 
 
 def measure(run: Path, config: Path, keys: list[str], seed: int, threads: int) -> dict[str, float]:
@@ -72,7 +60,8 @@ def measure(run: Path, config: Path, keys: list[str], seed: int, threads: int) -
     start, stopped = time.monotonic(), run.exists()
     words = ["train", str(config), "--run", str(run), "--resume", "--seed", str(seed), *keys]
     nmt(*words, threads=threads)
-    found: dict[str, float] = {"parameters": parameters(run / "model" / "weights.safetensors")}
+    found: dict[str, float] = {}
+    found["parameters"] = count_parameters(run / "model" / "weights.safetensors")
     if not stopped:
         found["minutes"] = (time.monotonic() - start) / 60
     for split in SPLITS:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import re
 import shutil
@@ -209,8 +210,10 @@ def translation(bench: Bench, size: int, search: str, models: dict[str, Path]) -
 
 
 def _translate_ours(bench: Bench, side: str, model: Path, beam: int, done: list[Row]) -> Row:
-    options = json.dumps(OURS[side] | ({"greedy": True} if beam == 1 else {"beam_size": beam}))
-    words = [bench.folder / "lines.de", bench.folder / f"{side}.en", options]
+    options = {"prune": math.inf, "beam_size": beam} | OURS[side]
+    if beam == 1:  # of beam search alone
+        options = {name: options[name] for name in OURS[side] if name != "prune"} | {"greedy": True}
+    words = [bench.folder / "lines.de", bench.folder / f"{side}.en", json.dumps(options)]
     ran = bench.call("ours", "translate", model, *words, bench.device)
     told = figures(ran)
     return told if "refused" in told else _speed(bench, ran)

@@ -93,6 +93,8 @@ def prepare(folder: Path, config: Path, keys: list[str]) -> tuple[list[str], int
     words += ["--train-sets", *(str(folder / f"train.{side}") for side in (0, 1))]
     if settings.training.max_epochs is None:
         sys.exit("give --training.max_epochs: an epoch has a known number of tokens")
+    if settings.training.max_updates is not None:
+        sys.exit("give --training.max_updates null: the epochs are to be trained whole")
     words += ["--vocabs", *[str(folder / "vocab.yml")] * 2]
     lengths = [len(ids) + 1 for ids in vocabulary.encode([target for _, target in pairs])]
     return words, sum(lengths) * settings.training.max_epochs

@@ -86,9 +86,13 @@ class Client(threading.Thread):
             line, expected = next(self._lines)
             body = json.dumps({"q": line} | pair)
             started = time.perf_counter()
-            connection.request("POST", "/translate", body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            found = json.loads(answer.read())
+            try:
+                connection.request("POST", "/translate", body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                found = json.loads(answer.read())
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                self.wrong.append(f"{line!r}: {error!r}")
+                return
             self.seconds.append(time.perf_counter() - started)
             if answer.status != 200 or found["translatedText"] != expected:
                 self.wrong.append(f"{answer.status} {line!r}: {found}, not {expected!r}")
@@ -114,6 +118,8 @@ def load(
         one.join()
     every = sorted(itertools.chain.from_iterable(one.seconds for one in many))
     wrong = [told for one in many for told in one.wrong]
+    if len(every) < 2:
+        sys.exit(f"serve_load: the server does not answer: {wrong[:1]}")
     report = {
         "clients": clients,
         "requests": len(every),

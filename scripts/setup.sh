@@ -14,7 +14,7 @@ want=$(cat pyproject.toml scripts/constraints.txt | "$python" -c \
 stamp=.venv/nmt-setup${1:+-$1}
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && exit 0
 echo "setup: installing into .venv (once)" >&2
-[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
   -c scripts/constraints.txt -e ".$extra"
 echo "$want" >"$stamp"

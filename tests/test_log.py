@@ -33,3 +33,13 @@ def test_a_log_file_has_each_record_once_from_the_start(tmp_path: Path) -> None:
     log.warning("after the end")
     written = [line.split()[-1] for line in file.read_text(encoding="utf-8").splitlines()]
     assert written == ["started", *(str(number) for number in range(lines))]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_prints_no_traceback_for_each_record(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with kept_log() as log_to_file:
+        log_to_file(Path("/dev/full"))
+        logging.getLogger("nmt").warning("one more")
+    assert "Traceback" not in capsys.readouterr().err

@@ -4,10 +4,13 @@ import os
 import subprocess
 import sys
 import time
+import tokenize
 from pathlib import Path
 
 import psutil
 import pytest
+
+from nmt.processes import ChildProcess
 
 PARENT = """
 import sys, time
@@ -17,6 +20,17 @@ child = ChildProcess("import subprocess, sys; subprocess.run([sys.executable, '-
 print(child.pid, flush=True)
 time.sleep(float(sys.argv[1]))
 """
+
+
+def test_a_users_script_in_the_working_folder_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's `-c` looks there first, and `tokenize` is a module that others import."""
+    (tmp_path / "tokenize.py").write_text("print('the user's own')")
+    monkeypatch.chdir(tmp_path)
+    child = ChildProcess("import tokenize; print(tokenize.__file__)", stdout=subprocess.PIPE)
+    found, _ = child.communicate()
+    assert child.returncode == 0 and found.decode().strip() == tokenize.__file__
 
 
 def wait_for_end(processes: list[psutil.Process]) -> None:

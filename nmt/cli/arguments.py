@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import dataclasses
 import gc
-import glob
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -172,12 +171,11 @@ def read_split(model: str, config: Config, split: str) -> list[tuple[str, str]]:
 
     Raises:
         UsageError: the place of the corpus is unknown.
-        DataError: the split is missing or empty, or its path is relative to another folder.
+        DataError: the split is missing or empty.
     """
     from nmt.data.corpus import open_corpus
 
     refuse_placeless(model, config, "give --source and --reference")
-    _refuse_elsewhere(model, config, split)
     return list(open_corpus(config.data, only=split).pairs(split))
 
 
@@ -185,21 +183,3 @@ def refuse_placeless(model: str, config: Config, remedy: str) -> None:
     """Refuse the config of a bundle, unless its corpus is found without a place."""
     if config.data.corpus == "files" and config.data.splits is None:
         raise UsageError(f"{model} is a bundle, which does not say where its data lies; {remedy}")
-
-
-def _refuse_elsewhere(model: str, config: Config, split: str) -> None:
-    """Refuse relative places if the current folder is not the one they are relative to."""
-    from nmt.data.corpus import corpus_places, place_parts
-
-    places = corpus_places(config.data)
-    place = places.get(split)
-    if config.data.corpus != "files" or place is None:
-        return
-    for part, _ in place_parts(places["train"] if isinstance(place, dict) else place):
-        prefix = Path(part)
-        siblings = prefix.parent.glob(f"{glob.escape(prefix.name)}*")
-        if not prefix.is_absolute() and next(siblings, None) is None:
-            raise DataError(
-                f"there is no {part} in {Path.cwd()}: the places of {model} are relative to the "
-                "folder in which training began; go there, or give --source and --reference"
-            )

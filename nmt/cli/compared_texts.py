@@ -86,6 +86,8 @@ def refuse_senseless(arguments: argparse.Namespace) -> None:
             raise UsageError(f"--{name} belongs to one test set; give one --test-set")
     if twice := [name for name in sets if sets.count(name) > 1]:
         raise UsageError(f"--test-set {twice[0]} is given twice; give it once")
+    if str(arguments.output) == "-":
+        raise UsageError("-o -: standard output is for the scores; give a file")
     if arguments.output and arguments.hypotheses:
         raise UsageError("-o: --hypotheses are there already; leave it out")
     if arguments.tune and (sets or len(arguments.reference) > 1):

@@ -29,8 +29,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     arguments = parser.parse_intermixed_args(words)
     out = _place(arguments)
     refuse_output(out, *arguments.runs)
-    if out is not None and out.suffix not in (".html", ".htm") and out.is_file():
-        raise UsageError(f"{out} exists and is no page; give a name that ends in .html")
+    if out is not None and out.suffix[:4] != ".htm" and (out.is_file() or str(out) == "-"):
+        raise UsageError(f"{out} is no page; give a name that ends in .html")
 
     from nmt.cli.terminal import print_report
     from nmt.report.run_report import make_report, write_page

@@ -56,7 +56,7 @@ def print_blocks(console: Console, blocks: Sequence[Block]) -> None:
                 versions.add_column(style="bold", no_wrap=True)
                 versions.add_column()
                 for label, spans in lines:
-                    versions.add_row(label, Text(_marked(spans)))
+                    versions.add_row(Text(printable(label)), Text(_marked(spans)))
             case Table(title=title):
                 parts = [_grid(block, columns) for columns in _parts(block, console.width)]
                 shown = Group(*([Text(title, style="dim")] if title else []), *parts)

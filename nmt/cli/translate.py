@@ -83,10 +83,11 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     options = translator.options(**settings)  # before anything is written
     if len(jobs) > 1:
         arguments.output.mkdir(parents=True, exist_ok=True)
+    key = _key(arguments, options)
     failed = 0
     with _several(translator, arguments) as translators:
         for (source, output), total in zip(jobs, totals, strict=True):
-            failed += _translate(translators, source, output, arguments, options, total)
+            failed += _translate(translators, source, output, arguments, options, key, total)
     return 1 if failed else 0
 
 
@@ -232,6 +233,7 @@ def _translate(
     output: Path | None,
     arguments: argparse.Namespace,
     options: SearchOptions,
+    key: str,
     total: int | None,
 ) -> int:
     """Translate one input; return how many of its lines failed."""
@@ -242,7 +244,6 @@ def _translate(
     if output is None or is_stream(output):
         writing = line_writer(output, arguments.format)
     else:
-        key = _key(arguments, options)
         if arguments.resume and output.exists() and not is_unfinished(output, key):
             log.info("%s is there, and is kept", output)
             return 0
@@ -283,4 +284,5 @@ def _dependencies(arguments: argparse.Namespace, options: SearchOptions) -> dict
     paths = [arguments.model, *arguments.ensemble]
     models = [sha256(find_bundle(path) / "bundle.json") for path in paths]
     settings = dataclasses.asdict(options) | {"precision": arguments.precision}
+    del settings["batch_size"]
     return {"nmt": __version__, "models": models, **settings}

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.cli.arguments import load_translator
@@ -63,7 +62,9 @@ def tune_model(
         )
     if not os.access(folder.parent, os.W_OK):
         raise DataError(f"cannot write {folder}: Permission denied")
-    with locked(_owner(folder), patience=0):
+    run = folder.parent
+    is_best = folder.name == "model" and (run / "config.yaml").exists()
+    with locked(run if is_best else folder, patience=0):  # training may replace its best model
         translator = load_translator(arguments)
         tuning = tune(
             translator, texts.sources, texts.references[0], target, translator.options(**settings)
@@ -74,9 +75,3 @@ def tune_model(
     now = f"beam size {best.beam_size} and length penalty {best.length_penalty:g}"
     log.info("%s is changed: its defaults are now %s", folder, now)
     return tuning
-
-
-def _owner(folder: Path) -> Path:
-    """Return the folder that training locks while it may replace a bundle: its run's."""
-    run = folder.parent
-    return run if folder.name == "model" and (run / "config.yaml").exists() else folder

@@ -31,10 +31,11 @@ class DecodingConfig:
     """Maximum length of a translation: this × source length + 10 tokens."""
     prune: Annotated[float, Range(0, math.inf, above=True)] | None = 8.0
     """Drop hypotheses whose log-probability lies more than this, in nats, below the best of their
-    sentence; null or inf keeps all. A search for several candidates never prunes."""
+    sentence; inf keeps all. A search for several candidates never prunes."""
     shortlist: Annotated[int, Range(3, 1_000_000)] | None = None
     """Search only among this many target tokens, start and end included, the most frequent in
-    training; null for all. 512 and more are rounded up to a multiple of 32."""
+    training; the vocabulary's size or more for all. 512 and more are rounded up to a multiple of
+    32."""
     max_source_length: Annotated[int, Range(1, 100_000)] = 1000
     """Truncate longer source sentences to this many tokens, and report a problem."""
 

@@ -32,7 +32,7 @@ _TOKENIZER_FORMAT, _PAIRS_FORMAT, _TRANSLATIONS_FORMAT = 1, 3, 1
 def cache_folder(configured: str | None) -> Path:
     """Return the folder of the cache: `data.cache`, or `nmt` in the user's cache folder."""
     if configured is not None:
-        return Path(configured)
+        return Path(configured).expanduser()
     return user_cache() / "nmt"
 
 

@@ -43,13 +43,34 @@ def find_columns(row: Row, config: DataConfig) -> Pair | None:
     return None
 
 
-def top_columns(names: Sequence[str], config: DataConfig) -> list[str]:
-    """Return the columns to read: all of them, for the error message, if none match."""
+def top_columns(names: Sequence[str], config: DataConfig, where: str) -> list[str]:
+    """Return the columns to read: all of them, for the error message, if none match.
+
+    Args:
+        names: of all columns.
+        config: languages and columns.
+        where: name of the table in errors.
+
+    Raises:
+        DataError: a column to read occurs twice.
+    """
     for pair in candidate_columns(config):
         tops = [[n for n in names if n == c or c.startswith(f"{n}.")] for c in pair]
         if all(tops):
+            for top in tops:
+                refuse_repeated(top, where)
             return list(dict.fromkeys(itertools.chain.from_iterable(tops)))
     return list(names)
+
+
+def refuse_repeated(names: Sequence[str], where: str) -> None:
+    """Refuse a table in which a column occurs twice, since one of the two would be ignored.
+
+    Raises:
+        DataError: with the first such name.
+    """
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise DataError(f"{where}: the column {twice[0]!r} occurs twice; rename one of them")
 
 
 def read_pairs(rows: Iterable[tuple[str, Row]], config: DataConfig) -> Iterator[Pair]:

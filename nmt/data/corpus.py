@@ -153,7 +153,10 @@ def open_corpus(config: DataConfig, only: str | None = None) -> Corpus:
     else:
         read = functools.partial(read_file_pairs, config=config)
     corpus = Corpus(config.corpus, places, read)
-    for split in corpus.splits if only is None else [only]:
+    wanted = corpus.splits if only is None else [only]
+    if only is not None and isinstance(places.get(only), dict):  # it is cut out of train
+        wanted = ["train", only]
+    for split in wanted:
         if split in places:
             _try_places(corpus, split, offered)
         corpus.pairs(split)

@@ -1,6 +1,7 @@
 """Training pairs as token ids: encoded once, memory-mapped, filtered by the settings of a run."""
 
 import hashlib
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,10 +111,13 @@ class EncodedPairs:
         return _ids(source, positions), _ids(target, positions)
 
     def target_counts(self, vocabulary: int) -> NDArray[np.integer]:
-        """Count each token id in all targets, also of pairs left out, `(vocabulary,)`."""
+        """Count each token id in the targets, `(vocabulary,)`."""
         counts = np.zeros(vocabulary, dtype=np.int64)
-        for _, ids in self._sides[1]:
-            counts += np.bincount(ids, minlength=vocabulary)
+        kept = np.zeros(self.facts.pairs, dtype=bool)
+        kept[slice(None) if self._rows is None else self._rows] = True
+        for start, (ends, ids) in zip(itertools.count(0, CHUNK), self._sides[1]):
+            own = np.repeat(kept[start : start + CHUNK], np.diff(ends))
+            counts += np.bincount(ids[own], minlength=vocabulary)
         return counts
 
     def table(self) -> str:

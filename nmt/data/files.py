@@ -21,6 +21,7 @@ from nmt.data.columns import (
     join_lines,
     missing_columns,
     read_pairs,
+    refuse_repeated,
     top_columns,
 )
 from nmt.errors import DataError, counted
@@ -46,6 +47,8 @@ def read_file_pairs(place: str, config: DataConfig) -> Iterator[Pair]:
     kind = Path(place.removesuffix(".gz")).suffix
     if kind not in _TABLES:
         return _read_parallel(place, config)
+    if "://" not in place and not Path(place).exists():
+        raise DataError(f"there is no file {place}; {_check_splits(place)}")
     pairs = read_pairs(_TABLES[kind](place, config), config)
     return pairs if kind == ".tsv" else join_lines(pairs)
 
@@ -73,8 +76,7 @@ def _side(prefix: str, tag: str) -> str:
     if Path(prefix).is_file():
         kinds = " ".join(_TABLES)
         raise DataError(f"{prefix} is neither a prefix of two text files nor one of {kinds}")
-    folder = Path(prefix).parent
-    siblings = folder.glob("*") if folder.is_dir() else []
+    siblings = Path(prefix).parent.glob("*")
     starts = [p.name.removesuffix(".gz").rpartition(".") for p in siblings]
     tags = sorted(
         {t for stem, _, t in starts if stem == Path(prefix).name and f".{t}" not in _TABLES}
@@ -131,10 +133,7 @@ def _table_rows(lines: Iterable[tuple[str, list[str]]], config: DataConfig) -> N
                 )
             if not numbered and not is_header:
                 raise missing_columns(where, cells, config, _NO_HEADER)
-            if twice := [name for name in is_header or () if cells.count(name) > 1]:
-                raise DataError(
-                    f"{where}: the column {twice[0]!r} occurs twice; rename one of them"
-                )
+            refuse_repeated([name for name in cells if name in (is_header or ())], where)
             header = [str(number) for number in range(1, len(cells) + 1)] if numbered else cells
             if not numbered:
                 continue
@@ -172,7 +171,7 @@ def _parquet_rows(path: str, config: DataConfig) -> NamedRows:
                 buffer_size=2**20,
                 pre_buffer=False,
             )
-            columns = top_columns(table.schema_arrow.names, config)
+            columns = top_columns(table.schema_arrow.names, config, path)
             batches = table.iter_batches(_PARQUET_ROWS, columns=columns)
             yield from arrow_rows(batches, f"{path}:")
     except (OSError, EOFError, zlib.error, pyarrow.ArrowException) as error:

@@ -52,9 +52,10 @@ def open_hub(text: str, config: DataConfig) -> tuple[tuple[str, ...], Read]:
     tables = _load(address)
 
     def read(split: str) -> Iterator[Pair]:
-        table = tables[split]
-        table = table.select_columns(top_columns(table.column_names, config)).with_format("arrow")
-        rows = arrow_rows(table.iter(batch_size=1000), f"{address.text}: {split}")
+        table, where = tables[split], f"{address.text}: {split}"
+        columns = top_columns(table.column_names, config, where)
+        table = table.select_columns(columns).with_format("arrow")
+        rows = arrow_rows(table.iter(batch_size=1000), where)
         return join_lines(read_pairs(rows, config))
 
     return tuple(tables), read

@@ -68,5 +68,6 @@ def paired_bootstrap(
     differences = abs(samples[0] - samples[1])
     # sacreBLEU counts strictly larger differences, and so finds no difference significant.
     beyond = differences - differences.mean() > abs(before - after)
-    p_value = 1.0 if before == after else float(beyond.sum() + 1) / (RESAMPLES + 1)
+    alike = before == after or len(system) == 1  # all samples of one sentence are equal
+    p_value = 1.0 if alike else float(beyond.sum() + 1) / (RESAMPLES + 1)
     return Comparison(before, after, p_value, signed(metric.get_signature(), labels))

@@ -35,10 +35,10 @@ class Prefix:
 
 def encode_prefixes(vocabulary: Vocabulary, texts: Sequence[str]) -> list[Prefix]:
     """Encode prefixes; a blank one, or one without tokens, leaves its translation free."""
-    texts = ["" if is_blank(text) else text for text in texts]
+    texts = ["" if is_blank(text) else one_line(text).strip() for text in texts]
     return [
         Prefix(
-            one_line(text).strip() if tokens else "",
+            text if tokens else "",
             tokens,
             vocabulary.spelled_words(text),
             ends_open(vocabulary.spelled(text)),
@@ -111,7 +111,6 @@ def completed(prefix: Prefix, tokens: Sequence[int], vocabulary: Vocabulary) -> 
 
 def completed_words(prefix: Prefix, tokens: Sequence[int], vocabulary: Vocabulary) -> list[int]:
     """Return the word of `completed` that each token belongs to, counted from 0."""
-    words = vocabulary.decoded_words(tokens)
-    forced, last = prefix.words, len(prefix.text.split()) - 1
-    shift = words[len(forced) - 1] - last  # unknown tokens are words of their own in `words`
-    return forced + [word - shift for word in words[len(forced) :]]
+    ends = range(len(prefix.tokens) + 1, len(tokens) + 1)
+    words = [len(completed(prefix, tokens[:end], vocabulary).split()) - 1 for end in ends]
+    return prefix.words + words

@@ -131,10 +131,13 @@ class Translator:
             **settings: fields of `SearchOptions`, such as `beam_size=12`; by default the model's.
 
         Raises:
-            UsageError: see `options`; also a row that is not text, or unequal numbers.
+            UsageError: see `options`; also both options and settings, a row that is not text, or
+                unequal numbers.
         """
         sentences = read_texts("sentences", sentences)
-        options = self.options(**settings) if options is None else replace(options, **settings)
+        if options is not None and settings:
+            raise UsageError(f"options and {next(iter(settings))}: give one of the two")
+        options = options or self.options(**settings)
         listed = None if options.shortlist is None else self._shortlist(options.shortlist)
         search = BatchSearch(
             self.stepper, listed, self.tokenizer, options, self.device, self.precision

@@ -1,11 +1,11 @@
 """Memory and time of training, measured on a few real updates."""
 
+import contextlib
 import os
 import re
-import resource
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import psutil
 import torch
@@ -29,7 +29,7 @@ class Cost:
         precision: fp32 or bf16.
         parameters: number of weights of the network.
         peak_gib: peak memory of the GPU, or of the whole process on a CPU, after a few updates.
-        device_gib: total memory of the GPU, or of the machine.
+        device_gib: total memory of the GPU, or what the machine or the job allows.
         updates_per_epoch: updates of the first epoch.
         sentences_per_update: mean over the first epoch.
         target_tokens_per_update: mean over the first epoch, end tokens included.
@@ -120,14 +120,35 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
 
 
 def _memory(device: torch.device) -> tuple[int, int]:
-    """Return peak and total memory in bytes."""
+    """Return the peak and the limit of memory in bytes."""
     if device.type == "cuda":
         whole = torch.cuda.get_device_properties(device).total_memory
         return torch.cuda.max_memory_reserved(device), whole
-    status = Path("/proc/self/status")
-    if status.exists():  # on Linux ru_maxrss may be that of the parent process
-        kibibytes = re.search(r"VmHWM:\s+(\d+)", status.read_text())
-        peak = int(kibibytes[1]) * 1024 if kibibytes else 0
-    else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak, int(psutil.virtual_memory().total)
+    # `ru_maxrss` may be that of the parent process.
+    kibibytes = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    return int(kibibytes[1]) * 1024 if kibibytes else 0, memory_limit()
+
+
+def memory_limit(root: Path = Path("/")) -> int:
+    """Return the bytes of memory that this process may use.
+
+    Containers and cluster jobs are control groups with limits below the machine's memory; the
+    limit of a group also holds for the groups inside it.
+
+    Args:
+        root: the folder of `proc` and `sys`.
+
+    Source: cgroups(7), versions 1 and 2.
+    """
+    limits = [int(psutil.virtual_memory().total)]
+    groups = root / "proc/self/cgroup"
+    for line in groups.read_text().splitlines() if groups.exists() else ():
+        _, controllers, group = line.split(":", 2)
+        mount = root / ("sys/fs/cgroup/memory" if controllers else "sys/fs/cgroup")
+        name = "memory.limit_in_bytes" if controllers else "memory.max"
+        if controllers in ("", "memory"):
+            own = PurePosixPath(group.lstrip("/"))
+            for folder in (own, *own.parents):
+                with contextlib.suppress(OSError, ValueError):  # no limit: no file, or "max"
+                    limits.append(int((mount / folder / name).read_text()))
+    return min(limits)

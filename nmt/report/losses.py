@@ -31,7 +31,7 @@ def _positions(runs: Sequence[Run]) -> list[Block]:
         rows.append((run, [_mean(part) for part in parts]))
     if not plotted:
         return []
-    title = f"Loss by target position, for positions with at least {_FEW_TOKENS} tokens"
+    title = f"Loss by target position (those with at least {_FEW_TOKENS} tokens, or all)"
     draw = lines(plotted, "target position", "loss, nats a token")
     columns = ["token 1", "2 to 5", "6 to 10", "11 to 20", "21 and on"]
     means = run_table(columns, rows, words=0, title="Mean loss of the tokens")

@@ -89,7 +89,7 @@ def _read(folder: Path, name: str) -> Run:
         raise DataError(f"{folder} is not a run folder: it has no config.yaml")
     config = load_stored_config(folder / "config.yaml")
     splits = ["test", *(config.data.splits or ())]  # the main test set first
-    translations = _by_split(folder, "translations", splits)
+    translations = _by_split(folder, "translations.*.jsonl", splits)
     diagnosis = Diagnosis("", "", [])
     if (folder / "diagnosis.json").exists():
         diagnosis = read_record(folder / "diagnosis.json", Diagnosis)
@@ -106,7 +106,7 @@ def _read(folder: Path, name: str) -> Run:
         best=_record(folder / "model" / "metrics.json", Metrics),
         diagnosis=diagnosis,
         stale=diagnosis.weights not in ("", weights),
-        parameters=_parameters(folder / "model" / "weights.safetensors"),
+        parameters=count_parameters(folder / "model" / "weights.safetensors"),
         minutes=minutes,
         ended=ended,
     )
@@ -114,18 +114,20 @@ def _read(folder: Path, name: str) -> Run:
 
 def read_scores(folder: Path, splits: Sequence[str] = ("test",)) -> dict[str, Scores]:
     """Read a run's scores by test split: those of `splits` first, then the others by name."""
-    return {split: read_record(path, Scores) for split, path in _by_split(folder, "scores", splits)}
+    found = _by_split(folder, "scores.*.json", splits)
+    return {split: read_record(path, Scores) for split, path in found}
 
 
 def _by_split(folder: Path, kind: str, order: Sequence[str]) -> list[tuple[str, Path]]:
-    """Return the split and the path of each file KIND.SPLIT.…; splits outside `order` come last."""
-    files = [
-        (path.stem.removeprefix(f"{kind}."), path) for path in sorted(folder.glob(f"{kind}.*"))
-    ]
+    """Return the split and the path of each file KIND.SPLIT.…; splits outside `order` come last.
+
+    Others, such as an editor's copies, are left alone.
+    """
+    files = [(path.stem.partition(".")[2], path) for path in sorted(folder.glob(kind))]
     return sorted(files, key=lambda file: order.index(file[0]) if file[0] in order else len(order))
 
 
-def _parameters(path: Path) -> int:
+def count_parameters(path: Path) -> int:
     """Count the weights in a safetensors file; 0 if it is missing or damaged."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:

@@ -4,6 +4,7 @@ const $ = (id) => document.getElementById(id);
 const WAIT = 120; // milliseconds of rest before what was typed is sent
 const LINES = 64; // of a file, sent at a time
 const KEPT = 500; // translations that are remembered
+const RETRIES = 5; // of a request without an answer
 const UNSPACED = /^(zh|ja|th|lo|km|my|bo|yue)\b/;
 const CLOSING = /^[.,;:!?)\]}%…»”’]/u;
 const FIELDS = ["beam_size", "length_penalty", "coverage_penalty", "temperature", "top_k", "top_p", "seed", "max_length_ratio"];
@@ -22,7 +23,8 @@ async function post(path, body, signal) {
   if (answer.ok) return answer.json();
   const values = await answer.json().catch(() => ({}));
   const error = new Error(values.error || `the server answered ${answer.status}`);
-  error.retry = answer.status === 429 || answer.status === 503 ? Number(answer.headers.get("Retry-After")) || 1 : 0;
+  error.retry = answer.status === 429 ? Number(answer.headers.get("Retry-After")) || 1 : 0;
+  error.tooSlow = answer.status === 503;
   throw error;
 }
 
@@ -68,7 +70,10 @@ async function translate() {
   const missing = new Map();
   lines.forEach((line, row) => {
     const { prefix } = pinOf(row, line);
-    if (line.trim() && !known.has(keyOf(line, prefix))) missing.set(keyOf(line, prefix), { line, prefix });
+    const key = keyOf(line, prefix);
+    const found = known.get(key);
+    if (found) known.delete(key), known.set(key, found); // the oldest are forgotten
+    else if (line.trim()) missing.set(key, { line, prefix });
   });
   if (missing.size) {
     const mine = (request = new AbortController());
@@ -210,13 +215,14 @@ async function openChoices(button) {
   closeChoices();
   const row = Number(button.dataset.row);
   const source = sourceLines()[row];
-  const prefix = textOf(row).slice(0, Number(button.dataset.start)).trimEnd();
+  const before = textOf(row).slice(0, Number(button.dataset.start));
+  const prefix = before.trimEnd();
   activate(row);
   button.setAttribute("aria-expanded", "true");
   const mine = (look = new AbortController());
   try {
     const found = await post("v1/next", { model: model.name, text: source, prefix, top: 8 }, mine.signal);
-    if (button.isConnected && button.ariaExpanded === "true") showChoices(button, row, source, prefix, found);
+    if (button.isConnected && button.ariaExpanded === "true") showChoices(button, row, source, prefix, before !== prefix, found);
   } catch (error) {
     if (mine.signal.aborted) return;
     button.setAttribute("aria-expanded", "false");
@@ -224,7 +230,7 @@ async function openChoices(button) {
   }
 }
 
-function showChoices(button, row, source, prefix, found) {
+function showChoices(button, row, source, prefix, spaced, found) {
   const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
   const rows = found.guesses.map(({ text, probability }) => {
     const choice = document.createElement("button");
@@ -234,8 +240,9 @@ function showChoices(button, row, source, prefix, found) {
     choice.style.backgroundSize = `${100 * probability}% 100%`;
     choice.append(text, share);
     choice.onclick = () => {
-      const gap = !prefix || UNSPACED.test(model.target) || CLOSING.test(text) ? "" : " ";
-      pins.set(row, { source, prefix: prefix + gap + text, rank: 0 });
+      const apart = spaced || (/[\p{L}\p{N}]$/u.test(prefix) && /^[\p{L}\p{N}]/u.test(text));
+      const joined = !prefix || !apart || UNSPACED.test(model.target) || CLOSING.test(text);
+      pins.set(row, { source, prefix: prefix + (joined ? "" : " ") + text, rank: 0 });
       translate().then(() => focusWord(row, prefix.length));
     };
     const item = document.createElement("li");
@@ -302,51 +309,60 @@ async function translateFile(file) {
   }
   const out = [];
   const problems = [];
+  const { name, target } = model;
   const given = settings(false);
+  // Says how it ended, and offers the lines that are done
+  const finish = (message, bad) => {
+    if (job !== mine) return;
+    $("stop").hidden = true;
+    tell(`${file.name}: ${message}`, bad);
+    if (!out.length && lines.length) return;
+    URL.revokeObjectURL($("download").href);
+    $("download").href = URL.createObjectURL(new Blob(out.map((line) => `${line}\n`), { type: "text/plain" }));
+    $("download").download = file.name.replace(/(\.[^.]*)?$/, `.${target}$1`);
+    $("download").textContent = `Download ${$("download").download}`;
+    $("download").hidden = false;
+  };
+  let size = Math.min(LINES, server.max_queue);
+  let failures = 0;
   $("progress").max = Math.max(lines.length, 1);
   $("progress").value = lines.length ? 0 : 1;
   tell(`${file.name}: 0 of ${lines.length} lines`);
   while (out.length < lines.length && !mine.signal.aborted) {
-    const part = nextPart(lines, out.length);
+    const part = nextPart(lines, out.length, size);
     if (!part.length) {
       problems.push(out.length + 1);
       out.push("");
       continue;
     }
     try {
-      const found = await post("v1/translate", { model: model.name, text: part, settings: given }, mine.signal);
+      const found = await post("v1/translate", { model: name, text: part, settings: given }, mine.signal);
+      failures = 0;
       for (const one of found.translations) {
         if (one.problem) problems.push(out.length + 1);
         out.push(one.text);
       }
     } catch (error) {
       if (mine.signal.aborted) break;
-      if (!error.retry) {
-        $("stop").hidden = true;
-        return tell(`${file.name}, after line ${out.length}: ${error.message}`, true);
-      }
-      await new Promise((done) => setTimeout(done, 1000 * error.retry));
+      const lost = error instanceof TypeError && ++failures < RETRIES; // no connection
+      const fewer = error.tooSlow && part.length > 1;
+      if (!error.retry && !lost && !fewer) return finish(`${error.message}, after line ${out.length}`, true);
+      if (fewer) size = Math.ceil(part.length / 2);
+      else await new Promise((done) => setTimeout(done, 1000 * (error.retry || failures)));
     }
     $("progress").value = out.length;
     tell(`${file.name}: ${out.length} of ${lines.length} lines`);
   }
-  if (job !== mine) return;
-  $("stop").hidden = true;
-  if (mine.signal.aborted) return tell(`${file.name}: stopped after ${out.length} of ${lines.length} lines`);
+  if (mine.signal.aborted) return finish(`stopped after ${out.length} of ${lines.length} lines`, false);
   const some = problems.length ? `; problems in ${problems.length}: line ${problems.slice(0, 10).join(", ")}` : "";
-  tell(`${file.name}: ${lines.length} lines translated${some}`, problems.length > 0);
-  URL.revokeObjectURL($("download").href);
-  $("download").href = URL.createObjectURL(new Blob(out.map((line) => `${line}\n`), { type: "text/plain" }));
-  $("download").download = file.name.replace(/(\.[^.]*)?$/, `.${model.target}$1`);
-  $("download").textContent = `Download ${$("download").download}`;
-  $("download").hidden = false;
+  finish(`${lines.length} lines translated${some}`, problems.length > 0);
 }
 
 // The next lines that one request may hold; none where the first alone is too long
-function nextPart(lines, start) {
+function nextPart(lines, start, size) {
   const part = [];
   let characters = 0;
-  for (const line of lines.slice(start, start + Math.min(LINES, server.max_queue))) {
+  for (const line of lines.slice(start, start + size)) {
     characters += line.length;
     if (characters > server.max_characters) break;
     part.push(line);
@@ -426,7 +442,11 @@ document.addEventListener("keydown", (event) => event.key === "Escape" && !$("ch
 document.addEventListener("pointerdown", (event) => {
   if (!$("choices").hidden && !$("choices").contains(event.target) && !$("target").contains(event.target)) closeChoices();
 });
-$("file").onchange = () => $("file").files[0] && translateFile($("file").files[0]);
+$("file").onchange = () => {
+  const file = $("file").files[0];
+  $("file").value = ""; // the same file can be chosen again
+  if (file) translateFile(file);
+};
 $("stop").onclick = () => job.abort();
 $("drop").ondragover = (event) => (event.preventDefault(), $("drop").classList.add("over"));
 $("drop").ondragleave = () => $("drop").classList.remove("over");

@@ -63,6 +63,7 @@ class ServedModel:
     precision: str = "auto"
     name: str = field(init=False)
     reloads: int = field(init=False, default=0)
+    _fault: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         remote = self.path.startswith(PREFIX)
@@ -110,18 +111,21 @@ class ServedModel:
             if translator.config.data.languages != self.pair:
                 raise UsageError(f"{self.path} now translates another pair; restart the server")
         except Exception as error:  # the thread must go on checking
-            log.warning("%s stays as it was loaded: %s", self.name, shorten(str(error)))
+            known, self._fault = self._fault, shorten(str(error))
+            if self._fault != known:
+                log.warning("%s stays as it was loaded: %s", self.name, self._fault)
             return
-        self.translator = translator
+        self.translator, self._fault = translator, ""
         self.reloads += 1
         log.info("%s: loaded the newer model", self.name)
 
     def _load(self) -> Translator:
         return Translator.load(self.path, device=self.device, precision=self.precision)
 
-    def _stamp_now(self) -> tuple[int, int]:
-        status = (find_bundle(self.path) / "bundle.json").stat()
-        return status.st_ino, status.st_mtime_ns
+    def _stamp_now(self) -> list[tuple[str, int, int]]:
+        """Return what changes with any file: a copied bundle arrives file by file."""
+        files = [(path, path.stat()) for path in sorted(find_bundle(self.path).iterdir())]
+        return [(path.name, status.st_ino, status.st_mtime_ns) for path, status in files]
 
 
 class Models:

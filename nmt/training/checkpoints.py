@@ -9,7 +9,6 @@ import dataclasses
 import io
 import os
 import pickle
-import re
 import signal
 import struct
 import threading
@@ -194,14 +193,11 @@ def _refuse_unreadable(name: str, state: object) -> None:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     buffer.seek(0)
-    try:
-        torch.load(buffer, weights_only=True)
-    except pickle.UnpicklingError as error:
-        kind = re.search(r"GLOBAL (\S+)", str(error))
+    if kinds := torch.serialization.get_unsafe_globals_in_checkpoint(buffer):
         raise UsageError(
-            f"callbacks: the state_dict of {name} holds a {kind[1] if kind else 'value'}, which "
-            "cannot be resumed from; return plain numbers, strings, lists, dicts and tensors"
-        ) from None
+            f"callbacks: the state_dict of {name} holds a {kinds[0]}, which cannot be resumed "
+            "from; return plain numbers, strings, lists, dicts and tensors"
+        )
 
 
 def checkpoint_files(folder: Path) -> list[Path]:

@@ -26,6 +26,7 @@ def launcher() -> ClusterEnvironment | None:
         local = tasks // int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))
         if torch.cuda.device_count() == 1:  # --gpus-per-task hides the GPUs of the other tasks
             local, os.environ["SLURM_LOCALID"] = 1, "0"
+            os.environ["SLURM_NNODES"] = str(tasks)  # Lightning: tasks = nodes × tasks of a node
         # A step of fewer tasks than its job inherits the job's SLURM_NTASKS_PER_NODE.
         os.environ["LOCAL_WORLD_SIZE"] = os.environ["SLURM_NTASKS_PER_NODE"] = str(local)
         return SLURMEnvironment(auto_requeue=False)

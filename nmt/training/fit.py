@@ -23,10 +23,10 @@ from nmt.errors import NmtError, StoppedError
 from nmt.inference.device import find_device, find_precision
 from nmt.log import log, quiet
 from nmt.memory import is_out_of_memory
+from nmt.text.lines import writing_to
 from nmt.training.checkpoints import Checkpoints, CheckpointWriter
 from nmt.training.data_module import TranslationData
 from nmt.training.distributed import local_world_size, rank, world_size
-from nmt.training.environment import environment as described
 from nmt.training.loggers import make_loggers
 from nmt.training.module import TranslationModule
 from nmt.training.patience import Patience
@@ -60,14 +60,14 @@ def fit(
     training = data.config.training
     module = TranslationModule(data.config)
     total_updates = data.total_updates(world_size())
-    facts = described(data)
 
     def save_best(trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
         if module.is_best and rank() == 0:
             scores = logged(trainer, "validation/")
             validation = {name.rpartition("/")[2]: value for name, value in scores.items()}
             state = {"update": trainer.global_step, "validation": validation}
-            module.save_bundle(run / "model", facts | state)
+            with writing_to(run / "model"):
+                module.save_bundle(run / "model", state)
 
     history = run / "metrics.csv" if "csv" in training.loggers else None
     run_log = RunLog(history, training.log_every, total_updates)
@@ -88,7 +88,7 @@ def fit(
     if checkpoint is not None:
         log.info("resuming from %s", checkpoint)
     try:
-        with _interrupts(data.config):
+        with _interrupts(data.config, "; continue with --resume"):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             if module.validated_update != trainer.global_step:  # it ended between two validations
                 trainer.validate(module, datamodule=data, verbose=False)
@@ -180,12 +180,12 @@ def _ddp() -> DDPStrategy:
 
 
 @contextlib.contextmanager
-def _interrupts(config: Config) -> Iterator[None]:
+def _interrupts(config: Config, remedy: str = "") -> Iterator[None]:
     """Translate Lightning's exit on Ctrl-C, and torch's errors of memory, into our errors."""
     try:
         yield
     except (SystemExit, KeyboardInterrupt):
-        raise StoppedError("interrupted; continue with --resume") from None
+        raise StoppedError(f"interrupted{remedy}") from None
     except (RuntimeError, MemoryError, EOFError, ConnectionError) as error:
         training = config.training
         if is_out_of_memory(error):
@@ -198,7 +198,7 @@ def _interrupts(config: Config) -> Iterator[None]:
         if cut_off or "DataLoader worker" in str(error):
             raise NmtError(
                 f"training.workers: {training.workers}: a worker was killed, perhaps because "
-                "memory or /dev/shm ran out; give 0, or free memory, and continue with --resume"
+                f"memory or /dev/shm ran out; give 0, or free memory{remedy}"
             ) from None
         raise
 

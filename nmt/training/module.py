@@ -4,6 +4,7 @@ import contextlib
 import copy
 import functools
 import itertools
+import json
 import math
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from nmt.bundle import Bundle, build_model, is_bundle, save_bundle
+from nmt.card import Metrics
 from nmt.config import Config, flat_config
 from nmt.data.loader import Batch, Update
 from nmt.errors import NmtError, UsageError
@@ -25,8 +27,10 @@ from nmt.evaluation.metrics import quick_scores
 from nmt.inference.translator import Translator
 from nmt.log import log
 from nmt.models.seq2seq import Seq2Seq
+from nmt.reading import parse_record
 from nmt.training.data_module import TranslationData, ValidationBatch
 from nmt.training.distributed import gather
+from nmt.training.environment import environment
 from nmt.training.random_states import RandomStates
 from nmt.training.schedule import learning_rate_factor
 
@@ -290,6 +294,8 @@ class TranslationModule(lightning.LightningModule):
         elif self.config.training.schedule == "plateau":
             scheduler: Any = self.lr_schedulers()
             scheduler.base_lrs = [rate / 2 for rate in scheduler.base_lrs]
+            for group in scheduler.optimizer.param_groups:  # the next update's rate is set already
+                group["lr"] /= 2
 
     def on_validation_end(self) -> None:
         """Subtract the time of validation from the training speed."""
@@ -332,17 +338,22 @@ class TranslationModule(lightning.LightningModule):
 
         Args:
             folder: path of the bundle; an existing bundle is replaced.
-            metrics: stored beside the weights: numbers, strings, lists and dicts.
+            metrics: stored beside the weights and the conditions of the training: numbers,
+                strings, lists and dicts; `update` and `validation`, a dict of scores, are known to
+                the model card.
 
         Raises:
             UsageError: the network is not built yet, or the folder holds something else.
+            DataError: a known value is of a wrong type.
             OSError: the folder cannot be written.
         """
         data, path = self._require_network(), Path(folder)
         is_empty = path.is_dir() and not any(path.iterdir())
         if path.exists() and not (is_bundle(path) or is_empty):
             raise UsageError(f"{folder} exists and is not just a bundle; choose another folder")
-        save_bundle(path, Bundle(self.model, data.tokenizer, self.config, metrics or {}))
+        metrics = environment(data) | (metrics or {})
+        parse_record(json.dumps(metrics).encode(), "metrics", Metrics)
+        save_bundle(path, Bundle(self.model, data.tokenizer, self.config, metrics))
 
     @classmethod
     def load_from_checkpoint(cls, *arguments: Any, **keywords: Any) -> Any:

@@ -28,6 +28,10 @@ class Patience(EarlyStopping):
         """Continue from a checkpoint, with the patience of the config."""
         super().load_state_dict(state_dict | {"patience": self.patience})
 
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Train no further where patience had run out, unless it is longer now."""
+        trainer.should_stop = self.wait_count >= self.patience
+
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Count the validation, and stop when patience runs out."""
         super().on_validation_end(trainer, pl_module)

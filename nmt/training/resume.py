@@ -43,7 +43,8 @@ def resumed_config(run: Path, config: Config) -> Config:
     if config.training.init_from is not None:
         config = adopt_network(config, stored, only_defaults=True)
     changed = changed_keys(stored, config)
-    fixed = [key for key in changed if not _below(key, (*_FREE, *_LIMITS))]
+    roots = tuple(f"{root}." for root in (*_FREE, *_LIMITS))
+    fixed = [key for key in changed if not f"{key}.".startswith(roots)]
     if fixed:
         raise ConfigError(
             f"--resume: the run {run} was made with another {', '.join(fixed)}; "
@@ -176,7 +177,3 @@ def refuse_other_data(run: Path, now: Mapping[str, Any]) -> None:
                 f"--resume: {what} not what the run {run} began with; "
                 "put it back, or choose another folder with --run"
             )
-
-
-def _below(key: str, roots: tuple[str, ...]) -> bool:
-    return any(key == root or key.startswith(f"{root}.") for root in roots)

@@ -16,6 +16,7 @@ from nmt.data.loader import Update
 from nmt.log import ProgressBar, log
 from nmt.reading import read_rows
 from nmt.storage import atomic_write
+from nmt.text.lines import writing_to
 from nmt.training.distributed import rank
 
 _COLUMNS = {
@@ -65,7 +66,7 @@ class RunLog(Callback):
         if damaged:
             log.warning("%s: %d damaged rows are left out", self.path, damaged)
         rows = [row for row in rows if int(row["update"]) <= trainer.global_step]
-        with atomic_write(self.path) as binary:
+        with writing_to(self.path), atomic_write(self.path) as binary:
             text = io.TextIOWrapper(binary, encoding="utf-8", newline="", write_through=True)
             writer = csv.DictWriter(text, _NAMES, extrasaction="ignore")
             writer.writeheader()
@@ -100,10 +101,11 @@ class RunLog(Callback):
         log.info("update %d: validation %s%s", trainer.global_step, scores, best)
 
     def _write(self, update: int, metrics: dict[str, float], **others: int) -> None:
-        if self._file is not None:
+        if self._file is not None and self.path is not None:
             values = {_COLUMNS[name]: f"{value:.6g}" for name, value in metrics.items()}
-            csv.DictWriter(self._file, _NAMES).writerow({"update": update, **others, **values})
-            self._file.flush()
+            with writing_to(self.path):
+                csv.DictWriter(self._file, _NAMES).writerow({"update": update, **others, **values})
+                self._file.flush()
 
     def close(self) -> None:
         """Remove the bar and close the file, however training ended."""

@@ -61,7 +61,6 @@ def _short(config: Config) -> Config:
         config.training.shortened(_UPDATES),
         validate_every=_VALIDATE,
         checkpoint_every=_CHECKPOINT,
-        keep_checkpoints=_UPDATES,
         loggers=["csv"],
     )
     data = dataclasses.replace(config.data, splits=splits)
@@ -94,7 +93,8 @@ def _last_checkpoint(run: Path) -> dict[str, Any]:
     path = checkpoint_files(run / "checkpoints")[-1]
     checkpoint = read_checkpoint(path)
     # After a resume at the end of an epoch, Lightning counts epochs anew. We use the data module's.
-    del checkpoint["loops"]
+    # A resumed run's settings have no `init_from`: the checkpoint has the weights.
+    del checkpoint["loops"], checkpoint["hyper_parameters"]
     return checkpoint
 
 

@@ -32,7 +32,7 @@ def test_the_mean_of_checkpoints_is_a_model_that_says_so(
     assert not {"validation", "update"} & metrics.keys()
     card = (out / "README.md").read_text()
     assert "Weights: fp32, the mean of those after the updates 20, 30.\n" in card
-    assert "Nothing has scored this model on the validation split." in card
+    assert "No scores on the validation split are stored." in card
     assert "| bleu |" not in card and "400 sentence pairs" in card
     # A bundle as any other: of the same files, and it translates.
     assert hashes(out).keys() == before.keys()

@@ -313,7 +313,7 @@ def test_a_stopped_translation_goes_on(
     assert not out.exists()
     with open(tmp_path / "out.part", "ab") as stream:
         stream.write(b"7\thalf a li")  # what a killed process may leave
-    result = nmt(*words)
+    result = nmt(*words, "--batch-size", 3)  # no part of the result
     assert result.code == 0 and out.read_text() == whole
     assert "continuing after 4 lines" in result.err and "5 lines in" in result.err
     assert not list(tmp_path.glob("out.part*"))
@@ -403,6 +403,7 @@ def test_evaluate_compares_with_a_baseline(
         (["{run}", "--reference", "{dir}/test.en"], "--reference needs --source"),
         (["{run}", "--split", "test", "--source", "x"], "--split has its own source"),
         (["--reference", "{dir}/test.en"], "without MODEL, give --hypotheses and --reference"),
+        (["{run}", "-o", "-"], "-o -: standard output is for the scores; give a file"),
         (
             ["{run}", "--source", "{dir}/test.de", "--reference", "{dir}/train.en"],
             "test.de has 20 lines, and {dir}/train.en 400; they must match line by line",

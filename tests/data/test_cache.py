@@ -75,5 +75,6 @@ def test_errors(tmp_path: Path) -> None:
 
 def test_the_cache_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_folder("here") == Path("here")
+    assert cache_folder("~/here") == Path.home() / "here"
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     assert cache_folder(None) == Path("/caches/nmt")

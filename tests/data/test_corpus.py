@@ -73,6 +73,17 @@ def test_a_list_of_places_is_one_split() -> None:
     assert sources(corpus(train=["two", "a.tsv", "two"]), "train") == ["x", "y", "z", "x", "y"]
 
 
+def test_a_cut_of_a_place_that_is_not_there_is_one_line(phrases: None) -> None:
+    config = DataConfig(
+        source_language="de",
+        target_language="en",
+        corpus="builtin:phrases",
+        splits={"train": "all", "validation": {"cut": 5}},
+    )
+    with pytest.raises(DataError, match="'all'"):
+        open_corpus(config, only="validation")
+
+
 def test_cuts_share_train_out_without_overlap() -> None:
     opened = corpus(train="ten", validation={"cut": 3}, test={"cut": 2})
     parts = {split: sources(opened, split) for split in opened.splits}

@@ -1,5 +1,7 @@
+import itertools
 import os
 import pickle
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,10 @@ def test_every_pair_is_found_in_its_chunk(tokenizer: Tokenizer, tmp_path: Path) 
     assert targets == tokenizer.target.encode([kept[row][1] for row in rows])
     assert encoded.source_lengths[rows].tolist() == [len(ids) + 1 for ids in sources]
     assert len(encoded) == len(kept) == len(encoded.target_lengths)
+    every = itertools.chain.from_iterable(tokenizer.target.encode([target for _, target in kept]))
+    counts = Counter(every)
+    size = len(tokenizer.target)
+    assert encoded.target_counts(size).tolist() == [counts[token] for token in range(size)]
 
 
 def test_only_processors_of_the_job_encode(

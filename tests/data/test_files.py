@@ -218,7 +218,7 @@ def test_tsv_errors() -> None:
     assert error("a.tsv", GERMAN_COLUMNS).startswith(
         "a.tsv: line 1: no columns 'deutsch' and 'englisch'; there are 'de', 'en'; "
     )
-    assert error("none.tsv") == "cannot read none.tsv: No such file or directory"
+    assert error("none.tsv").startswith("there is no file none.tsv; check data.splits, which is")
 
 
 # CSV
@@ -328,7 +328,10 @@ def test_parquet_errors() -> None:
     wrong = pyarrow.array([b"b\xf6se"]).view(pyarrow.string())
     write("e.parquet", parquet({"de": wrong, "en": ["evil"]}))
     assert error("e.parquet") == "e.parquet: rows 1 to 1 hold text that is not UTF-8"
-    assert error("none.parquet") == "cannot read none.parquet: No such file or directory"
+    twice = pyarrow.Table.from_arrays([["ja"], ["yes"], ["no"]], names=["de", "en", "en"])
+    pyarrow.parquet.write_table(twice, "f.parquet")
+    assert error("f.parquet") == "f.parquet: the column 'en' occurs twice; rename one of them"
+    assert error("none.parquet").startswith("there is no file none.parquet; check data.splits")
 
 
 @pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl", "parquet"])

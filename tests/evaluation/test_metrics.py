@@ -155,6 +155,8 @@ def test_a_clear_difference_is_significant_and_none_is_not() -> None:
     many = REFERENCES * 20
     clear = paired_bootstrap(HYPOTHESES * 20, many, [many], TargetLanguage("en"))
     assert clear.system == pytest.approx(100) and clear.baseline < 100
+    one = paired_bootstrap(HYPOTHESES[:1], REFERENCES[:1], [REFERENCES[:1]], TargetLanguage("en"))
+    assert one.p_value == 1 and one.system > one.baseline
     assert clear.p_value < 0.01
     same = paired_bootstrap(HYPOTHESES * 20, HYPOTHESES * 20, [many], TargetLanguage("en"))
     assert same.p_value > 0.5

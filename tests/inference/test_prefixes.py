@@ -10,6 +10,7 @@ import nmt
 from nmt.config import Config, ModelConfig, TokenizerConfig, load_config
 from nmt.data.phrases import read_split
 from nmt.errors import UsageError
+from nmt.inference.prefixes import completed, completed_words, encode_prefixes
 from nmt.inference.translator import Translator
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import train_tokenizer
@@ -153,6 +154,31 @@ def test_alignments_name_words_of_the_whole_text(attentive: Path) -> None:
         assert words == sorted(set(words))
         assert all(target < len(one.text.split()) for target in words)
         assert all(source < len(sentence.split()) for source, _ in links)
+
+
+@pytest.mark.parametrize("text", ["The dog\u00a0", "\u3000The\tdog", "The dog\u2028", " The dog"])
+def test_spaces_of_any_kind_around_words_change_nothing(translator: Translator, text: str) -> None:
+    (found,) = translator.translate(SENTENCES[:1], prefixes=[text])
+    assert found == translator.translate(SENTENCES[:1], prefixes=["The dog"])[0]
+    assert found.text.startswith("The dog") and found.problem is None
+
+
+def test_words_are_counted_as_the_text_has_them_after_an_unknown_token() -> None:
+    pairs = list(read_split("train"))[:200]
+    vocabulary = train_tokenizer(TokenizerConfig(vocabulary_size=200), pairs)[0].target
+    for begin, rest in [
+        ("A 😀", ", a man"),
+        ("A 😀 b", " the dog"),
+        ("😀", "s"),
+        ("The", " dog 😀 ."),
+    ]:
+        (prefix,) = encode_prefixes(vocabulary, [begin])
+        tokens = vocabulary.encode([begin + rest])[0][len(prefix.tokens) :]
+        whole = [*prefix.tokens, *tokens]
+        words = completed_words(prefix, whole, vocabulary)
+        text = completed(prefix, whole, vocabulary)
+        assert len(words) == len(whole) and words == sorted(words)
+        assert words[-1] == len(text.split()) - 1
 
 
 def test_what_cannot_begin_so_is_a_problem_of_its_line(translator: Translator) -> None:

@@ -240,6 +240,78 @@ def test_a_file_is_stopped_while_an_answer_arrives(page: Any) -> None:
     until(page, "document.querySelector('#job-status').textContent.includes('stopped after 0 of')")
 
 
+def test_a_file_survives_a_slow_server_a_lost_answer_and_another_choice_of_model(page: Any) -> None:
+    page.evaluate(
+        """() => {
+          const real = window.fetch;
+          window.asked = [];
+          window.fetch = (path, options) => {
+            const { text, model } = JSON.parse(options.body);
+            window.asked.push([text.length, model]);
+            const select = document.querySelector("#model");
+            if (select.selectedIndex === 0) {
+              select.selectedIndex = 1;
+              select.dispatchEvent(new Event("change"));
+            }
+            if (window.asked.length === 3) return Promise.reject(new TypeError("Failed to fetch"));
+            if (text.length > 8) return Promise.resolve(new Response("{}", { status: 503 }));
+            return real(path, options);
+          };
+        }"""
+    )
+    drop_file(page, 20)
+    until(page, "document.querySelector('#job-status').textContent.includes('20 lines translated')")
+    sizes, models = zip(*page.evaluate("window.asked"), strict=True)
+    assert sizes == (20, 10, 5, 5, 5, 5, 5) and len(set(models)) == 1
+
+
+def test_the_lines_that_are_done_are_offered_after_a_failure(page: Any) -> None:
+    page.evaluate(
+        """() => {
+          const real = window.fetch;
+          let calls = 0;
+          window.fetch = (path, options) =>
+            (calls += 1) > 1
+              ? Promise.resolve(new Response("{}", { status: 500 }))
+              : real(path, options);
+        }"""
+    )
+    drop_file(page, 100)
+    page.wait_for_selector("#download:not([hidden])")
+    assert "answered 500, after line 64" in page.text_content("#job-status")
+    with page.expect_download() as download:
+        page.click("#download")
+    assert Path(download.value.path()).read_text().count("\n") == 64
+
+
+def test_the_word_after_a_hyphen_stays_joined_to_it(page: Any) -> None:
+    translation = {"text": "A black-haired man", "score": -1.0, "rank_score": -1.0}
+    page.evaluate(
+        """(one) => {
+          const real = window.fetch;
+          const answer = (values) => Promise.resolve(new Response(JSON.stringify(values)));
+          window.prefixes = [];
+          window.fetch = (path, options) => {
+            const asked = JSON.parse(options.body);
+            window.prefixes.push([path, asked.prefix].flat().join("|"));
+            const guesses = [{ text: "haired", probability: 0.9 }];
+            if (path === "v1/next") return answer({ guesses, end: 0, others: 0.1, goes_on: 0 });
+            return answer({ translations: [{ n_best: [one], problem: null }] });
+          };
+        }""",
+        translation,
+    )
+    type_text(page, FIRST)
+    page.locator("#target button", has_text="haired").click()
+    page.locator("#choices li button").first.click()
+    page.wait_for_selector("#target button.kept")
+    assert page.evaluate("window.prefixes") == [
+        "v1/translate|",
+        "v1/next|A black-",
+        "v1/translate|A black-haired",
+    ]
+
+
 def test_the_keyboard_alone_does_it(page: Any) -> None:
     page.focus("#source")
     page.keyboard.type(SECOND)

@@ -86,7 +86,8 @@ CASES: list[tuple[dict[str, Any], list[str], str]] = [
     (
         {"overlaps": [Overlap("test", "validation", 1000, 2, 3, 3)]},
         [],
-        "2 of the 1,000 pairs of test are also in validation: cut validation out of train, "
+        "2 of the 1,000 pairs of test (and 3 of its sources) are also in validation: "
+        "cut validation out of train, "
         "data.splits.validation: {cut: 2000}",
     ),
     (

@@ -15,7 +15,7 @@ import torch
 from nmt.config import load_config
 from nmt.data.loader import Update, Updates
 from nmt.preflight import cost as measuring
-from nmt.preflight.cost import Cost, measure
+from nmt.preflight.cost import Cost, measure, memory_limit
 from nmt.training.data_module import TranslationData
 from tests.training.made import changed, opened
 
@@ -123,4 +123,36 @@ def test_a_larger_model_needs_its_weights_gradients_and_moments(tiny_config: Pat
     more = large["parameters"] - small["parameters"]
     grown = 2**30 * (large["peak_gib"] - small["peak_gib"])
     assert 15 * more < grown < 40 * more
-    assert large["device_gib"] == psutil.virtual_memory().total / 2**30
+    assert large["device_gib"] == memory_limit() / 2**30 <= psutil.virtual_memory().total / 2**30
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "limit"),
+    [
+        ("0::/job/step\n", {"job/memory.max": "4096\n", "job/step/memory.max": "max\n"}, 4096),
+        ("0::/\n", {"memory.max": "8192"}, 8192),
+        (
+            "5:cpu,cpuacct:/\n4:memory:/slurm/job\n0::/\n",
+            {
+                "memory/memory.limit_in_bytes": "9223372036854771712",
+                "memory/slurm/memory.limit_in_bytes": "1024",
+                "memory/slurm/job/memory.limit_in_bytes": "2048",
+            },
+            1024,
+        ),
+        ("4:memory:/docker/hidden\n", {"memory/memory.limit_in_bytes": "512"}, 512),
+        ("0::/\n", {}, None),
+    ],
+)
+def test_the_memory_of_a_job_is_the_least_of_its_groups(
+    tmp_path: Path, groups: str, files: dict[str, str], limit: int | None
+) -> None:
+    for name, text in ({"proc/self/cgroup": groups} | files).items():
+        path = tmp_path / (name if name.startswith("proc") else f"sys/fs/cgroup/{name}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert memory_limit(tmp_path) == (limit or psutil.virtual_memory().total)
+
+
+def test_without_control_groups_the_machine_is_the_limit(tmp_path: Path) -> None:
+    assert memory_limit(tmp_path) == psutil.virtual_memory().total

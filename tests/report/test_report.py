@@ -188,6 +188,16 @@ def test_two_runs_are_compared_by_paired_bootstrap(folder: Path, tmp_path: Path)
     assert [row[0] for row in tables(section.blocks)[0].rows] == ["run", "other"]
 
 
+def test_an_editors_copies_beside_the_scores_are_left_alone(folder: Path) -> None:
+    before = texts(make_report([folder]))
+    scores = json.loads((folder / "scores.test.json").read_text())
+    scores["bleu"]["score"] = 99.9
+    for name in ("scores.test.json~", "scores.test.json.bak", "scores.other.txt"):
+        (folder / name).write_text(json.dumps(scores))
+    (folder / "translations.test.txt").write_text("mine")
+    assert texts(make_report([folder])) == before
+
+
 def test_why_two_runs_are_not_compared_is_said(folder: Path, tmp_path: Path) -> None:
     other = make_run(tmp_path / "other", poor_hypotheses())
     changed = ["other words", *REFERENCES[1:]]

@@ -224,12 +224,24 @@ def test_a_newer_model_is_loaded_without_a_lost_request(tiny_run: Path, tmp_path
         wait_for(ask_again)
         assert set(answers) <= {old, new}
         assert metric(server.url, 'nmt_reloads{model="run"}') == 1
-        # A damaged one changes nothing.
-        (run / "model" / "weights.safetensors").unlink()  # it is mapped into memory
+        # One that is copied file by file is loaded when all are there.
+        names = {path.name for path in (run / "model").iterdir()} - {"bundle.json"}
+        for name in ["bundle.json", *names]:
+            (run / "model" / name).unlink()  # the weights are mapped into memory
+            shutil.copy(tiny_run / "model" / name, run / "model")
+            if name == "bundle.json":
+                wait_for(lambda: "stays as it was loaded" in server.log.read_text())
+        wait_for(lambda: ask(server.url, TEXT) == old)
+        # A damaged one changes nothing, and is said once.
+        faults = server.log.read_text().count("stays as it was loaded")
+        (run / "model" / "weights.safetensors").unlink()
         (run / "model" / "weights.safetensors").write_bytes(b"x")
+        wait_for(lambda: server.log.read_text().count("stays as it was loaded") > faults)
+        time.sleep(0.5)
         (run / "model" / "bundle.json").touch()
-        wait_for(lambda: "stays as it was loaded" in server.log.read_text())
-        assert ask(server.url, TEXT) == new and server.stop() == 0
+        time.sleep(0.5)
+        assert server.log.read_text().count("stays as it was loaded") == faults + 1
+        assert ask(server.url, TEXT) == old and server.stop() == 0
 
 
 def test_a_port_that_is_taken_is_one_line(nmt: Command, tiny_run: Path) -> None:

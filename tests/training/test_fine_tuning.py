@@ -89,6 +89,15 @@ def test_sections_made_in_python_follow_the_base_or_agree(
         TranslationData(with_model(config, layers=3))
 
 
+@pytest.mark.slow
+def test_resuming_a_fine_tuned_model_is_verified(
+    nmt: Command, tiny_config: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    path = written(tiny_config, tmp_path, "{}")
+    done = nmt("train", path, "--verify-resume", "--training.init_from", tiny_run)
+    assert done.code == 0 and "resume verified" in done.err, done.err
+
+
 def test_a_run_goes_on_when_its_base_is_gone(
     nmt: Command, tiny_config: Path, tiny_run: Path, tmp_path: Path
 ) -> None:

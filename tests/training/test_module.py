@@ -18,8 +18,9 @@ from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, Mode
 from lightning.pytorch.loggers import CSVLogger
 
 import nmt
+from nmt.bundle import load_bundle
 from nmt.config import Config, load_config
-from nmt.errors import ConfigError, UsageError
+from nmt.errors import ConfigError, DataError, UsageError
 from nmt.inference.translator import Translator
 from nmt.training.data_module import ValidationLoader
 from nmt.training.schedule import learning_rate_factor
@@ -305,6 +306,8 @@ def test_overrides_have_the_types_of_their_keys(tiny_config: Path) -> None:
     config = nmt.load_config(tiny_config, overrides | {"data.splits": {"validation": "elsewhere"}})
     assert (config.model.cell, config.training.patience, config.model.dropout) == ("gru", 3, 0.5)
     assert config.data.splits == {"validation": "elsewhere"}
+    config = nmt.load_config(tiny_config, {"data.splits": {"validation": ["😀"]}})
+    assert config.data.splits == {"validation": ["😀"]}
     with pytest.raises(ConfigError, match=r"model\.cel"):
         nmt.load_config(tiny_config, {"model.cel": "gru"})
 
@@ -366,7 +369,11 @@ def test_a_folder_that_holds_something_else_is_never_replaced(
         module.save_bundle(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
     for _ in range(2):  # a bundle may be replaced
-        module.save_bundle(tmp_path / "model")
+        module.save_bundle(tmp_path / "model", {"mine": [1, 2]})
+    with pytest.raises(DataError, match=r"metrics.*update"):  # it could not be loaded
+        module.save_bundle(tmp_path / "model", {"update": 3.0})
+    metrics = load_bundle(tmp_path / "model").metrics
+    assert metrics["mine"] == [1, 2] and metrics["data"]["kept"] == 400 and metrics["seed"] == 1
 
 
 def test_data_that_is_not_set_up_and_data_of_another_module_are_refused(tiny_config: Path) -> None:

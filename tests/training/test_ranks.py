@@ -184,7 +184,7 @@ def test_a_step_of_fewer_tasks_than_its_job_has_its_own_number() -> None:
 def test_a_task_that_sees_one_gpu_takes_it() -> None:
     """`--gpus-per-task 1` gives each task its own GPU as the only one, of number 0."""
     step = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "1", "SLURM_NTASKS": "4"}
-    task = {"SLURM_PROCID": "3", "SLURM_LOCALID": "3", "LOCAL_WORLD_SIZE": ""}
+    task = {"SLURM_PROCID": "3", "SLURM_LOCALID": "3", "LOCAL_WORLD_SIZE": "", "SLURM_NNODES": "1"}
     with variables(**step, **task), pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_NTASKS_PER_NODE", "4")
         for seen, local in ((4, 3), (1, 0), (1, 0)):
@@ -193,6 +193,7 @@ def test_a_task_that_sees_one_gpu_takes_it() -> None:
             assert environment is not None and environment.local_rank() == local
             assert (environment.global_rank(), environment.world_size()) == (3, 4)
             assert os.environ["LOCAL_WORLD_SIZE"] == str(seen)
+            environment.validate_settings(num_devices=seen, num_nodes=4 // seen)
 
 
 @pytest.mark.slow

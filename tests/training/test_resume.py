@@ -127,6 +127,14 @@ def test_patience_and_plateau_forget_the_validation_at_the_end(
     assert_equal_weights(tmp_path / "run", tmp_path / "whole")
 
 
+def test_patience_that_ran_out_ends_a_longer_run_too(tiny_config: Path, tmp_path: Path) -> None:
+    config = changed(tiny_config, patience=1, validate_every=4, learning_rate=1e-9, max_updates=40)
+    for longer, patience, updates in ((40, 1, 8), (60, 1, 8), (60, 2, 12)):
+        config = changed(config, max_updates=longer, patience=patience)
+        running.train(config, tmp_path / "run", resume=True)
+        assert newest_checkpoint(tmp_path / "run" / "checkpoints").update == updates  # type: ignore[union-attr]
+
+
 def test_a_folder_of_a_start_that_was_killed_at_once_is_taken(
     constant: Config, short_run: Path, tmp_path: Path
 ) -> None:
