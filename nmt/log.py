@@ -91,7 +91,8 @@ def kept_log() -> Iterator[Callable[[Path], None]]:
     finally:
         log.removeHandler(handler)
         if handler.target is not None:
-            handler.target.close()
+            with contextlib.suppress(OSError):  # of a full disk
+                handler.target.close()
 
 
 @contextlib.contextmanager

@@ -47,10 +47,9 @@ def _leaks(check: Check, config: Config) -> Iterator[str]:
         if not leak.pairs and leak.sources <= SOURCES_SEEN * leak.size:
             continue
         count, what = (leak.pairs, "pairs") if leak.pairs else (leak.sources, "sources")
-        split = leak.split
-        if leak.sources > count:
-            split += f" (and {leak.sources:,} of its sources)"
-        fault = f"{count:,} of the {leak.size:,} {what} of {split} are also in {leak.other}"
+        also = f" (and {leak.sources:,} of its sources)" if leak.sources > count else ""
+        shared = f"{count:,} of the {leak.size:,} {what} of {leak.split}{also}"
+        fault = f"{shared} are also in {leak.other}"
         if leak.other != "train":
             yield f"{fault}: cut {leak.other} out of train, data.splits.{leak.other}: {{cut: 2000}}"
         elif "overlap" not in check.facts.left_out:
