@@ -116,7 +116,7 @@ def test_a_split_from_another_folder_names_the_folder(
     monkeypatch.chdir(tmp_path / "elsewhere")
     for verb in ("evaluate", "diagnose"):
         result = nmt(verb, run, "--split", "test")
-        assert result.code == 2 and f"there is no test in {tmp_path}/elsewhere" in result.err
-        assert "--source" in result.err and "data.splits" not in result.err
+        assert result.code == 2 and "there is no file test.de" in result.err
+        assert f"relative to the working folder, {tmp_path}/elsewhere" in result.err
     result = nmt("check", tiny_config, *words)
     assert result.code == 2 and f"{tmp_path}/elsewhere" in result.err

@@ -128,7 +128,8 @@ def test_patience_and_plateau_forget_the_validation_at_the_end(
 
 
 def test_patience_that_ran_out_ends_a_longer_run_too(tiny_config: Path, tmp_path: Path) -> None:
-    config = changed(tiny_config, patience=1, validate_every=4, learning_rate=1e-9, max_updates=40)
+    rate = {"schedule": "constant", "learning_rate": 1e-9}
+    config = changed(tiny_config, patience=1, validate_every=4, max_updates=40, **rate)
     for longer, patience, updates in ((40, 1, 8), (60, 1, 8), (60, 2, 12)):
         config = changed(config, max_updates=longer, patience=patience)
         running.train(config, tmp_path / "run", resume=True)
