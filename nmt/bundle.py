@@ -24,7 +24,7 @@ from nmt.models.quantization import tensors_of
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import StoredPrecision, load_weights, save_weights, shapes_only
 from nmt.plugins import CELL_GROUP, find_plugin, package_of
-from nmt.reading import MOST_BYTES, read_json, read_record, sha256
+from nmt.reading import MOST_BYTES, parse_record, read_json, read_record, sha256
 from nmt.storage import atomic_folder
 from nmt.text.tokenizer import MODEL_FILES, Tokenizer, load_tokenizer
 
@@ -106,7 +106,7 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
             size. Its metrics are plain numbers, strings, lists and dicts.
 
     Raises:
-        NmtError: a weight is not finite.
+        NmtError: a weight is not finite, or a metric is not of its type.
         OSError: the system refused; the path then holds what it held before.
     """
     with atomic_folder(folder) as temporary:
@@ -171,7 +171,9 @@ def _describe(
 ) -> None:
     """Write the files other than weights and tokenizer; `kept` are the known hashes."""
     (folder / _CONFIG).write_text(dump_config(config, portable=True), encoding="utf-8")
-    (folder / _METRICS).write_text(json.dumps(metrics, indent=2), encoding="utf-8")
+    text = json.dumps(metrics, indent=2)
+    parse_record(text.encode(), _METRICS, Metrics)  # what could not be loaded is not written
+    (folder / _METRICS).write_text(text, encoding="utf-8")
     (folder / _CARD).write_text(model_card(config, metrics, precision), encoding="utf-8")
     # Hashes that are known stay: those of files that were damaged meanwhile must not fit.
     hashes = {file.name: sha256(file) for file in sorted(folder.iterdir())} | dict(kept or {})

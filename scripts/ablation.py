@@ -60,8 +60,8 @@ def measure(run: Path, config: Path, keys: list[str], seed: int, threads: int) -
     start, stopped = time.monotonic(), run.exists()
     words = ["train", str(config), "--run", str(run), "--resume", "--seed", str(seed), *keys]
     nmt(*words, threads=threads)
-    found: dict[str, float] = {}
-    found["parameters"] = count_parameters(run / "model" / "weights.safetensors")
+    weights = run / "model" / "weights.safetensors"
+    found: dict[str, float] = {"parameters": count_parameters(weights)}
     if not stopped:
         found["minutes"] = (time.monotonic() - start) / 60
     for split in SPLITS:

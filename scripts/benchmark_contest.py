@@ -210,9 +210,10 @@ def translation(bench: Bench, size: int, search: str, models: dict[str, Path]) -
 
 
 def _translate_ours(bench: Bench, side: str, model: Path, beam: int, done: list[Row]) -> Row:
-    options = {"prune": math.inf, "beam_size": beam} | OURS[side]
-    if beam == 1:  # of beam search alone
-        options = {name: options[name] for name in OURS[side] if name != "prune"} | {"greedy": True}
+    options = {"prune": math.inf} | OURS[side] | {"beam_size": beam}
+    if beam == 1:
+        options |= {"greedy": True}
+        del options["prune"], options["beam_size"]  # of beam search alone
     words = [bench.folder / "lines.de", bench.folder / f"{side}.en", json.dumps(options)]
     ran = bench.call("ours", "translate", model, *words, bench.device)
     told = figures(ran)

@@ -3,12 +3,13 @@
 import argparse
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -83,7 +84,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     options = translator.options(**settings)  # before anything is written
     if len(jobs) > 1:
         arguments.output.mkdir(parents=True, exist_ok=True)
-    key = _key(arguments, options)
+    key = functools.cache(functools.partial(_key, arguments, options))  # may ask the hub
     failed = 0
     with _several(translator, arguments) as translators:
         for (source, output), total in zip(jobs, totals, strict=True):
@@ -233,7 +234,7 @@ def _translate(
     output: Path | None,
     arguments: argparse.Namespace,
     options: SearchOptions,
-    key: str,
+    key: Callable[[], str],
     total: int | None,
 ) -> int:
     """Translate one input; return how many of its lines failed."""
@@ -244,10 +245,10 @@ def _translate(
     if output is None or is_stream(output):
         writing = line_writer(output, arguments.format)
     else:
-        if arguments.resume and output.exists() and not is_unfinished(output, key):
+        if arguments.resume and output.exists() and not is_unfinished(output, key()):
             log.info("%s is there, and is kept", output)
             return 0
-        writing = partial_writer(output, arguments.format, key)
+        writing = partial_writer(output, arguments.format, key())
     lines = _lines(source, arguments, replaced.add)
     prefixes = None
     if arguments.prefix_file is not None:  # before anything is written

@@ -4,7 +4,6 @@ import contextlib
 import copy
 import functools
 import itertools
-import json
 import math
 import time
 from pathlib import Path
@@ -18,7 +17,6 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from nmt.bundle import Bundle, build_model, is_bundle, save_bundle
-from nmt.card import Metrics
 from nmt.config import Config, flat_config
 from nmt.data.loader import Batch, Update
 from nmt.errors import NmtError, UsageError
@@ -27,7 +25,6 @@ from nmt.evaluation.metrics import quick_scores
 from nmt.inference.translator import Translator
 from nmt.log import log
 from nmt.models.seq2seq import Seq2Seq
-from nmt.reading import parse_record
 from nmt.training.data_module import TranslationData, ValidationBatch
 from nmt.training.distributed import gather
 from nmt.training.environment import environment
@@ -352,7 +349,6 @@ class TranslationModule(lightning.LightningModule):
         if path.exists() and not (is_bundle(path) or is_empty):
             raise UsageError(f"{folder} exists and is not just a bundle; choose another folder")
         metrics = environment(data) | (metrics or {})
-        parse_record(json.dumps(metrics).encode(), "metrics", Metrics)
         save_bundle(path, Bundle(self.model, data.tokenizer, self.config, metrics))
 
     @classmethod

@@ -232,7 +232,7 @@ def test_a_newer_model_is_loaded_without_a_lost_request(tiny_run: Path, tmp_path
             if name == "bundle.json":
                 wait_for(lambda: "stays as it was loaded" in server.log.read_text())
         wait_for(lambda: ask(server.url, TEXT) == old)
-        # A damaged one changes nothing, and is said once.
+        # A damaged model changes nothing, and the server logs it once.
         faults = server.log.read_text().count("stays as it was loaded")
         (run / "model" / "weights.safetensors").unlink()
         (run / "model" / "weights.safetensors").write_bytes(b"x")
