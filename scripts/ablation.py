@@ -105,6 +105,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--jobs", type=int, default=1, help="parallel training runs")
     arguments, keys = parser.parse_known_args()
+    if arguments.jobs < 1:
+        parser.error(f"--jobs: {arguments.jobs} is fewer than 1")
     rows = read_rows(arguments.rows)
     threads = max(1, (os.cpu_count() or 1) // arguments.jobs)
     slugs = {name: re.sub(r"\W+", "-", name).strip("-").lower() for name in rows}

@@ -11,7 +11,8 @@ Usage: scripts/benchmark.py NAME=MODEL … --source FILE --reference FILE [--lin
     --peer "CTranslate2 int8, Transformer=ctranslate2,PEER/bin/python,FOLDER"
 
 ENGINE is marian, ctranslate2 or opennmt; scripts/benchmark_engines.py says what MODEL is. A peer's
-model must have been trained on the pieces of the first MODEL's tokenizer.
+model must have been trained on the pieces of the first MODEL's tokenizer, and BLEU is that of its
+target language.
 """
 
 import argparse
@@ -24,11 +25,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from benchmark_ours import texts_of
+
 from nmt.bundle import load_bundle
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
 from nmt.text.lines import read_lines
-from nmt.text.tokenizer import Vocabulary
 
 INT8: dict[str, Any] = {"precision": "int8"}
 OURS: dict[str, dict[str, Any]] = {
@@ -66,7 +68,9 @@ class Row(NamedTuple):
 def main() -> None:
     """Measure, print the table, and write the figures and the picture."""
     arguments = parse()
-    vocabulary = load_bundle(arguments.models[0].partition("=")[2]).tokenizer.source
+    bundle = load_bundle(arguments.models[0].partition("=")[2])
+    source_side, target_side = bundle.tokenizer.source, bundle.tokenizer.target
+    metric = bleu_metric(TargetLanguage.of(bundle.config.data))
     references = list(read_lines(arguments.reference))
     source = list(read_lines(arguments.source))
     lines = [source[row % len(source)] for row in range(arguments.lines or len(source))]
@@ -76,7 +80,7 @@ def main() -> None:
     table = []
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder, "text"), lines)
-        pieces = [vocabulary.pieces(ids) for ids in vocabulary.encode(lines)]
+        pieces = [source_side.pieces(ids) for ids in source_side.encode(lines)]
         write(Path(folder, "pieces"), [" ".join(row) for row in pieces])
         for number in range(arguments.rounds):
             for row, done in zip(rows, rounds, strict=True):
@@ -85,8 +89,7 @@ def main() -> None:
                 print(f"round {number + 1}: {names}: {done[-1]}", file=sys.stderr)
         for row, done in zip(rows, rounds, strict=True):
             found = list(read_lines(output(Path(folder), row)))
-            texts = decoded(found, vocabulary) if row.pieces else found
-            metric = bleu_metric(TargetLanguage("en"))
+            texts = texts_of(found, target_side) if row.pieces else found
             score = metric.corpus_score(texts[: len(references)], [references])
             middle = {name: median(one[name] for one in done) for name in done[0]}
             table.append(
@@ -121,7 +124,13 @@ def parse() -> argparse.Namespace:
     add("--peer", nargs="+", default=[], metavar="NAME=ENGINE,PYTHON,MODEL")
     add("--json", type=Path, metavar="OUT", help="where to write all figures")
     add("--plot", type=Path, metavar="OUT", help="where to draw BLEU over lines a CPU second")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    named = [one.partition("=") for one in (*arguments.models, *arguments.peer)]
+    if not all(equals for _, equals, _ in named) or len({name for name, *_ in named}) < len(named):
+        parser.error("give each model and each peer as NAME=…, with another NAME each")
+    if any(peer.partition("=")[2].count(",") != 2 for peer in arguments.peer):
+        parser.error("--peer: give NAME=ENGINE,PYTHON,MODEL")
+    return arguments
 
 
 def rows_of(arguments: argparse.Namespace) -> list[Row]:
@@ -160,14 +169,6 @@ def measure(row: Row, folder: Path) -> dict[str, float]:
         sys.exit(f"benchmark: {' '.join(words)} failed:\n{done.stderr}")
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return figures
-
-
-def decoded(rows: list[str], vocabulary: Vocabulary) -> list[str]:
-    """Return the text of lines of pieces, as our own output becomes text."""
-    ids = {piece: id_ for id_, piece in enumerate(vocabulary.pieces(range(len(vocabulary))))}
-    return vocabulary.decode(
-        [[ids.get(piece, vocabulary.unk_id) for piece in row.split()] for row in rows]
-    )
 
 
 def write(path: Path, lines: list[str]) -> None:

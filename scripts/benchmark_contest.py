@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import benchmark_ours
 import benchmark_peer
 import torch
-from benchmark_ours import Material, multiply_accumulates
+from benchmark_ours import Material, multiply_accumulates, texts_of
 
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import bleu_metric
@@ -124,7 +124,7 @@ def limit(bench: Bench, side: str) -> Row:
 def training(bench: Bench, size: int) -> Row:
     """Compare the training runs of one hidden size."""
     made = bench.material
-    source, target = multiply_accumulates(size, len(made.vocabulary))
+    source, target = multiply_accumulates(size, len(made.tokenizer.source))
     per_token = 6 * (source * made.source_tokens / made.target_tokens + target)
     train = {"ours": _train_ours, "peer": _train_peer}
     rounds: dict[str, list[Row]] = {side: [] for side in bench.pythons}
@@ -240,7 +240,7 @@ def _worth(bench: Bench, side: str) -> Row:
     made = bench.material
     first = read(bench.folder / "ours.en")
     if side == "peer":
-        found = made.texts(read(bench.folder / "peer.pieces"))
+        found = texts_of(read(bench.folder / "peer.pieces"), made.tokenizer.target)
     else:
         found = read(bench.folder / f"{side}.en")
     texts = dict(zip(made.lines, found, strict=True))

@@ -16,7 +16,7 @@ from nmt.config import TokenizerConfig
 from nmt.data.phrases import read_split
 from nmt.errors import UsageError
 from nmt.text.lines import read_lines
-from nmt.text.tokenizer import Vocabulary, train_tokenizer
+from nmt.text.tokenizer import Tokenizer, Vocabulary, train_tokenizer
 
 CONFIG = """
 data:
@@ -47,7 +47,7 @@ class Material:
         name: the corpus, for people.
         folder: has `train.de`, `train.en`, `validation.*`, `tokenizer/`, `lines.de`; for the peer
             the same in pieces: `pieces.de`, `pieces.en`, `lines.pieces`, `vocabulary`.
-        vocabulary: of both languages.
+        tokenizer: with one vocabulary for both languages.
         pairs: number of training pairs.
         source_tokens: of the training split, end tokens included.
         target_tokens: the same of its other side.
@@ -57,20 +57,21 @@ class Material:
 
     name: str
     folder: Path
-    vocabulary: Vocabulary
+    tokenizer: Tokenizer
     pairs: int
     source_tokens: int
     target_tokens: int
     lines: list[str]
     test: Pairs
 
-    def texts(self, pieces: Iterable[str]) -> list[str]:
-        """Return the raw text of lines of pieces, as our own output becomes text."""
-        names = self.vocabulary.pieces(range(len(self.vocabulary)))
-        number = {piece: id_ for id_, piece in enumerate(names)}
-        unknown = self.vocabulary.unk_id
-        rows = [[number.get(piece, unknown) for piece in row.split(" ")] for row in pieces]
-        return self.vocabulary.decode(rows)
+
+def texts_of(rows: Iterable[str], vocabulary: Vocabulary) -> list[str]:
+    """Return the raw text of lines of pieces, as our own output becomes text."""
+    ids = {piece: id_ for id_, piece in enumerate(vocabulary.pieces(range(len(vocabulary))))}
+    split = ([piece for piece in row.split(" ") if piece] for row in rows)
+    return vocabulary.decode(
+        [[ids.get(piece, vocabulary.unk_id) for piece in row] for row in split]
+    )
 
 
 def prepare(data: Path | None, folder: Path, wanted: int, vocabulary_size: int = 8000) -> Material:
@@ -92,21 +93,22 @@ def prepare(data: Path | None, folder: Path, wanted: int, vocabulary_size: int =
     (folder / "tokenizer").mkdir(parents=True, exist_ok=True)
     tokenizer, _ = train_tokenizer(TokenizerConfig(vocabulary_size=vocabulary_size), train)
     tokenizer.save(folder / "tokenizer")
-    vocabulary = tokenizer.source
     for name, pairs in {"train": train, "validation": validation[:_VALIDATED]}.items():
         for side, language in enumerate(("de", "en")):
             _write(folder / f"{name}.{language}", (pair[side] for pair in pairs))
     counts = [0, 0]
-    for side, language in enumerate(("de", "en")):
+    sides = (tokenizer.source, tokenizer.target)  # which normalise text each in its own way
+    for side, (language, vocabulary) in enumerate(zip(("de", "en"), sides, strict=True)):
         rows = vocabulary.encode([pair[side] for pair in train])
         counts[side] = sum(len(row) + 1 for row in rows)
         _write_pieces(folder / f"pieces.{language}", vocabulary, rows, source=side == 0)
     _write(folder / "lines.de", lines)
-    _write_pieces(folder / "lines.pieces", vocabulary, vocabulary.encode(lines), source=True)
-    names = vocabulary.pieces(range(len(vocabulary)))
+    rows = tokenizer.source.encode(lines)
+    _write_pieces(folder / "lines.pieces", tokenizer.source, rows, source=True)
+    names = tokenizer.source.pieces(range(len(tokenizer.source)))
     _write(folder / "vocabulary", ("<blank>" if name == "<pad>" else name for name in names))
     shown = "builtin:phrases" if data is None else data.name
-    return Material(shown, folder, vocabulary, len(train), counts[0], counts[1], lines, test)
+    return Material(shown, folder, tokenizer, len(train), counts[0], counts[1], lines, test)
 
 
 _MULTI30K = ("train", "val", "test_2016_flickr")

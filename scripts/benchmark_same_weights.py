@@ -40,7 +40,10 @@ def main() -> None:
     measured = {side: limit(bench, side) for side in bench.pythons}
     bench = bench._replace(device=measured["ours"]["device"])
     machine = {"processor": processor(), "processors": os.cpu_count(), **measured}
-    made = vars(material) | {"vocabulary": len(material.vocabulary), "lines": len(material.lines)}
+    made = vars(material) | {
+        "vocabulary": len(material.tokenizer.source),
+        "lines": len(material.lines),
+    }
     settings = vars(arguments) | {name: made[name] for name in MATERIAL}
     report: Row = {"machine": machine, "settings": settings}
     for line in describe(report):

@@ -25,6 +25,7 @@ import psutil
 
 from nmt.config import load_config
 from nmt.data.corpus import open_corpus
+from nmt.errors import NmtError
 from nmt.text.tokenizer import train_tokenizer
 
 NMT = [sys.executable, "-m", "nmt"]
@@ -44,6 +45,8 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=40, help=f"a multiple of {SKIPPED}")
     parser.add_argument("--rounds", type=int, default=3)
     arguments, keys = parser.parse_known_args()
+    if arguments.updates < SKIPPED or arguments.updates % SKIPPED:
+        parser.error(f"--updates: {arguments.updates} is not a multiple of {SKIPPED}")
     keys += ["--training.precision", "fp32", "--training.threads", "1"]
     last = SKIPPED + arguments.updates
     with tempfile.TemporaryDirectory() as name:
@@ -51,15 +54,8 @@ def main() -> None:
         marian = [arguments.peer, "-m", "pymarian", "train", *MARIAN.split()]
         options, tokens = prepare(folder, arguments.config, keys)
         marian += ["--after-batches", str(last), *options]
-        ours = [
-            *NMT,
-            "train",
-            str(arguments.config),
-            *keys,
-            "--training.log_every",
-            str(SKIPPED),
-            "--run",
-        ]
+        ours = [*NMT, "train", str(arguments.config), *keys]
+        ours += ["--training.log_every", str(SKIPPED), "--run"]
         speeds: dict[str, list[float]] = {"nmt": [], "Marian": []}
         for number in range(arguments.rounds):
             seconds, _, total = timed(
@@ -75,12 +71,20 @@ def main() -> None:
 
 def prepare(folder: Path, config: Path, keys: list[str]) -> tuple[list[str], int]:
     """Write the corpus in pieces; return Marian's options, and the target tokens of all epochs."""
-    settings = load_config(config, keys)
+    try:
+        settings = load_config(config, keys)
+    except NmtError as error:
+        sys.exit(f"benchmark_training: {error}")
+    if settings.training.max_epochs is None:
+        sys.exit("give --training.max_epochs: an epoch has a known number of tokens")
+    if settings.training.max_updates is not None:
+        sys.exit("give --training.max_updates null: the epochs are to be trained whole")
     pairs = list(open_corpus(settings.data).pairs("train"))
-    vocabulary = train_tokenizer(settings.tokenizer, pairs)[0].source
-    for side, texts in enumerate(zip(*pairs, strict=True)):
-        rows = (" ".join(vocabulary.pieces(ids)) for ids in vocabulary.encode(list(texts)))
-        text = "".join(f"{row}\n" for row in rows)
+    tokenizer, _ = train_tokenizer(settings.tokenizer, pairs)
+    sides = (tokenizer.source, tokenizer.target)  # which normalise text each in its own way
+    for side, vocabulary in enumerate(sides):
+        encoded = vocabulary.encode([pair[side] for pair in pairs])
+        text = "".join(f"{' '.join(vocabulary.pieces(ids))}\n" for ids in encoded)
         (folder / f"train.{side}").write_text(text, encoding="utf-8", newline="\n")
     names = dict.fromkeys(["</s>", "<unk>", *vocabulary.pieces(range(len(vocabulary)))])
     rows = (f"{json.dumps(name, ensure_ascii=False)}: {id_}\n" for id_, name in enumerate(names))
@@ -91,13 +95,9 @@ def prepare(folder: Path, config: Path, keys: list[str]) -> tuple[list[str], int
     options |= {"dropout-rnn": model.dropout, "mini-batch-words": settings.training.batch_tokens}
     words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     words += ["--train-sets", *(str(folder / f"train.{side}") for side in (0, 1))]
-    if settings.training.max_epochs is None:
-        sys.exit("give --training.max_epochs: an epoch has a known number of tokens")
-    if settings.training.max_updates is not None:
-        sys.exit("give --training.max_updates null: the epochs are to be trained whole")
     words += ["--vocabs", *[str(folder / "vocab.yml")] * 2]
-    lengths = [len(ids) + 1 for ids in vocabulary.encode([target for _, target in pairs])]
-    return words, sum(lengths) * settings.training.max_epochs
+    assert settings.training.max_epochs is not None
+    return words, sum(len(ids) + 1 for ids in encoded) * settings.training.max_epochs
 
 
 def timed(command: list[str], row: str, last: int) -> tuple[float, int, int]:

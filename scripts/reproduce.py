@@ -3,8 +3,9 @@
 A recipe is a config with a line such as `# figure: de-en test BLEU 24.3 ± 0.4` for each language
 pair: BLEU with the config's search, the mean over seeds and their standard deviation, or for one
 seed the bootstrap's. A run meets the figure if it lies at most two standard deviations below.
-Where the recipe learns from a teacher `runs/NAME`, `configs/NAME.yaml` is trained first, for the
-same pair and with the seed of that recipe: students of several seeds have one teacher.
+Where the recipe names a teacher `runs/NAME`, `configs/NAME.yaml` is trained first, as that recipe
+says, on the same data and device: students of several seeds have one teacher. A teacher given by
+`--data.distill.teacher` is taken as it is.
 """
 
 import argparse
@@ -16,6 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.config import load_config
+from nmt.errors import NmtError
+
+_MACHINE = ("device", "devices", "precision", "threads", "workers")
+"""Keys of `training` that say where it runs."""
 
 
 class Figure(NamedTuple):
@@ -39,13 +44,12 @@ def train(config: Path, run: Path, keys: list[str]) -> None:
     """Train a recipe, its teachers first."""
     named = load_config(config, keys).data.distill.teachers
     teachers = list(named)
-    for number, teacher in enumerate(named):
+    given = any(word.startswith("--data.distill.teacher") for word in keys)
+    for number, teacher in enumerate(() if given else named):
         recipe = config.parent / f"{Path(teacher).name}.yaml"
-        # A bundle, here or on the hub, is there already.
-        made = teacher.startswith("hf://") or (Path(teacher) / "bundle.json").exists()
-        if recipe.exists() and recipe != config and not made:
+        if recipe.exists():
             teachers[number] = f"{teacher}-{pair_of(config, keys)}"
-            train(recipe, Path(teachers[number]), _without_students(keys))
+            train(recipe, Path(teachers[number]), _teacher_keys(keys))
     if teachers != named:
         keys = [*keys, "--data.distill.teacher", json.dumps(teachers)]
     nmt("train", str(config), "--run", str(run), "--resume", *keys)
@@ -57,14 +61,16 @@ def pair_of(config: Path, keys: list[str]) -> str:
     return f"{data.source_language}-{data.target_language}"
 
 
-def _without_students(keys: list[str]) -> list[str]:
-    """Leave out the keys that only a student knows and its seed, with their values."""
+def _teacher_keys(keys: list[str]) -> list[str]:
+    """Keep the keys of the data and of the machine, with their values; others are a student's."""
     kept: list[str] = []
-    students = False
+    keep = False
     for word in keys:
         if word.startswith("--"):
-            students = word.startswith("--data.distill") or word.partition("=")[0] == "--seed"
-        if not students:
+            keep = word.partition("=")[0].removeprefix("--training.") in _MACHINE or (
+                word.startswith("--data.") and not word.startswith("--data.distill")
+            )
+        if keep:
             kept.append(word)
     return kept
 
@@ -90,7 +96,10 @@ def main() -> int:
     config: Path = arguments.config
     if not config.is_file():
         sys.exit(f"reproduce: there is no config {config}")
-    pair = pair_of(config, keys)
+    try:
+        pair = pair_of(config, keys)
+    except NmtError as error:
+        sys.exit(f"reproduce: {error}")
     run: Path = arguments.run or Path("runs") / f"{config.stem}-{pair}"
     figure = figure_of(config, pair)
     train(config, run, keys)

@@ -3,16 +3,15 @@
 
 Usage: python scripts/serve_load.py MODEL FILE [--clients 64] [--seconds 60] [--json OUT]
 
-One client sends the lines of FILE for a while, one at a time; then many do at once, beside one that
-keeps leaving in the middle of requests; then one again. Every answer is compared with that of the
-model alone. All runs on this machine: the clients take processor time, too.
+One client sends the first 1,000 lines of FILE for a while, one at a time; then many do at once,
+beside one that keeps leaving in the middle of requests; then one again. Every answer is compared
+with that of the model alone. All runs on this machine: the clients take processor time, too.
 """
 
 import argparse
 import http.client
 import itertools
 import json
-import os
 import re
 import socket
 import subprocess
@@ -28,6 +27,7 @@ import psutil
 
 import nmt
 from nmt.inference.translator import Translator
+from nmt.text.lines import read_lines
 
 
 class RudeClient(threading.Thread):
@@ -143,15 +143,16 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    texts = list(filter(str.strip, itertools.islice(read_lines(arguments.file), 1000)))
+    if not texts:
+        parser.error(f"{arguments.file} begins with nothing but blank lines")
     translator = nmt.load(arguments.model)
-    texts = arguments.file.read_text(encoding="utf-8").split("\n")[:1000]
-    texts = [text for text in texts if text.strip()]
     found = translator.translate(texts)
     lines = [(text, one.text) for text, one in zip(texts, found, strict=True)]
     report: dict[str, Any] = {}
     with tempfile.TemporaryFile("w+") as log:
         command = [sys.executable, "-m", "nmt", "serve", arguments.model, "--port", "0"]
-        server = subprocess.Popen(command, stderr=log, env=os.environ)
+        server = subprocess.Popen(command, stderr=log)
         try:
             port = None
             while port is None and server.poll() is None:

@@ -4,6 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 extra=${1:+[$1]}
+[ -z "$extra" ] || grep -q "^$1 = \[" pyproject.toml || {
+  echo "setup: pyproject.toml has no extra $1" >&2
+  exit 1
+}
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
   echo "setup: $("$python" --version) is too old: nmt needs Python 3.11 or newer; set PYTHON=…" >&2

@@ -70,7 +70,7 @@ class Measured:
             sys.exit(f"nmt translate failed:\n{self.log.read_text()}")
         self.wall = time.perf_counter() - self.started
 
-    def _sample(self) -> Iterator[tuple[psutil.Process, str]]:
+    def _sample(self) -> list[tuple[psutil.Process, str]]:
         found = []
         with contextlib.suppress(psutil.Error):
             sizes = []
@@ -79,9 +79,9 @@ class Measured:
                     times = one.cpu_times()
                     self._cpu[one] = times.user + times.system
                     sizes.append(one.memory_info().rss / 2**20)
-                    found.append((one, one.cmdline()[0] if one.cmdline() else ""))
+                    found.append((one, "".join(one.cmdline()[:1])))
             self.memory.append((sizes[0], sum(sizes)))
-        return iter(found)
+        return found
 
 
 def rows(out: Path) -> Iterator[dict[str, Any]]:
@@ -123,9 +123,13 @@ def main() -> None:
 
 def corpus(folder: Path, file: Path, lines: int) -> Path:
     """Write the corpus."""
+    text = file.read_bytes().removesuffix(b"\n")
+    if not text:
+        sys.exit(f"translate_checks: {file} is empty")
     path = folder / f"lines-{lines}"
-    with open(file, "rb") as stream, open(path, "wb") as out:
-        out.writelines(itertools.islice(itertools.cycle(stream.readlines()), lines))
+    with open(path, "wb") as out:
+        repeated = itertools.cycle(text.split(b"\n"))
+        out.writelines(row + b"\n" for row in itertools.islice(repeated, lines))
     return path
 
 
@@ -197,7 +201,7 @@ def names(one: Measured) -> Iterator[str]:
     for process in one._cpu:
         with contextlib.suppress(psutil.Error):
             if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                yield process.cmdline()[0] if process.cmdline() else ""
+                yield "".join(process.cmdline()[:1])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import argparse
 import contextlib
 import dataclasses
 import gc
+import glob
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -35,6 +37,18 @@ def refuse_output(out: str | Path | None, *inputs: str | Path | None) -> None:
     if not out.parent.is_dir():
         raise DataError(f"cannot write {out}: there is no folder {out.parent}")
     refuse_overwriting({out: ""}, [Path(path) for path in inputs if path is not None])
+
+
+def corpus_files(config: Config) -> list[Path]:
+    """Return the files of a corpus, inputs of every call that reads a split."""
+    from nmt.data.corpus import corpus_places, place_parts
+
+    if config.data.corpus != "files":
+        return []
+    parts = itertools.chain(*map(place_parts, corpus_places(config.data).values()))
+    places = [Path(part.place) for part in parts]
+    sides = (place.parent.glob(f"{glob.escape(place.name)}.*") for place in places)
+    return [*places, *itertools.chain(*sides)]
 
 
 def refuse_overwriting(outputs: Mapping[Path, str], inputs: Iterable[Path]) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from nmt.cli.arguments import print_result, refuse_output
+from nmt.cli.arguments import corpus_files, print_result, refuse_output
 from nmt.cli.flags import JsonFlag, add_config_argument, add_flags, split_words
 from nmt.log import log
 from nmt.training.fine_tuning import load_training_config
@@ -15,8 +15,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     add_flags(parser, own, JsonFlag)
     add_config_argument(parser, own)
     arguments = parser.parse_args(own)
-    refuse_output(arguments.json, arguments.config)
     config = load_training_config(arguments.config, keys)
+    refuse_output(arguments.json, arguments.config, *corpus_files(config))
 
     from nmt.preflight.run_check import check  # imports torch and lightning
     from nmt.report.check_report import check_report

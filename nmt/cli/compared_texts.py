@@ -2,9 +2,10 @@
 
 import argparse
 import dataclasses
+import os
 from pathlib import Path
 
-from nmt.cli.arguments import read_split, refuse_output, refuse_unequal
+from nmt.cli.arguments import corpus_files, read_split, refuse_output, refuse_unequal
 from nmt.cli.flags import option
 from nmt.config import Config
 from nmt.errors import UsageError
@@ -107,6 +108,8 @@ def read_texts(arguments: argparse.Namespace, config: Config | None) -> list[Tex
         assert config is not None
         pairs = read_split(arguments.model, config, arguments.split or "test")
         sources, *references = (list(side) for side in zip(*pairs, strict=True))
+        for written in (arguments.output, arguments.json):
+            refuse_output(written, *corpus_files(config))
     return [_complete(arguments, where, Texts(sources or [], references, arguments.output))]
 
 
@@ -116,13 +119,14 @@ def _public_texts(arguments: argparse.Namespace, config: Config) -> list[Texts]:
 
     names, folder = arguments.test_set, arguments.output
     pair = language_pair(*config.data.languages)
+    refuse_output(arguments.json)
     for name in names:
         check_public_set(name, pair)
+    sets, found = [read_public_set(name, pair) for name in names], []
     if len(names) > 1 and folder is not None:
         with writing_to(folder):
             folder.mkdir(exist_ok=True)
-    found = []
-    for one in [read_public_set(name, pair) for name in names]:
+    for one in sets:
         output = folder / one.file_name if folder is not None and folder.is_dir() else folder
         texts = Texts(one.sources, one.references, output, one.name, one.labels)
         found.append(_complete(arguments, f"the test set {one.name}", texts))
@@ -144,7 +148,7 @@ def _complete(arguments: argparse.Namespace, where: Path | str, texts: Texts) ->
     output, read = texts.output, [path for path, _ in sides if path is not None]
     for written in (output, arguments.json):
         refuse_output(written, *read, arguments.model, *arguments.ensemble)
-    if output and arguments.json and output.resolve() == Path(arguments.json).resolve():
+    if output and arguments.json and os.path.realpath(output) == os.path.realpath(arguments.json):
         raise UsageError(f"-o and --json: {output} cannot hold both; name two files")
     return dataclasses.replace(texts, hypotheses=hypotheses, baseline=baseline)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nmt.cli.arguments import (
+    corpus_files,
     model_config,
     print_result,
     read_pairs,
@@ -58,6 +59,8 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     arguments = parser.parse_args(own)
     cells = _refuse_senseless(arguments, keys)
     config = _config(arguments, keys)
+    inputs = (arguments.model, arguments.source, arguments.reference)
+    refuse_output(arguments.json, *inputs, *corpus_files(config))
     found = _diagnose(arguments, config, cells)
     print_result(arguments.json, diagnosis_report(arguments.model, config, found), found)
     return 0
@@ -76,7 +79,6 @@ def _refuse_senseless(arguments: argparse.Namespace, keys: list[str]) -> list[st
         )
     if (arguments.source is None) != (arguments.reference is None):
         raise UsageError("--source and --reference belong together; give both")
-    refuse_output(arguments.json, arguments.model, arguments.source, arguments.reference)
     if arguments.cells is None:
         for option in ("updates", "device"):
             if getattr(arguments, option) is not None:
@@ -95,8 +97,7 @@ def _config(arguments: argparse.Namespace, keys: list[str]) -> Config:
     if arguments.cells:
         refuse_placeless(f"--cells: {arguments.model}", config, "give its run, or its config")
     if arguments.device is not None:
-        training = replace(config.training, device=arguments.device)
-        config = replace(config, training=training)
+        config = replace(config, training=replace(config.training, device=arguments.device))
     return config
 
 

@@ -62,10 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _run([word for word in words if word not in ("--debug", "--quiet")], quiet)
         with writing_to("standard output"):
             sys.stdout.flush()
-    except StoppedError as error:
-        code = _complain(str(error), error.exit_code, debug, kind="")
     except NmtError as error:
-        code = _complain(str(error), error.exit_code, debug)
+        kind = "" if isinstance(error, StoppedError) else "error: "
+        code = _complain(str(error), error.exit_code, debug, kind)
     except BrokenPipeError:  # the reader of our output has exited, as `head` does
         code = 1
     except KeyboardInterrupt:

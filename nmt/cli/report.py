@@ -38,13 +38,13 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     report = make_report(arguments.runs)
     if arguments.text:
         print_report(report)
-    if out is not None:
-        write_page(report, out)
-    if arguments.images is not None:
+    if arguments.images is not None:  # first: the folder may be refused
         from nmt.report.drawing import save_images
 
         save_images(report.figures(), arguments.images)
         log.info("images: %s", arguments.images)
+    if out is not None:
+        write_page(report, out)
     return 0
 
 

@@ -70,8 +70,8 @@ def _grid(table: Table, columns: Sequence[int]) -> RenderableType:
     widths = _widths(table)
     for column in columns:
         justify: JustifyMethod = "left" if column in table.words else "right"
-        least = widths[column]
-        grid.add_column(Text(table.columns[column]), justify=justify, min_width=least)
+        name = Text(table.columns[column])
+        grid.add_column(name, justify=justify, min_width=widths[column])
     for row in table.rows:
         grid.add_row(*(Text(_broken(row[column]), overflow="fold") for column in columns))
     return grid
@@ -89,9 +89,7 @@ def _parts(table: Table, width: int) -> list[list[int]]:
     widths = [least + 2 for least in _widths(table)]
     words = [column for column in range(len(widths)) if column in table.words]
     parts = [words]
-    for column in range(len(widths)):
-        if column in table.words:
-            continue
+    for column in sorted({*range(len(widths))} - {*words}):
         used = sum(widths[other] for other in parts[-1])
         if parts[-1] != words and used + widths[column] > width:
             parts.append(words)

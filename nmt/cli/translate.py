@@ -21,6 +21,7 @@ from nmt.config.values import Range
 from nmt.errors import DataError, UsageError
 from nmt.log import log
 from nmt.storage import is_stream, side_files
+from nmt.text.lines import decode_lines, read_lines, writing_to
 
 Job = tuple[Path | None, Path | None]
 """An input and its output; None for a standard stream."""
@@ -82,8 +83,10 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     totals = [_count(source, arguments) for source, _ in jobs]
     translator = load_translator(arguments)
     options = translator.options(**settings)  # before anything is written
+    arguments.precision = translator.precision  # results of "auto" depend on the device
     if len(jobs) > 1:
-        arguments.output.mkdir(parents=True, exist_ok=True)
+        with writing_to(arguments.output):
+            arguments.output.mkdir(parents=True, exist_ok=True)
     key = functools.cache(functools.partial(_key, arguments, options))  # may ask the hub
     failed = 0
     with _several(translator, arguments) as translators:
@@ -208,8 +211,6 @@ def _lines(
     source: Path | None, arguments: argparse.Namespace, replaced: "Replaced | None" = None
 ) -> Iterator[str]:
     """Read the lines of a file, or of standard input."""
-    from nmt.text.lines import decode_lines, read_lines
-
     if source is not None:
         return read_lines(source, arguments.invalid_utf8, replaced)
     return decode_lines(sys.stdin.buffer, "standard input", arguments.invalid_utf8, replaced)

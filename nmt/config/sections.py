@@ -124,7 +124,7 @@ class DataConfig:
     each also .gz, or a list; hub, builtin: a split of the corpus. {cut: N} takes N pairs out of
     train. In train's list, {place: NAME, weight: W} repeats each pair W times in an epoch; weight
     2.5: every pair twice, a random half a third time each epoch. hub and builtin default to train,
-    validation and test; null leaves one out."""
+    validation and test (builtin: and long); null leaves one out."""
     columns: ColumnsConfig | None = None
     """Columns of tables; null looks for the language tags, then translation.TAG."""
     max_length: Annotated[int, Range(1, 100_000)] | None = 100

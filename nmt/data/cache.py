@@ -31,9 +31,12 @@ _TOKENIZER_FORMAT, _PAIRS_FORMAT, _TRANSLATIONS_FORMAT = 1, 3, 1
 
 def cache_folder(configured: str | None) -> Path:
     """Return the folder of the cache: `data.cache`, or `nmt` in the user's cache folder."""
-    if configured is not None:
-        return Path(configured).expanduser()
-    return user_cache() / "nmt"
+    if configured is None:
+        return user_cache() / "nmt"
+    folder = os.path.expanduser(configured)
+    if folder.startswith("~"):
+        raise DataError(f"data.cache: {configured}: there is no such home folder")
+    return Path(folder)
 
 
 def learn_tokenizer(config: Config, corpus: Corpus, scan: CorpusScan) -> Learned:

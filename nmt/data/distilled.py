@@ -9,7 +9,7 @@ import gzip
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nmt.config import DataConfig, DistillConfig
+from nmt.config import Config, DistillConfig
 from nmt.data.chunks import CHUNK
 from nmt.data.columns import Pair
 from nmt.data.corpus import MOST_OFTEN, Corpus, corpus_places, place_parts
@@ -106,18 +106,16 @@ class DistilledCorpus(Corpus):
         return (*references, *weights) if self.references else weights
 
 
-def references_alone(config: DataConfig) -> DataConfig:
-    """Return a config without teachers, whose epochs have about as many pairs.
-
-    Args:
-        config: the `data` section.
-    """
-    if not config.distill.teachers:
+def references_alone(config: Config) -> Config:
+    """Return a config without teachers, whose epochs have about as many pairs."""
+    data = config.data
+    if not data.distill.teachers:
         return config
-    times = config.distill.references + config.distill.n_best
+    times = data.distill.references + data.distill.n_best
     train: list[str | dict[str, str | float]] = [
         {"place": part.place, "weight": min(part.weight * times, MOST_OFTEN)}
-        for part in place_parts(corpus_places(config).get("train", []))
+        for part in place_parts(corpus_places(data).get("train", []))
     ]
-    splits = {**(config.splits or {}), "train": train}
-    return dataclasses.replace(config, distill=DistillConfig(), splits=splits)
+    splits = {**(data.splits or {}), "train": train}
+    data = dataclasses.replace(data, distill=DistillConfig(), splits=splits)
+    return dataclasses.replace(config, data=data)

@@ -15,14 +15,14 @@ def repeated_rows(hashes: NDArray[np.uint64], partition: int = _PARTITION) -> ND
         hashes: evenly distributed, `(pairs,)`; may be memory-mapped.
         partition: approximate number of rows to sort at a time.
     """
-    bits = max(0, int(len(hashes) / partition)).bit_length()
+    bits = (len(hashes) // partition).bit_length()
     repeated = [_repeated(hashes, _rows_of(hashes, top, bits)) for top in range(2**bits)]
     return np.concatenate(repeated)
 
 
 def _rows_of(hashes: NDArray[np.uint64], top: int, bits: int) -> NDArray[np.int64]:
     """Return the rows whose hash begins with the bits of `top`, in ascending order."""
-    low = np.uint64(top << (64 - bits) if bits else 0)
+    low = np.uint64(top << (64 - bits))
     high = np.uint64(((top + 1) << (64 - bits)) - 1)
     return np.flatnonzero((hashes >= low) & (hashes <= high))
 

@@ -8,7 +8,6 @@ import csv
 import dataclasses
 import itertools
 import reprlib
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from nmt.data.columns import (
 )
 from nmt.errors import DataError, counted
 from nmt.reading import parse_json
-from nmt.text.lines import one_line, open_bytes, read_lines, reason
+from nmt.text.lines import one_line, read_lines, reading
 
 _PARQUET_ROWS = 4096  # unpacked at a time
 _NO_HEADER = "; if the file has no header line, give their numbers: {source: 1, target: 2}"
@@ -163,7 +162,7 @@ def _parquet_rows(path: str, config: DataConfig) -> NamedRows:
     import pyarrow.parquet
 
     try:
-        with open_bytes(path) as stream:
+        with reading(path) as stream:
             packed = path.endswith(".gz")
             table = pyarrow.parquet.ParquetFile(
                 pyarrow.BufferReader(stream.read()) if packed else stream,
@@ -174,8 +173,8 @@ def _parquet_rows(path: str, config: DataConfig) -> NamedRows:
             columns = top_columns(table.schema_arrow.names, config, path)
             batches = table.iter_batches(_PARQUET_ROWS, columns=columns)
             yield from arrow_rows(batches, f"{path}:")
-    except (OSError, EOFError, zlib.error, pyarrow.ArrowException) as error:
-        raise DataError(f"cannot read {path}: {one_line(reason(error))}") from None
+    except pyarrow.ArrowException as error:
+        raise DataError(f"cannot read {path}: {error}") from None
 
 
 _TABLES = {".tsv": _tsv_rows, ".csv": _csv_rows, ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}

@@ -71,9 +71,7 @@ class Updates(Dataset[Update]):
 
     def __init__(self, pairs: EncodedPairs, tokenizer: Tokenizer, **settings: int):
         self._pairs = pairs
-        self._source_eos = tokenizer.source.eos_id
-        self._target_bos = tokenizer.target.bos_id
-        self._target_eos = tokenizer.target.eos_id
+        self._tokenizer = tokenizer
         self._plan_epoch = functools.partial(
             plan_epoch, pairs.source_lengths, pairs.target_lengths, pairs.weights, **settings
         )
@@ -100,9 +98,10 @@ class Updates(Dataset[Update]):
             epoch, number = epoch + 1, 0
 
     def _batch(self, sources: Rows, targets: Rows) -> Batch:
+        source, target = self._tokenizer.source, self._tokenizer.target
         return Batch(
-            pad([[*source, self._source_eos] for source in sources]),
-            pad([[self._target_bos, *target, self._target_eos] for target in targets]),
+            pad([source.input_ids(ids) for ids in sources]),
+            pad([[target.bos_id, *target.input_ids(ids)] for ids in targets]),
         )
 
 

@@ -65,7 +65,7 @@ def round_trip_warning(trip: RoundTrip, language: str, config: Config) -> str | 
         remedy = "set tokenizer.target_normalization: identity"
     return (
         f"the tokenizer changes {trip.changed:,} of {trip.sentences:,} {language} references "
-        f"(BLEU {trip.bleu:.2f} at most), such as {shown(text, back)}: {remedy}"
+        f"(BLEU {trip.bleu:.2f} at most), such as {first_difference(text, back)}: {remedy}"
     )
 
 
@@ -84,7 +84,7 @@ def other_tokenizer(config: Config) -> str | None:
     return None if config.tokenizer.path is None else "choose another tokenizer.path"
 
 
-def shown(text: str, back: str, width: int = 30) -> str:
+def first_difference(text: str, back: str, width: int = 30) -> str:
     """Show the first difference of a text and its decoded form, with some context."""
     characters = enumerate(zip(text, back, strict=False))
     start = next((at for at, (a, b) in characters if a != b), min(len(text), len(back)))

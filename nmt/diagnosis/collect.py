@@ -1,8 +1,6 @@
 """Runs every diagnosis of one model, and makes the models to diagnose."""
 
-import dataclasses
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
 
@@ -16,6 +14,7 @@ from nmt.diagnosis.sample_translations import samples
 from nmt.diagnosis.state_map import state_map
 from nmt.diagnosis.state_probes import state_probes
 from nmt.diagnosis.token_losses import frequency_losses, position_losses, token_losses
+from nmt.evaluation.breakdowns import spread
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import find_bleu_metric
 from nmt.log import log
@@ -33,7 +32,6 @@ PROBED = 200
 MAPPED = 20
 """Sentences on the map; more labels would overlap."""
 SAMPLES = 5
-T = TypeVar("T")
 
 
 def diagnose(
@@ -86,12 +84,6 @@ def _map(bundle: Bundle, pairs: Sequence[Pair]) -> StateMap | None:
     return state_map(bundle, chosen) if chosen else None
 
 
-def spread(items: Sequence[T], count: int) -> list[T]:
-    """Return at most `count` items, evenly spread."""
-    count = min(count, len(items))
-    return [items[number * len(items) // count] for number in range(count)]
-
-
 def flow_of(
     bundle: Bundle, pairs: Sequence[Pair], moment: str, sentences: int = SENTENCES
 ) -> GradientFlow:
@@ -135,6 +127,6 @@ def about_to_train(config: Config) -> Bundle:
     Raises:
         ConfigError, DataError, BundleError: as `train` would.
     """
-    data = TranslationData(dataclasses.replace(config, data=references_alone(config.data)))
+    data = TranslationData(references_alone(config))
     data.setup()
     return at_start(data.config, data.tokenizer)

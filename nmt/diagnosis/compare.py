@@ -47,7 +47,7 @@ def compare_cells(
     for data in [TranslationData(variant, tokenizer=tokenizer) for variant in variants]:
         flows.append(flow_of(at_start(data.config, tokenizer), pairs, "start", sentences))
         log.info("training %s cells for %d updates", data.config.model.cell, updates)
-        end = fit_briefly(data.config, updates, data=data)
+        end = fit_briefly(data, updates)
         flows.append(flow_of(end, pairs, f"after {updates} updates", sentences))
     return flows
 
@@ -55,8 +55,7 @@ def compare_cells(
 def _variant(config: Config, cell: str, updates: int) -> Config:
     """Return the config of one short training run."""
     return dataclasses.replace(
-        config,
-        data=references_alone(config.data),
+        references_alone(config),
         model=dataclasses.replace(config.model, cell=cell),
         training=dataclasses.replace(config.training.shortened(updates), init_from=None),
     )

@@ -11,6 +11,7 @@ from nmt.diagnosis.records import Sample, ScoredText
 from nmt.models.batch import pad
 
 
+@torch.inference_mode()
 def samples(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, n_best: int = 5) -> list[Sample]:
     """Translate chosen sentences.
 
@@ -36,17 +37,9 @@ def samples(bundle: Bundle, pairs: Sequence[tuple[str, str]], *, n_best: int = 5
         target_ids = write.input_ids(translation.n_best[0].tokens)
         candidates = [ScoredText(each.text, each.score) for each in translation.n_best]
         pieces = read.pieces(source_ids), write.pieces(target_ids)
-        alignment = _alignment(bundle, source_ids, [write.bos_id, *target_ids])
+        alignment: list[list[float]] | None = None
+        if bundle.model.attends:
+            target = pad([[write.bos_id, *target_ids]])
+            alignment = forced_attention(bundle.model, pad([source_ids]), target)[0].tolist()
         chosen.append(Sample(source, reference, candidates, *pieces, alignment))
     return chosen
-
-
-@torch.inference_mode()
-def _alignment(bundle: Bundle, source: list[int], target: list[int]) -> list[list[float]] | None:
-    """Return the weights of attention, `[target piece][source piece]`; None without attention."""
-    model = bundle.model
-    if model.decoder.attention is None:
-        return None
-    weights = forced_attention(model, pad([source]), pad([target]))
-    rows: list[list[float]] = weights[0].tolist()
-    return rows

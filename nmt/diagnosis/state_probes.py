@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nmt.bundle import Bundle
 from nmt.data.columns import Pair
+from nmt.decoding.stepper import Wrapper
 from nmt.diagnosis.decoder_inputs import DecoderInputs, decoder_inputs, to_init, translator_of
 from nmt.diagnosis.probe_verdicts import probe_verdicts
 from nmt.diagnosis.records import Probe, StateProbes
@@ -24,37 +25,32 @@ NOISES = (0.25, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
-class _FixedInputs:
-    """A `Stepper` that starts from given vectors instead of its encoder's.
+class _FixedInputs(Wrapper):
+    """Starts a network from given vectors instead of its encoder's.
 
     Attributes:
-        model: the network; not modified.
+        stepper: the network; not modified.
         rows: the row of each sentence's vector, by its token ids.
         vectors: see `DecoderInputs`.
     """
 
-    model: Seq2Seq
+    stepper: Seq2Seq
     rows: dict[tuple[int, ...], int]
     vectors: Tensor
-
-    @property
-    def attends(self) -> bool:
-        """Whether the model has attention; see `Stepper`."""
-        return self.model.attends
 
     def start(self, source: Padded) -> Seq2SeqState:
         """Start from the sentences' vectors; see `Stepper`."""
         sentences = zip(source.tokens.tolist(), source.lengths.tolist(), strict=True)
         rows = [self.rows[tuple(tokens[:length])] for tokens, length in sentences]
-        init = to_init(self.vectors[rows], self.model.config)
-        return self.model.decoder.start(init, self.model.encoder(source))
+        init = to_init(self.vectors[rows], self.stepper.config)
+        return self.stepper.decoder.start(init, self.stepper.encoder(source))
 
     def step(self, tokens: Tensor, state: Seq2SeqState) -> tuple[Tensor, Seq2SeqState]:
         """Read one token per row and predict the next; see `Stepper`."""
-        return self.model.step(tokens, state)
+        return self.stepper.step(tokens, state)
 
 
-def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> StateProbes | None:
+def state_probes(bundle: Bundle, pairs: Sequence[Pair]) -> StateProbes | None:
     """Measure loss and BLEU with changed decoder inputs.
 
     A probe changes the decoder's initial states, after the bridge, and the fed context. Attention
@@ -67,7 +63,6 @@ def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> Sta
     Args:
         bundle: the model.
         pairs: raw (source, reference); a few hundred suffice.
-        seed: of shuffling and noise.
 
     Returns:
         None for fewer than two sentences of different token ids.
@@ -79,7 +74,7 @@ def state_probes(bundle: Bundle, pairs: Sequence[Pair], *, seed: int = 1) -> Sta
     inputs = decoder_inputs(bundle, [source for source, _ in pairs])
     if len(inputs.vectors) < 2:
         return None
-    changes = list(_changes(inputs, seed))
+    changes = list(_changes(inputs))
     probes = []
     with ProgressBar("probe", len(changes)) as bar:
         for name, vectors in changes:
@@ -101,14 +96,14 @@ def _probe(name: str, bundle: Bundle, stepper: _FixedInputs, pairs: Sequence[Pai
     return Probe(name, loss, float(metric.corpus_score(hypotheses, None).score))
 
 
-def _changes(inputs: DecoderInputs, seed: int) -> Iterator[tuple[str, Tensor]]:
+def _changes(inputs: DecoderInputs) -> Iterator[tuple[str, Tensor]]:
     """Yield the name of each probe and its vectors, the intact ones first."""
     vectors = inputs.vectors
     yield "intact", vectors
     yield "zeroed", torch.zeros_like(vectors)
-    yield "shuffled", shuffled(vectors, seed)
+    yield "shuffled", shuffled(vectors)
     for size in NOISES:
-        yield f"noise {size:g}", noised(vectors, size, seed)
+        yield f"noise {size:g}", noised(vectors, size)
     components = principal_components(vectors)
     number, most = 0, min(len(vectors) - 1, vectors.shape[1])
     while number < most:
@@ -121,7 +116,7 @@ def _changes(inputs: DecoderInputs, seed: int) -> Iterator[tuple[str, Tensor]]:
             yield f"without {name}", changed
 
 
-def shuffled(vectors: Tensor, seed: int) -> Tensor:
+def shuffled(vectors: Tensor, seed: int = 1) -> Tensor:
     """Give every row the vector of another, `(rows, width)`, each vector once."""
     order = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))
     mixed = torch.empty_like(vectors)
@@ -129,7 +124,7 @@ def shuffled(vectors: Tensor, seed: int) -> Tensor:
     return mixed
 
 
-def noised(vectors: Tensor, size: float, seed: int) -> Tensor:
+def noised(vectors: Tensor, size: float, seed: int = 1) -> Tensor:
     """Add normal noise of a size in standard deviations of each unit over the rows."""
     noise = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(seed))
     return vectors + size * vectors.std(dim=0) * noise

@@ -4,13 +4,14 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from nmt.errors import DataError
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.metrics import Score, bleu_metric, check_lengths, with_interval
 from nmt.evaluation.translations import Translations
 
+T = TypeVar("T")
 Unit = Literal["words", "characters"]
 _LONGEST_REPEAT = 10
 _SPACED = 15
@@ -171,11 +172,14 @@ def repeats(tokens: Sequence[str]) -> set[tuple[str, ...]]:
             equal = equal + 1 if folded[place] == folded[place + size] else 0
             if equal >= size:
                 found.add(tuple(folded[place - size + 1 : place + 1]))
-    return {run for run in found if _says_something("".join(run))}
+    texts = ((run, "".join(run)) for run in found)
+    return {r for r, t in texts if any(map(str.isalnum, t)) and not _IDEOGRAPHS.fullmatch(t)}
 
 
-def _says_something(run: str) -> bool:
-    return any(map(str.isalnum, run)) and _IDEOGRAPHS.fullmatch(run) is None
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """Return at most `count` items, evenly spread."""
+    count = min(count, len(items))
+    return [items[number * len(items) // count] for number in range(count)]
 
 
 def sentence_scores(hypotheses: Sequence[str], references: Sequence[str]) -> list[float]:

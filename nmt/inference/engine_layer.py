@@ -77,7 +77,7 @@ class FastLayer(Layer):
 
     def start(self, state: LayerState) -> LayerState:
         """Return the state that starts at hidden and cell states, `(rows, size)` each."""
-        return self._carry(state)
+        return self.pack(state[0]), *state[self.kind in _OUTPUT_UNUSED :]
 
     def final(self, state: LayerState) -> LayerState:
         """Return hidden and cell states in fp32."""
@@ -107,13 +107,10 @@ class FastLayer(Layer):
             inputs = self._product(torch.cat([inputs, packed], dim=1))
             recurrent = inputs.new_zeros(())
         if self.kind == "lstm":
-            return self._carry(self._lstm(inputs, floats[0]))
+            return self.start(self._lstm(inputs, floats[0]))
         if self.kind == "gru":
-            return self._carry(self._gru(inputs, recurrent, floats[0]))
-        return self._carry(self.cell.equations(inputs, recurrent, floats)[0])
-
-    def _carry(self, state: LayerState) -> LayerState:
-        return self.pack(state[0]), *state[self.kind in _OUTPUT_UNUSED :]
+            return self.start(self._gru(inputs, recurrent, floats[0]))
+        return self.start(self.cell.equations(inputs, recurrent, floats)[0])
 
     def _lstm(self, gates: Tensor, cell: Tensor) -> LayerState:
         """Advance an LSTM whose gates are i, f, o and 2 g."""

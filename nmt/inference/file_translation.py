@@ -132,7 +132,7 @@ def translate_lines(
     with ProgressBar("line", total, before, shown=not line_buffered) as bar:
         for chunk in _chunks(items, 1 if line_buffered else most):
             texts = [text for text, _ in chunk]
-            starts = None if prefixes is None else [prefix for _, prefix in chunk]
+            starts = [prefix for _, prefix in chunk]
             writer.write(chunk, translator.translate(texts, options, prefixes=starts))
             bar.advance(len(chunk))
             bar.log_pace()

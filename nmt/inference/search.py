@@ -106,7 +106,7 @@ class BatchSearch:
         return torch.tensor(followers(self.tokenizer.target), device=self.device)
 
     def __call__(
-        self, sources: list[list[int]], sentences: Sequence[str], prefixes: Prefixes = None
+        self, sources: list[list[int]], sentences: Sequence[str], prefixes: Prefixes
     ) -> list[Translation]:
         """Translate a batch; if memory runs out, each half of it, down to single sentences.
 

@@ -193,8 +193,8 @@ class Translator:
         prefixes = read_texts("prefixes", prefixes)
         if len(prefixes) != len(sentences):
             raise UsageError(f"prefixes: {len(prefixes)} for {counted(len(sentences), 'sentence')}")
-        every = enumerate(encode_prefixes(self.tokenizer.target, prefixes))
-        return {row: prefix for row, prefix in every if prefix.tokens}
+        found = encode_prefixes(self.tokenizer.target, prefixes) if any(prefixes) else []
+        return {row: prefix for row, prefix in enumerate(found) if prefix.tokens}
 
     def translate_all(
         self,
@@ -283,10 +283,8 @@ class Translator:
             with arithmetic(self.precision, self.device):
                 log_probs = forced_log_probs(self.stepper, reads, writes)
             refuse_infinite_score(float(log_probs.sum()))
-            lengths = [len(pairs[row][1]) - 1 for row in rows]
-            return [
-                tokens[:length] for tokens, length in zip(log_probs.tolist(), lengths, strict=True)
-            ]
+            scored = zip(rows, log_probs.tolist(), strict=True)
+            return [tokens[: len(pairs[row][1]) - 1] for row, tokens in scored]
 
         scores = dict(by_row(batches, side_by_side(score, batches, self.device)))
         return [scores[row] for row in range(len(pairs))]

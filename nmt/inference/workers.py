@@ -40,11 +40,7 @@ class ModelCopy:
         Raises:
             BundleError: a bundle is missing.
         """
-        folders = [find_bundle(model) for model in models]
-        bundles = [
-            {name: (folder / name).read_bytes() for name in FILES if (folder / name).exists()}
-            for folder in folders
-        ]
+        bundles = [_files(find_bundle(model)) for model in models]
         return cls(bundles, device, precision, threads)
 
     @functools.cached_property
@@ -63,7 +59,15 @@ class ModelCopy:
             )
 
 
-Share = tuple[list[str], list[str] | None, SearchOptions]
+def _files(folder: Path) -> dict[str, bytes]:
+    """Read the files of one bundle, again if training replaces it meanwhile."""
+    while True:
+        files = {name: (folder / name).read_bytes() for name in FILES if (folder / name).exists()}
+        if (folder / FILES[0]).read_bytes() == files[FILES[0]]:
+            return files
+
+
+Share = tuple[list[str], list[str], SearchOptions]
 """Sentences, their prefixes, and the options of the search."""
 
 
@@ -79,11 +83,7 @@ class TranslatorPool(WorkerPool[Share, list[Translation]]):
         super().__init__(functools.partial(_translate, model), workers)
 
     def translate(
-        self,
-        sentences: Sequence[str],
-        options: SearchOptions,
-        *,
-        prefixes: Sequence[str] | None = None,
+        self, sentences: Sequence[str], options: SearchOptions, *, prefixes: Sequence[str]
     ) -> list[Translation]:
         """Translate sentences; see `Translator.translate`.
 
@@ -95,11 +95,7 @@ class TranslatorPool(WorkerPool[Share, list[Translation]]):
         size = max(1, min(4 * options.batch_size, fair))
         shares = [ordered[start : start + size] for start in range(0, len(ordered), size)]
         work = (
-            (
-                [sentences[row] for row in rows],
-                None if prefixes is None else [prefixes[row] for row in rows],
-                options,
-            )
+            ([sentences[row] for row in rows], [prefixes[row] for row in rows], options)
             for rows in shares
         )
         translations = dict(by_row(shares, self.map(work)))

@@ -77,7 +77,6 @@ class Decoder(nn.Module):
         hidden = config.hidden_size
         self.embedding = embedding
         self.dropout = InputDropout(config, words=config.target_word_dropout)
-        self.locked_dropout = config.locked_dropout
         self.feed_context, self.input_feeding = config.feed_context, config.input_feeding
         self.attention = None if config.attention == "none" else Attention(config.attention, hidden)
         self.context = context_size(config) if config.feed_context else 0
@@ -183,7 +182,7 @@ class Decoder(nn.Module):
         if self.feed_context:
             context = init.context[:, None].expand(-1, tokens.shape[1], -1)
         outputs, _ = run_stack(
-            self.stack, concat(embedded, context), init.state, locked_dropout=self.locked_dropout
+            self.stack, concat(embedded, context), init.state, locked_dropout=self.dropout.locked
         )
         attended = None
         if self.attention is not None:
@@ -207,7 +206,7 @@ class Decoder(nn.Module):
         return torch.stack(readouts, dim=1)
 
     def _drop(self, values: Tensor, share: float) -> Tensor:
-        return drop_units(values, share, locked=self.locked_dropout, training=self.training)
+        return drop_units(values, share, locked=self.dropout.locked, training=self.training)
 
 
 class Readout(nn.Linear):

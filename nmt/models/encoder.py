@@ -41,7 +41,6 @@ class Encoder(nn.Module):
         super().__init__()
         self.embedding = embedding
         self.dropout = InputDropout(config, words=config.source_word_dropout)
-        self.locked_dropout = config.locked_dropout
         self.reverse_source = config.reverse_source
         size = config.hidden_size // (2 if config.bidirectional else 1)
         self.stack = recurrent_stack(
@@ -54,7 +53,7 @@ class Encoder(nn.Module):
         tokens = source.tokens if order is None else source.tokens.gather(1, order)
         inputs = self.dropout(self.embedding(tokens))  # (batch, time, embedding)
         memory, state = run_stack(
-            self.stack, inputs, lengths=source.lengths, locked_dropout=self.locked_dropout
+            self.stack, inputs, lengths=source.lengths, locked_dropout=self.dropout.locked
         )
         if order is not None:  # back to the order of the tokens
             memory = memory.gather(1, order[:, :, None].expand_as(memory))

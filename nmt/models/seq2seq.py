@@ -65,7 +65,7 @@ class Seq2Seq(nn.Module):
 
         Returns:
             Logits of the real tokens after the start, `(tokens, target_size)`, sentence by
-            sentence; see `_predicted`.
+            sentence.
         """
         logits: Tensor = self.decoder.projection(self._readouts(source, target))
         return logits
@@ -86,14 +86,14 @@ class Seq2Seq(nn.Module):
         readouts = self._readouts(source.repeat(passes), target.repeat(passes))
         if r_drop is not None:
             readouts = readouts.unflatten(0, (passes, -1))
-        true, projection = target.tokens[:, 1:][_predicted(target)], self.decoder.projection
+        true, projection = target.tokens[:, 1:][target.mask[:, 1:]], self.decoder.projection
         return projected_cross_entropy(readouts, projection, true, label_smoothing, r_drop)
 
     def _readouts(self, source: Padded, target: Padded) -> Tensor:
         """Return the readouts before every real token, without padding, `(tokens, width)`."""
         encoded = self.encoder(source)
         readouts: Tensor = self.decoder(target.tokens[:, :-1], self.bridge(encoded), encoded)
-        return readouts[_predicted(target)]
+        return readouts[target.mask[:, 1:]]
 
     @property
     def attends(self) -> bool:
@@ -138,11 +138,6 @@ class Seq2Seq(nn.Module):
 def embedding_scale(width: int) -> float:
     """Return the factor of embeddings when they are read; see `ScaledEmbedding`."""
     return math.sqrt(width)
-
-
-def _predicted(target: Padded) -> Tensor:
-    """Return the mask of real tokens after the start token, `(batch, time - 1)`."""
-    return target.mask[:, 1:]
 
 
 def _embedding(size: int, config: ModelConfig) -> nn.Embedding:

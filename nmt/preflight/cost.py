@@ -90,7 +90,7 @@ def measure(data: TranslationData, processes: int, device: torch.device, precisi
 
     log.info("timing a few updates on %s", described)
     with torch_threads(threads):
-        trained = fit_briefly(config, _MOST_UPDATES + 1, data=data, after_update=after_update)
+        trained = fit_briefly(data, _MOST_UPDATES + 1, after_update)
     # With the children that have ended: those of training.workers.
     own = (sum(process.cpu_times()[:4]) - used[0]) / (ends[-1] - ends[0])
     busy = psutil.cpu_percent() / 100 * (os.cpu_count() or 1) - own

@@ -1,6 +1,5 @@
 """`nmt check`: measures the data and the cost of a training run, and advises changes before it."""
 
-import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,6 +12,7 @@ from nmt.data.distilled import references_alone
 from nmt.data.filters import FilterSettings
 from nmt.data.round_trip import RoundTrip, round_trip
 from nmt.data.scan import scan_corpus
+from nmt.evaluation.breakdowns import spread
 from nmt.evaluation.languages import TargetLanguage
 from nmt.evaluation.references import scoring_warnings
 from nmt.inference.device import find_device, find_precision
@@ -46,7 +46,7 @@ def check(config: Config) -> Check:
     translated = None
     if config.data.distill.teachers:
         translated = _translated(config.data)
-        config = dataclasses.replace(config, data=references_alone(config.data))
+        config = references_alone(config)
     data = TranslationData(config)
     data.setup()
     config, pairs, tokenizer = data.config, data.pairs, data.tokenizer
@@ -117,7 +117,7 @@ def _split_facts(
     return SplitFacts(
         side_facts(data.tokenizer.source, sources, whole[0]),
         side_facts(data.tokenizer.target, targets, whole[1]),
-        examples=list(pairs[:: -(-len(pairs) // _EXAMPLES)]),
+        examples=spread(pairs, _EXAMPLES),
         sampled=len(pairs),
     )
 

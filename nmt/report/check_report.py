@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from nmt.data.filters import FILTER_COLUMNS, filter_rows
-from nmt.data.round_trip import shown
+from nmt.data.round_trip import first_difference
 from nmt.diagnosis.records import Verdict
 from nmt.log import percent
 from nmt.preflight.advice import usual_sizes
@@ -75,7 +75,7 @@ def _tokenizer(check: Check) -> list[Block]:
     for language, trip in zip(check.languages, check.round_trip, strict=True):
         note = f"of the decoded text; {trip.changed:,} of {trip.sentences:,} sentences changed"
         rows.append([f"{language}: BLEU", f"{trip.bleu:.2f}", note])
-        examples += [Paragraph(shown(text, back)) for text, back in trip.examples]
+        examples += [Paragraph(first_difference(text, back)) for text, back in trip.examples]
     return [Table(("measure", "value", "note"), rows, (0, 2)), *examples]
 
 

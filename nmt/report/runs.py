@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,7 +73,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     Raises:
         DataError: a folder is not a run, or a file in it is damaged; the message names it.
     """
-    names = [folder.resolve().name for folder in folders]
+    names = [os.path.basename(os.path.realpath(folder)) for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
     if len(set(names)) < len(names):
@@ -145,8 +146,7 @@ def _times(path: Path) -> tuple[float, str]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError):  # the rest of an entry with several lines
             time = datetime.datetime.strptime(line[:19], "%Y-%m-%d %H:%M:%S")
-            begins = line[24:].startswith((STARTED, "device: "))  # older logs begin with the device
-            if last is not None and not begins:
+            if last is not None and not line[24:].startswith(STARTED):
                 seconds += (time - last).total_seconds()
             last = time
     return seconds / 60, "" if last is None else f"{last:%Y-%m-%d}"

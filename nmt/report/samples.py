@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 
 from nmt.diagnosis.records import Sample
-from nmt.evaluation.breakdowns import sentence_scores
+from nmt.evaluation.breakdowns import sentence_scores, spread
 from nmt.evaluation.languages import TargetLanguage
 from nmt.report.blocks import Block, Details, Figure, Paragraph, Section, Sentences, Span, Table
 from nmt.report.plots import alignment
@@ -26,9 +26,9 @@ def samples(runs: Sequence[Run]) -> Section:
     for split in dict.fromkeys(split for run in runs for split in run.translations):
         translated = [run for run in runs if split in run.translations]
         texts = translated[0].translations[split]
-        rows = range(0, len(texts.references), max(1, len(texts.references) // _SHOWN))
+        rows = spread(range(len(texts.references)), _SHOWN)
         alike = [r for r in translated if r.translations[split].references == texts.references]
-        shown = [_sentences(alike, split, row) for row in rows[:_SHOWN]]
+        shown = [_sentences(alike, split, row) for row in rows]
         blocks += [Paragraph(f"{split}: {len(shown)} sentences, evenly spread"), *shown]
         for run in translated:
             blocks += _extremes(run, split)

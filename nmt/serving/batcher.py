@@ -33,10 +33,6 @@ class FullError(Exception):
         self.seconds = seconds
 
 
-class TooManyError(Exception):
-    """One request has more items than the queue can hold."""
-
-
 @dataclass(eq=False)
 class _Job:
     """The items of one request, and their results so far."""
@@ -92,11 +88,8 @@ class Batcher:
 
         Raises:
             FullError: the queue is full.
-            TooManyError: the job exceeds the queue's capacity.
         """
         job = _Job(run, list(items))
-        if len(job.items) > self._most:
-            raise TooManyError
         with self._changed:
             if self._closed:
                 raise RuntimeError("the batcher is closed")

@@ -94,13 +94,9 @@ class Guard:
 
 def _replay(body: bytes, receive: Receive) -> Receive:
     """Return a `receive` that first returns the whole body."""
-    given = False
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return waiting.pop() if waiting else await receive()
 
     return replay

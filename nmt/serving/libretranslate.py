@@ -215,7 +215,7 @@ async def _translate(
     results = []
     for one in lines:
         done = [next(rest) for _ in one]
-        named = [(row, each.problem) for row, each in enumerate(done, start=1) if each.problem]
+        problems = [f"line {row}: {e.problem}" for row, e in enumerate(done, start=1) if e.problem]
         candidates = [each.n_best for each in done]
         # A line with fewer candidates than others stays at its best.
         count = min(max(map(len, candidates)), extra + 1)
@@ -223,7 +223,7 @@ async def _translate(
             "\n".join(some[rank if rank < len(some) else 0].text for some in candidates)
             for rank in range(count)
         ]
-        results.append((ranked, [f"line {row}: {problem}" for row, problem in named]))
+        results.append((ranked, problems))
     return results
 
 

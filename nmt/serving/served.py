@@ -1,8 +1,9 @@
 """The models of a server: found by name or by pair, and reloaded when their runs improve."""
 
+import os
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,7 @@ class Translate:
     def __call__(self, lines: Sequence[Line]) -> list[Translation]:
         """Translate lines as `nmt translate` does."""
         texts, prefixes = zip(*lines, strict=True)
-        forced = prefixes if any(prefixes) else None
-        return self.translator.translate(texts, self.options, prefixes=forced)
+        return self.translator.translate(texts, self.options, prefixes=prefixes)
 
 
 @dataclass(frozen=True)
@@ -46,28 +46,24 @@ class NextWords:
         return [predict(self.translator, text, prefix, top=self.top) for text, prefix in lines]
 
 
-@dataclass(eq=False)
 class ServedModel:
     """One model, with a translator of its newest version.
 
-    Attributes:
+    Args:
         path: run folder, bundle folder, or `hf://owner/name`.
         device: auto, cpu or cuda.
         precision: auto, fp32, bf16 or int8.
+
+    Attributes:
         name: the last part of the path.
         reloads: number of times a newer model was loaded.
     """
 
-    path: str
-    device: str = "auto"
-    precision: str = "auto"
-    name: str = field(init=False)
-    reloads: int = field(init=False, default=0)
-    _fault: str = field(init=False, default="")
-
-    def __post_init__(self) -> None:
-        remote = self.path.startswith(PREFIX)
-        self.name = Path(self.path if remote else Path(self.path).resolve()).name
+    def __init__(self, path: str, device: str = "auto", precision: str = "auto"):
+        self.path, self.device, self.precision = path, device, precision
+        self.reloads, self._fault = 0, ""
+        remote = path.startswith(PREFIX)
+        self.name = Path(path if remote else os.path.realpath(path)).name
         self._stamp = None if remote else self._stamp_now()
         self.translator = self._load()
 

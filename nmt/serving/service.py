@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from nmt.errors import NmtError, shorten
-from nmt.serving.batcher import Batcher, FullError, Run, TooManyError
+from nmt.serving.batcher import Batcher, FullError, Run
 from nmt.serving.counters import Counters
 from nmt.serving.limits import ServeOptions
 from nmt.serving.served import Models, ServedModel
@@ -102,10 +102,10 @@ class Service:
         """
         if not items:
             return []
+        if len(items) > self.options.max_queue:
+            raise RefusedError(400, too_long(len(items), self.options.max_queue))
         try:
             future = self.batcher.submit(run, items)
-        except TooManyError:
-            raise RefusedError(400, too_long(len(items), self.options.max_queue)) from None
         except FullError as full:
             wait = {"Retry-After": str(max(1, math.ceil(full.seconds)))}
             raise RefusedError(429, "Slowdown: the queue is full", wait) from None

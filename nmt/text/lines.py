@@ -39,11 +39,8 @@ def read_lines(
         DataError: the file is missing, unreadable or not UTF-8 (with line and byte); UTF-16 and
             UTF-32 are never replaced.
     """
-    try:
-        with open_bytes(path) as stream:
-            yield from decode_lines(stream, str(path), invalid_utf8, replaced)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot read {path}: {reason(error)}") from None
+    with reading(path) as stream:
+        yield from decode_lines(stream, str(path), invalid_utf8, replaced)
 
 
 def decode_lines(
@@ -100,20 +97,33 @@ _WIDE = {  # UTF-32's little-endian mark begins with that of UTF-16
 }
 
 
-def open_bytes(path: str | Path) -> IO[bytes]:
+@contextlib.contextmanager
+def reading(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a file or URL for reading bytes; unpack it if its name ends in `.gz`.
 
     Raises:
-        OSError: it cannot be opened, or the URL's protocol is unknown or needs another package.
+        DataError: it cannot be read, or the URL's protocol is unknown or needs another package.
     """
-    if "://" in str(path):
-        import fsspec
+    is_url = "://" in str(path)
+    try:
+        with _open_url(str(path)) if is_url else _open_file(path) as stream:
+            yield stream
+    except NmtError:
+        raise
+    except Exception as error:
+        if not (is_url or isinstance(error, OSError | EOFError | zlib.error)):
+            raise  # each protocol's library has errors of its own
+        raise DataError(f"cannot read {path}: {reason(error)}") from None
 
-        try:
-            return fsspec.open(str(path), "rb", compression="infer").open()  # type: ignore[no-any-return]
-        except (ImportError, ValueError, TypeError) as error:
-            raise OSError(str(error)) from error
+
+def _open_file(path: str | Path) -> IO[bytes]:
     return gzip.open(path, "rb") if str(path).endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
+
+
+def _open_url(url: str) -> IO[bytes]:
+    import fsspec
+
+    return fsspec.open(url, "rb", compression="infer").open()  # type: ignore[no-any-return]
 
 
 def is_blank(text: str) -> bool:
@@ -162,6 +172,6 @@ def writing_to(path: str | Path) -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """Return a short reason for an error of the system."""
-    if isinstance(error, OSError) and error.errno is not None:
+    if isinstance(error, OSError) and isinstance(error.errno, int):
         return os.strerror(error.errno)
     return str(error) or type(error).__name__

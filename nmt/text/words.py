@@ -7,7 +7,7 @@ digit. In scripts without spaces between words, every piece is a word.
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nmt.text.tokenizer import Vocabulary
@@ -52,9 +52,9 @@ class WordPieces:
         )
 
 
-def ends_open(pieces: Iterable[str]) -> bool:
+def ends_open(pieces: Sequence[str]) -> bool:
     """Return whether a text ends in a word that another piece could continue."""
-    last = next(reversed(list(pieces)), "")
+    last = pieces[-1] if pieces else ""
     return _BYTE.fullmatch(last) is not None or _is_letter(last[-1:])
 
 

@@ -29,7 +29,7 @@ from nmt.log import log
 from nmt.reading import MOST_BYTES, regular_file, sha256
 from nmt.storage import atomic_write
 from nmt.text.lines import writing_to
-from nmt.training.distributed import gather, rank, world_size
+from nmt.training.distributed import gather, rank
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # terminals, clusters, SLURM's warning
 _DAMAGE = (
@@ -121,7 +121,7 @@ class Checkpoints(CheckpointCallback):
         """
         if trainer.should_stop or trainer.global_step == trainer.max_steps:
             return
-        asked = any(gather(self._asked)) if world_size() > 1 else self._asked
+        asked = any(gather(self._asked))
         if asked or trainer.global_step % self._every == 0:
             self._save(trainer)
         if asked:

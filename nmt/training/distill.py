@@ -86,8 +86,8 @@ def distilled(
             translations.folder.mkdir(parents=True, exist_ok=True)
         every = torch.get_num_threads() * local_world_size()  # the other processes wait
         with locked(translations.folder, patience=None), torch_threads(every):
-            if translations.missing():  # no other process has made them meanwhile
-                _translate(config, corpus.pairs("train"), translations, teachers)
+            if missing := translations.missing():  # no other process has made them meanwhile
+                _translate(config, corpus.pairs("train"), translations, missing, teachers)
         torch.cuda.empty_cache()  # frees the teacher's memory
     log.info("the teacher's translations are in %s", translations.folder)
     references = config.data.distill.references
@@ -95,7 +95,11 @@ def distilled(
 
 
 def _translate(
-    config: Config, pairs: Iterable[Pair], translations: TeacherTranslations, teachers: list[str]
+    config: Config,
+    pairs: Iterable[Pair],
+    translations: TeacherTranslations,
+    missing: set[int],
+    teachers: list[str],
 ) -> None:
     """Translate the missing chunks."""
     distill = config.data.distill
@@ -103,7 +107,6 @@ def _translate(
     if distill.beam_size is not None:
         settings["beam_size"] = distill.beam_size
     translator = _load_teacher(distill, config.training.device, teachers)
-    missing = translations.missing()
     left = translations.sentences(missing)
     done = translations.total - left
     log.info("the teacher translates %s sentences; %s are done", f"{left:,}", f"{done:,}")

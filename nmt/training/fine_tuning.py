@@ -6,8 +6,6 @@ from pathlib import Path
 
 from nmt.config import (
     Config,
-    ModelConfig,
-    TokenizerConfig,
     changed_keys,
     check_config,
     flat_config,
@@ -37,8 +35,8 @@ def load_training_config(
     """
 
     def base(config: Config) -> Config:
-        base_config = _base(config, run)
-        return Config() if base_config is None else adopt_network(Config(), base_config)
+        found = _base(config, run) or Config()
+        return dataclasses.replace(Config(), model=found.model, tokenizer=found.tokenizer)
 
     config = load_config(path, overrides, base=base)
     base_config = _base(config, run)
@@ -50,8 +48,8 @@ def load_training_config(
 def follow_base(config: Config) -> Config:
     """Return the config with the network and the tokenizer of the model to start from.
 
-    A section at its defaults, as in a config made in Python, is taken from that model; other
-    sections must agree with it, dropout aside.
+    Sections must agree with that model, dropout aside. Where they do not, one at its defaults, as
+    in a config made in Python, is taken from the model.
 
     Raises:
         BundleError: the model is missing.
@@ -60,7 +58,7 @@ def follow_base(config: Config) -> Config:
     base = _base(config)
     if base is None:
         return config
-    followed = adopt_network(config, base, only_defaults=True)
+    followed = adopt_network(config, base)
     _refuse_other_network(followed, base)
     shown_keys = {key: value for key, value in flat_config(followed).items() if "model." in key}
     log.info("weights, tokenizer and network from %s: %s", config.training.init_from, shown_keys)
@@ -84,27 +82,28 @@ def _base(config: Config, run: Path | None = None) -> Config | None:
         return load_stored_config(find_bundle(config.training.init_from) / "config.yaml")
 
 
-def adopt_network(config: Config, base: Config, *, only_defaults: bool = False) -> Config:
-    """Return the config with the base's sections `model` and `tokenizer`.
+def adopt_network(config: Config, base: Config) -> Config:
+    """Return the config with the base's `model` and `tokenizer` in place of sections at defaults.
 
-    Args:
-        config: of the run.
-        base: of the model to start from.
-        only_defaults: replace only sections at their defaults.
+    A config that fits the base is returned as it is: what it says of dropout counts.
     """
-    model, tokenizer = config.model, config.tokenizer
-    if not only_defaults or model == ModelConfig():
-        model = base.model
-    if not only_defaults or tokenizer == TokenizerConfig():
-        tokenizer = base.tokenizer
-    return dataclasses.replace(config, model=model, tokenizer=tokenizer)
+    if not _misfits(config, base):
+        return config
+    plain, names = Config(), ("model", "tokenizer")
+    left = [name for name in names if getattr(config, name) == getattr(plain, name)]
+    return dataclasses.replace(config, **{name: getattr(base, name) for name in left})
 
 
 def _refuse_other_network(config: Config, base: Config) -> None:
     ours, theirs = flat_config(config), flat_config(base)
-    for key in changed_keys(adopt_network(config, base), config):
-        if key.removeprefix("model.") not in _NOISE:
-            raise ConfigError(
-                f"{key}: {shown(ours[key])} does not fit the model of training.init_from, which "
-                f"has {shown(theirs[key])}; leave the key out"
-            )
+    for key in _misfits(config, base):
+        raise ConfigError(
+            f"{key}: {shown(ours[key])} does not fit the model of training.init_from, which has "
+            f"{shown(theirs[key])}; leave the key out"
+        )
+
+
+def _misfits(config: Config, base: Config) -> list[str]:
+    """Return the keys of network and tokenizer that differ from the base's, dropout aside."""
+    keys = [key for key in changed_keys(base, config) if key.startswith(("model.", "tokenizer."))]
+    return [key for key in keys if key.removeprefix("model.") not in _NOISE]

@@ -105,18 +105,15 @@ def try_callbacks(callbacks: Sequence[lightning.Callback], loggers: Sequence[Log
 
 
 def fit_briefly(
-    config: Config,
+    data: TranslationData,
     max_updates: int,
-    *,
-    data: TranslationData | None = None,
     after_update: Callable[[Update], bool] = lambda update: False,
 ) -> Bundle:
     """Train a new model for a few updates in this process, without a run folder.
 
     Args:
-        config: of the run.
+        data: of the run, with its config.
         max_updates: bound on the updates.
-        data: of the config, if already made.
         after_update: called after each update; returning True stops training.
 
     Raises:
@@ -127,7 +124,7 @@ def fit_briefly(
     def end(trainer: lightning.Trainer, *rest: Any) -> None:
         trainer.should_stop = after_update(rest[2])
 
-    data, module = data or TranslationData(config), TranslationModule(config)
+    config, module = data.config, TranslationModule(data.config)
     device = find_device(config.training.device)
     lightning.seed_everything(config.seed, verbose=False)
     trainer = lightning.Trainer(

@@ -170,8 +170,10 @@ class TranslationModule(lightning.LightningModule):
         optimizer: Any = self.optimizers()
         scheduler: Any = self.lr_schedulers()
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        strategy: Any = self.trainer.strategy
         for number, micro in enumerate(batch.batches, start=1):
-            with self._unsynced() if number < len(batch.batches) else contextlib.nullcontext():
+            waits = isinstance(strategy, DDPStrategy) and number < len(batch.batches)
+            with strategy.block_backward_sync() if waits else contextlib.nullcontext():
                 loss = self.loss(micro) / batch.target_tokens
                 self.manual_backward(loss * self.trainer.world_size)  # DDP averages over ranks
             loss_sum += loss.detach()
@@ -199,13 +201,6 @@ class TranslationModule(lightning.LightningModule):
         return self.model.loss(
             batch.source, batch.target, training.label_smoothing, training.r_drop
         )
-
-    def _unsynced(self) -> contextlib.AbstractContextManager[None]:
-        """Return a context whose gradients stay in this process."""
-        strategy = self.trainer.strategy
-        if isinstance(strategy, DDPStrategy):
-            return strategy.block_backward_sync()
-        return contextlib.nullcontext()
 
     def _log_training(self, learning_rate: float, gradient_norm: Tensor) -> None:
         """Log the updates since the last log line."""
@@ -347,7 +342,9 @@ class TranslationModule(lightning.LightningModule):
         data, path = self._require_network(), Path(folder)
         is_empty = path.is_dir() and not any(path.iterdir())
         if path.exists() and not (is_bundle(path) or is_empty):
-            raise UsageError(f"{folder} exists and is not just a bundle; choose another folder")
+            raise UsageError(
+                f"{folder} holds more than a bundle; move that away, or choose another folder"
+            )
         metrics = environment(data) | (metrics or {})
         save_bundle(path, Bundle(self.model, data.tokenizer, self.config, metrics))
 

@@ -1,6 +1,5 @@
 """The checks of a resumed run: the keys and data that may change, and those that may not."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ def resumed_config(run: Path, config: Config) -> Config:
     """
     stored = load_stored_config(run / "config.yaml")
     if config.training.init_from is not None:
-        config = adopt_network(config, stored, only_defaults=True)
+        config = adopt_network(config, stored)
     changed = changed_keys(stored, config)
     roots = tuple(f"{root}." for root in (*_FREE, *_LIMITS))
     fixed = [key for key in changed if not f"{key}.".startswith(roots)]
@@ -58,7 +57,7 @@ def resumed_config(run: Path, config: Config) -> Config:
             "another learning rate, since the cosine schedule ends with the training; keep it, or "
             f"train further in another folder with --training.init_from {run}"
         )
-    return dataclasses.replace(config, model=stored.model, tokenizer=stored.tokenizer)
+    return config
 
 
 def refuse_other_updates(config: Config, checkpoint: CheckpointFile) -> None:

@@ -60,7 +60,7 @@ class _Start(NamedTuple):
     """
 
     data: TranslationData
-    checkpoint: CheckpointFile | None
+    checkpoint: Path | None
     trained: bool
 
 
@@ -114,8 +114,7 @@ def train(
             if rank() == 0:
                 log_to_file(run / "train.log")
             if not start.trained:
-                checkpoint = None if start.checkpoint is None else start.checkpoint.path
-                fit(start.data, run, device, cluster, checkpoint, callbacks, loggers)
+                fit(start.data, run, device, cluster, start.checkpoint, callbacks, loggers)
             if rank() == 0:
                 _score_tests(start.data, run, device)
         if rank() == 0 and then is not None:
@@ -174,7 +173,7 @@ def _start(
         for stale in (*run.glob(f"scores.{name}.json"), *run.glob(f"translations.{name}.jsonl")):
             stale.unlink()
     make_folder(run, config, data)
-    return _Start(data, checkpoint, trained)
+    return _Start(data, None if checkpoint is None else checkpoint.path, trained)
 
 
 def _warn(data: TranslationData) -> None:

@@ -128,6 +128,7 @@ def test_half_a_set_is_refused_by_its_folder(
         (["--test-set", "wmt14", "--test-set", "wmt14"], ["wmt14"]),
         (["--test-set", "wmt14", "--split", "test"], ["--split"]),
         (["--test-set", "wmt14", "--tune"], ["--tune", "wmt14"]),
+        (["--test-set", "wmt14", "--test-set", "wmt15", "--json", "no/x"], ["no/x", "no folder"]),
         (["--test-set", "wmt14", "--test-set", "wmt15", "--baseline", "x"], ["--baseline"]),
     ],
 )

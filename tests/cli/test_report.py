@@ -79,6 +79,8 @@ def test_no_number_is_broken_in_80_columns(
         (["run", "-o", "run/train.log"], "run/train.log is no page"),
         (["run", "run", "--text"], "run is given twice; give each run once"),
         (["run/model"], "run/model is a bundle, a model alone; give the folder of its run"),
+        (["loop", "--text"], "loop is not a run folder"),
+        (["run", "-o", "page.html", "--images", "run/train.log"], "cannot write run/train.log"),
         ([], "arguments are required: RUN"),
     ],
 )
@@ -88,8 +90,9 @@ def test_a_wrong_call_is_refused_in_one_line(
     monkeypatch.chdir(tmp_path)
     make_run(tmp_path / "run", poor_hypotheses())
     (tmp_path / "run" / "train.log").touch()
+    (tmp_path / "loop").symlink_to("loop")
     result = nmt("report", *words)
-    assert result.code == 2
+    assert result.code == 2 and not (tmp_path / "page.html").exists()
     assert result.err.startswith("nmt: error: ") and result.err.count("\n") == 1
     assert message in result.err
 

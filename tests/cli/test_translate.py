@@ -191,6 +191,10 @@ def test_problems_are_named_beside_the_output(nmt: Command, tiny_run: Path, tmp_
         (["{tmp}/no", "{tmp}/in.de"], "there is no model at {tmp}/no"),
         (["{tmp}", "{tmp}/in.de"], "{tmp} is neither a run nor a model"),
         (["{run}", "{tmp}/in.de", "-o", "{tmp}/no/out"], "there is no folder {tmp}/no"),
+        (
+            ["{run}", "{tmp}/in.de", "{tmp}/out", "-o", "{tmp}/in.de/sub"],
+            "cannot write {tmp}/in.de/",
+        ),
         (["{run}", "{tmp}/latin"], "latin: line 2, byte 1 (0xff) is not UTF-8"),
         (["{run}", "{tmp}/in.de", "--beam-size", "0"], "--beam-size: 0 "),
         (

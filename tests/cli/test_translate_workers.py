@@ -1,6 +1,7 @@
 """`nmt translate --workers`: the texts of one process, whatever happens to the others."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import psutil
 import pytest
 
 from nmt.data.phrases import read_split
-from tests.conftest import Command, take_signals
+from nmt.inference.workers import ModelCopy
+from tests.conftest import Command, save_member, take_signals
 from tests.test_processes import wait_for_end
 
 
@@ -21,6 +23,26 @@ def source(tmp_path: Path) -> Path:
     lines = ["", "  ", *(source for source, _ in read_split("train")[:300]), "wort " * 2000]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
+
+
+def test_workers_have_one_model_though_training_replaces_it(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, newer = tmp_path / "model", save_member(tiny_run, tmp_path / "newer")
+    shutil.copytree(tiny_run / "model", model)
+    read = Path.read_bytes
+
+    def read_and_replace(path: Path) -> bytes:
+        data = read(path)
+        if path.name == "config.yaml" and newer.exists():
+            shutil.rmtree(model)
+            newer.rename(model)
+        return data
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_replace)
+    (files,) = ModelCopy.of([str(model)], "cpu", "fp32", 1).bundles
+    assert not newer.exists()
+    assert files == {path.name: read(path) for path in model.iterdir()}
 
 
 @pytest.mark.parametrize(

@@ -76,5 +76,9 @@ def test_errors(tmp_path: Path) -> None:
 def test_the_cache_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_folder("here") == Path("here")
     assert cache_folder("~/here") == Path.home() / "here"
+    with pytest.raises(
+        DataError, match=r"data.cache: ~nobody-here/x: there is no such home folder"
+    ):
+        cache_folder("~nobody-here/x")
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     assert cache_folder(None) == Path("/caches/nmt")

@@ -1,8 +1,11 @@
 """Sentence pairs from files; every expectation is written by hand."""
 
 import gzip
+import http.server
 import io
 import json
+import socket
+import threading
 from pathlib import Path
 
 import pyarrow
@@ -12,6 +15,7 @@ import pytest
 from nmt.config import ColumnsConfig, DataConfig
 from nmt.data.files import read_file_pairs
 from nmt.errors import DataError
+from nmt.text.lines import read_lines
 
 Pairs = list[tuple[str, str]]
 GERMAN_COLUMNS = ColumnsConfig("deutsch", "englisch")
@@ -337,6 +341,35 @@ def test_parquet_errors() -> None:
 @pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl", "parquet"])
 def test_an_address_of_an_unknown_kind_is_refused(kind: str) -> None:
     assert f"cannot read nowhere://a.{kind}: " in error(f"nowhere://a.{kind}")
+
+
+@pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl", "parquet"])
+def test_an_address_that_does_not_answer_is_told(kind: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    place = f"http://127.0.0.1:{port}/a.{kind}"
+    assert f"cannot read {place}: " in error(place)
+    with pytest.raises(DataError, match="cannot read http"):
+        list(read_lines(f"{place}?raw=1"))
+
+
+@pytest.mark.parametrize("kind", ["tsv", "parquet"])
+def test_an_answer_that_ends_too_early_is_told(kind: str) -> None:
+    class Half(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.do_HEAD()
+            self.wfile.write(b"de\ten\nja\tyes\n")
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Half) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{server.server_address[1]}/a.{kind}"
+        assert f"cannot read {place}: " in error(place)
+        server.shutdown()
 
 
 @pytest.mark.parametrize("name", ["a.de", "a.tsv", "a.csv", "a.jsonl"])

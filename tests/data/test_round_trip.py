@@ -4,7 +4,7 @@ import pytest
 from sacrebleu.metrics import BLEU
 
 from nmt.config import Config, TokenizerConfig
-from nmt.data.round_trip import round_trip, round_trip_warning, shown
+from nmt.data.round_trip import first_difference, round_trip, round_trip_warning
 from nmt.evaluation.languages import TargetLanguage
 from nmt.text.tokenizer import Vocabulary, train_tokenizer
 
@@ -38,5 +38,5 @@ def test_a_large_split_is_measured_on_some() -> None:
 
 
 def test_an_example_shows_the_place() -> None:
-    assert "m²" in shown("x" * 90 + "m²" + "y" * 90, "x" * 90 + "m2" + "y" * 90)
-    assert shown("ab ⁇", "ab") == "'ab ⁇' → 'ab'"
+    assert "m²" in first_difference("x" * 90 + "m²" + "y" * 90, "x" * 90 + "m2" + "y" * 90)
+    assert first_difference("ab ⁇", "ab") == "'ab ⁇' → 'ab'"

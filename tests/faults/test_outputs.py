@@ -78,6 +78,33 @@ def test_no_output_is_an_input_of_the_same_call(
     assert contents(folder) == before and result.out == ""  # before any work
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "evaluate RUN --split test -o CORPUS/test.en",
+        "evaluate RUN --split validation --json CORPUS/val.en",
+        "check CONFIG --json CORPUS/val.en",
+        "diagnose RUN --json CORPUS/train.de",
+        "diagnose CONFIG --json CORPUS/train.de",
+    ],
+)
+def test_no_output_is_a_file_of_the_corpus(
+    nmt: Command, tiny_run: Path, corpus_folder: Path, tmp_path: Path, words: str
+) -> None:
+    run, corpus = tmp_path / "run", tmp_path / "corpus"
+    for original, copy in ((tiny_run, run), (corpus_folder, corpus)):
+        shutil.copytree(original, copy, ignore=shutil.ignore_patterns("run", "checkpoints"))
+    for config in (run / "config.yaml", corpus / "tiny.yaml"):
+        config.write_text(config.read_text().replace(str(corpus_folder), str(corpus)))
+    before = contents(tmp_path)
+    places = {"RUN": run, "CONFIG": corpus / "tiny.yaml", "CORPUS": corpus}
+    for name, place in places.items():
+        words = words.replace(name, str(place))
+    result = nmt(*words.split())
+    assert result.code == 2 and str(corpus) in result.err.splitlines()[-1], result.err
+    assert contents(tmp_path) == before
+
+
 @pytest.mark.parametrize("streams", ["< y -o y", "y -o x 2> x.problems.tsv"])
 def test_no_output_is_a_stream_of_the_same_call(folder: Path, streams: str) -> None:
     (folder / "x.part").unlink()
@@ -128,9 +155,7 @@ def test_a_stopped_translation_is_continued_with_and_without_resume(
     result = nmt(*words, *resume)
     assert result.code == 0 and "continuing after 6 lines" in result.err
     assert stop.lines == 3 and out.read_text() == expected
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"] or (
-        (tmp_path / "out.problems.tsv").exists()
-    )
+    assert {path.name for path in tmp_path.iterdir()} - {"out.problems.tsv"} == {"in", "out"}
 
 
 def test_other_settings_start_anew_and_say_so(
@@ -145,6 +170,20 @@ def test_other_settings_start_anew_and_say_so(
     result = nmt("translate", tiny_run, source, "-o", out, "--resume", "--beam-size", "2")
     assert result.code == 0 and f"{out}.part is of another model or other settings" in result.err
     assert out.read_text() == expected
+
+
+@pytest.mark.parametrize(("precision", "goes_on"), [("fp32", True), ("bf16", False)])
+def test_the_precision_counts_that_was_used(
+    nmt: Command, tiny_run: Path, tmp_path: Path, stop: Stop, precision: str, goes_on: bool
+) -> None:
+    """`auto` means another precision on another device."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.write_text(TEXT)
+    stop.after = 3
+    assert nmt("translate", tiny_run, source, "-o", out).code == 130
+    stop.after = 10**9
+    result = nmt("translate", tiny_run, source, "-o", out, "--precision", precision)
+    assert result.code == 0 and ("continuing after 6 lines" in result.err) == goes_on
 
 
 @pytest.mark.parametrize("damage", ["input", "part", "cut part", "cut journal", "bad journal"])

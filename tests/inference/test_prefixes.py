@@ -14,6 +14,7 @@ from nmt.inference.prefixes import completed, completed_words, encode_prefixes
 from nmt.inference.translator import Translator
 from nmt.models.seq2seq import Seq2Seq
 from nmt.text.tokenizer import train_tokenizer
+from nmt.training.data_module import TranslationData
 from nmt.training.fit import fit_briefly
 from tests.conftest import save_member
 
@@ -73,7 +74,9 @@ def test_scores_are_those_of_forced_decoding(
 
 @pytest.mark.slow
 def test_a_prefix_of_ones_own_translation_changes_nothing(tiny_config: Path) -> None:
-    bundle = fit_briefly(load_config(tiny_config, ["--training.schedule", "constant"]), 250)
+    bundle = fit_briefly(
+        TranslationData(load_config(tiny_config, ["--training.schedule", "constant"])), 250
+    )
     translator = Translator(bundle.model, bundle.tokenizer, bundle.config)
     target, checked = translator.tokenizer.target, 0
     sentences = [source for source, _ in read_split("validation")[:30]]

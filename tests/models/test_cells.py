@@ -98,13 +98,6 @@ def test_another_start_of_the_recurrent_matrices_is_what_it_says() -> None:
     assert torch.equal(ours, nn.GRU(3, 5).weight_hh_l0)
 
 
-def test_forget_gates_start_open() -> None:
-    stack = made_stack("lstm", input_size=3, hidden_size=2, layers=2)
-    for layer in range(2):
-        bias = getattr(stack, f"bias_ih_l{layer}") + getattr(stack, f"bias_hh_l{layer}")
-        assert bias.tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
-
-
 def test_the_kinds_are_torchs_own() -> None:
     kinds = {"lstm": nn.LSTM, "gru": nn.GRU, "tanh": nn.RNN, "relu": nn.RNN}
     for cell, kind in kinds.items():

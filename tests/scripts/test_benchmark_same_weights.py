@@ -20,7 +20,7 @@ SIZE, LINES = 16, 30
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small corpus under the names of Multi30k's files."""
     folder = tmp_path_factory.mktemp("data")
-    write_pairs(folder / "train", [*read_split("train")[:200], ("", "Blank.")])
+    write_pairs(folder / "train", [*read_split("train")[:199], ("Ja …", "Yes …"), ("", "Blank.")])
     write_pairs(folder / "val", read_split("validation")[:10])
     write_pairs(folder / "test_2016_flickr", read_split("test")[:20])
     return folder
@@ -122,16 +122,20 @@ def test_a_ratio_needs_both_sides(scripts: None) -> None:
 
 
 def test_the_peers_files_hold_the_same_tokens(scripts: None, data: Path, tmp_path: Path) -> None:
-    from benchmark_ours import prepare
+    from benchmark_ours import prepare, texts_of
 
     made = prepare(data, tmp_path, wanted=25)
     pieces = (tmp_path / "lines.pieces").read_text().splitlines()
     assert len(pieces) == 25 and made.lines[:20] == [source for source, _ in made.test]
     assert all(row.endswith(" </s>") for row in pieces)
-    encoded = made.vocabulary.encode(made.lines)
-    assert made.texts(row.removesuffix(" </s>") for row in pieces) == made.vocabulary.decode(
-        encoded
-    )
+    source, target = made.tokenizer.source, made.tokenizer.target
+    rows = [row.removesuffix(" </s>") for row in pieces]
+    assert texts_of(rows, source) == source.decode(source.encode(made.lines))
+    english = (tmp_path / "train.en").read_text().split("\n")[:-1]
+    assert any("…" in text for text in english)  # the source's normalisation would change it
+    rows = (tmp_path / "pieces.en").read_text().split("\n")[:-1]
+    assert texts_of(rows, target) == target.decode(target.encode(english))
+    assert texts_of(["", "▁A\u00a0b"], target) == ["", target.decode([[target.unk_id]])[0]]
     for language, tokens in [("de", made.source_tokens), ("en", made.target_tokens)]:
         rows = (tmp_path / f"pieces.{language}").read_text().split("\n")[:-1]
         assert len(rows) == made.pairs
@@ -139,7 +143,7 @@ def test_the_peers_files_hold_the_same_tokens(scripts: None, data: Path, tmp_pat
         assert sum(len(row.split()) for row in rows) + ends == tokens
     vocabulary = (tmp_path / "vocabulary").read_text().split("\n")[:-1]
     assert vocabulary[:4] == ["<blank>", "<unk>", "<s>", "</s>"]
-    assert len(vocabulary) == len(made.vocabulary)
+    assert len(vocabulary) == len(source)
 
 
 def test_weights_move_to_the_peers_names_and_ids(scripts: None) -> None:

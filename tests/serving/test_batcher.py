@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nmt.serving.batcher import Batcher, FullError, TooManyError
+from nmt.serving.batcher import Batcher, FullError
 
 
 class Doubling:
@@ -79,7 +79,7 @@ def test_a_long_job_holds_up_no_short_one() -> None:
 def test_what_has_no_room_is_refused_until_there_is_room() -> None:
     work = Doubling()
     with running(most=10, window=0) as batcher:
-        with pytest.raises(TooManyError):
+        with pytest.raises(FullError):
             batcher.submit(work, range(11))
         work.close()
         first = batcher.submit(work, range(6))

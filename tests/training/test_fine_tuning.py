@@ -1,15 +1,16 @@
 """What a config says beside `training.init_from` counts, whatever the default."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import pytest
 
 import nmt as package
-from nmt.config import Config
+from nmt.config import Config, ModelConfig
 from nmt.errors import ConfigError, UsageError
 from nmt.training.data_module import TranslationData
-from nmt.training.fine_tuning import load_training_config
+from nmt.training.fine_tuning import adopt_network, load_training_config
 from tests.conftest import Command
 from tests.training.made import with_model
 
@@ -68,6 +69,14 @@ def test_written_noise_wins_and_all_else_comes_from_the_base(
     assert TranslationData(config).config == config
     assert package.load_config(path, {"training.init_from": words[1]}).model.hidden_size == 32
     assert load_training_config(written(tiny_config, tmp_path, "{}"), words).model.dropout == 0.5
+
+
+def test_written_noise_counts_in_a_network_of_defaults() -> None:
+    """A base that differs by its dropout alone does not replace what is written."""
+    noisy = dataclasses.replace(Config(), model=ModelConfig(dropout=0.5))
+    assert adopt_network(Config(), noisy) == Config()
+    narrow = dataclasses.replace(Config(), model=ModelConfig(dropout=0.5, hidden_size=32))
+    assert adopt_network(Config(), narrow) == narrow
 
 
 def test_what_is_checked_is_the_whole_network(

@@ -365,7 +365,7 @@ def test_a_folder_that_holds_something_else_is_never_replaced(
     module = nmt.TranslationModule(config)
     module.build(opened(config))
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UsageError, match="not just a bundle"):
+    with pytest.raises(UsageError, match="holds more than a bundle"):
         module.save_bundle(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
     for _ in range(2):  # a bundle may be replaced

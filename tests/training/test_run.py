@@ -84,12 +84,15 @@ def test_metrics_are_logged_at_their_updates(tiny_run: Path) -> None:
             assert float(row["validation_perplexity"]) == pytest.approx(perplexity, rel=1e-3)
 
 
-@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize(
+    ("accumulate", "r_drop", "weight_decay"), [(1, None, 0.0), (3, None, 0.5), (1, 1.0, 0.0)]
+)
 def test_a_run_gives_the_weights_of_a_plain_torch_loop(
-    tiny_config: Path, tmp_path: Path, accumulate: int
+    tiny_config: Path, tmp_path: Path, accumulate: int, r_drop: float | None, weight_decay: float
 ) -> None:
-    """The same updates without Lightning: sum of token losses ÷ target tokens, clipped, Adam."""
-    config = changed(tiny_config, max_updates=8, accumulate=accumulate)
+    """The same updates without Lightning: sum of token losses ÷ target tokens, clipped, AdamW."""
+    settings = {"accumulate": accumulate, "r_drop": r_drop, "weight_decay": weight_decay}
+    config = changed(tiny_config, max_updates=8, **settings)
     run = tmp_path / "run"
     running.train(config, run)
 
@@ -105,7 +108,7 @@ def test_a_run_gives_the_weights_of_a_plain_torch_loop(
     )
     torch.manual_seed(1)
     model = build_model(config, tokenizer)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=weight_decay)
     number = epoch = 0
     for done in range(8):
         if number == len(updates.plan(epoch)):
@@ -114,9 +117,7 @@ def test_a_run_gives_the_weights_of_a_plain_torch_loop(
         factor = learning_rate_factor(done, schedule="cosine", warmup_updates=5, total_updates=8)
         optimizer.param_groups[0]["lr"] = 0.01 * factor
         optimizer.zero_grad()
-        total = sum(
-            model.loss(batch.source, batch.target, label_smoothing=0.1) for batch in update.batches
-        )
+        total = sum(model.loss(batch.source, batch.target, 0.1, r_drop) for batch in update.batches)
         tokens = sum(int((batch.target.lengths - 1).sum()) for batch in update.batches)
         assert tokens == update.target_tokens
         (total / tokens).backward()
