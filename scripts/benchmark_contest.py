@@ -204,6 +204,8 @@ def translation(bench: Bench, size: int, search: str, models: dict[str, Path]) -
     row: Row = {"size": size, "search": search}
     for side, done in rounds.items():
         row[side] = done[0] if "refused" in done[0] else _medians(done) | _worth(bench, side)
+    if search == "greedy" and "peer" in row and row["peer"]["same"] < 0.5:
+        sys.exit(f"benchmark: the peer has another network: {row['peer']['same']:.0%} are the same")
     for side in OURS:
         row |= _ratio(row, f"{side}_ratio", side, "peer", "lines_per_second")
     return row | _ratio(row, "int8_gain", "int8", "ours", "lines_per_second")

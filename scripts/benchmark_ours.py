@@ -184,7 +184,11 @@ def weights(model: str, out: str) -> None:
     bundle = load_bundle(model)
     vocabulary = bundle.tokenizer.source
     pieces = vocabulary.pieces(range(len(vocabulary)))
-    torch.save({"weights": bundle.model.state_dict(), "pieces": pieces}, out)
+    tensors, model = bundle.model.state_dict(), bundle.model
+    for name, side in (("encoder", model.encoder), ("decoder", model.decoder)):
+        rows = side.embedding(torch.arange(len(vocabulary)))  # scaled, which the peer does not do
+        tensors[f"{name}.embedding.weight"] = rows.detach()
+    torch.save({"weights": tensors, "pieces": pieces}, out)
 
 
 if __name__ == "__main__":

@@ -146,6 +146,20 @@ def test_the_peers_files_hold_the_same_tokens(scripts: None, data: Path, tmp_pat
     assert len(vocabulary) == len(source)
 
 
+def test_the_peers_embeddings_are_what_our_network_reads(
+    scripts: None, tiny_run: Path, tmp_path: Path
+) -> None:
+    from benchmark_ours import weights
+
+    weights(str(tiny_run), str(tmp_path / "weights.pt"))
+    found = torch.load(tmp_path / "weights.pt")
+    model = load_bundle(tiny_run).model
+    for name, side in (("encoder", model.encoder), ("decoder", model.decoder)):
+        read = side.embedding(torch.arange(len(found["pieces"])))
+        assert torch.equal(found["weights"][f"{name}.embedding.weight"], read)
+        assert not torch.equal(read, side.embedding.weight)
+
+
 def test_weights_move_to_the_peers_names_and_ids(scripts: None) -> None:
     from benchmark_peer import peer_weights
 
