@@ -184,10 +184,11 @@ def weights(model: str, out: str) -> None:
     bundle = load_bundle(model)
     vocabulary = bundle.tokenizer.source
     pieces = vocabulary.pieces(range(len(vocabulary)))
-    tensors, model = bundle.model.state_dict(), bundle.model
-    for name, side in (("encoder", model.encoder), ("decoder", model.decoder)):
-        rows = side.embedding(torch.arange(len(vocabulary)))  # scaled, which the peer does not do
-        tensors[f"{name}.embedding.weight"] = rows.detach()
+    tensors = bundle.model.state_dict()
+    for side in ("encoder", "decoder"):
+        embedding = bundle.model.get_submodule(f"{side}.embedding")  # scales, as the peer does not
+        rows = embedding(torch.arange(len(vocabulary)))
+        tensors[f"{side}.embedding.weight"] = rows.detach()
     torch.save({"weights": tensors, "pieces": pieces}, out)
 
 

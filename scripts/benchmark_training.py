@@ -82,11 +82,12 @@ def prepare(folder: Path, config: Path, keys: list[str]) -> tuple[list[str], int
     pairs = list(open_corpus(settings.data).pairs("train"))
     tokenizer, _ = train_tokenizer(settings.tokenizer, pairs)
     sides = (tokenizer.source, tokenizer.target)  # which normalise text each in its own way
+    encoded = [one.encode([pair[side] for pair in pairs]) for side, one in enumerate(sides)]
     for side, vocabulary in enumerate(sides):
-        encoded = vocabulary.encode([pair[side] for pair in pairs])
-        text = "".join(f"{' '.join(vocabulary.pieces(ids))}\n" for ids in encoded)
+        text = "".join(f"{' '.join(vocabulary.pieces(ids))}\n" for ids in encoded[side])
         (folder / f"train.{side}").write_text(text, encoding="utf-8", newline="\n")
-    names = dict.fromkeys(["</s>", "<unk>", *vocabulary.pieces(range(len(vocabulary)))])
+    pieces = tokenizer.source.pieces(range(len(tokenizer.source)))
+    names = dict.fromkeys(["</s>", "<unk>", *pieces])
     rows = (f"{json.dumps(name, ensure_ascii=False)}: {id_}\n" for id_, name in enumerate(names))
     (folder / "vocab.yml").write_text("".join(rows), encoding="utf-8")
     model, options = settings.model, {"model": folder / "model.npz"}
@@ -96,8 +97,7 @@ def prepare(folder: Path, config: Path, keys: list[str]) -> tuple[list[str], int
     words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     words += ["--train-sets", *(str(folder / f"train.{side}") for side in (0, 1))]
     words += ["--vocabs", *[str(folder / "vocab.yml")] * 2]
-    assert settings.training.max_epochs is not None
-    return words, sum(len(ids) + 1 for ids in encoded) * settings.training.max_epochs
+    return words, sum(len(ids) + 1 for ids in encoded[1]) * settings.training.max_epochs
 
 
 def timed(command: list[str], row: str, last: int) -> tuple[float, int, int]:

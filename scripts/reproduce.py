@@ -47,7 +47,8 @@ def train(config: Path, run: Path, keys: list[str]) -> None:
     given = any(word.startswith("--data.distill.teacher") for word in keys)
     for number, teacher in enumerate(() if given else named):
         recipe = config.parent / f"{Path(teacher).name}.yaml"
-        if recipe.exists():
+        ours = Path(teacher).parent == Path("runs") and recipe != config
+        if ours and recipe.exists():
             teachers[number] = f"{teacher}-{pair_of(config, keys)}"
             train(recipe, Path(teachers[number]), _teacher_keys(keys))
     if teachers != named:

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.cli.arguments import corpus_files, read_split, refuse_output, refuse_unequal
@@ -104,13 +105,14 @@ def read_texts(arguments: argparse.Namespace, config: Config | None) -> list[Tex
     sources = _lines(arguments.source)
     references = [list(read_lines(path)) for path in arguments.reference]
     where = arguments.reference[0] if references else f"the split {arguments.split or 'test'}"
+    inputs: list[Path] = []
     if not references:
         assert config is not None
         pairs = read_split(arguments.model, config, arguments.split or "test")
         sources, *references = (list(side) for side in zip(*pairs, strict=True))
-        for written in (arguments.output, arguments.json):
-            refuse_output(written, *corpus_files(config))
-    return [_complete(arguments, where, Texts(sources or [], references, arguments.output))]
+        inputs = corpus_files(config)
+    texts = Texts(sources or [], references, arguments.output)
+    return [_complete(arguments, where, texts, inputs)]
 
 
 def _public_texts(arguments: argparse.Namespace, config: Config) -> list[Texts]:
@@ -133,8 +135,10 @@ def _public_texts(arguments: argparse.Namespace, config: Config) -> list[Texts]:
     return found
 
 
-def _complete(arguments: argparse.Namespace, where: Path | str, texts: Texts) -> Texts:
-    """Add the other systems' translations, and require equal line counts."""
+def _complete(
+    arguments: argparse.Namespace, where: Path | str, texts: Texts, inputs: Sequence[Path] = ()
+) -> Texts:
+    """Add the other systems' translations; require equal line counts, and outputs of their own."""
     hypotheses, baseline = _lines(arguments.hypotheses), _lines(arguments.baseline)
     sides = [
         *zip(arguments.reference, texts.references, strict=False),
@@ -145,7 +149,8 @@ def _complete(arguments: argparse.Namespace, where: Path | str, texts: Texts) ->
     for path, side in sides:
         if side is not None and path is not None:
             refuse_unequal(path, len(side), where, len(texts.references[0]))
-    output, read = texts.output, [path for path, _ in sides if path is not None]
+    output = texts.output
+    read = [*inputs, *(path for path, _ in sides if path is not None)]
     for written in (output, arguments.json):
         refuse_output(written, *read, arguments.model, *arguments.ensemble)
     if output and arguments.json and os.path.realpath(output) == os.path.realpath(arguments.json):

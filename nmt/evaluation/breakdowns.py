@@ -172,8 +172,11 @@ def repeats(tokens: Sequence[str]) -> set[tuple[str, ...]]:
             equal = equal + 1 if folded[place] == folded[place + size] else 0
             if equal >= size:
                 found.add(tuple(folded[place - size + 1 : place + 1]))
-    texts = ((run, "".join(run)) for run in found)
-    return {r for r, t in texts if any(map(str.isalnum, t)) and not _IDEOGRAPHS.fullmatch(t)}
+    return {run for run in found if _says_something("".join(run))}
+
+
+def _says_something(run: str) -> bool:
+    return any(map(str.isalnum, run)) and _IDEOGRAPHS.fullmatch(run) is None
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:

@@ -54,9 +54,8 @@ def run_stack(
     ends: list[LayerState] = []
     starts = None if state is None else state.layers()
     for number, directions in enumerate(layers):
-        if number > 0:
-            training = stack.training
-            outputs = drop_units(outputs, stack.dropout, locked=locked_dropout, training=training)
+        if number > 0 and stack.training:
+            outputs = drop_units(outputs, stack.dropout, locked=locked_dropout, training=True)
         start = None if starts is None else starts[number]
         if not fused:
             keep = number + 1 < len(layers) or getattr(stack, "keep_outputs", True)

@@ -79,6 +79,13 @@ def test_students_of_all_seeds_have_one_teacher(
         called.clear()
         reproduce.train(student, Path("runs/student"), given)
         assert [words[1] for words in called] == [str(student)]
+    # So is one that the recipe names elsewhere, or whose recipe is its own.
+    text = student.read_text(encoding="utf-8")
+    for named in ("hf://someone/teacher", "bundles/teacher", "runs/student"):
+        student.write_text(text.replace("runs/teacher", named), encoding="utf-8")
+        called.clear()
+        reproduce.train(student, Path("runs/student"), [])
+        assert [words[1] for words in called] == [str(student)]
 
 
 def test_every_pair_has_its_figure_and_its_teacher(
