@@ -73,7 +73,7 @@ class Bundle:
     Attributes:
         model: the network, in evaluation mode.
         tokenizer: text to ids and back.
-        config: how it was made; `data.splits` and paths are not kept.
+        config: how it was made; paths are not kept.
         metrics: validation scores, data fingerprints and versions.
         precision: how the weights are stored; those of `model` are always fp32.
     """

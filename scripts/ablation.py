@@ -75,17 +75,21 @@ def measure(run: Path, config: Path, keys: list[str], seed: int, threads: int) -
 def table(rows: dict[str, list[dict[str, float]]]) -> str:
     """Write the rows as Markdown: each split's mean ± standard deviation over seeds.
 
-    Minutes are the mean of uninterrupted training runs; unknown if all were interrupted.
+    A row with fewer seeds than another says so. Minutes are the mean of uninterrupted training
+    runs; unknown if all were interrupted.
     """
     lines = [
         "| | validation BLEU | test BLEU | parameters | minutes |",
         "|---|---|---|---|---|",
     ]
+    seeds = max(map(len, rows.values()), default=0)
     for name, found in rows.items():
         cells = [_spread([one[split] for one in found]) for split in SPLITS]
         times = [one["minutes"] for one in found if "minutes" in one]
         minutes = f"{statistics.mean(times):.0f}" if times else "?"
         size = found[0]["parameters"] / 1e6
+        if len(found) < seeds:
+            name = f"{name}, {len(found)} of {seeds} seeds"
         lines.append(f"| {name} | {' | '.join(cells)} | {size:.1f} M | {minutes} |")
     return "\n".join(lines)
 

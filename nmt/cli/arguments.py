@@ -16,6 +16,7 @@ from nmt.cli.flags import flag_name
 from nmt.config import Config, SearchOptions, load_stored_config
 from nmt.config.options import refuse_unused
 from nmt.errors import DataError, UsageError, counted
+from nmt.log import log
 from nmt.storage import is_stream
 from nmt.text.lines import open_output, read_lines
 
@@ -190,7 +191,29 @@ def read_split(model: str, config: Config, split: str) -> list[tuple[str, str]]:
     from nmt.data.corpus import open_corpus
 
     refuse_placeless(model, config, "give --source and --reference")
-    return list(open_corpus(config.data, only=split).pairs(split))
+    pairs = list(open_corpus(config.data, only=split).pairs(split))
+    _warn_of_other_text(Path(model), split, pairs)
+    return pairs
+
+
+def _warn_of_other_text(run: Path, split: str, pairs: list[tuple[str, str]]) -> None:
+    """Warn if a split is not the text that a run was validated or scored on."""
+    from nmt.card import Environment
+    from nmt.data.scan import text_fingerprint
+    from nmt.evaluation.translations import read_translations
+    from nmt.reading import read_record
+
+    earlier = None
+    if split == "validation" and (path := run / "environment.json").exists():
+        earlier = read_record(path, Environment)["data"].get("validation")
+    elif (path := run / f"translations.{split}.jsonl").exists():
+        texts = read_translations(path)
+        earlier = text_fingerprint(zip(texts.sources, texts.references, strict=True))
+    if earlier not in (None, text_fingerprint(pairs)):
+        fault = (
+            "it is not the text that the run used; a part cut from train may hold what it learnt"
+        )
+        log.warning("data.splits.%s: %s", split, fault)
 
 
 def refuse_placeless(model: str, config: Config, remedy: str) -> None:

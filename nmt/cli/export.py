@@ -50,20 +50,16 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
     if arguments.average is None:
         bundle = load_bundle(source)
-        stored = memory_size(weights_size(source))
-        origin = f"in {arguments.model}: {bundle.precision}, {stored}"
     else:
         from nmt.training.averaging import average_checkpoints  # imports lightning
 
         bundle = average_checkpoints(Path(arguments.model), arguments.average)
-        updates = ", ".join(map(str, bundle.metrics["averaged_updates"]))
-        origin = f"the mean of {arguments.model} after updates {updates}"
     precision = arguments.precision or bundle.precision
     metrics = bundle.metrics | ({"rounded": True} if precision == "int8" else {})
+    metrics.pop("published", None)  # the address and the scores of another bundle
     with writing_to(arguments.out):
         save_bundle(out, replace(bundle, metrics=metrics, precision=precision))
     if bundle.precision == "int8" and precision == "fp32":
         log.warning("the weights were rounded to int8 before, and stay so; only the file grows")
-    size = memory_size(weights_size(out))
-    log.info("%s: weights in %s, %s (%s)", arguments.out, precision, size, origin)
+    log.info("%s: weights in %s, %s", arguments.out, precision, memory_size(weights_size(out)))
     return 0

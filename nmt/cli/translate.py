@@ -40,7 +40,8 @@ class _Flags(ModelFlags):
     output: str | None = option(names=["-o", "--output"])
     """file, or folder for several (default: stdout)"""
     format: Literal["text", "tsv", "jsonl", "parquet"] = "text"
-    """form of the output; all but text hold scores, too"""
+    """form of the output; tsv has line, rank, ranking score (log-probability in nats, divided as
+    --length-penalty says) and text; jsonl and parquet hold both scores"""
     prefix_file: Path | None = option(metavar="F")
     """file with the whole words that begin each line's translation (empty: no prefix); prefixed
     lines ignore --shortlist, and all lines are held in memory"""
@@ -50,7 +51,8 @@ class _Flags(ModelFlags):
     invalid_utf8: Literal["error", "replace"] = "error"
     """treatment of invalid UTF-8"""
     resume: bool = False
-    """keep complete outputs (needs -o); interrupted ones always continue"""
+    """keep complete outputs that are not older than their input (needs -o); MODEL and other
+    options are not compared; interrupted ones always continue"""
     line_buffered: bool = False
     """write each translation before reading the next line (default at a terminal); slower, for
     programs that write a line and wait for its translation"""
@@ -246,8 +248,9 @@ def _translate(
     if output is None or is_stream(output):
         writing = line_writer(output, arguments.format)
     else:
-        if arguments.resume and output.exists() and not is_unfinished(output, key()):
-            log.info("%s is there, and is kept", output)
+        complete = output.exists() and not is_unfinished(output, key())
+        if arguments.resume and complete and _is_current(output, source, arguments.prefix_file):
+            log.info("%s is there, and is kept; delete it if MODEL or options changed", output)
             return 0
         writing = partial_writer(output, arguments.format, key())
     lines = _lines(source, arguments, replaced.add)
@@ -270,6 +273,11 @@ def _translate(
             line_buffered=typed or arguments.line_buffered,
         )
     return writer.failed
+
+
+def _is_current(output: Path, *inputs: Path | None) -> bool:
+    """Return whether no input is newer than an output."""
+    return all(path is None or path.stat().st_mtime <= output.stat().st_mtime for path in inputs)
 
 
 def _key(arguments: argparse.Namespace, options: SearchOptions) -> str:

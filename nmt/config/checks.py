@@ -50,6 +50,9 @@ def _faults(config: Config) -> _Faults:
     if training.init_from is not None:  # the network and the tokenizer are another model's
         return
     yield from _model_faults(model)
+    noise = model.dropout, model.source_word_dropout, model.target_word_dropout
+    if training.r_drop and not any(noise):
+        yield "training.r_drop", "its two passes are equal without dropout; see model.dropout"
     if config.decoding.coverage_penalty > 0 and model.attention == "none":
         yield "decoding.coverage_penalty", "it needs attention; see model.attention"
 

@@ -13,8 +13,8 @@ from nmt.config.values import Word, read_section
 from nmt.errors import ConfigError, DataError, shorten, shown
 from nmt.reading import read_bytes
 
-_MACHINE = ("data.splits", "data.cache", "tokenizer.path", "training.init_from")
-"""Keys that a bundle omits, beside `data.distill`."""
+_MACHINE = ("data.cache", "tokenizer.path", "training.init_from")
+"""Keys that a bundle omits, beside `data.distill` and the places of files."""
 
 
 Base = Callable[[Config], Config] | None
@@ -117,13 +117,15 @@ def dump_config(config: Config, *, portable: bool = False) -> str:
 
     Args:
         config: the config.
-        portable: omit the keys of this machine: `data.splits`, `data.distill` and all paths; a
-            corpus in a folder, `hub:FOLDER`, becomes `files`.
+        portable: omit the keys of this machine: `data.distill`, all paths, and `data.splits` of
+            files; a corpus in a folder, `hub:FOLDER`, becomes `files`.
     """
     values = dataclasses.asdict(config)
     if portable:
         values["data"]["distill"] = {}
         values["data"]["corpus"] = config.data.public_corpus
+        if config.data.public_corpus == "files":
+            values["data"]["splits"] = None
         for section, name in (key.split(".") for key in _MACHINE):
             values[section][name] = None
     return dump_yaml(values)

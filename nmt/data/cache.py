@@ -26,7 +26,7 @@ from nmt.storage import atomic_folder, user_cache
 from nmt.text.lines import reason
 from nmt.text.tokenizer import Learned, Tokenizer, load_tokenizer, size_notes, train_tokenizer
 
-_TOKENIZER_FORMAT, _PAIRS_FORMAT, _TRANSLATIONS_FORMAT = 1, 3, 1
+_TOKENIZER_FORMAT, _PAIRS_FORMAT, _TRANSLATIONS_FORMAT = 2, 3, 1
 
 
 def cache_folder(configured: str | None) -> Path:

@@ -4,10 +4,10 @@ import itertools
 import statistics
 from collections.abc import Sequence
 
-from nmt.report.blocks import Block, Details, Figure, Paragraph, Section, Table
+from nmt.report.blocks import Block, Figure, Paragraph, Section
 from nmt.report.plots import Line, lines
 from nmt.report.runs import Run
-from nmt.report.tables import decimals, run_table
+from nmt.report.tables import run_table
 
 _PLOTS = {
     "loss": ("Loss, in nats a token", {"train_loss": "training", "validation_loss": "validation"}),
@@ -45,7 +45,7 @@ def curves(runs: Sequence[Run]) -> Section:
             if len(runs) > 1 and len(recorded) > 1:
                 title += f" (dashed: {[*recorded.values()][1]})"
             blocks.append(Figure(plot, title, lines(plotted, "update", unit)))
-    return Section("Training", [*blocks, *_validations(runs)])
+    return Section("Training", blocks)
 
 
 def _ends(run: Run) -> list[str]:
@@ -64,19 +64,3 @@ def _ends(run: Run) -> list[str]:
         f"{statistics.median(norm):.3g} ({max(norm):.3g})" if norm else "-",
         f"{statistics.median(speed):,.0f}" if speed else "-",
     ]
-
-
-def _validations(runs: Sequence[Run]) -> list[Block]:
-    """Return a table of every validation, collapsed."""
-    names = ("validation_loss", "validation_perplexity", "validation_bleu", "validation_chrf")
-    columns = ["update", "loss", "perplexity", "BLEU", "chrF"]
-    tables: list[Block] = []
-    for run in runs:
-        rows = [
-            [f"{row['update']:,.0f}", *decimals(row, names)]
-            for row in run.history
-            if "validation_loss" in row
-        ]
-        if rows:
-            tables.append(Details(run.titled("all validations"), [Table(columns, rows, ())]))
-    return tables

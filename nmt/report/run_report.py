@@ -23,6 +23,7 @@ _STALE = (
     "The diagnosis of {} is of other weights than those of its best model; `nmt diagnose RUN` "
     "updates it."
 )
+_OTHER_TEXT = "The diagnosis of {} is of sentences of {}, not of its validation split."
 _SECTIONS = (
     *(scores, curves, lengths, losses, gradients, probes, state_map, samples, candidates),
     *(settings, data, environment),
@@ -37,8 +38,12 @@ def make_report(folders: Sequence[Path]) -> Report:
     """
     runs = read_runs(folders)
     sections = [section for make in _SECTIONS if (section := make(runs)).blocks]
-    stale = [Verdict("warning", _STALE.format(run.name)) for run in runs if run.stale]
-    sections[0] = Section(sections[0].title, [*stale, *sections[0].blocks])
+    faults = [_STALE.format(run.name) for run in runs if run.stale]
+    for run in runs:
+        if run.diagnosis.split not in ("", "validation"):
+            faults.append(_OTHER_TEXT.format(run.name, run.diagnosis.split))
+    warnings = [Verdict("warning", fault) for fault in faults]
+    sections[0] = Section(sections[0].title, [*warnings, *sections[0].blocks])
     if missing := _missing(runs):
         sections.append(Section("Not computed", missing))
     directions = sorted({run.config.data.languages for run in runs})
@@ -85,11 +90,5 @@ def _missing(runs: Sequence[Run]) -> list[Block]:
             lines.append(
                 f"{run.name}: no test split is scored; `nmt train CONFIG --resume` scores them at "
                 "the end of training."
-            )
-        elif run.scores.keys() - run.translations.keys():
-            splits = ", ".join(sorted(run.scores.keys() - run.translations.keys()))
-            lines.append(
-                f"{run.name}: the translations of {splits} are missing; delete scores.NAME.json, "
-                "and `nmt train CONFIG --resume` makes both again."
             )
     return [Paragraph(line) for line in lines]

@@ -9,9 +9,7 @@ from nmt.report.blocks import Block, Paragraph, Section, Table
 from nmt.report.runs import Run
 from nmt.report.tables import decimals, run_table, with_interval
 
-_BUILTIN = "builtin:phrases"
 _VALIDATION = ("loss", "perplexity", "bleu", "chrf")
-_LONG = "long: sentences longer than any in training."
 
 
 def scores(runs: Sequence[Run]) -> Section:
@@ -30,8 +28,6 @@ def scores(runs: Sequence[Run]) -> Section:
     if rows:
         columns = ["split", "BLEU", "chrF", "TER (lower is better)", *plugged, "sentences"]
         blocks.append(run_table(columns, rows, title="With 95 % bootstrap intervals"))
-        if any(run.config.data.corpus == _BUILTIN and "long" in run.scores for run in runs):
-            blocks.append(Paragraph(_LONG))
         blocks += _significance(runs, signatures)
         blocks.append(Table(["metric", "sacreBLEU's signature"], list(signatures), (0, 1)))
     best = [
@@ -58,6 +54,9 @@ def _summary(run: Run) -> str:
     for split, scores in list(run.scores.items())[:1]:
         if scores.bleu is not None:
             parts.append(f"BLEU {with_interval(scores.bleu)} on {split}")
+    if tuned := run.best.get("tuned"):
+        search = "beam size {beam_size} and length penalty {length_penalty:g}".format(**tuned)
+        parts.append(f"its search was tuned after training, to {search}")
     return run.titled(f"{'; '.join(parts)}.") if parts else ""
 
 

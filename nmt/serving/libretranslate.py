@@ -104,23 +104,6 @@ def libretranslate_routes(service: Service) -> APIRouter:
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @router.get("/frontend/settings", summary="Limits, for clients with a user interface")
-    async def frontend_settings() -> dict[str, Any]:
-        keyed = bool(service.options.keys)
-        source, target = service.models.models[0].pair
-        return {
-            "charLimit": service.options.max_characters,
-            "frontendTimeout": 500,
-            "apiKeys": keyed,
-            "keyRequired": keyed,
-            "suggestions": False,
-            "supportedFilesFormat": [],
-            "language": {
-                side: {"code": tag, "name": language_name(tag)}
-                for side, tag in (("source", source), ("target", target))
-            },
-        }
-
     return router
 
 

@@ -3,7 +3,6 @@
 const $ = (id) => document.getElementById(id);
 const WAIT = 120; // milliseconds of rest before what was typed is sent
 const LINES = 64; // of a file, sent at a time
-const KEPT = 500; // translations that are remembered
 const RETRIES = 5; // of a request without an answer
 const UNSPACED = /^(zh|ja|th|lo|km|my|bo|yue)\b/;
 const CLOSING = /^[.,;:!?)\]}%…»”’]/u;
@@ -11,8 +10,8 @@ const FIELDS = ["beam_size", "length_penalty", "coverage_penalty", "temperature"
 
 let server, model, timer, request, look, job;
 let active = 0; // the line whose alternatives are shown
-const known = new Map(); // translations by line and settings
-const pins = new Map(); // by line number: {source, prefix, rank}, what the reader chose
+const known = new Map(); // translations of the lines in the text, by line and settings
+const pins = new Map(); // by line number: {source, prefix, text}, what the reader chose
 
 // Requests
 
@@ -52,7 +51,7 @@ function say(message, bad = false) {
 // Typing and reading
 
 const sourceLines = () => $("source").value.split("\n").map((line) => line.replace(/\r$/, ""));
-const pinOf = (row, source) => (pins.get(row)?.source === source ? pins.get(row) : { prefix: "", rank: 0 });
+const pinOf = (row, source) => (pins.get(row)?.source === source ? pins.get(row) : { prefix: "" });
 const keyOf = (line, prefix) => JSON.stringify([model.name, settings(true), line, prefix]);
 
 function schedule() {
@@ -71,9 +70,7 @@ async function translate() {
   lines.forEach((line, row) => {
     const { prefix } = pinOf(row, line);
     const key = keyOf(line, prefix);
-    const found = known.get(key);
-    if (found) known.delete(key), known.set(key, found); // the oldest are forgotten
-    else if (line.trim()) missing.set(key, { line, prefix });
+    if (line.trim() && !known.has(key)) missing.set(key, { line, prefix });
   });
   if (missing.size) {
     const mine = (request = new AbortController());
@@ -92,7 +89,8 @@ async function translate() {
     }
   } else say("");
   show(lines);
-  while (known.size > KEPT + lines.length) known.delete(known.keys().next().value);
+  const used = new Set(lines.map((line, row) => keyOf(line, pinOf(row, line).prefix)));
+  for (const key of known.keys()) if (!used.has(key)) known.delete(key); // the server may have a newer model
 }
 
 function show(lines) {
@@ -110,7 +108,7 @@ function translationOf(row) {
   const line = sourceLines()[row] ?? "";
   const pin = pinOf(row, line);
   const found = known.get(keyOf(line, pin.prefix));
-  return found && line.trim() ? { found, pin, candidate: found.n_best[pin.rank] ?? found.n_best[0] } : null;
+  return found && line.trim() ? { found, pin, candidate: found.n_best.find((one) => one.text === pin.text) ?? found.n_best[0] } : null;
 }
 
 const textOf = (row) => translationOf(row)?.candidate.text ?? "";
@@ -165,7 +163,7 @@ function showAlternatives() {
     pick.lang = model.target;
     pick.setAttribute("aria-pressed", String(candidate === shown.candidate));
     pick.onclick = () => {
-      pins.set(active, { source: sourceLines()[active], prefix: shown.pin.prefix, rank });
+      pins.set(active, { source: sourceLines()[active], prefix: shown.pin.prefix, text: candidate.text });
       show(sourceLines());
       $("alternatives").querySelectorAll("button")[rank]?.focus();
     };
@@ -242,7 +240,7 @@ function showChoices(button, row, source, prefix, spaced, found) {
     choice.onclick = () => {
       const apart = spaced || (/[\p{L}\p{N}]$/u.test(prefix) && /^[\p{L}\p{N}]/u.test(text));
       const joined = !prefix || !apart || UNSPACED.test(model.target) || CLOSING.test(text);
-      pins.set(row, { source, prefix: prefix + (joined ? "" : " ") + text, rank: 0 });
+      pins.set(row, { source, prefix: prefix + (joined ? "" : " ") + text });
       translate().then(() => focusWord(row, prefix.length));
     };
     const item = document.createElement("li");
@@ -411,6 +409,7 @@ $("settings").onreset = () => setTimeout(showFields);
 $("clear").onclick = () => (($("source").value = ""), pins.clear(), schedule(), $("source").focus());
 $("free").onclick = () => (pins.clear(), translate(), $("source").focus());
 $("copy").onclick = async () => {
+  if ($("target").classList.contains("stale")) return say("Not translated yet", true);
   try {
     await navigator.clipboard.writeText(sourceLines().map((_, row) => textOf(row)).join("\n"));
     say("Copied");

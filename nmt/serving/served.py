@@ -63,7 +63,7 @@ class ServedModel:
         self.path, self.device, self.precision = path, device, precision
         self.reloads, self._fault = 0, ""
         remote = path.startswith(PREFIX)
-        self.name = Path(path if remote else os.path.realpath(path)).name
+        self.name = Path(path if remote else os.path.abspath(path)).name
         self._stamp = None if remote else self._stamp_now()
         self.translator = self._load()
 

@@ -5,6 +5,7 @@ import hashlib
 import io
 import itertools
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +147,7 @@ class Tokenizer:
 
 
 Learned = tuple[Tokenizer, list[str]]
-"""A tokenizer, and warnings about vocabularies that are smaller than configured."""
+"""A tokenizer, and warnings where it is not as configured."""
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -177,8 +178,11 @@ def train_tokenizer(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -
         DataError: no text to learn from.
     """
     if config.path is not None:
+        usual = vars(TokenizerConfig(path=config.path))
+        ignored = [f"tokenizer.{key}" for key, value in vars(config).items() if value != usual[key]]
+        notes = [f"tokenizer.path: it is used as it is, without {', '.join(ignored)}"]
         with naming_key("tokenizer.path"):
-            return load_tokenizer(Path(config.path)), []
+            return load_tokenizer(Path(config.path)), notes if ignored else []
     rules = config.normalization, config.target_normalization
     if not config.shared:
         sides = (
@@ -222,7 +226,8 @@ def _train_vocabulary(config: TokenizerConfig, rule: str, texts: Iterable[str]) 
             for text in texts:
                 if not is_blank(text):
                     count += 1
-                    yield text
+                    short = len(text) <= 1000  # SentencePiece skips lines of over 4,192 bytes
+                    yield from [text] if short else textwrap.wrap(text, 1000)
         except BaseException as error:
             failure = error
             raise
@@ -247,9 +252,8 @@ def _train_vocabulary(config: TokenizerConfig, rule: str, texts: Iterable[str]) 
     except RuntimeError as error:
         if failure is not None:
             raise failure from None
-        if count == 0 or "sentences_.empty()" in str(error):  # it skips longer lines
-            fault = "no text to learn a tokenizer from in lines of up to 4,192 bytes"
-            raise DataError(f"data.splits.train: {fault}") from None
+        if count == 0 or "sentences_.empty()" in str(error):
+            raise DataError("data.splits.train: no text to learn a tokenizer from") from None
         too_small = re.search(r"smaller than required_chars. \d+ vs (\d+)", str(error))
         if too_small or "(vocab_size) >= (0)" in str(error):
             least = f"at least {too_small[1]}" if too_small else "more"

@@ -131,8 +131,11 @@ class Checkpoints(CheckpointCallback):
             )
 
     def finish(self, trainer: Trainer) -> None:
-        """Write the last checkpoint, marked as finished."""
-        self._finished = True
+        """Write the last checkpoint, marked as finished unless a callback asked for a stop."""
+        stopped = any(one.wait_count >= one.patience for one in trainer.early_stopping_callbacks)
+        self._finished = stopped or trainer.global_step == trainer.max_steps
+        if not self._finished:
+            log.warning("a callback stopped the training, which --resume continues")
         self._save(trainer)
         if any(gather(self._asked)):
             raise StoppedError("interrupted; training has ended, score the tests with --resume")

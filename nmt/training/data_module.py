@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning
+from lightning.pytorch.trainer.states import TrainerFn
 
 from nmt.bundle import Bundle, load_bundle
 from nmt.config import Config, check_config
@@ -210,8 +211,9 @@ class TranslationData(lightning.LightningDataModule):
         return {} if self._loader is None else self._loader.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a checkpoint."""
-        self._loader_state = state_dict
+        """Continue training from a checkpoint; a validation leaves no position behind."""
+        fitting = self.trainer is None or self.trainer.state.fn == TrainerFn.FITTING
+        self._loader_state = state_dict if fitting else {}
 
     def teardown(self, stage: str | None = None) -> None:
         """End the loader's processes."""

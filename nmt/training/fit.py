@@ -28,7 +28,7 @@ from nmt.training.checkpoints import Checkpoints, CheckpointWriter
 from nmt.training.data_module import TranslationData
 from nmt.training.distributed import local_world_size, rank, world_size
 from nmt.training.loggers import make_loggers
-from nmt.training.module import TranslationModule
+from nmt.training.module import TranslationModule, refuse_settings
 from nmt.training.patience import Patience
 from nmt.training.run_log import RunLog, logged
 
@@ -60,6 +60,9 @@ def fit(
     training = data.config.training
     module = TranslationModule(data.config)
     total_updates = data.total_updates(world_size())
+    if training.warmup_updates >= total_updates:
+        text = "training.warmup_updates: %d: the %d updates end before the learning rate is reached"
+        log.warning(text, training.warmup_updates, total_updates)
 
     def save_best(trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
         if module.is_best and rank() == 0:
@@ -72,15 +75,15 @@ def fit(
     history = run / "metrics.csv" if "csv" in training.loggers else None
     run_log = RunLog(history, training.log_every, total_updates)
     checkpoints = Checkpoints(run / "checkpoints", training)
-    ours = [LambdaCallback(on_validation_end=save_best), run_log]
-    patience = [] if training.patience is None else [Patience(training.monitor, training.patience)]
+    patience = Patience(training.monitor, training.patience)
+    ours = [LambdaCallback(on_validation_end=save_best), run_log, patience]
     trainer = lightning.Trainer(
         **_hardware(data.config, device, environment),
         max_steps=total_updates,
         val_check_interval=training.validate_every,
         check_val_every_n_epoch=None,
         log_every_n_steps=training.log_every,
-        callbacks=[*ours, *patience, *callbacks, checkpoints],
+        callbacks=[*ours, *callbacks, checkpoints],
         logger=[*make_loggers(training, run), *loggers],
         num_sanity_val_steps=0,
         default_root_dir=run,
@@ -101,7 +104,8 @@ def try_callbacks(callbacks: Sequence[lightning.Callback], loggers: Sequence[Log
     """Make a Trainer with a user's callbacks and loggers, so that faults show before the run."""
     _silence_lightning()
     given: dict[str, Any] = {"callbacks": list(callbacks), "logger": list(loggers)}
-    lightning.Trainer(accelerator="cpu", plugins=LightningEnvironment(), max_steps=1, **given)
+    given |= {"accelerator": "cpu", "plugins": LightningEnvironment()}
+    refuse_settings(lightning.Trainer(max_steps=1, **given))
 
 
 def fit_briefly(

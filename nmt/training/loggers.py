@@ -40,8 +40,7 @@ def _tensorboard(run: Path) -> Logger:
 
 
 def _wandb(run: Path) -> Logger:
-    number = _known_id(run, "wandb") or uuid.uuid4().hex
-    _keep_id(run, "wandb", number)
+    number = _known_id(run, "wandb") or _keep_id(run, "wandb", uuid.uuid4().hex)
     return WandbLogger(name=run.name, save_dir=run, id=number, resume="allow")
 
 
@@ -61,9 +60,10 @@ def _known_id(run: Path, service: str) -> str | None:
     return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
 
-def _keep_id(run: Path, service: str, number: str | None) -> None:
+def _keep_id(run: Path, service: str, number: str | None) -> str | None:
     if rank() == 0 and number is not None:
         write_text(run / f"{service}.id", f"{number}\n")
+    return number
 
 
 def refuse_missing_loggers(config: TrainingConfig) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 from lightning.pytorch.trainer.states import TrainerFn
@@ -94,7 +95,7 @@ class TranslationModule(lightning.LightningModule):
         data = getattr(trainer, "datamodule", None)
         if not isinstance(data, TranslationData):
             raise UsageError("TranslationModule: pass a TranslationData to fit(…, datamodule=…)")
-        _refuse_settings(trainer)
+        refuse_settings(trainer)
         self._precision = "bf16" if trainer.precision == "bf16-mixed" else "fp32"
         self.build(data, with_base=trainer.ckpt_path is None)
 
@@ -230,7 +231,7 @@ class TranslationModule(lightning.LightningModule):
         if self.trainer.sanity_checking:
             return
         sources, references = ([pair[side] for _, pair in batch] for side in (0, 1))
-        translator = self._translator(self.model)
+        translator = self._translator(self.model, self._precision)
         scores = translator.score(sources, references)
         hypotheses = translator.translate_all(sources, greedy=True)
         rows = [row for row, _ in batch]
@@ -311,19 +312,17 @@ class TranslationModule(lightning.LightningModule):
         self._loss_sum = state["loss_sum"] if self.global_rank == 0 else 0.0
 
     def translator(self) -> Translator:
-        """Return a translator with a copy of the weights as they are now.
+        """Return a translator in fp32 with a copy of the weights as they are now.
 
         Raises:
             UsageError: the network is not built yet.
         """
         self._require_network()
-        return self._translator(copy.deepcopy(self.model).eval())
+        return self._translator(copy.deepcopy(self.model).eval(), "fp32")
 
-    def _translator(self, model: Seq2Seq) -> Translator:
+    def _translator(self, model: Seq2Seq, precision: str) -> Translator:
         tokenizer = self._require_network().tokenizer
-        return Translator(
-            model, tokenizer, self.config, device=self.device, precision=self._precision
-        )
+        return Translator(model, tokenizer, self.config, device=self.device, precision=precision)
 
     def save_bundle(self, folder: str | Path, metrics: dict[str, Any] | None = None) -> None:
         """Write the model as a bundle, which `nmt.load` and every command read.
@@ -367,7 +366,7 @@ class TranslationModule(lightning.LightningModule):
         return self.data
 
 
-def _refuse_settings(trainer: Any) -> None:
+def refuse_settings(trainer: Any) -> None:
     """Refuse settings of the Trainer that would not have their documented effect here.
 
     Raises:
@@ -382,6 +381,10 @@ def _refuse_settings(trainer: Any) -> None:
         raise UsageError(
             f"Trainer(precision=…): {trainer.precision} is not supported; use 32-true or bf16-mixed"
         )
+    for callback in trainer.callbacks:  # it copies the weights before there are any
+        if isinstance(callback, WeightAveraging | StochasticWeightAveraging):
+            fault = f"Trainer(callbacks=…): {type(callback).__name__} is not supported"
+            raise UsageError(f"{fault}; average checkpoints with nmt export --average")
     for name in ("overfit_batches", "reload_dataloaders_every_n_epochs"):
         if value := getattr(trainer, name):  # the loader continues at its position
             raise UsageError(f"Trainer({name}={value}) is not supported; leave it out")

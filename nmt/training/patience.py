@@ -4,6 +4,7 @@ Lightning's `EarlyStopping` restores the patience of the checkpoint; see
 `test_patience_may_change_on_resume`.
 """
 
+import sys
 from typing import Any
 
 from lightning import Trainer
@@ -17,12 +18,13 @@ class Patience(EarlyStopping):
 
     Args:
         score: bleu, chrf or loss; of the loss the least is best.
-        patience: the number of validations.
+        patience: the number of validations; None never stops, but counts for a resumed run.
     """
 
-    def __init__(self, score: str, patience: int):
+    def __init__(self, score: str, patience: int | None):
         mode = "min" if score == "loss" else "max"
-        super().__init__(f"validation/{score}", patience=patience, mode=mode, min_delta=0.0)
+        most = sys.maxsize if patience is None else patience
+        super().__init__(f"validation/{score}", patience=most, mode=mode, min_delta=0.0)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a checkpoint, with the patience of the config."""

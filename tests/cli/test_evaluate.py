@@ -96,6 +96,26 @@ def test_a_missing_tokenizer_is_said_before_a_diagnosis(
     assert result.err.index("ja-mecab is not installed") < result.err.index("losses:")
 
 
+def test_a_split_that_is_not_the_runs_is_said(
+    nmt: Command, tiny_config: Path, corpus_folder: Path, tmp_path: Path
+) -> None:
+    """A cut is made anew from what train is now, and may hold what the model has learned."""
+    for side in ("de", "en"):
+        shutil.copy(corpus_folder / f"train.{side}", tmp_path)
+    splits = f"{{train: {tmp_path}/train, validation: {{cut: 9}}, test: {{cut: 20}}}}"
+    words = [tiny_config, "--run", tmp_path / "run", "--data.splits", splits]
+    assert nmt("train", *words, "--training.max_updates", "6").code == 0
+    for split in ("test", "validation"):
+        assert "not the text" not in nmt("evaluate", tmp_path / "run", "--split", split).err
+    for side in ("de", "en"):
+        _, _, rest = (tmp_path / f"train.{side}").read_text().partition("\n")
+        (tmp_path / f"train.{side}").write_text(rest)
+    for split in ("test", "validation"):
+        result = nmt("evaluate", tmp_path / "run", "--split", split)
+        assert f"warning: data.splits.{split}: it is not the text that the run used" in result.err
+        assert result.code == 0
+
+
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
 
 

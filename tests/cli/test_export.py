@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 
 import nmt as package
-from nmt.bundle import Bundle, build_model, load_bundle, save_bundle
+from nmt.bundle import Bundle, build_model, copy_bundle, load_bundle, save_bundle
 from nmt.config import Config, DataConfig, ModelConfig, TokenizerConfig
 from nmt.errors import NmtError
 from nmt.models.quantization import dequantize, quantize
@@ -67,8 +67,19 @@ def test_int8_weights_are_below_a_third_of_the_size(
     sizes = [weights_file(folder).stat().st_size for folder in (large, out)]
     assert sizes[1] < 0.3 * sizes[0]
     shown = [f"{size / 2**20:.1f} MiB" for size in sizes]
-    told = f"{out}: weights in int8, {shown[1]} (in {large}: fp32, {shown[0]})"
-    assert result.err.splitlines() == [told]
+    assert result.err.splitlines() == [f"{out}: weights in int8, {shown[1]}"]
+
+
+def test_the_new_bundle_does_not_claim_what_was_published_of_the_old_one(
+    tiny_run: Path, tmp_path: Path, nmt: Command
+) -> None:
+    published = {"address": "hf://me/old", "license": "mit", "scores": {}}
+    (tmp_path / "pushed").mkdir()
+    copy_bundle(tiny_run / "model", tmp_path / "pushed", {"published": published})
+    assert "nmt translate hf://me/old" in (tmp_path / "pushed" / "README.md").read_text()
+    assert nmt("export", tmp_path / "pushed", tmp_path / "new", "--precision", "int8").code == 0
+    card = (tmp_path / "new" / "README.md").read_text()
+    assert "nmt translate FOLDER" in card and "hf://me/old" not in card and "license: mit" not in card
 
 
 def test_an_int8_bundle_translates_as_the_rounded_model(

@@ -3,8 +3,10 @@
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -321,7 +323,12 @@ def test_a_stopped_translation_goes_on(
     assert result.code == 0 and out.read_text() == whole
     assert "continuing after 4 lines" in result.err and "5 lines in" in result.err
     assert not list(tmp_path.glob("out.part*"))
-    assert nmt(*words).code == 0 and out.read_text() == whole  # what is there is kept
+    kept = nmt(*words)
+    assert kept.code == 0 and "is kept; delete it if" in kept.err and out.read_text() == whole
+    source.write_text("Der Hund schläft.\n")
+    os.utime(source, (time.time() + 9, time.time() + 9))
+    assert nmt(*words).code == 0
+    assert out.read_text() == nmt("translate", tiny_run, source, "--format", "tsv").out
 
 
 def test_work_on_another_input_is_not_gone_on_with(

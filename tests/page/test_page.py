@@ -160,6 +160,31 @@ def test_an_alternative_can_be_taken(page: Any) -> None:
     other.click()
     assert read(page) == [text]
     assert page.locator("#alternatives button").nth(1).get_attribute("aria-pressed") == "true"
+    page.click("summary")
+    page.fill("#length_penalty", "0")
+    page.fill("#n_best", "5")
+    until(page, "document.querySelectorAll('#alternatives li').length === 5")
+    found = page.locator("#alternatives button").all_text_contents()
+    assert read(page) == [text if text in found else found[0]]  # not another of the same rank
+
+
+def test_a_sentence_that_is_typed_again_is_translated_again(page: Any) -> None:
+    """The server may have a newer model."""
+    asked: list[str] = []
+    page.on("request", lambda one: one.url.endswith("v1/translate") and asked.append(one.url))
+    for text in (FIRST, SECOND, FIRST, f"{FIRST}\n{SECOND}"):
+        type_text(page, text)
+    assert len(asked) == 4
+
+
+def test_what_is_not_translated_yet_is_not_copied(page: Any) -> None:
+    type_text(page, FIRST)
+    page.evaluate(
+        "document.querySelector('#source').value = 'Neu';"
+        "document.querySelector('#source').dispatchEvent(new Event('input'));"
+        "document.querySelector('#copy').click()"
+    )
+    assert page.text_content("#status") == "Not translated yet"
 
 
 def test_alignments_are_marked_in_the_source(page: Any, attentive: Path) -> None:

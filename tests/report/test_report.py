@@ -320,6 +320,19 @@ def test_a_diagnosis_of_other_weights_is_said_first(tmp_path: Path) -> None:
     assert isinstance(first, Verdict) and "of other weights" in first.text
 
 
+def test_a_diagnosis_of_another_text_and_a_tuned_search_are_said(tmp_path: Path) -> None:
+    run = make_diagnosed_run(tmp_path / "run")
+    assert "tuned" not in texts(make_report([run]))
+    write_record(run / "diagnosis.json", dataclasses.replace(diagnosis(), split="train"))
+    metrics = json.loads((run / "model" / "metrics.json").read_text())
+    metrics["tuned"] = {"split": "validation", "beam_size": 12, "length_penalty": 0.25}
+    metrics["tuned"] |= {"bleu": 30.5, "signature": "s"}
+    (run / "model" / "metrics.json").write_text(json.dumps(metrics))
+    report = make_report([run])
+    assert "of sentences of train, not of its validation split" in texts(report)
+    assert "tuned after training, to beam size 12 and length penalty 0.25" in texts(report)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

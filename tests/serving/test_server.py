@@ -17,6 +17,7 @@ from libretranslatepy import LibreTranslateAPI
 
 from nmt.data.phrases import read_split
 from nmt.inference.translator import Translator
+from nmt.serving.served import ServedModel
 from nmt.serving.server import listen
 from tests.conftest import Command, save_member
 from tests.serving.conftest import Served, serving
@@ -274,6 +275,12 @@ def test_wrong_calls_are_one_line(
     Path("loop").symlink_to("loop")
     done = nmt("serve", tiny_run, *words)
     assert done.code in (1, 2) and told in done.err and done.err.count("\n") == 1
+
+
+def test_a_link_gives_the_model_its_name(tiny_run: Path, tmp_path: Path) -> None:
+    """It may point to another folder later."""
+    (tmp_path / "current").symlink_to(tiny_run)
+    assert ServedModel(str(tmp_path / "current")).name == "current"
 
 
 def test_two_models_of_one_name_are_refused(nmt: Command, tiny_run: Path) -> None:

@@ -109,8 +109,14 @@ def test_a_vocabulary_too_small_is_refused() -> None:
 def test_no_text_is_refused() -> None:
     with pytest.raises(DataError, match="no text to learn a tokenizer from"):
         train_tokenizer(config(), [("", " ")])
-    with pytest.raises(DataError, match="4,192"):  # SentencePiece's limit of a line
-        train_tokenizer(config(), [("a" * 4193, "b" * 4193)])
+
+
+@pytest.mark.parametrize("letters", ["ein alter hund ", "αλφα βητα ", "一只狗在雪地里奔跑"])
+def test_long_texts_are_learned_too(letters: str) -> None:
+    """SentencePiece skips lines of more than 4,192 bytes."""
+    long = letters * (9000 // len(letters))
+    tokenizer, _ = train_tokenizer(config(vocabulary_size=90), [*PAIRS, (long, long)])
+    assert tokenizer.source.unk_id not in tokenizer.source.encode([letters])[0]
 
 
 def test_training_twice_gives_the_same_bytes() -> None:
@@ -123,8 +129,11 @@ def test_training_twice_gives_the_same_bytes() -> None:
 def test_saved_tokenizers_load_from_their_folder(tmp_path: Path, shared: bool) -> None:
     tokenizer, _ = train_tokenizer(config(shared=shared), PAIRS)
     tokenizer.save(tmp_path)
-    loaded, notes = train_tokenizer(config(path=str(tmp_path)), [])
+    loaded, notes = train_tokenizer(TokenizerConfig(path=str(tmp_path)), [])
     assert loaded.shared == shared and notes == []
+    _, notes = train_tokenizer(config(path=str(tmp_path), byte_fallback=True), [])
+    told = "without tokenizer.vocabulary_size, tokenizer.byte_fallback"
+    assert notes == [f"tokenizer.path: it is used as it is, {told}"]
     assert loaded.source.model == tokenizer.source.model
     assert loaded.target.model == tokenizer.target.model
 

@@ -14,18 +14,26 @@ import lightning
 import pytest
 import sacrebleu
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+)
 from lightning.pytorch.loggers import CSVLogger
 
 import nmt
 from nmt.bundle import load_bundle
 from nmt.config import Config, load_config
+from nmt.data.loader import Update
 from nmt.errors import ConfigError, DataError, UsageError
 from nmt.inference.translator import Translator
+from nmt.training.checkpoints import newest_checkpoint
 from nmt.training.data_module import ValidationLoader
 from nmt.training.schedule import learning_rate_factor
 from tests.conftest import ROOT
-from tests.training.made import KillAt, Killed, changed, opened, with_model
+from tests.training.made import KillAt, Killed, assert_equal_weights, changed, opened, with_model
 
 QUIET: dict[str, Any] = {
     "accelerator": "cpu",
@@ -206,6 +214,67 @@ def test_what_would_train_otherwise_than_it_says_is_refused(
     name, value = next(iter(option.items()))
     with pytest.raises(UsageError, match=f"{name}=.*{value}"):
         fitted(load_config(tiny_config), tmp_path, max_steps=1, **option)
+
+
+@pytest.mark.parametrize(
+    "callback", [EMAWeightAveraging(decay=0.9), StochasticWeightAveraging(swa_lrs=1e-3)]
+)
+def test_averages_of_weights_that_are_not_there_yet_are_refused(
+    tiny_config: Path, tmp_path: Path, callback: lightning.Callback
+) -> None:
+    """Lightning copies the weights before the module's `setup` has made them."""
+    config = load_config(tiny_config)
+    with pytest.raises(UsageError, match=f"{type(callback).__name__} is not supported; .*average"):
+        fitted(config, tmp_path, callback, max_steps=1)
+    with pytest.raises(UsageError, match=f"{type(callback).__name__} is not supported"):
+        nmt.train(config, tmp_path / "run", callbacks=[callback])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_a_callback_stopped_goes_on(tiny_config: Path, tmp_path: Path) -> None:
+    """As with Lightning's `Timer`, where a job's time ends; early stopping is an end."""
+
+    class StopsAt(lightning.Callback):
+        def on_train_batch_end(self, trainer: lightning.Trainer, *rest: Any) -> None:
+            trainer.should_stop = trainer.global_step == 7
+
+    config, run = changed(tiny_config, validate_every=5), tmp_path / "run"
+    nmt.train(config, run, callbacks=[StopsAt()])
+    stopped = newest_checkpoint(run / "checkpoints")
+    assert stopped is not None and stopped.update == 7 and not stopped.finished
+    assert "a callback stopped the training" in (run / "train.log").read_text()
+    nmt.train(config, run, resume=True)
+    nmt.train(config, tmp_path / "whole")
+    assert_equal_weights(run, tmp_path / "whole")
+    stopping = EarlyStopping("validation/bleu", mode="max", patience=1, min_delta=1000.0)
+    for _ in range(2):
+        nmt.train(config, tmp_path / "early", resume=True, callbacks=[stopping])
+        end = newest_checkpoint(tmp_path / "early" / "checkpoints")
+        assert end is not None and end.update == 10 and end.finished
+
+
+def test_a_validation_leaves_no_position_to_the_next_training(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    class First(lightning.Callback):
+        update: Update
+
+        def on_train_batch_end(self, *arguments: Any) -> None:
+            self.update = arguments[3]
+
+    config, first = load_config(tiny_config), First()
+    module, trainer = fitted(config, tmp_path, max_steps=4, limit_val_batches=0)
+    trainer.save_checkpoint(tmp_path / "4.ckpt")
+    data = nmt.TranslationData(config)
+    module = nmt.TranslationModule(config)
+    options: dict[str, Any] = QUIET | {"logger": False, "enable_checkpointing": False}
+    lightning.Trainer(**options).validate(
+        module, datamodule=data, ckpt_path=tmp_path / "4.ckpt", verbose=False
+    )
+    trainer = lightning.Trainer(**options, max_steps=1, limit_val_batches=0, callbacks=[first])
+    trainer.fit(module, datamodule=data)
+    fresh = next(iter(opened(config).train_dataloader()))
+    assert torch.equal(first.update.batches[0].source.tokens, fresh.batches[0].source.tokens)
 
 
 @pytest.mark.slow

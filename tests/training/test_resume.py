@@ -136,6 +136,22 @@ def test_patience_that_ran_out_ends_a_longer_run_too(tiny_config: Path, tmp_path
         assert newest_checkpoint(tmp_path / "run" / "checkpoints").update == updates  # type: ignore[union-attr]
 
 
+def test_patience_that_is_added_counts_from_the_best_so_far(
+    constant: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss that rises, and then falls without reaching its best, is no gain."""
+    losses = iter([0.1, 0.9, 0.8, 0.7, 0.6])
+
+    def falling(self: TranslationModule, rows: object) -> dict[str, float]:
+        return dict.fromkeys(("loss", "perplexity", "bleu", "chrf"), next(losses))
+
+    monkeypatch.setattr(TranslationModule, "_validation_scores", falling)
+    config = changed(constant, max_updates=10, validate_every=5)
+    running.train(config, tmp_path / "run")
+    running.train(changed(config, max_updates=40, patience=3), tmp_path / "run", resume=True)
+    assert last_checkpoint(tmp_path / "run")["global_step"] == 20
+
+
 def test_a_folder_of_a_start_that_was_killed_at_once_is_taken(
     constant: Config, short_run: Path, tmp_path: Path
 ) -> None:
