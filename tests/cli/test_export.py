@@ -79,7 +79,9 @@ def test_the_new_bundle_does_not_claim_what_was_published_of_the_old_one(
     assert "nmt translate hf://me/old" in (tmp_path / "pushed" / "README.md").read_text()
     assert nmt("export", tmp_path / "pushed", tmp_path / "new", "--precision", "int8").code == 0
     card = (tmp_path / "new" / "README.md").read_text()
-    assert "nmt translate FOLDER" in card and "hf://me/old" not in card and "license: mit" not in card
+    assert (
+        "nmt translate FOLDER" in card and "hf://me/old" not in card and "license: mit" not in card
+    )
 
 
 def test_an_int8_bundle_translates_as_the_rounded_model(

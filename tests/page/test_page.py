@@ -161,8 +161,8 @@ def test_an_alternative_can_be_taken(page: Any) -> None:
     assert read(page) == [text]
     assert page.locator("#alternatives button").nth(1).get_attribute("aria-pressed") == "true"
     page.click("summary")
-    page.fill("#length_penalty", "0")
-    page.fill("#n_best", "5")
+    for name, value in {"length_penalty": 0, "beam_size": 5, "n_best": 5}.items():
+        page.fill(f"#{name}", str(value))
     until(page, "document.querySelectorAll('#alternatives li').length === 5")
     found = page.locator("#alternatives button").all_text_contents()
     assert read(page) == [text if text in found else found[0]]  # not another of the same rank
