@@ -210,9 +210,7 @@ def _warn_of_other_text(run: Path, split: str, pairs: list[tuple[str, str]]) -> 
         texts = read_translations(path)
         earlier = text_fingerprint(zip(texts.sources, texts.references, strict=True))
     if earlier not in (None, text_fingerprint(pairs)):
-        fault = (
-            "it is not the text that the run used; a part cut from train may hold what it learnt"
-        )
+        fault = "it is not the text that the run used; a cut of train may hold what it learnt"
         log.warning("data.splits.%s: %s", split, fault)
 
 

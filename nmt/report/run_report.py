@@ -1,6 +1,6 @@
 """The report of one run or several, from their folders."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nmt.config import Config
@@ -38,13 +38,12 @@ def make_report(folders: Sequence[Path]) -> Report:
     """
     runs = read_runs(folders)
     sections = [section for make in _SECTIONS if (section := make(runs)).blocks]
+    others = [run for run in runs if run.diagnosis.split not in ("", "validation")]
     faults = [_STALE.format(run.name) for run in runs if run.stale]
-    for run in runs:
-        if run.diagnosis.split not in ("", "validation"):
-            faults.append(_OTHER_TEXT.format(run.name, run.diagnosis.split))
+    faults += [_OTHER_TEXT.format(run.name, run.diagnosis.split) for run in others]
     warnings = [Verdict("warning", fault) for fault in faults]
     sections[0] = Section(sections[0].title, [*warnings, *sections[0].blocks])
-    if missing := _missing(runs):
+    if missing := list(_missing(runs)):
         sections.append(Section("Not computed", missing))
     directions = sorted({run.config.data.languages for run in runs})
     pairs = ", ".join(map(" → ".join, directions))
@@ -77,18 +76,21 @@ def write_page(report: Report, out: Path) -> None:
     log.info("report: %s", out)
 
 
-def _missing(runs: Sequence[Run]) -> list[Block]:
-    """Return a line for each missing part, with the command that computes it."""
-    lines = []
+def _missing(runs: Sequence[Run]) -> Iterator[Block]:
+    """Yield a line for each missing part, with the command that computes it."""
     for run in runs:
         if not run.diagnosis.flows:
-            lines.append(
+            yield Paragraph(
                 f"{run.name}: gradient flow, loss of the tokens, state probes, the map of final "
                 "states, candidates and alignments are missing; `nmt diagnose RUN` computes them."
             )
         if not run.scores:
-            lines.append(
+            yield Paragraph(
                 f"{run.name}: no test split is scored; `nmt train CONFIG --resume` scores them at "
                 "the end of training."
             )
-    return [Paragraph(line) for line in lines]
+        elif splits := ", ".join(sorted(run.scores.keys() - run.translations.keys())):
+            yield Paragraph(
+                f"{run.name}: the translations of {splits} are missing; delete scores.NAME.json, "
+                "and `nmt train CONFIG --resume` makes both again."
+            )
