@@ -205,7 +205,7 @@ def _warn_of_other_text(run: Path, split: str, pairs: list[tuple[str, str]]) -> 
 
     earlier = None
     if split == "validation" and (path := run / "environment.json").exists():
-        earlier = read_record(path, Environment)["data"].get("validation")
+        earlier = read_record(path, Environment).get("data", {}).get("validation")
     elif (path := run / f"translations.{split}.jsonl").exists():
         texts = read_translations(path)
         earlier = text_fingerprint(zip(texts.sources, texts.references, strict=True))

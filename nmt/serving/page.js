@@ -66,10 +66,12 @@ async function translate() {
   request?.abort();
   closeChoices();
   const lines = sourceLines();
+  const used = new Set();
   const missing = new Map();
   lines.forEach((line, row) => {
     const { prefix } = pinOf(row, line);
     const key = keyOf(line, prefix);
+    used.add(key);
     if (line.trim() && !known.has(key)) missing.set(key, { line, prefix });
   });
   if (missing.size) {
@@ -89,7 +91,6 @@ async function translate() {
     }
   } else say("");
   show(lines);
-  const used = new Set(lines.map((line, row) => keyOf(line, pinOf(row, line).prefix)));
   for (const key of known.keys()) if (!used.has(key)) known.delete(key); // the server may have a newer model
 }
 
