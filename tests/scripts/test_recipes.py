@@ -222,6 +222,8 @@ def test_minutes_are_those_of_trainings_that_were_not_interrupted(
     assert last == ["? |", "0 |"]
     both = {"seeds": [rows["stopped"][0], rows["whole"][0] | {"minutes": 3.0}]}
     assert ablation.table(both).endswith(" | 3 |")
+    one_of_two = ablation.table(both | {"fewer": rows["whole"]}).splitlines()[-1]
+    assert one_of_two.startswith("| fewer, 1 of 2 seeds | 1.00 |")
 
 
 def test_rows_that_would_share_a_folder_are_refused(recipes: Path) -> None:

@@ -253,6 +253,16 @@ def test_a_run_that_a_callback_stopped_goes_on(tiny_config: Path, tmp_path: Path
         assert end is not None and end.update == 10 and end.finished
 
 
+def test_the_translator_of_a_module_scores_as_its_bundle_does_after_bf16(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    module, _ = fitted(load_config(tiny_config), tmp_path, max_steps=4, precision="bf16-mixed")
+    module.save_bundle(tmp_path / "model")
+    pair = ["Der alte Hund schläft."], ["The old dog is sleeping."]
+    expected = nmt.load(tmp_path / "model").score(*pair)
+    assert module.translator().score(*pair) == pytest.approx(expected, rel=1e-6)  # bf16: 1e-3
+
+
 def test_a_validation_leaves_no_position_to_the_next_training(
     tiny_config: Path, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import math
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -315,6 +316,13 @@ def test_a_network_unlike_the_bundles_is_refused(
     with pytest.raises(NmtError, match=told):
         running.train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_warm_up_that_the_run_never_leaves_is_told(tiny_config: Path, tmp_path: Path) -> None:
+    config = changed(tiny_config, max_updates=None, max_epochs=1, warmup_updates=1000)
+    running.train(config, tmp_path / "run")
+    warning = r"training\.warmup_updates: 1000: the \d+ updates end before the learning rate"
+    assert re.search(warning, (tmp_path / "run" / "train.log").read_text())
 
 
 def test_divergence_is_an_error_and_not_a_model(tiny_config: Path, tmp_path: Path) -> None:
