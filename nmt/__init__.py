@@ -51,16 +51,9 @@ def load_config(path: "str | Path", overrides: Mapping[str, Any] | None = None) 
         ConfigError: the file cannot be read, or a key or its value is invalid.
         BundleError: there is no model at `training.init_from`.
     """
-    import json
-
     from nmt.training.fine_tuning import load_training_config
 
-    words = []
-    for key, value in (overrides or {}).items():
-        structured = isinstance(value, dict | list | tuple | None)
-        text = json.dumps(value, default=str, ensure_ascii=False) if structured else str(value)
-        words += [f"--{key}", text]
-    return load_training_config(path, words)
+    return load_training_config(path, overrides or {})
 
 
 def train(

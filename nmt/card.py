@@ -71,6 +71,7 @@ class Metrics(Environment, total=False):
     validation: dict[str, float]
     averaged_updates: list[int]
     tuned: Tuned
+    rounded: bool
     published: Published
 
 

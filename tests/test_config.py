@@ -183,6 +183,18 @@ def test_overrides_in_python_are_values_of_any_kind(tiny_config: Path) -> None:
     assert config.data.splits == {"train": "b"} and config.tokenizer.path is None
 
 
+def test_text_in_python_stays_text(tiny_config: Path) -> None:
+    names = ["[old]/model", "{x}", "null", "--x", "12"]
+    for name in names:
+        config = nmt.load_config(tiny_config, {"data.cache": name, "data.splits.test": (name,)})
+        assert config.data.cache == name and config.data.splits["test"] == [name]  # type: ignore[index]
+    columns = {"data.columns.source": "1", "data.columns.target": "2"}
+    found = nmt.load_config(tiny_config, columns).data.columns
+    assert found is not None and (found.source, found.target) == ("1", "2")
+    with pytest.raises(ConfigError, match=r"^overrides: model\.layers: '3' must be a whole number"):
+        nmt.load_config(tiny_config, {"model.layers": "3"})
+
+
 def test_overrides_win_over_the_file() -> None:
     words = ["--model.cell", "gru", "--seed=7", "--data.splits.extra", "other"]
     config = parse_config(MINIMAL + "model: {cell: tanh, layers: 3}", words)

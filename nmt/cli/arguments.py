@@ -101,7 +101,7 @@ def refuse_unequal(one: object, count: int, other: object, other_count: int) -> 
         raise DataError(f"{counts}; they must match line by line")
 
 
-def read_pairs(source: Path, target: Path) -> list[tuple[str, str]]:
+def read_parallel(source: Path, target: Path) -> list[tuple[str, str]]:
     """Read two files that must match line by line.
 
     Raises:
@@ -176,7 +176,7 @@ def run_of(model: str, bundle: Path) -> Path | None:
     return Path(model) if bundle == Path(model) / "model" else None
 
 
-def read_split(model: str, config: Config, split: str) -> list[tuple[str, str]]:
+def read_run_split(model: str, config: Config, split: str) -> list[tuple[str, str]]:
     """Read a split of the corpus that a model was trained on.
 
     Args:

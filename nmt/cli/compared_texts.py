@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmt.cli.arguments import corpus_files, read_split, refuse_output, refuse_unequal
+from nmt.cli.arguments import corpus_files, read_run_split, refuse_output, refuse_unequal
 from nmt.cli.flags import option
 from nmt.config import Config
 from nmt.errors import UsageError
@@ -97,7 +97,7 @@ def refuse_senseless(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--tune: {given} not choose a setting; give --split validation")
 
 
-def read_texts(arguments: argparse.Namespace, config: Config | None) -> list[Texts]:
+def read_compared(arguments: argparse.Namespace, config: Config | None) -> list[Texts]:
     """Read all texts to compare, and refuse unequal line counts, before any work."""
     if arguments.test_set:
         assert config is not None
@@ -108,7 +108,7 @@ def read_texts(arguments: argparse.Namespace, config: Config | None) -> list[Tex
     inputs: list[Path] = []
     if not references:
         assert config is not None
-        pairs = read_split(arguments.model, config, arguments.split or "test")
+        pairs = read_run_split(arguments.model, config, arguments.split or "test")
         sources, *references = (list(side) for side in zip(*pairs, strict=True))
         inputs = corpus_files(config)
     texts = Texts(sources or [], references, arguments.output)

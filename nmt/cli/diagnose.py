@@ -8,8 +8,8 @@ from nmt.cli.arguments import (
     corpus_files,
     model_config,
     print_result,
-    read_pairs,
-    read_split,
+    read_parallel,
+    read_run_split,
     refuse_output,
     refuse_placeless,
     run_of,
@@ -105,8 +105,8 @@ def _pairs(arguments: argparse.Namespace, config: Config) -> tuple[list[tuple[st
     """Return the sentence pairs to use, and their name."""
     if arguments.source is None:
         split = arguments.split or "validation"
-        return read_split(arguments.model, config, split), split
-    pairs = read_pairs(arguments.source, arguments.reference)
+        return read_run_split(arguments.model, config, split), split
+    pairs = read_parallel(arguments.source, arguments.reference)
     if not pairs:
         raise DataError(f"{arguments.source} is empty: there are no sentences to look at")
     return pairs, arguments.source.name

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nmt.cli.arguments import load_translator, model_config, search_settings, write_json
-from nmt.cli.compared_texts import TextFlags, Texts, read_texts, refuse_senseless
+from nmt.cli.compared_texts import TextFlags, Texts, read_compared, refuse_senseless
 from nmt.cli.flags import (
     JsonFlag,
     ModelFlags,
@@ -62,7 +62,7 @@ def run(parser: argparse.ArgumentParser, words: list[str]) -> int:
     refuse_senseless(arguments)
     settings = _settings(arguments)
     config = model_config(arguments.model) if arguments.model else None
-    every = read_texts(arguments, config)
+    every = read_compared(arguments, config)
     target = _target(arguments, config)
     _warn(arguments, every, target)
     found = _evaluate(arguments, every, target, settings)

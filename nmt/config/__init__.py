@@ -2,6 +2,7 @@
 
 from nmt.config.options import DecodingConfig, SearchOptions
 from nmt.config.parser import (
+    Overrides,
     changed_keys,
     check_config,
     dump_config,

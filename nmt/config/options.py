@@ -34,8 +34,8 @@ class DecodingConfig:
     sentence; inf keeps all. A search for several candidates never prunes."""
     shortlist: Annotated[int, Range(3, 1_000_000)] | None = None
     """Search only among this many target tokens, start and end included, the most frequent in
-    training; the vocabulary's size or more for all. 512 and more are rounded up to a multiple of
-    32."""
+    training, without those that never occurred in it. 512 and more are rounded up to a multiple
+    of 32."""
     max_source_length: Annotated[int, Range(1, 100_000)] = 1000
     """Truncate longer source sentences to this many tokens, and report a problem."""
 

@@ -3,7 +3,7 @@
 import codecs
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from nmt.config.checks import check_combinations
@@ -16,17 +16,19 @@ from nmt.reading import read_bytes
 _MACHINE = ("data.cache", "tokenizer.path", "training.init_from")
 """Keys that a bundle omits, beside `data.distill` and the places of files."""
 
+Overrides = Sequence[str] | Mapping[str, Any]
+"""Words of the command line, as `["--model.layers", "3"]`, or values, as `{"model.layers": 3}`."""
 
 Base = Callable[[Config], Config] | None
 """Maps a config to another one, which replaces the defaults of keys that nobody has set."""
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = (), *, base: Base = None) -> Config:
+def load_config(path: str | Path, overrides: Overrides = (), *, base: Base = None) -> Config:
     """Read a config file and apply overrides.
 
     Args:
         path: a YAML file of the keys that differ from the defaults.
-        overrides: command-line words, such as `["--model.cell", "gru"]`.
+        overrides: see `Overrides`.
         base: see `Base`.
 
     Raises:
@@ -42,7 +44,7 @@ def load_stored_config(path: Path) -> Config:
 
 
 def parse_config(
-    text: str, overrides: Sequence[str] = (), origin: str = "config", *, base: Base = None
+    text: str, overrides: Overrides = (), origin: str = "config", *, base: Base = None
 ) -> Config:
     """Parse the YAML text of a config; `origin` is its name in errors. See `load_config`."""
     values = load_yaml(text, origin)
@@ -50,10 +52,12 @@ def parse_config(
         raise ConfigError(f"{origin}: a config is a mapping of sections, not {shown(values)}")
     config = _build(values, origin)
     if overrides:
-        for path, value in _read_words(overrides):
-            values = _replace(values, path, value)
-        config = _build(values, "command line")
-        origin = f"{origin} or the command line"
+        pairs = overrides.items() if isinstance(overrides, Mapping) else _read_words(overrides)
+        place = "overrides" if isinstance(overrides, Mapping) else "command line"
+        for key, value in pairs:
+            values = _replace(values, str(key).split("."), value)
+        config = _build(values, place)
+        origin = f"{origin} or the {place}"
     if base is not None:
         config = _build(values, origin, base(config))
     check_combinations(config, origin)
@@ -77,8 +81,8 @@ def _build(values: dict[str, Any], origin: str, defaults: Config | None = None) 
     return config
 
 
-def _read_words(words: Sequence[str]) -> Iterator[tuple[list[str], Any]]:
-    """Yield the path and the value of each key on the command line."""
+def _read_words(words: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Yield each key on the command line and its value."""
     rest = iter(words)
     for word in rest:
         key, is_set, value = word.removeprefix("--").partition("=")
@@ -89,14 +93,23 @@ def _read_words(words: Sequence[str]) -> Iterator[tuple[list[str], Any]]:
         # Other text is converted later, by the type of its key.
         structured = value.startswith(("{", "[")) or value == "null"
         origin = f"command line: {shorten(key)}"
-        yield key.split("."), load_yaml(value, origin) if structured else Word(value)
+        yield key, load_yaml(value, origin) if structured else Word(value)
 
 
 def _replace(values: object, path: Sequence[str], value: object) -> dict[str, Any]:
     """Return a copy of nested mappings with a new value at a path."""
     key, *rest = path
     old = values if isinstance(values, dict) else {}
-    return {**old, key: _replace(old.get(key), rest, value) if rest else value}
+    return {**old, key: _replace(old.get(key), rest, value) if rest else _plain(value)}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with paths and tuples as YAML would have them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, PurePath) else value
 
 
 def _read(path: str | Path, *, regular: bool = True) -> str:

@@ -26,7 +26,7 @@ from nmt.storage import atomic_folder, user_cache
 from nmt.text.lines import reason
 from nmt.text.tokenizer import Learned, Tokenizer, load_tokenizer, size_notes, train_tokenizer
 
-_TOKENIZER_FORMAT, _PAIRS_FORMAT, _TRANSLATIONS_FORMAT = 2, 3, 1
+_TOKENIZER_FORMAT, _PAIRS_FORMAT, _TRANSLATIONS_FORMAT = 2, 4, 1
 
 
 def cache_folder(configured: str | None) -> Path:
@@ -92,15 +92,13 @@ def encode_pairs(
     weights = None
     if set(corpus.weights) != {1.0}:
         weights = tuple(zip(scan.sizes, corpus.weights, strict=True))
-    settings = FilterSettings.of(config)
-    if is_sealed(folder):
-        return EncodedPairs(folder, settings, weights)
-    log.info("encoding %s pairs", f"{scan.pairs:,}")
-    pairs = itertools.chain.from_iterable(corpus.parts("train"))
-    encoder = ChunkEncoder(tokenizer, scan.held_out)
-    with _new_folder(folder) as temporary:
-        write_encoded(temporary, pairs, scan, encoder, workers or len(os.sched_getaffinity(0)))
-    return EncodedPairs(folder, settings, weights)
+    if not is_sealed(folder):
+        log.info("encoding %s pairs", f"{scan.pairs:,}")
+        pairs = itertools.chain.from_iterable(corpus.parts("train"))
+        encoder, processes = ChunkEncoder(tokenizer, scan.held_out), len(os.sched_getaffinity(0))
+        with _new_folder(folder) as temporary:
+            write_encoded(temporary, pairs, scan.pairs, encoder, workers or processes)
+    return EncodedPairs(folder, scan.fingerprint, FilterSettings.of(config), weights)
 
 
 def find_translations(

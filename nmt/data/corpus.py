@@ -178,7 +178,7 @@ def _open_builtin(name: str, config: DataConfig) -> tuple[tuple[str, ...], Read]
     def read(split: str) -> Iterator[Pair]:
         return ((pair[sides[0]], pair[sides[1]]) for pair in phrases.read_split(split))
 
-    return tuple(phrases.SPLITS), read
+    return phrases.SPLITS, read
 
 
 def _check_place(split: str, place: Place) -> None:

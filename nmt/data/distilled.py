@@ -14,8 +14,7 @@ from nmt.data.chunks import CHUNK
 from nmt.data.columns import Pair
 from nmt.data.corpus import MOST_OFTEN, Corpus, corpus_places, place_parts
 from nmt.errors import DataError
-from nmt.storage import atomic_write
-from nmt.text.lines import read_lines, writing_to
+from nmt.text.lines import open_output, read_lines
 
 
 class TeacherTranslations:
@@ -54,7 +53,7 @@ class TeacherTranslations:
         """
         path = self._path(number)
         text = "".join("\t".join(texts) + "\n" for texts in translations)
-        with writing_to(path), atomic_write(path) as stream:
+        with open_output(path) as stream:
             stream.write(gzip.compress(text.encode(), mtime=0))
 
     def __iter__(self) -> Iterator[list[str]]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pyarrow as arrow
 from numpy.typing import NDArray
 
 from nmt.data.chunks import CHUNK
-from nmt.data.encoding import ABOUT, FEATURES, PAIRS
+from nmt.data.encoding import FEATURES, PAIRS
 from nmt.data.filters import FilterSettings, Mask, apply_filters
 from nmt.data.pair_features import Lengths, PairFeatures
 from nmt.data.plan import SamplingWeights
@@ -55,6 +54,7 @@ class EncodedPairs:
 
     Args:
         folder: written by `write_encoded`.
+        fingerprint: SHA-256 of the raw text, in hexadecimal.
         settings: of the filters.
         weights: runs of raw pairs and how often an epoch goes through them; None for once each.
 
@@ -68,10 +68,15 @@ class EncodedPairs:
         DataError: no pair is left to train on.
     """
 
-    def __init__(self, folder: Path, settings: FilterSettings, weights: SamplingWeights | None):
-        self._opened_with = folder, settings, weights
+    def __init__(
+        self,
+        folder: Path,
+        fingerprint: str,
+        settings: FilterSettings,
+        weights: SamplingWeights | None,
+    ):
+        self._opened_with = folder, fingerprint, settings, weights
         self._settings = settings
-        about = json.loads((folder / ABOUT).read_text())
         features = PairFeatures(*(np.load(folder / name, mmap_mode="r") for name in FEATURES))
         self._sides = _read_arrow(folder / PAIRS)
         kept, matches, left_out = apply_filters(features, settings)
@@ -82,7 +87,7 @@ class EncodedPairs:
         self.target_lengths: Lengths = lengths[1]
         self.weights = None if weights is None else _kept_weights(weights, kept)
         self.facts = Facts(
-            fingerprint=_weighted(about["fingerprint"], weights),
+            fingerprint=_weighted(fingerprint, weights),
             pairs=len(kept),
             kept=len(self.source_lengths),
             source_tokens=int(self.source_lengths.sum(dtype=np.int64)),

@@ -5,7 +5,6 @@ of workers.
 """
 
 import itertools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from nmt.data.columns import Pair
 from nmt.data.duplicates import repeated_rows
 from nmt.data.filters import NOT_STORED
 from nmt.data.pair_features import DUPLICATE, Lengths, PairFeatures, PairTests, text_hashes
-from nmt.data.scan import CorpusScan
 from nmt.errors import DataError
 from nmt.processes import WorkerPool
 from nmt.text.lines import is_blank
@@ -29,7 +27,6 @@ from nmt.text.tokenizer import Tokenizer, Vocabulary
 PAIRS = "pairs.arrow"
 FEATURES = LENGTHS, MARKS, SHARES = "lengths.npy", "marks.npy", "shares.npy"
 """Files of the fields of `PairFeatures`."""
-ABOUT = "facts.json"
 _HASHES = "hashes.npy"
 _FEW = 16  # chunks that one process encodes before others would have started
 
@@ -72,23 +69,22 @@ class ChunkEncoder:
 
 
 def write_encoded(
-    folder: Path, pairs: Iterable[Pair], scan: CorpusScan, encoder: ChunkEncoder, workers: int
+    folder: Path, pairs: Iterable[Pair], total: int, encoder: ChunkEncoder, workers: int
 ) -> None:
     """Encode pairs into an empty folder.
 
     Args:
         folder: receives the files named above.
         pairs: raw pairs.
-        scan: of the same pairs.
+        total: their number.
         encoder: turns them into ids.
         workers: number of processes; has no effect on the files.
 
     Raises:
-        DataError: a pair cannot be read, or the number of pairs differs from the scan.
+        DataError: a pair cannot be read, or their number is another.
         NmtError: a worker died.
         OSError: the files cannot be written.
     """
-    total = scan.pairs
     chunks = show_progress(chunked(pairs), "encoding", total)
     done = 0
     with (
@@ -111,8 +107,6 @@ def write_encoded(
     repeated = repeated_rows(np.load(folder / _HASHES, mmap_mode="r"))
     np.load(folder / MARKS, mmap_mode="r+")[repeated] |= DUPLICATE
     (folder / _HASHES).unlink()
-    about = {"fingerprint": scan.fingerprint, "pairs": total}
-    (folder / ABOUT).write_text(json.dumps(about))
 
 
 def _encode(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[arrow.ListArray, Lengths]:

@@ -2,8 +2,8 @@
 
 No pair is deleted: other settings need no new encoding, and matches of filters that are off are
 counted too. A new filter needs a key in `FiltersConfig`, a place in `_ORDER` and a mask here. If it
-needs a new feature, `pair_features.py` computes it, `encoding.py` and `encoded.py` store it, and
-the version of the format in `cache.py` rises.
+needs a new feature, `pair_features.py` computes it, `encoding.py` stores it, and the version of the
+format in `cache.py` rises.
 """
 
 from collections.abc import Mapping

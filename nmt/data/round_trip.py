@@ -84,12 +84,12 @@ def other_tokenizer(config: Config) -> str | None:
     return None if config.tokenizer.path is None else "choose another tokenizer.path"
 
 
-def first_difference(text: str, back: str, width: int = 30) -> str:
+def first_difference(text: str, back: str) -> str:
     """Show the first difference of a text and its decoded form, with some context."""
     characters = enumerate(zip(text, back, strict=False))
     start = next((at for at, (a, b) in characters if a != b), min(len(text), len(back)))
-    begin = max(0, start - width // 3)
-    return " → ".join(repr(each[begin : begin + width]) for each in (text, back))
+    begin = max(0, start - 10)
+    return " → ".join(repr(each[begin : begin + 30]) for each in (text, back))
 
 
 def _join_spaces(text: str) -> str:

@@ -77,7 +77,7 @@ def beam_search(stepper: Stepper, source: Padded, limits: Limits, options: Searc
     """
     device = source.tokens.device
     batch, k, n_best = len(source.lengths), options.beam_size, options.n_best
-    max_lengths = limits.max_lengths(source).to(device)
+    max_lengths = limits.max_lengths(source.lengths).to(device)
     longest = int(max_lengths.max())
     finished = _Finished(batch, k, longest, limits.eos_id, device)
     live = torch.arange(batch, device=device)  # sentences in the batch

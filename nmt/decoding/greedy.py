@@ -17,6 +17,6 @@ def greedy_search(stepper: Stepper, source: Padded, limits: Limits) -> list[Hypo
     Returns:
         One hypothesis for each sentence.
     """
-    max_lengths = limits.max_lengths(source).to(source.tokens.device)
+    max_lengths = limits.max_lengths(source.lengths).to(source.tokens.device)
     state = stepper.start(source)
     return roll_out(stepper, state, max_lengths, limits, lambda log_probs, *_: likeliest(log_probs))

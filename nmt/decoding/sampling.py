@@ -32,7 +32,7 @@ def sample(stepper: Stepper, source: Padded, limits: Limits, options: SearchOpti
     """
     device, samples = source.tokens.device, options.n_best
     temperature = max(options.temperature, _COLDEST)
-    max_lengths = limits.max_lengths(source)
+    max_lengths = limits.max_lengths(source.lengths)
     draws = _uniform(source, max_lengths, samples, options.seed).to(device)  # (rows, time)
 
     def choose(log_probs: Tensor, rows: Tensor, position: int) -> Tensor:

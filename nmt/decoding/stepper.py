@@ -87,12 +87,12 @@ class Limits:
     max_length_ratio: float = 2.0
     extra_length: int = 10
 
-    def max_lengths(self, source: Padded) -> Tensor:
-        """Return the maximum target length, the end token included, `(batch,)`, on the CPU.
+    def max_lengths(self, lengths: Tensor) -> Tensor:
+        """Return the maximum target lengths for source lengths, both with end tokens, `(batch,)`.
 
         It depends on the sentence alone, so its batch cannot change its translation.
         """
-        longest = (source.lengths.double() * self.max_length_ratio).ceil() + self.extra_length
+        longest = (lengths.double() * self.max_length_ratio).ceil() + self.extra_length
         return longest.long().clamp(min=1)
 
 

@@ -83,9 +83,7 @@ def to_init(vectors: Tensor, config: ModelConfig) -> DecoderInit:
     """
     states = config.layers * CELLS[config.cell].states
     flat, context = vectors.tensor_split([states * config.hidden_size], dim=1)
-    parts = flat.unflatten(1, (states, -1)).transpose(0, 1)  # (states, batch, hidden)
-    state = RecurrentState(*(part.contiguous() for part in parts.split(config.layers)))
-    return DecoderInit(state, context)
+    return DecoderInit(RecurrentState.split(flat, config.layers, config.hidden_size), context)
 
 
 def _side_by_side(init: DecoderInit, config: ModelConfig) -> Tensor:

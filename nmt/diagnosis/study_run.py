@@ -94,7 +94,7 @@ def _measure(run: Path, name: str) -> StudyRow:
     pairs = read_split("test")
     test, test_lengths = _scores(translator, pairs, _TEST)
     long, long_lengths = _scores(translator, read_split("long"), _LONG)
-    mixed, _ = _scores(translator, pairs, _TEST, shuffled(pairs))
+    mixed, _ = _scores(translator, pairs, _TEST, shuffled_words(pairs))
     longest = [pair for pair in pairs if len(pair[0].split()) > _TEST[-2]]
     flow = flow_of(bundle, longest, "trained")
     size = bundle.config.model.hidden_size * (2 if bundle.config.model.cell == "lstm" else 1)
@@ -112,7 +112,7 @@ def _scores(
     return with_interval(bleu_metric(english), texts, [references]), by_length
 
 
-def shuffled(pairs: Pairs) -> list[str]:
+def shuffled_words(pairs: Pairs) -> list[str]:
     """Return the sources with their words in a random order, the same in every study."""
     chance = random.Random(1)
     sources = [source.split() for source, _ in pairs]

@@ -1,6 +1,6 @@
 """BLEU, chrF and TER of raw text, by sacreBLEU, each with its signature and an interval."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -210,10 +210,18 @@ def resampled_scores(metric: "Metric", stats: Sequence[Sequence[float]]) -> "NDA
     """
     import numpy as np
 
-    rows, random = np.array(stats, dtype=np.float32), np.random.default_rng(SEED)
-    sums = (rows[random.choice(len(rows), len(rows))].sum(axis=0) for _ in range(RESAMPLES))
+    sums = resampled_sums(np.array(stats, dtype=np.float32))
     metric.n_bootstrap, metric.seed = RESAMPLES, str(SEED)
     return np.array([metric._compute_score_from_stats(each).score for each in sums], np.float64)
+
+
+def resampled_sums(rows: "NDArray[Any]") -> Iterator[Any]:
+    """Yield the column sums of `RESAMPLES` bootstrap samples of rows, those of sacreBLEU."""
+    import numpy as np
+
+    random = np.random.default_rng(SEED)
+    for _ in range(RESAMPLES):
+        yield rows[random.choice(len(rows), len(rows))].sum(axis=0)
 
 
 def signed(signature: "Signature", labels: Labels) -> str:

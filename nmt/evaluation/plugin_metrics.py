@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nmt.errors import shorten
-from nmt.evaluation.metrics import RESAMPLES, SEED, References, Score
+from nmt.evaluation.metrics import RESAMPLES, SEED, References, Score, resampled_sums
 from nmt.log import log
 from nmt.plugins import METRIC_GROUP, load_plugin, plugin_names
 
@@ -46,9 +46,7 @@ def _score_by(metric: CorpusMetric, hypotheses: Sequence[str], references: Refer
     if rows.ndim != 2 or len(rows) != len(hypotheses):
         found = f"statistics of shape {rows.shape}"
         raise ValueError(f"{found} are not a row for each of {len(hypotheses)} sentences")
-    random = np.random.default_rng(SEED)
-    draws = (rows[random.integers(len(rows), size=len(rows))] for _ in range(RESAMPLES))
-    drawn = sorted(float(metric.score(draw.sum(axis=0))) for draw in draws)
+    drawn = sorted(float(metric.score(sums)) for sums in resampled_sums(rows))
     low, high = drawn[RESAMPLES // 40], drawn[-1 - RESAMPLES // 40]
     signature = f"nrefs:{len(references)}|bs:{RESAMPLES}|seed:{SEED}|{metric.signature}"
     return Score(float(metric.score(rows.sum(axis=0))), low, high, signature)

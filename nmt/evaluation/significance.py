@@ -66,7 +66,7 @@ def paired_bootstrap(
     before, after = (float(metric._aggregate_and_compute(each).score) for each in stats)
     samples = [resampled_scores(metric, each) for each in stats]
     differences = abs(samples[0] - samples[1])
-    # sacreBLEU counts strictly larger differences, and so finds no difference significant.
+    # Strictly larger, as in sacreBLEU, which so calls equal systems different; see `alike`.
     beyond = differences - differences.mean() > abs(before - after)
     alike = before == after or len(system) == 1  # all samples of one sentence are equal
     p_value = 1.0 if alike else float(beyond.sum() + 1) / (RESAMPLES + 1)

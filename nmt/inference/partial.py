@@ -29,7 +29,7 @@ class PartialWriter(LineWriter):
     def __init__(self, stream: IO[bytes], layout: Format, journal: IO[bytes]):
         super().__init__(stream, layout)
         self._journal = journal
-        self._saved = 0, 0, 0  # lines, failures and problems
+        self._saved = 0, 0  # failures and problems
 
     def resume(self, items: Iterator[Item]) -> Iterator[Item]:
         """Skip the chunks of an earlier call, up to the first that is damaged or has changed."""
@@ -45,7 +45,7 @@ class PartialWriter(LineWriter):
             self.lines += len(chunk)
             self.failed += row["failed"]
             self.problems += [(number, problem) for number, problem in row["problems"]]
-            self._saved = self.lines, self.failed, len(self.problems)
+            self._saved = self.failed, len(self.problems)
             journal_end += len(line)
             stream_end += row["size"]
         if self.lines:
@@ -57,7 +57,7 @@ class PartialWriter(LineWriter):
 
     def flush(self, chunk: Sequence[Item], output: bytes) -> None:
         """Sync the last chunk to disk, then its line of the journal."""
-        _, failed, problems = self._saved
+        failed, problems = self._saved
         sync_stream(self.stream)
         row = {
             "lines": len(chunk),
@@ -68,7 +68,7 @@ class PartialWriter(LineWriter):
         }
         self._journal.write(json.dumps(row).encode() + b"\n")
         sync_stream(self._journal)
-        self._saved = self.lines, self.failed, len(self.problems)
+        self._saved = self.failed, len(self.problems)
 
 
 def is_unfinished(output: Path, key: str) -> bool:

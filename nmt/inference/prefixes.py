@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt.decoding.prefix import Prefixed
 from nmt.decoding.stepper import Limits, Stepper
 from nmt.errors import counted
-from nmt.models.batch import Padded, pad
+from nmt.models.batch import pad
 from nmt.text.lines import is_blank, one_line
 from nmt.text.tokenizer import Vocabulary
 from nmt.text.words import WordPieces, ends_open
@@ -60,7 +60,7 @@ def refusals(
     if not prefixes:
         return {}
     lengths = torch.tensor(source_lengths) + 1
-    longest = limits.max_lengths(Padded(lengths[:, None], lengths)).tolist()
+    longest = limits.max_lengths(lengths).tolist()
     problems = {}
     for row, prefix in prefixes.items():
         if source_lengths[row] == 0:

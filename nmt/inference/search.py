@@ -101,10 +101,6 @@ class BatchSearch:
         """The candidate of a sentence without a translation."""
         return Candidate("", 0.0, [], alignment=[] if self.options.alignments else None)
 
-    @functools.cached_property
-    def _followers(self) -> torch.Tensor:
-        return torch.tensor(followers(self.tokenizer.target), device=self.device)
-
     def __call__(
         self, sources: list[list[int]], sentences: Sequence[str], prefixes: Prefixes
     ) -> list[Translation]:
@@ -145,14 +141,15 @@ class BatchSearch:
         """Return each sentence's hypotheses, best first."""
         source = pad(sources, self.device)
         search = functools.partial(self._hypotheses, source)
-        unknown = self.tokenizer.target.unk_id
+        target = self.tokenizer.target
         with arithmetic(self.precision, self.device):
             if prefixes is not None:
-                stepper = prefixed(self.stepper, prefixes, self._followers)
-                return search(Masked(stepper, unknown, forced=True), self.limits)
+                allowed = torch.tensor(followers(target), device=self.device)
+                stepper = prefixed(self.stepper, prefixes, allowed)
+                return search(Masked(stepper, target.unk_id, forced=True), self.limits)
             if self.shortlist is not None:  # it excludes the unknown token
                 return self.shortlist.search(search, self.limits)
-            return search(Masked(self.stepper, unknown), self.limits)
+            return search(Masked(self.stepper, target.unk_id), self.limits)
 
     def _hypotheses(self, source: Padded, stepper: Stepper, limits: Limits) -> NBest:
         options = self.options

@@ -64,8 +64,8 @@ class Attention(nn.Module):
 
 
 @dataclass(frozen=True)
-class AttentionMemory:
-    """The source's tensors that the decoder reads at every step, once for each sentence.
+class SourceMemory:
+    """What the decoder reads at every step, once for each sentence.
 
     Attributes:
         context_features: the context's part of the readout, `(sentences, …)`; None without fed
@@ -110,7 +110,7 @@ class AttentionMemory:
         attended, weights = attention(padded, *memory)
         return attention.pack(attended[sentences, index]), weights[sentences, index]
 
-    def compact(self, sentences: Tensor) -> tuple["AttentionMemory", Tensor]:
+    def compact(self, sentences: Tensor) -> tuple["SourceMemory", Tensor]:
         """Drop the sentences that no row refers to, if they are a quarter; copying takes time.
 
         Args:
@@ -125,4 +125,4 @@ class AttentionMemory:
         if 4 * len(used) > 3 * len(self.states):
             return self, sentences
         parts = (self.context_features, self.context_inputs, self.states, self.keys, self.mask)
-        return AttentionMemory(*(None if part is None else part[used] for part in parts)), owner
+        return SourceMemory(*(None if part is None else part[used] for part in parts)), owner

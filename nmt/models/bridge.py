@@ -77,9 +77,8 @@ class Bridge(nn.Module):
             layers, _, size = hidden.shape
             parts = [*hidden, *(part for layer in cell for part in layer), *context[1:]]
             mapped = self.states(torch.cat(parts, dim=1))  # (batch, states × size)
-            states = mapped.unflatten(1, (-1, size)).transpose(0, 1).contiguous()
-            hidden = self.squash(states[:layers])
-            cell = [states[layers:]] if cell else []
+            hidden, *cell = RecurrentState.split(mapped, layers, size).tensors
+            hidden = self.squash(hidden)
         return DecoderInit(RecurrentState(hidden, *cell), torch.cat(context, dim=1))
 
 

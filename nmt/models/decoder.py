@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
-from nmt.models.attention import Attention, AttentionMemory
+from nmt.models.attention import Attention, SourceMemory
 from nmt.models.bridge import DecoderInit, context_size
 from nmt.models.cells import LayerState
 from nmt.models.dropout import InputDropout, drop_units
@@ -30,7 +30,7 @@ class Seq2SeqState:
     """
 
     layers: tuple[LayerState, ...]
-    memory: AttentionMemory
+    memory: SourceMemory
     sentences: Tensor | None = None
     input_feed: Tensor | None = None
     coverage: Tensor | None = None
@@ -119,7 +119,7 @@ class Decoder(nn.Module):
         parts = zip(layers, init.state.layers(), strict=True)
         return Seq2SeqState(
             tuple(layer.start(state) for layer, state in parts),
-            AttentionMemory(context_features, context_inputs, states, keys, mask),
+            SourceMemory(context_features, context_inputs, states, keys, mask),
             input_feed=input_feed,
             coverage=coverage,
         )

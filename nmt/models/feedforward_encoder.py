@@ -48,7 +48,6 @@ class FeedforwardEncoder(nn.Module):
             features = pooled(inputs, source.mask, "mean")
             if self.has_memory:
                 memory = self.squash(self.states(inputs).split(self.size, dim=2)[self.layers - 1])
-        mapped = self.states(features).unflatten(1, (-1, self.size))  # (batch, states, size)
-        states = mapped.transpose(0, 1).contiguous()
-        hidden, *cell = states.split(self.layers)
+        mapped = self.states(features)  # (batch, states × size)
+        hidden, *cell = RecurrentState.split(mapped, self.layers, self.size).tensors
         return Encoded(RecurrentState(self.squash(hidden), *cell), memory, source.mask)

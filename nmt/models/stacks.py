@@ -33,6 +33,12 @@ class RecurrentState:
         hidden, *cell = (torch.stack(parts) for parts in zip(*layers, strict=True))
         return cls(hidden, cell[0] if cell else None)
 
+    @classmethod
+    def split(cls, values: Tensor, layers: int, size: int) -> "RecurrentState":
+        """Split rows of all layers' states, cell states last, `(rows, states × size)`."""
+        states = values.unflatten(1, (-1, size)).transpose(0, 1).contiguous()
+        return cls(*states.split(layers))
+
     @property
     def tensors(self) -> LayerState:
         """The hidden state and, where the cells have one, the cell state."""

@@ -22,7 +22,7 @@ def gradients(runs: Sequence[Run]) -> Section:
     if not flows:
         return Section("Gradient flow", [])
     rows = [
-        (run, [flow.cell, flow.moment, reach(flow), f"{flow.sentences:,}"]) for run, flow in flows
+        (run, [flow.cell, flow.moment, reached(flow), f"{flow.sentences:,}"]) for run, flow in flows
     ]
     columns = ["cell", "moment", "reaches the first source word", "sentences"]
     title = "Norm of the last word's gradient at the first source word ÷ its norm at its own state"
@@ -45,7 +45,7 @@ def gradients(runs: Sequence[Run]) -> Section:
     return Section("Gradient flow", blocks)
 
 
-def reach(flow: GradientFlow) -> str:
+def reached(flow: GradientFlow) -> str:
     """Format the share of the last word's gradient that reaches the first source word."""
     return "-" if flow.reach is None else percent(flow.reach)
 

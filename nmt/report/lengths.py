@@ -9,7 +9,7 @@ from nmt.log import percent
 from nmt.report.blocks import Block, Figure, Paragraph, Section, file_name
 from nmt.report.plots import Line, lines, scored_line
 from nmt.report.runs import Run
-from nmt.report.tables import run_table, span, with_interval
+from nmt.report.tables import run_table, score_text, span
 
 Breakdowns = list[tuple[Run, Breakdown]]
 
@@ -58,7 +58,7 @@ def _figures(split: str, parts: Breakdowns) -> list[Block]:
 
 
 def _row(group: LengthGroup) -> list[str]:
-    scores = with_interval(group.bleu), with_interval(group.chrf)
+    scores = score_text(group.bleu), score_text(group.chrf)
     size = span(group.first, group.last), f"{group.sentences:,}"
     return [*size, *scores, f"{group.length_ratio:.3f}"]
 

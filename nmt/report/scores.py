@@ -7,7 +7,7 @@ from nmt.evaluation.metrics import find_bleu_metric
 from nmt.evaluation.significance import paired_bootstrap
 from nmt.report.blocks import Block, Paragraph, Section, Table
 from nmt.report.runs import Run
-from nmt.report.tables import decimals, run_table, with_interval
+from nmt.report.tables import run_table, score_text
 
 _VALIDATION = ("loss", "perplexity", "bleu", "chrf")
 
@@ -23,18 +23,18 @@ def scores(runs: Sequence[Run]) -> Section:
             if (found := run.scores.get(split)) is not None:
                 by_metric = found.by_metric()
                 signatures |= {(name, score.signature): None for name, score in by_metric.items()}
-                values = map(by_metric.get, ("BLEU", "chrF", "TER", *plugged))
-                rows.append((run, [split, *map(with_interval, values), f"{found.sentences:,}"]))
+                texts = map(score_text, map(by_metric.get, ("BLEU", "chrF", "TER", *plugged)))
+                rows.append((run, [split, *texts, f"{found.sentences:,}"]))
     if rows:
         columns = ["split", "BLEU", "chrF", "TER (lower is better)", *plugged, "sentences"]
         blocks.append(run_table(columns, rows, title="With 95 % bootstrap intervals"))
         blocks += _significance(runs, signatures)
         blocks.append(Table(["metric", "sacreBLEU's signature"], list(signatures), (0, 1)))
-    best = [
-        (run, [f"{run.best.get('update', 0):,}", *decimals(validation, _VALIDATION)])
-        for run in runs
-        if "loss" in (validation := run.best.get("validation", {}))
-    ]
+    best = []
+    for run in runs:
+        if "loss" in (values := run.best.get("validation", {})):
+            cells = [f"{values[name]:.2f}" if name in values else "-" for name in _VALIDATION]
+            best.append((run, [f"{run.best.get('update', 0):,}", *cells]))
     if best:
         columns = ["update", "loss", "perplexity", "BLEU", "chrF"]
         title = "The best model on the validation split (greedy search during training)"
@@ -53,7 +53,7 @@ def _summary(run: Run) -> str:
         parts.append(f"{time} on {several}{hardware}, {run.ended}")
     for split, scores in list(run.scores.items())[:1]:
         if scores.bleu is not None:
-            parts.append(f"BLEU {with_interval(scores.bleu)} on {split}")
+            parts.append(f"BLEU {score_text(scores.bleu)} on {split}")
     if tuned := run.best.get("tuned"):
         search = "beam size {beam_size} and length penalty {length_penalty:g}".format(**tuned)
         parts.append(f"its search was tuned after training, to {search}")

@@ -2,9 +2,9 @@
 
 from nmt.diagnosis.study_records import Study
 from nmt.report.blocks import Block, Figure, Paragraph, Report, Section, Table
-from nmt.report.gradients import compared, reach
+from nmt.report.gradients import compared, reached
 from nmt.report.plots import lines, scored_line
-from nmt.report.tables import with_interval
+from nmt.report.tables import score_text
 
 
 def study_report(study: Study) -> Report:
@@ -31,12 +31,12 @@ def _scores(study: Study) -> list[Block]:
     scores.append([row.shuffled for row in models])
     names = [*spans, "all of test", "all of long", "test, words shuffled"]
     rows = [
-        [name, *(with_interval(bleu, 1) for bleu in row)]
+        [name, *(score_text(bleu, 1) for bleu in row)]
         for name, row in zip(names, scores, strict=True)
     ]
     rows.append(["numbers in the final state", *(f"{row.state_size:,}" for row in models)])
     rows.append(["parameters", *(f"{row.parameters:,}" for row in models)])
-    rows.append(["gradient that reaches the first word", *(reach(row.flow) for row in models)])
+    rows.append(["gradient that reaches the first word", *(reached(row.flow) for row in models)])
     longest, signature = models[0].test_lengths[-1].last, models[0].test.signature
     note = f"No training sentence has more than {longest} words. {signature}"
     figure = Figure("study-lengths", "BLEU, with 95 % bootstrap intervals", draw, (6.5, 4))

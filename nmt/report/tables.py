@@ -1,6 +1,6 @@
 """Tables of runs, and the formats of values and names in a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from nmt.evaluation.metrics import Score
 from nmt.report.blocks import Table
@@ -27,17 +27,12 @@ def run_table(
     return Table(["run", *columns], named, range(words + 1), title)
 
 
-def decimals(values: Mapping[str, float], names: Sequence[str]) -> list[str]:
-    """Format some of the values with two decimal places; a dash for a missing one."""
-    return [f"{values[name]:.2f}" if name in values else "-" for name in names]
-
-
 def span(first: int, last: int) -> str:
     """Format the whole numbers from `first` to `last`."""
     return f"{first:,}" if first == last else f"{first:,}–{last:,}"
 
 
-def with_interval(score: Score | None, digits: int = 2) -> str:
+def score_text(score: Score | None, digits: int = 2) -> str:
     """Format a score and its 95 % interval; a dash for None."""
     if score is None:
         return "-"

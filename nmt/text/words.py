@@ -5,6 +5,7 @@ full stop. It continues while the next piece, without a space before it, starts 
 digit. In scripts without spaces between words, every piece is a word.
 """
 
+import functools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ class WordPieces:
     blank: list[bool]
 
     @classmethod
+    @functools.lru_cache(maxsize=8)
     def of(cls, vocabulary: Vocabulary) -> "WordPieces":
         """Classify all pieces of a vocabulary."""
         pieces = vocabulary.pieces(range(len(vocabulary)))

@@ -59,9 +59,13 @@ class CheckpointFile:
     limits: list[int | None]
 
 
+LIMITS = ("max_updates", "max_epochs", "patience")
+"""Keys of `training` that end it."""
+
+
 def limits(config: TrainingConfig) -> list[int | None]:
-    """Return the keys that end training; a run that finished under other limits may continue."""
-    return [config.max_updates, config.max_epochs, config.patience]
+    """Return the values of `LIMITS`; a run that finished under others may continue."""
+    return [getattr(config, name) for name in LIMITS]
 
 
 class Checkpoints(CheckpointCallback):

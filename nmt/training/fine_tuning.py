@@ -1,11 +1,11 @@
 """Fine-tuning: starts from the weights, network and tokenizer of `training.init_from`."""
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.config import (
     Config,
+    Overrides,
     changed_keys,
     check_config,
     flat_config,
@@ -20,7 +20,7 @@ _NOISE = ("dropout", "locked_dropout", "source_word_dropout", "target_word_dropo
 
 
 def load_training_config(
-    path: str | Path, overrides: Sequence[str] = (), run: Path | None = None
+    path: str | Path, overrides: Overrides = (), run: Path | None = None
 ) -> Config:
     """Read a config; keys of network and tokenizer default to those of `training.init_from`.
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from nmt.config import Config, dump_config, load_stored_config
 from nmt.data.corpus import corpus_places
 from nmt.errors import UsageError
-from nmt.storage import atomic_folder, atomic_write
-from nmt.text.lines import writing_to
+from nmt.storage import atomic_folder
+from nmt.text.lines import open_output, writing_to
 from nmt.training.data_module import TranslationData
 from nmt.training.environment import environment
 
@@ -61,5 +61,5 @@ def make_folder(run: Path, config: Config, data: TranslationData) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file of a run atomically."""
-    with writing_to(path), atomic_write(path) as stream:
+    with open_output(path) as stream:
         stream.write(text.encode())

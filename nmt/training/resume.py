@@ -14,7 +14,7 @@ from nmt.reading import read_record
 from nmt.storage import atomic_folder
 from nmt.text.lines import writing_to
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
-from nmt.training.checkpoints import CheckpointFile, checkpoint_files
+from nmt.training.checkpoints import LIMITS, CheckpointFile, checkpoint_files
 from nmt.training.distributed import world_size
 from nmt.training.fine_tuning import adopt_network
 
@@ -26,7 +26,7 @@ _FREE = (
     *("training.log_every", "training.loggers", "training.workers", "training.threads"),
     *("training.accumulate", "training.devices"),
 )
-_LIMITS = ("training.max_updates", "training.max_epochs", "training.patience")
+_LIMITS = tuple(f"training.{name}" for name in LIMITS)
 
 
 def resumed_config(run: Path, config: Config) -> Config:

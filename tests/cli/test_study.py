@@ -6,7 +6,7 @@ import pytest
 
 from nmt.data.phrases import read_split
 from nmt.diagnosis.study_records import MODELS, Study
-from nmt.diagnosis.study_run import SETTINGS, shuffled
+from nmt.diagnosis.study_run import SETTINGS, shuffled_words
 from nmt.reading import read_record
 from tests.conftest import Command
 
@@ -99,6 +99,6 @@ def test_every_model_is_one_that_a_config_allows(nmt: Command, tmp_path: Path) -
 
 def test_shuffling_keeps_the_words() -> None:
     pairs = read_split("test")[:50]
-    for (source, _), mixed in zip(pairs, shuffled(pairs), strict=True):
+    for (source, _), mixed in zip(pairs, shuffled_words(pairs), strict=True):
         assert sorted(source.split()) == sorted(mixed.split())
-    assert shuffled(pairs) == shuffled(pairs) != [source for source, _ in pairs]
+    assert shuffled_words(pairs) == shuffled_words(pairs) != [source for source, _ in pairs]

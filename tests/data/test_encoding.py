@@ -15,7 +15,6 @@ from nmt.data.chunks import CHUNK
 from nmt.data.columns import Pair
 from nmt.data.corpus import Corpus
 from nmt.data.encoding import ChunkEncoder, EncodedChunk, write_encoded
-from nmt.data.scan import CorpusScan
 from nmt.errors import DataError, NmtError
 from nmt.text.tokenizer import Tokenizer, train_tokenizer
 from tests.conftest import take_signals
@@ -55,14 +54,14 @@ def test_any_number_of_workers_writes_the_same_bytes(tokenizer: Tokenizer, tmp_p
         for name in ("alone", "shared")
     )
     assert alone == shared
-    names = {"pairs.arrow", "lengths.npy", "marks.npy", "shares.npy", "facts.json", "sums.json"}
+    names = {"pairs.arrow", "lengths.npy", "marks.npy", "shares.npy", "sums.json"}
     assert set(alone) == names
 
 
 def test_a_worker_that_dies_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> None:
     encoder = Dying(tokenizer, HELD_OUT)
     with pytest.raises(NmtError, match=r"one of 2 worker processes died"):
-        write_encoded(tmp_path, PAIRS, CorpusScan("", (len(PAIRS),), {}), encoder, 2)
+        write_encoded(tmp_path, PAIRS, len(PAIRS), encoder, 2)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -90,7 +89,7 @@ def test_a_corpus_that_changes_meanwhile_is_an_error(
     pairs = (PAIRS + PAIRS)[: 2 * CHUNK + change]
     with pytest.raises(DataError, match="changed while it was read"):
         encoder = ChunkEncoder(tokenizer, {})
-        write_encoded(tmp_path, pairs, CorpusScan("", (2 * CHUNK,), {}), encoder, 1)
+        write_encoded(tmp_path, pairs, 2 * CHUNK, encoder, 1)
 
 
 PROGRAM = """import itertools, sys

@@ -9,8 +9,8 @@ from nmt.data.phrases.sentences import Chance, NonsenseError
 Pair = tuple[str, str]
 
 LANGUAGES = ("de", "en")
-SPLITS = ("train", "validation", "test", "long")
-SIZES = {"test": 1_000, "validation": 500, "train": 24_000, "long": 500}
+SIZES = {"train": 24_000, "validation": 500, "test": 1_000, "long": 500}
+SPLITS = tuple(SIZES)
 # Fewest and most words, in either language.
 LENGTHS = {"short": (3, 13), "long": (14, 28)}
 _SORTS = {"short": "statement " * 4 + "reason reason question question relative relative reported"}
