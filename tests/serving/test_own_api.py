@@ -160,7 +160,7 @@ def test_settings_are_described_as_the_flags_are(client: TestClient) -> None:
         "batch_size",
         "max_source_length",
     }
-    assert "or more for all" in schema["shortlist"]["description"]
+    assert "most frequent in training" in schema["shortlist"]["description"]
     assert {"/translate", "/detect", "/languages", "/health", "/v1/translate"} <= set(
         description["paths"]
     )

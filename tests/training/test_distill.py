@@ -189,14 +189,14 @@ import os, signal, sys
 import nmt.data.chunks, nmt.data.distilled
 from nmt.cli.main import main
 nmt.data.chunks.CHUNK = nmt.data.distilled.CHUNK = 150
-write = nmt.data.distilled.atomic_write
+write = nmt.data.distilled.open_output
 def dying(path):
     if path.name == "000001.txt.gz":
         opened = write(path)
         opened.__enter__().write(b"half")
         os.kill(os.getpid(), signal.SIGKILL)
     return write(path)
-nmt.data.distilled.atomic_write = dying
+nmt.data.distilled.open_output = dying
 main(sys.argv[1:])
 """
 
