@@ -98,7 +98,7 @@ def test_a_killed_driver_and_a_killed_worker_lose_no_line(
     with started(*words, "--workers", "2", "--resume") as process:
         wait(lambda: len(parts()) >= len(before) + 2, process)
         kill_worker(process)
-        told = process.communicate(timeout=400)[1]
+        told = process.communicate(timeout=800)[1]
         assert process.returncode == 0, told
     found = re.search(rf"{LINES + 100:,} lines, ([\d,]+) of an earlier call", told)
     # A worker that is killed between writing and reporting adds its block.
